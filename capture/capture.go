@@ -1,0 +1,84 @@
+// Package capture holds what every source of packets hands to the pipeline: batches of frames.
+//
+// The sources live in the folders below it, one for each kind: file, live, sockets.
+package capture
+
+import "sync/atomic"
+
+// LinkType says how the first bytes of a frame are laid out: a LINKTYPE_ value of
+// https://www.tcpdump.org/linktypes.html.
+type LinkType uint16
+
+// The link types that the decoder reads by itself; others go through gopacket's layers.
+const (
+	LinkNull     LinkType = 0
+	LinkEthernet LinkType = 1
+	LinkPPP      LinkType = 9
+	LinkRaw      LinkType = 101
+	LinkLoop     LinkType = 108
+	LinkSLL      LinkType = 113
+	LinkIPv4     LinkType = 228
+	LinkIPv6     LinkType = 229
+	LinkSLL2     LinkType = 276
+)
+
+// Dir says which way a frame went past the interface it was seen on.
+type Dir uint8
+
+// A file does not always say: pcap never, pcapng and SLL sometimes.
+const (
+	DirUnknown Dir = iota
+	DirIn
+	DirOut
+)
+
+// Interface is where a frame was seen. It is never changed once a frame points at it.
+type Interface struct {
+	Name  string // "" when a file does not say
+	Index int    // the kernel's, or the number within the file
+	Link  LinkType
+}
+
+// Frame is one packet as it was on the wire.
+type Frame struct {
+	// Data aliases the batch. It is valid until Frames.Release; copy what must live longer.
+	Data  []byte
+	TS    int64  // nanoseconds since the epoch, of the clock that stamped it
+	Len   uint32 // length on the wire; greater than len(Data) when the snap length cut it
+	VLAN  uint16 // 802.1Q TCI that the interface took off the frame; only where VLANs is set
+	Link  LinkType
+	Dir   Dir
+	VLANs bool // VLAN holds a tag
+	NoSum bool // the sender left the checksum to hardware: what stands there is not one
+	Iface *Interface
+}
+
+// Frames is a batch: what a source had when it had to hand over.
+type Frames struct {
+	Frames []Frame
+	// Now is the packet time up to which the source has delivered everything. A live source sends
+	// batches without frames while nothing arrives, so that time goes on; 0 means the last frame's time.
+	Now int64
+	// Lost counts packets that the kernel dropped since the batch before, for want of room.
+	Lost uint64
+	// Buf is storage that belongs to the batch and is reused with it, for sources that need some.
+	Buf []byte
+
+	release func(*Frames)
+	out     atomic.Bool
+}
+
+// NewFrames makes a batch that goes to release when its last reader is done with it.
+func NewFrames(release func(*Frames)) *Frames { return &Frames{release: release} }
+
+// Lend marks the batch as handed out. The source calls it right before it sends the batch.
+func (f *Frames) Lend() { f.out.Store(true) }
+
+// Release gives the batch back to its source. Every slice of it is invalid from then on.
+// Releasing twice is a programming error that panics, because the bytes would be somebody else's.
+func (f *Frames) Release() {
+	if !f.out.CompareAndSwap(true, false) {
+		panic("capture: batch released twice")
+	}
+	f.release(f)
+}
