@@ -1,0 +1,364 @@
+// Package file reads packets from capture files: pcap and pcapng, as they are or compressed with
+// gzip or zstd, from a path or from standard input.
+package file
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"rustnet/capture"
+)
+
+var le = binary.LittleEndian
+
+// Source is an open capture.
+type Source struct {
+	name   string
+	file   *os.File // what Close closes, nil when the reader is the caller's
+	in     *input
+	size   int64
+	format format
+	filter func(capture.LinkType, *capture.Frame) bool
+	span   int64 // nanoseconds after the first packet at which the run is over, 0 = at the end
+	until  int64 // that time, once the first packet is known
+	over   bool
+
+	pool  *pool
+	batch *batch // being filled, nil when there is none
+	slab  *slab
+	// slab.buf[:limit] is in use: [:r] is parsed, [r:w] is read, [w:limit] is free. Bytes before r
+	// belong to frames that were sent and are never written again.
+	r, w, limit int
+	base        int64 // place of slab.buf[0] in the uncompressed file
+
+	// Of the batch being filled; added to the counters when it is sent, so that what they say has
+	// arrived.
+	pending counts
+
+	packets, filtered, bytes atomic.Uint64
+}
+
+type counts struct{ packets, filtered, bytes uint64 }
+
+// format parses the records of one file format.
+type format interface {
+	// parse appends the packets of the whole records at the start of b until f is full or no whole
+	// record is left. It returns how many bytes it used and, unless f is full, how many bytes the
+	// record at b[used:] needs, which is more than are there. The frames alias b.
+	parse(b []byte, f *capture.Frames) (used, need int, err error)
+	// isPacket tells whether b, the start of a record, is a packet's.
+	isPacket(b []byte) bool
+}
+
+// Stats is what a source has done so far.
+type Stats struct {
+	Packets  uint64 // read from the file
+	Filtered uint64 // those of Packets that the filter kept back
+	Bytes    uint64 // of the packets' data as captured, filtered ones included
+	Size     int64  // of the file as it lies on disk, 0 when not known
+	Offset   int64  // how much of Size has been read
+}
+
+// cutError is the end of a file where there should be more of it.
+type cutError struct{ msg string }
+
+func (e *cutError) Error() string { return e.msg }
+func (e *cutError) Unwrap() error { return io.ErrUnexpectedEOF }
+
+// Open opens the capture at path, "-" being standard input, and reads its header. It waits until
+// the header has arrived when path is a pipe.
+func Open(path string) (*Source, error) {
+	f, name := os.Stdin, "standard input"
+	if path == "-" {
+		if term.IsTerminal(int(f.Fd())) {
+			return nil, errors.New("standard input: it is a terminal (try: tcpdump -U -w - | rustnet -r -)")
+		}
+	} else {
+		var err error
+		if f, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		name = path
+	}
+	s, err := openFile(name, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func openFile(name string, f *os.File) (*Source, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: it is a directory, not a capture file", name)
+	}
+	regular := info.Mode().IsRegular()
+	s, err := newSource(name, f, regular)
+	if err != nil {
+		return nil, err
+	}
+	s.file = f
+	if regular {
+		s.size = info.Size()
+	}
+	return s, nil
+}
+
+// NewSource reads a capture from r and calls it name in errors. It hands over what each Read gives
+// before it asks for more.
+func NewSource(name string, r io.Reader) (*Source, error) { return newSource(name, r, false) }
+
+func newSource(name string, r io.Reader, steady bool) (*Source, error) {
+	in, err := newInput(r, steady)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s := &Source{name: name, in: in, pool: newPool(), limit: slabSize}
+	if s.slab, err = s.pool.takeSlab(context.Background()); err != nil {
+		return nil, err
+	}
+	if s.w, err = in.head(s.slab.buf[:headLen]); err == nil {
+		s.format, s.r, err = newFormat(s.slab.buf[:s.w])
+	}
+	if err != nil {
+		in.close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// headLen is how many bytes newFormat wants to see. No valid capture is shorter.
+const headLen = pcapFileHeader
+
+// newFormat finds out what head is the start of and how many bytes of it are a header that is done with.
+func newFormat(head []byte) (f format, used int, err error) {
+	switch {
+	case len(head) == 0:
+		return nil, 0, errors.New("it is empty")
+	case isPcap(head):
+		f, err = newPcap(head)
+		return f, pcapFileHeader, err
+	case isPcapng(head):
+		f, err = newPcapng(head)
+		return f, 0, err
+	}
+	return nil, 0, fmt.Errorf("not a pcap or pcapng file (starts with % x)", head[:min(len(head), 4)])
+}
+
+// SetFilter makes the source keep back the packets that keep says no to. It must be called before Run.
+// The frame is only valid during the call.
+func (s *Source) SetFilter(keep func(link capture.LinkType, fr *capture.Frame) bool) { s.filter = keep }
+
+// SetDuration ends the run before the first packet that comes d or more after the first one of the file, by
+// the packets' own times; 0 is the whole file. It must be called before Run.
+func (s *Source) SetDuration(d time.Duration) { s.span = int64(d) }
+
+// Stats may be called at any time, from any goroutine.
+func (s *Source) Stats() Stats {
+	return Stats{
+		Packets:  s.packets.Load(),
+		Filtered: s.filtered.Load(),
+		Bytes:    s.bytes.Load(),
+		Size:     s.size,
+		Offset:   s.in.raw.n.Load(),
+	}
+}
+
+// Close closes the file. Batches that are still out stay valid.
+func (s *Source) Close() error {
+	if !s.in.left {
+		s.in.close()
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// Run sends the packets in batches and closes out when it returns, which it does once. A file that
+// ends early or is damaged gives all packets before that place, then an error; one that ends early
+// wraps io.ErrUnexpectedEOF. The end of stop ends Run without an error, also while it waits for
+// a pipe; a reader that waits in the kernel is then left behind until Close or the next byte.
+func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
+	defer close(out)
+	defer s.in.finish()
+	for {
+		need, err := s.drain(stop, out)
+		if err == nil && s.in.err != nil {
+			return s.ended()
+		}
+		if err == nil {
+			err = s.fill(stop, need)
+		}
+		if err == errStopped {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// drain parses what has been read and sends all of it. It returns how many bytes the record that is
+// not whole needs.
+func (s *Source) drain(stop context.Context, out chan<- *capture.Frames) (need int, err error) {
+	for {
+		if s.batch == nil {
+			if s.batch, err = s.pool.takeBatch(stop); err != nil {
+				return 0, err
+			}
+		}
+		f := s.batch.frames
+		from := len(f.Frames)
+		used, need, damage := s.format.parse(s.slab.buf[s.r:s.w], f)
+		s.r += used
+		s.account(f, from)
+		if s.over {
+			if err := s.send(stop, out); err != nil {
+				return 0, err
+			}
+			return 0, errStopped
+		}
+		if need > 0 || damage != nil || len(f.Frames) == cap(f.Frames) {
+			if err := s.send(stop, out); err != nil {
+				return 0, err
+			}
+		}
+		if damage != nil {
+			return 0, fmt.Errorf("%s: damaged at byte %d, after packet %d: %w; everything before it was read",
+				s.name, s.base+int64(s.r), s.packets.Load(), damage)
+		}
+		if need > 0 {
+			return need, nil
+		}
+	}
+}
+
+// account counts the frames from index from on, which are new, and takes out those that the filter
+// does not want.
+func (s *Source) account(f *capture.Frames, from int) {
+	s.cutAt(f, from)
+	s.pending.packets += uint64(len(f.Frames) - from)
+	for i := from; i < len(f.Frames); i++ {
+		s.pending.bytes += uint64(len(f.Frames[i].Data))
+	}
+	if s.filter == nil {
+		return
+	}
+	kept := from
+	for i := from; i < len(f.Frames); i++ {
+		if s.filter(f.Frames[i].Link, &f.Frames[i]) {
+			f.Frames[kept] = f.Frames[i]
+			kept++
+		}
+	}
+	s.pending.filtered += uint64(len(f.Frames) - kept)
+	f.Frames = f.Frames[:kept]
+}
+
+// cutAt takes out what comes after SetDuration's end.
+func (s *Source) cutAt(f *capture.Frames, from int) {
+	if s.span == 0 || len(f.Frames) == from {
+		return
+	}
+	if s.until == 0 {
+		s.until = f.Frames[from].TS + s.span
+	}
+	for i := from; i < len(f.Frames); i++ {
+		if f.Frames[i].TS >= s.until {
+			f.Frames, s.over = f.Frames[:i], true
+			return
+		}
+	}
+}
+
+// send hands the batch over. One that says nothing is kept for the next packets.
+func (s *Source) send(stop context.Context, out chan<- *capture.Frames) error {
+	f := s.batch.frames
+	if len(f.Frames) > 0 || f.Lost > 0 {
+		s.slab.refs.Add(1)
+		s.batch.slab = s.slab
+		s.batch = nil
+		f.Lend()
+		select {
+		case out <- f:
+		case <-stop.Done():
+			f.Release()
+			return errStopped
+		}
+	}
+	s.packets.Add(s.pending.packets)
+	s.filtered.Add(s.pending.filtered)
+	s.bytes.Add(s.pending.bytes)
+	s.pending = counts{}
+	return nil
+}
+
+// fill reads more of a record that needs need bytes.
+func (s *Source) fill(stop context.Context, need int) error {
+	if room := s.limit - s.w; room == 0 || s.limit-s.r < need || !s.in.steady && room < minRead {
+		if err := s.turn(stop, need); err != nil {
+			return err
+		}
+	}
+	n, err := s.in.read(stop, s.slab.buf[s.w:s.limit])
+	s.w += n
+	return err
+}
+
+// turn moves the record that is not whole to the start of a slab with more room.
+func (s *Source) turn(stop context.Context, need int) error {
+	rest := s.w - s.r
+	// A record says itself how long it is, and may lie: beyond a slab, room grows only as fast as
+	// its bytes really come.
+	size := slabSize
+	if need > size {
+		size = min(need, max(size, 2*rest))
+	}
+	if s.slab.refs.Load() > 1 {
+		// rest fits: a greater slab ends with the record that it was made for.
+		next, err := s.pool.takeSlab(stop)
+		if err != nil {
+			return err
+		}
+		copy(next.buf, s.slab.buf[s.r:s.w])
+		s.pool.dropSlab(s.slab)
+		s.slab = next
+	} else if s.r > 0 {
+		copy(s.slab.buf, s.slab.buf[s.r:s.w])
+	}
+	s.base += int64(s.r)
+	s.r, s.w, s.limit = 0, rest, size
+	return s.pool.resize(stop, s.slab, rest, size)
+}
+
+// ended says how the input came to its end.
+func (s *Source) ended() error {
+	rest := s.slab.buf[s.r:s.w]
+	packets, at := s.packets.Load(), s.base+int64(s.r)
+	switch {
+	case errors.Is(s.in.err, io.ErrUnexpectedEOF):
+		return &cutError{fmt.Sprintf("%s: %s after packet %d; everything before it was read", s.name, s.in.err, packets)}
+	case s.in.err != io.EOF:
+		return fmt.Errorf("%s: read after packet %d: %w; everything before it was read", s.name, packets, s.in.err)
+	case len(rest) == 0:
+		return nil
+	case s.format.isPacket(rest):
+		return &cutError{fmt.Sprintf("%s: cut off in the middle of packet %d (at byte %d); everything before it was read",
+			s.name, packets+1, at)}
+	}
+	return &cutError{fmt.Sprintf("%s: cut off in the middle of a block after packet %d (at byte %d); everything before it was read",
+		s.name, packets, at)}
+}
