@@ -1,0 +1,69 @@
+package pcapfilter
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/net/bpf"
+
+	"rustnet/capture"
+)
+
+// Set is one expression for a file whose packets may have several link types: a program for each,
+// made when the first packet of that type comes. It belongs to one goroutine.
+type Set struct {
+	expr     string
+	programs map[capture.LinkType]*Program
+	refused  atomic.Pointer[error]
+	last     *Program
+	lastLink capture.LinkType
+}
+
+// NewSet checks the expression as far as that is possible without a link type.
+func NewSet(expr string) (*Set, error) {
+	if _, err := parse(expr); err != nil {
+		return nil, err
+	}
+	return &Set{expr: expr, programs: map[capture.LinkType]*Program{}}, nil
+}
+
+// Err says why the expression cannot be used with a link type that came, nil when there was none.
+// It may be called from any goroutine.
+func (s *Set) Err() error {
+	if err := s.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (s *Set) compile(link capture.LinkType) *Program {
+	p, err := Compile(s.expr, Options{Link: link})
+	if err != nil {
+		err = fmt.Errorf("packets of link type %d are kept back: %w", link, err)
+		s.refused.CompareAndSwap(nil, &err)
+	}
+	s.programs[link] = p
+	return p
+}
+
+// Match tells whether the frame passes. Frames of a link type that the expression cannot be used
+// with do not pass.
+func (s *Set) Match(link capture.LinkType, fr *capture.Frame) bool {
+	if s.last == nil || link != s.lastLink {
+		p, known := s.programs[link]
+		if !known {
+			p = s.compile(link)
+		}
+		s.last, s.lastLink = p, link
+	}
+	return s.last != nil && s.last.MatchVLAN(fr.Data, fr.Len, fr.VLAN, fr.VLANs)
+}
+
+// Raw gives the instructions in the form that a packet socket takes.
+func (p *Program) Raw() []bpf.RawInstruction {
+	raw := make([]bpf.RawInstruction, len(p.code))
+	for i, in := range p.code {
+		raw[i] = bpf.RawInstruction{Op: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return raw
+}
