@@ -1,0 +1,147 @@
+// Package live reads packets from the network interfaces of this machine, as they pass.
+//
+// On Linux the kernel writes them into rings that it shares with us (AF_PACKET, TPACKET_V3), and
+// the pipeline reads them where they lie: a batch of frames is a part of a ring, and goes back to
+// the kernel when its last reader releases it.
+package live
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/bpf"
+
+	"rustnet/capture"
+)
+
+// Sizes that hold when Config leaves them at 0.
+const (
+	// DefaultSnapLen keeps a whole ClientHello: with a post-quantum key share and a session ticket
+	// it is up to some 2.5 kB, and segmentation offload shows it as one frame.
+	DefaultSnapLen = 4096
+	// DefaultRingBytes is 0.2 s of 10 Gbit/s in full-size offloaded frames at the default snap
+	// length, and one second of a trickle, where the retire timer gives each few frames a block.
+	DefaultRingBytes = 16 << 20
+
+	minSnapLen = 64      // link, VLAN, IPv4 and TCP headers without options
+	maxSnapLen = 1 << 18 // what libpcap calls unlimited
+	minRing    = 1 << 20
+	maxRing    = 1 << 30
+)
+
+// ErrNoInterface is what Open's error wraps when an interface does not exist.
+var ErrNoInterface = errors.New("no such interface")
+
+// Capabilities that DropConfig.Keep may name (include/uapi/linux/capability.h).
+const (
+	CapPerfmon = 38
+	CapBPF     = 39
+)
+
+// Config says what to capture.
+type Config struct {
+	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" help:"Capture on this interface; repeatable. Default: all that are up, loopback included."`
+	SnapLen     int      `name:"snaplen" placeholder:"BYTES" help:"Bytes kept of each frame (default 4096)."`
+	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 MiB)."`
+	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`
+
+	// FilterAny is the capture filter for sockets whose frames may have any link layer: the one
+	// that sees all interfaces, and named interfaces that are not Ethernet. Empty = everything.
+	FilterAny []bpf.RawInstruction `kong:"-"`
+	// FilterFor makes the capture filter for one link type; nil = FilterAny for all.
+	FilterFor func(capture.LinkType) ([]bpf.RawInstruction, error) `kong:"-"`
+	// Warn is called with one line for people when an interface comes or goes: by Open, and by
+	// Run's goroutine. It must not block. nil = silence.
+	Warn func(string) `kong:"-"`
+}
+
+// Stats counts what a Source did so far.
+type Stats struct {
+	Received uint64 // frames taken from the rings
+	Dropped  uint64 // frames that the kernel had no room for: the rings were full
+	// Abandoned counts frames, within Received, that the pipeline did not take before Run returned.
+	Abandoned uint64
+}
+
+// Device is a network interface of this machine.
+type Device struct {
+	Name  string
+	Index int
+	Up    bool
+	Link  capture.LinkType // of its frames as Source gives them
+}
+
+// DropConfig says what DropPrivileges leaves.
+type DropConfig struct {
+	// Keep names capabilities to keep beside those that reading other users' /proc needs.
+	Keep []int
+	// ExecMayGain leaves programs that we start the rights that set-user-id bits, file
+	// capabilities or user 0 give them.
+	ExecMayGain bool
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.SnapLen == 0 {
+		c.SnapLen = DefaultSnapLen
+	}
+	if c.RingBytes == 0 {
+		c.RingBytes = DefaultRingBytes
+	}
+	if c.Warn == nil {
+		c.Warn = func(string) {}
+	}
+	if c.SnapLen < minSnapLen || c.SnapLen > maxSnapLen {
+		return c, fmt.Errorf("snap length %d: must be between %d and %d bytes", c.SnapLen, minSnapLen, maxSnapLen)
+	}
+	if c.RingBytes < minRing || c.RingBytes > maxRing {
+		return c, fmt.Errorf("ring of %d bytes: must be between %d and %d", c.RingBytes, minRing, maxRing)
+	}
+	if slices.Contains(c.Interfaces, "any") { // as tcpdump calls it
+		c.Interfaces = nil
+	}
+	return c, nil
+}
+
+// noInterface is the error for a name that no interface has: it says which there are.
+func noInterface(name string, have []string) error {
+	slices.Sort(have)
+	hint := "there are: " + strings.Join(have, ", ")
+	if n := nearest(name, have); n != "" {
+		hint = "did you mean " + n + "? " + hint
+	}
+	return fmt.Errorf("interface %q (%s): %w", name, hint, ErrNoInterface)
+}
+
+// nearest finds the name that is one or two typing mistakes away; "" when there is none.
+func nearest(name string, have []string) string {
+	best, bestDist := "", 3
+	for _, h := range have {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(h)); d < bestDist && d < len(h) {
+			best, bestDist = h, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's: insertions, deletions and replacements of one byte.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

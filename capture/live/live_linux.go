@@ -1,0 +1,611 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"rustnet/capture"
+)
+
+const (
+	// beatEvery is how often time is told while nothing arrives.
+	beatEvery = 50 * time.Millisecond
+	// beatLag is how far heartbeats stay behind the clock. What is in the rings is looked at
+	// (ring.dry), so this covers only frames that were stamped and not yet put there: those in a
+	// CPU's backlog, when some program made the kernel stamp frames on arrival.
+	beatLag = 20 * time.Millisecond
+	// gather is how long we let blocks pile up when they fill fast: waking for each costs more than
+	// reading it. A ring of the default size holds ten times what 10 Gbit/s brings in that time.
+	gather = time.Millisecond
+	// stopGrace is how long Run waits, once stopped, for the pipeline to take what was captured.
+	stopGrace = time.Second
+	// stopDrain is how long it waits for the kernel to hand over its last block.
+	stopDrain = 100 * time.Millisecond
+)
+
+// Source reads packets from network interfaces.
+type Source struct {
+	cfg    Config
+	rings  []*ring
+	ifaces *ifaceTable
+	query  *netlink
+	links  *netlink // tells when interfaces come, go and change
+	// An epoll instance, itself waited for by the Go runtime, and its number.
+	epoll   *os.File
+	epollFD int
+	poll    syscall.RawConn
+	wakeFD  int // eventfd: ends a wait
+
+	pool pool
+
+	received, dropped, abandoned atomic.Uint64
+
+	// The rest is Run's own, but for the channels.
+	lost     uint64 // drops that no batch has told of yet
+	lastTime int64  // greatest packet time sent
+	lastSent time.Time
+	lastWait time.Time
+	busy     bool // a block came because it was full, not because its time was up
+	quiet    bool // the rings do not wake us
+
+	mu      sync.Mutex
+	running bool
+	closed  bool
+	closing chan struct{} // closed by Close
+	ended   chan struct{} // closed by Run
+}
+
+// Open opens the sockets, which is all that needs a privilege (CAP_NET_RAW); frames are kept from
+// then on, and come out with Run. Errors wrap ErrNoInterface and os.ErrPermission where they apply.
+func Open(cfg Config) (*Source, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{cfg: cfg, wakeFD: -1, closing: make(chan struct{}), ended: make(chan struct{})}
+	if err := s.open(); err != nil {
+		s.closeAll()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Source) open() (err error) {
+	// Notices first and the list after, so that no change falls between.
+	if s.links, err = openNetlink(unix.RTMGRP_LINK); err != nil {
+		return err
+	}
+	if s.query, err = openNetlink(0); err != nil {
+		return err
+	}
+	all, err := s.query.devices()
+	if err != nil {
+		return err
+	}
+	s.ifaces = newIfaceTable(s.query, all)
+	if err := s.openRings(all); err != nil {
+		return err
+	}
+	if s.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	return s.openEpoll()
+}
+
+func (s *Source) openRings(all []device) error {
+	if len(s.cfg.Interfaces) == 0 {
+		r, err := openRing(s.cfg.SnapLen, s.cfg.RingBytes)
+		if err != nil {
+			return err
+		}
+		s.rings = append(s.rings, r)
+		return s.startAll(r, all)
+	}
+	seen := make(map[int]bool)
+	for _, name := range s.cfg.Interfaces {
+		d, err := findDevice(all, name)
+		if err != nil {
+			return err
+		}
+		if seen[d.Index] {
+			continue
+		}
+		seen[d.Index] = true
+		r, err := openRing(s.cfg.SnapLen, s.cfg.RingBytes)
+		if err != nil {
+			return err
+		}
+		r.name = name
+		s.rings = append(s.rings, r)
+		if err := s.start(r, d); err != nil {
+			return err
+		}
+		if !d.Up {
+			s.cfg.Warn(fmt.Sprintf("interface %s is down: waiting for it", name))
+		}
+	}
+	return nil
+}
+
+// startAll lets a ring see all interfaces, those that come later included.
+func (s *Source) startAll(r *ring, all []device) error {
+	if err := attach(r.fd, program(s.cfg.FilterAny, s.cfg.SnapLen)); err != nil {
+		return err
+	}
+	for _, d := range all {
+		s.promiscuous(r, d)
+	}
+	if err := r.bind(0); err != nil {
+		return fmt.Errorf("bind packet socket: %w", err)
+	}
+	return nil
+}
+
+// start lets a ring see one interface. The filter is there first.
+func (s *Source) start(r *ring, d device) error {
+	user, err := s.filterFor(d)
+	if err != nil {
+		return fmt.Errorf("capture filter for interface %s: %w", d.Name, err)
+	}
+	if err := attach(r.fd, program(user, s.cfg.SnapLen)); err != nil {
+		return err
+	}
+	s.promiscuous(r, d)
+	if err := r.bind(d.Index); err != nil {
+		return fmt.Errorf("bind packet socket to interface %s: %w", d.Name, err)
+	}
+	r.up = d.Up
+	return nil
+}
+
+// filterFor chooses the filter. Frames of GRE devices and others that are not known here may have
+// a link header that a filter for raw IP would take for the packet.
+func (s *Source) filterFor(d device) ([]bpf.RawInstruction, error) {
+	if s.cfg.FilterFor == nil {
+		return s.cfg.FilterAny, nil
+	}
+	switch d.hatype {
+	case unix.ARPHRD_NONE, unix.ARPHRD_RAWIP, unix.ARPHRD_PPP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT:
+	default:
+		if d.Link == capture.LinkRaw {
+			return s.cfg.FilterAny, nil
+		}
+	}
+	return s.cfg.FilterFor(d.Link)
+}
+
+func (s *Source) promiscuous(r *ring, d device) {
+	if !s.cfg.Promiscuous || d.Link != capture.LinkEthernet || d.hatype == unix.ARPHRD_LOOPBACK {
+		return
+	}
+	if err := r.promiscuous(d.Index); err != nil {
+		s.cfg.Warn(fmt.Sprintf("interface %s: promiscuous mode: %v", d.Name, err))
+	}
+}
+
+const ringEvents = unix.EPOLLIN | unix.EPOLLET&0xffffffff
+
+// openEpoll watches the rings edge-triggered: to poll, a ring is readable as long as the block
+// that it handed over last is not back, however long we have known of it. The instance is waited
+// for through the Go runtime's own: a goroutine blocked in a system call would keep the runtime's
+// monitor thread awake, which costs an idle machine more than all the rest.
+func (s *Source) openEpoll() error {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	unix.SetNonblock(epoll, true) // has no meaning for the kernel, but tells os.NewFile what we want
+	s.epoll, s.epollFD = os.NewFile(uintptr(epoll), "epoll"), epoll
+	watch := func(fd int, events uint32) {
+		if err == nil {
+			err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+		}
+	}
+	watch(s.wakeFD, unix.EPOLLIN)
+	watch(s.links.fd, unix.EPOLLIN)
+	for _, r := range s.rings {
+		watch(r.fd, ringEvents)
+	}
+	if err == nil {
+		s.poll, err = s.epoll.SyscallConn()
+	}
+	if err == nil {
+		err = s.epoll.SetReadDeadline(time.Time{}) // fails if the runtime does not wait for it
+	}
+	if err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	return nil
+}
+
+// Run sends what is captured to out until stop is done, then what was captured before that, and
+// closes out. A batch aliases the ring: until it is released, the kernel lacks that room.
+func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
+	defer close(out)
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer close(s.ended)
+
+	// hard is done when the pipeline had its time to take what there is.
+	hard, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	unhook := context.AfterFunc(stop, func() {
+		time.AfterFunc(stopGrace, giveUp)
+		s.wake()
+	})
+	defer unhook()
+
+	s.lastSent, s.lastWait = time.Now(), time.Now()
+	for stop.Err() == nil && !s.isClosing() {
+		sent := s.deliver(hard, out)
+		now := time.Now()
+		timeout := s.beat(now, out)
+		if now.Sub(s.lastWait) < beatEvery { // else look at the interfaces, however busy we are
+			if sent {
+				continue // there may be more
+			}
+			if s.busy {
+				s.busy = false
+				s.setQuiet(true)
+				time.Sleep(gather)
+				continue
+			}
+		}
+		if sent {
+			timeout = time.Millisecond // not 0: what is past its deadline is not even looked at
+		}
+		if err := s.wait(timeout); err != nil {
+			return err
+		}
+		s.lastWait = now
+	}
+	return s.finish(hard, out)
+}
+
+func (s *Source) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running || s.closed {
+		return errors.New("live source: it was run or closed before")
+	}
+	s.running = true
+	return nil
+}
+
+func (s *Source) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// wake ends a wait. It may come after Close, when the number of the descriptor is somebody else's.
+func (s *Source) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wakeFD >= 0 {
+		one := [8]byte{0: 1, 7: 1} // any count but 0, in either byte order
+		unix.Write(s.wakeFD, one[:])
+	}
+}
+
+// deliver sends at most one block of each ring, so that none waits long for another.
+func (s *Source) deliver(hard context.Context, out chan<- *capture.Frames) (sent bool) {
+	for _, r := range s.rings {
+		blk := r.ready()
+		if blk == nil {
+			continue
+		}
+		sent = true
+		status := blk.status()
+		if status&unix.TP_STATUS_BLK_TMO == 0 {
+			s.busy = true
+		}
+		if status&unix.TP_STATUS_LOSING != 0 {
+			s.countDrops(r)
+		}
+		s.sendBlock(hard, blk, out)
+		blk.done()
+	}
+	return sent
+}
+
+func (s *Source) sendBlock(hard context.Context, blk *block, out chan<- *capture.Frames) {
+	c, ok := blk.start(), true
+	for c.left > 0 && ok {
+		b := s.pool.get(blk)
+		c, ok = fill(b.Frames, blk.mem, c, s.ifaces)
+		s.send(hard, out, b)
+	}
+	if c.left > 0 { // what the kernel wrote makes no sense; no kernel is known to do that
+		s.received.Add(uint64(c.left))
+		s.abandoned.Add(uint64(c.left))
+	}
+}
+
+// send hands a batch over, which is the receiver's from then on, or drops it when the receiver
+// had its time.
+func (s *Source) send(hard context.Context, out chan<- *capture.Frames, b *batch) {
+	n := len(b.Frames.Frames)
+	var last int64
+	if n > 0 {
+		last = b.Frames.Frames[n-1].TS
+	}
+	s.received.Add(uint64(n))
+	b.Lost = s.lost
+	b.Lend()
+	select {
+	case out <- b.Frames: // cheaper than the select below
+	default:
+		select {
+		case out <- b.Frames:
+		case <-hard.Done():
+			s.abandoned.Add(uint64(n))
+			b.Release()
+			return
+		case <-s.closing:
+			s.abandoned.Add(uint64(n))
+			b.Release()
+			return
+		}
+	}
+	s.lost = 0
+	s.lastTime = max(s.lastTime, last)
+	s.lastSent = time.Now()
+}
+
+// beat tells the pipeline the time, and drops, when nothing was sent for a while, and says when
+// to look again. It never waits: a pipeline that is busy does not need it.
+func (s *Source) beat(now time.Time, out chan<- *capture.Frames) (again time.Duration) {
+	if idle := now.Sub(s.lastSent); idle < beatEvery {
+		return beatEvery - idle
+	}
+	for _, r := range s.rings {
+		s.countDrops(r)
+		if !r.dry() {
+			return retireAfter
+		}
+	}
+	b := s.pool.get(nil)
+	b.Now = max(now.Add(-beatLag).UnixNano(), s.lastTime)
+	b.Lost = s.lost
+	b.Lend()
+	select {
+	case out <- b.Frames:
+		s.lost = 0
+	default:
+		b.Release()
+	}
+	s.lastSent = now
+	return beatEvery
+}
+
+func (s *Source) countDrops(r *ring) {
+	n := r.drops()
+	s.lost += n
+	s.dropped.Add(n)
+}
+
+// setQuiet keeps the rings from waking the Go runtime for each block while we sleep anyway.
+func (s *Source) setQuiet(on bool) {
+	if s.quiet == on {
+		return
+	}
+	s.quiet = on
+	ev := unix.EpollEvent{Events: ringEvents}
+	if on {
+		ev.Events = 0
+	}
+	for _, r := range s.rings {
+		ev.Fd = int32(r.fd)
+		unix.EpollCtl(s.epollFD, unix.EPOLL_CTL_MOD, r.fd, &ev)
+	}
+}
+
+// wait sleeps until a ring has a block, an interface changed, or somebody wants us to stop.
+func (s *Source) wait(timeout time.Duration) error {
+	s.setQuiet(false)
+	if err := s.epoll.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return fmt.Errorf("wait for packets: %w", err)
+	}
+	var (
+		events [8]unix.EpollEvent
+		n      int
+		failed error
+	)
+	err := s.poll.Read(func(fd uintptr) bool {
+		n, failed = unix.EpollWait(int(fd), events[:], 0)
+		return n > 0 || failed != nil && failed != unix.EINTR
+	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("wait for packets: %w", err)
+	}
+	for _, e := range events[:n] {
+		switch {
+		case int(e.Fd) == s.links.fd:
+			s.readLinks()
+		case e.Events&unix.EPOLLERR != 0:
+			// ENETDOWN, which readLinks learns of in another way: reading takes it off the socket.
+			unix.GetsockoptInt(int(e.Fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		}
+	}
+	return nil
+}
+
+// finish sends what the rings still hold, and the last count of drops.
+func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) error {
+	var err error
+	for _, r := range s.rings {
+		err = errors.Join(err, attach(r.fd, rejectAll)) // else a flood would never let us end
+	}
+	deadline := time.Now().Add(stopDrain)
+	for hard.Err() == nil && !s.isClosing() {
+		if s.deliver(hard, out) {
+			continue
+		}
+		if s.allDry() || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for _, r := range s.rings {
+		s.countDrops(r)
+	}
+	if s.lost > 0 {
+		b := s.pool.get(nil)
+		b.Now = s.lastTime
+		s.send(hard, out, b)
+	}
+	return err
+}
+
+func (s *Source) allDry() bool {
+	for _, r := range s.rings {
+		if !r.dry() {
+			return false
+		}
+	}
+	return true
+}
+
+// readLinks takes in what the kernel says about interfaces.
+func (s *Source) readLinks() {
+	for {
+		n, _, err := unix.Recvfrom(s.links.fd, s.links.buf, unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ENOBUFS: // there was more than the socket could hold
+			s.relist()
+		case err != nil:
+			return
+		default:
+			eachMessage(s.links.buf[:n], s.linkChanged)
+		}
+	}
+}
+
+func (s *Source) linkChanged(h unix.NlMsghdr, body []byte) {
+	d, ok := parseDevice(body)
+	switch {
+	case !ok:
+	case h.Type == unix.RTM_NEWLINK:
+		s.linkIs(d)
+	case h.Type == unix.RTM_DELLINK:
+		s.ifaces.drop(d.Index)
+		s.linkGone(d.Index)
+	}
+}
+
+// relist finds out what changed by looking at everything.
+func (s *Source) relist() {
+	all, err := s.query.devices()
+	if err != nil {
+		return
+	}
+	there := make(map[int]bool)
+	for _, d := range all {
+		there[d.Index] = true
+	}
+	for _, r := range s.rings {
+		if r.index > 0 && !there[r.index] {
+			s.linkGone(r.index)
+		}
+	}
+	for _, d := range all {
+		s.linkIs(d)
+	}
+}
+
+// linkIs takes in that an interface is there: new, renamed, gone up or down, or none of these.
+func (s *Source) linkIs(d device) {
+	isNew := s.ifaces.byIndex[int32(d.Index)] == nil
+	s.ifaces.set(d)
+	for _, r := range s.rings {
+		switch {
+		case r.name == "" && isNew:
+			s.promiscuous(r, d)
+		case r.name != "" && r.index == gone && d.called(r.name):
+			if err := s.start(r, d); err != nil {
+				s.cfg.Warn(fmt.Sprintf("interface %s is back, but: %v", r.name, err))
+				continue
+			}
+			s.cfg.Warn(fmt.Sprintf("interface %s is back", r.name))
+		case r.name != "" && r.index == d.Index && r.up != d.Up:
+			if r.up = d.Up; d.Up {
+				s.cfg.Warn(fmt.Sprintf("interface %s is up", r.name))
+			} else {
+				s.cfg.Warn(fmt.Sprintf("interface %s went down: waiting for it", r.name))
+			}
+		}
+	}
+}
+
+func (s *Source) linkGone(index int) {
+	for _, r := range s.rings {
+		if r.name != "" && r.index == index {
+			r.index = gone
+			s.cfg.Warn(fmt.Sprintf("interface %s is gone: waiting for it to come back", r.name))
+		}
+	}
+}
+
+// Stats says what was counted so far; it may be called at any time, also after Close.
+func (s *Source) Stats() Stats {
+	return Stats{Received: s.received.Load(), Dropped: s.dropped.Load(), Abandoned: s.abandoned.Load()}
+}
+
+// Close stops Run if need be, without waiting for the pipeline, and frees the sockets. A ring's
+// memory stays until the last batch of it is released.
+func (s *Source) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	running := s.running
+	s.mu.Unlock()
+
+	close(s.closing)
+	if running {
+		s.wake()
+		<-s.ended
+	}
+	s.closeAll()
+	return nil
+}
+
+func (s *Source) closeAll() {
+	for _, r := range s.rings {
+		r.close()
+	}
+	for _, n := range []*netlink{s.links, s.query} {
+		if n != nil {
+			n.close()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoll != nil {
+		s.epoll.Close()
+	}
+	if s.wakeFD >= 0 {
+		unix.Close(s.wakeFD)
+		s.wakeFD = -1
+	}
+}
