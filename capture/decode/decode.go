@@ -1,0 +1,201 @@
+package decode
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"rustnet/capture"
+)
+
+// Config says how much the decoder may hold and check. The zero value is the default.
+type Config struct {
+	// FragmentBytes bounds the memory of datagrams that are being put together (default 4 MiB, at
+	// least 512 KiB). When it is full the oldest is given up.
+	FragmentBytes int
+	// FragmentTimeout is how long, in packet time, a datagram may stay incomplete (default 30 s, as
+	// Linux has it in ipfrag_time).
+	FragmentTimeout time.Duration
+	// Checksums asks for Packet.BadSum: IPv4 header, TCP, UDP, ICMP and ICMPv6, where the capture has
+	// every byte. It costs reading all payloads.
+	Checksums bool
+}
+
+const (
+	minFragmentBytes     = 512 << 10
+	defaultFragmentBytes = 4 << 20
+	defaultTimeout       = 30 * time.Second
+
+	bufSize  = 64 << 10 // of a batch's storage, enough for any datagram
+	poolSize = 16       // batches kept for use again
+	maxDepth = 8        // tunnels within tunnels and labels within labels that are followed
+	maxWire  = 1 << 30  // lengths beyond are lies; keeps int sums right on 32-bit systems
+)
+
+// Stats counts frames. Frames = Σ Packet.Frames + Σ Skipped + Held, at any time.
+type Stats struct {
+	Frames  uint64
+	Packets uint64
+	Held    uint64 // frames that wait for the rest of their datagram
+	Skipped [NumSkips]uint64
+}
+
+// Decoder turns frames into packets. All methods but Stats belong to one goroutine.
+type Decoder struct {
+	sums  bool
+	clock int64
+	n     Stats
+	frags fragments
+
+	// Of the frame at hand:
+	batch  *Packets
+	weight uint32   // frames that its packet stands for
+	extra  uint32   // IP bytes of the other fragments that it completes
+	depth  int      // tunnels entered
+	strict bool     // what is tried for IP may be anything: its lengths must be right
+	noSum  bool     // the frame's checksum is left to hardware
+	routed bool     // a routing header hides the final destination, so checksums cannot be told
+	macs   [12]byte // destination and source, where the link does not have them side by side
+
+	free      chan *Packets
+	published struct {
+		frames, packets, held atomic.Uint64
+		skipped               [NumSkips]atomic.Uint64
+	}
+}
+
+// New makes a decoder.
+func New(cfg Config) *Decoder {
+	if cfg.FragmentBytes <= 0 {
+		cfg.FragmentBytes = defaultFragmentBytes
+	}
+	if cfg.FragmentTimeout <= 0 {
+		cfg.FragmentTimeout = defaultTimeout
+	}
+	return &Decoder{
+		sums:  cfg.Checksums,
+		frags: newFragments(max(cfg.FragmentBytes, minFragmentBytes), int64(cfg.FragmentTimeout)),
+		free:  make(chan *Packets, poolSize),
+	}
+}
+
+// Run is the stage. When in is closed, fragments still held are counted as skipped; ctx is the hard
+// stop. It closes out.
+func (d *Decoder) Run(ctx context.Context, in <-chan *capture.Frames, out chan<- *Packets) error {
+	defer close(out)
+	for {
+		select {
+		case <-ctx.Done():
+			d.publish()
+			return ctx.Err()
+		case fs, ok := <-in:
+			if !ok {
+				d.Flush()
+				return nil
+			}
+			b := d.decodeBatch(fs)
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				b.Release()
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+func (d *Decoder) decodeBatch(fs *capture.Frames) *Packets {
+	b := d.take()
+	if cap(b.Packets) < len(fs.Frames) {
+		b.Packets = make([]Packet, len(fs.Frames))
+	}
+	ps, n := b.Packets[:len(fs.Frames)], 0
+	for i := range fs.Frames {
+		if d.Decode(&fs.Frames[i], &ps[n], b) == SkipNone {
+			n++
+		}
+	}
+	d.clock = max(d.clock, fs.Now)
+	d.expire()
+	b.Packets, b.Clock, b.Lost, b.Frames = ps[:n], d.clock, fs.Lost, fs
+	d.publish()
+	return b
+}
+
+// Decode reads one frame, the next of the run, into p. Payloads alias the frame or b's storage. p is
+// a packet only when the answer is SkipNone.
+func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
+	d.n.Frames++
+	if fr.TS > d.clock {
+		d.clock = fr.TS
+	}
+	*p = Packet{TS: fr.TS, Clock: d.clock, Frame: d.n.Frames, Dir: fr.Dir, Iface: fr.Iface}
+	if fr.VLANs {
+		p.VLAN = fr.VLAN & vidMask
+	}
+	d.batch, d.weight, d.extra, d.depth, d.strict, d.routed = b, 1, 0, 0, false, false
+	d.noSum = fr.NoSum
+	wire := max(len(fr.Data), int(min(fr.Len, maxWire)))
+	var s Skip
+	if fr.Link == capture.LinkEthernet {
+		s = d.ethernet(fr.Data, wire, p)
+	} else {
+		s = d.link(fr.Link, fr.Data, wire, p)
+	}
+	switch s {
+	case SkipNone:
+		p.Frames = d.weight
+		p.IPLen += d.extra
+		p.Hash = hash(p)
+		d.n.Packets++
+	case Held:
+		d.n.Held += uint64(d.weight)
+	default:
+		d.n.Skipped[s] += uint64(d.weight)
+	}
+	return s
+}
+
+// Flush gives up all fragments that are held, at the end of the input.
+func (d *Decoder) Flush() {
+	for d.frags.oldest != nil {
+		d.giveUp(d.frags.oldest)
+	}
+	d.publish()
+}
+
+// Stats may be called from any goroutine; it is as of the last batch.
+func (d *Decoder) Stats() Stats {
+	s := Stats{Frames: d.published.frames.Load(), Packets: d.published.packets.Load(), Held: d.published.held.Load()}
+	for i := range s.Skipped {
+		s.Skipped[i] = d.published.skipped[i].Load()
+	}
+	return s
+}
+
+func (d *Decoder) publish() {
+	d.published.frames.Store(d.n.Frames)
+	d.published.packets.Store(d.n.Packets)
+	d.published.held.Store(d.n.Held)
+	for i, v := range d.n.Skipped {
+		d.published.skipped[i].Store(v)
+	}
+}
+
+// take gives an empty batch. There are as many about as batches of frames, which the source bounds.
+func (d *Decoder) take() *Packets {
+	select {
+	case b := <-d.free:
+		return b
+	default:
+		return NewPackets(d.putBack)
+	}
+}
+
+func (d *Decoder) putBack(b *Packets) {
+	b.Packets, b.Buf, b.Clock, b.Lost = b.Packets[:0], b.Buf[:0], 0, 0
+	select {
+	case d.free <- b:
+	default:
+	}
+}

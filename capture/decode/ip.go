@@ -1,0 +1,215 @@
+package decode
+
+import "encoding/binary"
+
+// In this package b holds the captured bytes of a header and all behind it, and wire says how many
+// there were on the wire; len(b) <= wire always.
+
+var be = binary.BigEndian
+
+const (
+	ip4Header = 20
+	ip6Header = 40
+)
+
+// IPv6 extension headers and what else is not a protocol of its own (IANA protocol numbers).
+const (
+	hopByHop   Proto = 0
+	ipInIP     Proto = 4
+	dccp       Proto = 33
+	ip6InIP    Proto = 41
+	routing    Proto = 43
+	fragment   Proto = 44
+	noNext     Proto = 59
+	destOpts   Proto = 60
+	mobility   Proto = 135
+	udpLite    Proto = 136
+	mplsInIP   Proto = 137
+	hip        Proto = 139
+	shim6      Proto = 140
+	fragHeader       = 8
+)
+
+// ip reads an IP packet by the version it says.
+func (d *Decoder) ip(b []byte, wire int, p *Packet) Skip {
+	switch {
+	case len(b) == 0:
+		return SkipTruncated
+	case b[0]>>4 == 4:
+		return d.ip4(b, wire, p)
+	case b[0]>>4 == 6:
+		return d.ip6(b, wire, p)
+	}
+	return SkipNotIP
+}
+
+// ip4 reads an IPv4 packet (RFC 791). What lies behind its total length is padding of the link. A
+// total length of 0 means that the card was to cut the packet up (TSO, BIG TCP), and one that
+// exceeds the frame is a lie or stands for bytes that a writer of the file cut without saying so:
+// in both cases the frame's length holds. Where nothing but the
+// length tells that it is IP at all, a lie means that it is not.
+func (d *Decoder) ip4(b []byte, wire int, p *Packet) Skip {
+	if len(b) < ip4Header {
+		return SkipTruncated
+	}
+	header := int(b[0]&15) * 4
+	if b[0]>>4 != 4 || header < ip4Header {
+		return SkipMalformed
+	}
+	total := int(be.Uint16(b[2:]))
+	switch {
+	case total == 0:
+		if d.strict && wire <= 0xffff {
+			return SkipMalformed
+		}
+		total = wire
+	case total < header:
+		return SkipMalformed
+	case total > wire:
+		if d.strict {
+			return SkipMalformed
+		}
+		total = wire
+	}
+	if header > len(b) || header > total {
+		return SkipTruncated
+	}
+	p.IPVersion = 4
+	p.Src, p.Dst = addr4(b[12:]), addr4(b[16:])
+	p.IPLen = uint32(total)
+	if d.sums && checksum(b[:header], 0) != 0 {
+		d.bad(p)
+	}
+	body := b[header:min(len(b), total)]
+	if f := be.Uint16(b[6:]); f&0x3fff != 0 {
+		return d.fragment(Proto(b[9]), uint32(be.Uint16(b[4:])), int(f&0x1fff)*8, f&0x2000 != 0, body, total-header, p)
+	}
+	return d.upper(Proto(b[9]), body, total-header, p)
+}
+
+// ip6 reads an IPv6 packet (RFC 8200). A payload length of 0 means more than 65,535 bytes, with
+// (RFC 2675) or without (Linux BIG TCP) an option that says how many: the frame's length holds.
+func (d *Decoder) ip6(b []byte, wire int, p *Packet) Skip {
+	if len(b) < ip6Header {
+		return SkipTruncated
+	}
+	if b[0]>>4 != 6 {
+		return SkipMalformed
+	}
+	next, n := Proto(b[6]), int(be.Uint16(b[4:]))
+	if n == 0 && next != noNext {
+		if d.strict && wire <= 0xffff {
+			return SkipMalformed
+		}
+		n = wire - ip6Header
+	}
+	if n > wire-ip6Header {
+		if d.strict {
+			return SkipMalformed
+		}
+		n = wire - ip6Header
+	}
+	p.IPVersion = 6
+	p.Src, p.Dst = addr6(b[8:]), addr6(b[24:])
+	p.IPLen = uint32(ip6Header + n)
+	return d.upper(next, b[ip6Header:min(len(b), ip6Header+n)], n, p)
+}
+
+// upper reads what an IP header carries. It walks through IPv6's extension headers, and through AH
+// in both versions (RFC 4302 §2).
+func (d *Decoder) upper(proto Proto, b []byte, wire int, p *Packet) Skip {
+	for {
+		switch proto {
+		case TCP:
+			return d.tcp(b, wire, p)
+		case UDP:
+			return d.udp(b, wire, p)
+		case ICMP, ICMP6:
+			return d.icmp(proto, b, wire, p)
+		case SCTP:
+			return d.ports(proto, sctpHeader, b, wire, p)
+		case udpLite:
+			return d.ports(proto, udpHeader, b, wire, p)
+		case dccp:
+			return d.dccp(b, wire, p)
+		case GRE, ipInIP, ip6InIP, mplsInIP:
+			return d.ipTunnel(proto, b, wire, p)
+		case fragment:
+			if p.IPVersion != 6 {
+				return d.other(proto, b, wire, p)
+			}
+			return d.fragment6(b, wire, p)
+		}
+		n, ok := extension(proto, p.IPVersion, b)
+		if !ok {
+			return d.other(proto, b, wire, p)
+		}
+		if n > len(b) {
+			return SkipTruncated
+		}
+		if proto == routing && b[3] > 0 {
+			d.routed = true
+		}
+		proto, b, wire = Proto(b[0]), b[n:], wire-n
+	}
+}
+
+// extension gives the length of a header that another one follows, more than there is when the
+// capture cut it. ok is false when proto is none: then it is what the packet is about. That is so
+// also for mobility, HIP and shim6 signalling, which nothing follows.
+func extension(proto Proto, version uint8, b []byte) (n int, ok bool) {
+	switch proto {
+	case AH:
+	case hopByHop, routing, destOpts, mobility, hip, shim6:
+		if version != 6 {
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	if len(b) < 8 {
+		return len(b) + 1, true
+	}
+	switch proto {
+	case AH:
+		return (int(b[1]) + 2) * 4, true
+	case mobility, hip, shim6:
+		if Proto(b[0]) == noNext {
+			return 0, false
+		}
+	}
+	return (int(b[1]) + 1) * 8, true
+}
+
+// fragment6 reads a fragment header (RFC 8200 §4.5). One that is neither preceded nor followed by
+// another is a whole datagram (RFC 6946).
+func (d *Decoder) fragment6(b []byte, wire int, p *Packet) Skip {
+	if len(b) < fragHeader {
+		return SkipTruncated
+	}
+	f := be.Uint16(b[2:])
+	next, id, off, more := Proto(b[0]), be.Uint32(b[4:]), int(f&^7), f&1 != 0
+	b, wire = b[fragHeader:], wire-fragHeader
+	if off == 0 && !more {
+		return d.upper(next, b, wire, p)
+	}
+	if more && wire%8 != 0 {
+		return SkipMalformed
+	}
+	return d.fragment(next, id, off, more, b, wire, p)
+}
+
+// other is a protocol that has no ports, or whose ports we do not read.
+func (d *Decoder) other(proto Proto, b []byte, wire int, p *Packet) Skip {
+	p.Proto = proto
+	p.payload(0, b, wire)
+	return SkipNone
+}
+
+// payload sets the payload to what stands behind a header of n bytes.
+func (p *Packet) payload(n int, b []byte, wire int) {
+	p.PayloadLen = uint32(max(0, wire-n))
+	if len(b) > n {
+		p.Payload = b[n:]
+	}
+}
