@@ -1,0 +1,148 @@
+package event
+
+import "slices"
+
+// App is what a connection speaks, by content. Parsers fill it through the fields they declare.
+// Once an event points at an App it is not changed: Clone it, change the clone, replace.
+type App struct {
+	Name string // value of the field `app`: "tls", "http", "dns", …
+	// Host is the name that the client gave to the server, HostSource how: sni, http.
+	Host, HostSource string
+
+	has    [4]uint64
+	values []appValue
+}
+
+type appValue struct {
+	index uint8
+	num   uint64
+	str   string
+	list  []string
+}
+
+// AppField is a field that a parser declares and fills. Make it once, in a package variable.
+type AppField struct {
+	Field
+	index uint8
+}
+
+var appFields int
+
+func newAppField(name, unit, doc string, t Type) *AppField {
+	if appFields > 255 {
+		panic("event: more than 256 application fields; widen App.has")
+	}
+	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t}, index: uint8(appFields)}
+	appFields++
+	return f
+}
+
+// AppString declares a text field.
+func AppString(name, doc string) *AppField {
+	f := newAppField(name, "", doc, String)
+	f.Str = func(e *Event) string { return e.App.Str(f) }
+	return f
+}
+
+// AppUint declares a number.
+func AppUint(name, unit, doc string) *AppField {
+	f := newAppField(name, unit, doc, Uint)
+	f.Uint = func(e *Event) (uint64, bool) { return e.App.Uint(f) }
+	return f
+}
+
+// AppBool declares a truth value; it is absent until it is set.
+func AppBool(name, doc string) *AppField {
+	f := newAppField(name, "", doc, Bool)
+	f.Bool = func(e *Event) (bool, bool) { n, ok := e.App.Uint(f); return n != 0, ok }
+	return f
+}
+
+// AppList declares a list of texts.
+func AppList(name, doc string) *AppField {
+	f := newAppField(name, "", doc, List)
+	f.List = func(e *Event) []string { return e.App.List(f) }
+	return f
+}
+
+func (a *App) get(f *AppField) *appValue {
+	if a == nil || a.has[f.index>>6]&(1<<(f.index&63)) == 0 {
+		return nil
+	}
+	for i := range a.values {
+		if a.values[i].index == f.index {
+			return &a.values[i]
+		}
+	}
+	return nil
+}
+
+// Has tells whether f was set.
+func (a *App) Has(f *AppField) bool { return a.get(f) != nil }
+
+// Str returns the text of f, "" when it was not set.
+func (a *App) Str(f *AppField) string {
+	if v := a.get(f); v != nil {
+		return v.str
+	}
+	return ""
+}
+
+// Uint returns the number of f, and whether it was set.
+func (a *App) Uint(f *AppField) (uint64, bool) {
+	if v := a.get(f); v != nil {
+		return v.num, true
+	}
+	return 0, false
+}
+
+// List returns the list of f, nil when it was not set. The caller must not change it.
+func (a *App) List(f *AppField) []string {
+	if v := a.get(f); v != nil {
+		return v.list
+	}
+	return nil
+}
+
+// Fact returns the text that was set i-th, for a line that says in short what the connection is about;
+// "" when that is no text, or there are fewer.
+func (a *App) Fact(i int) string {
+	if a == nil || i >= len(a.values) {
+		return ""
+	}
+	return a.values[i].str
+}
+
+func (a *App) set(f *AppField) *appValue {
+	if v := a.get(f); v != nil {
+		return v
+	}
+	a.has[f.index>>6] |= 1 << (f.index & 63)
+	a.values = append(a.values, appValue{index: f.index})
+	return &a.values[len(a.values)-1]
+}
+
+// SetStr sets a text field.
+func (a *App) SetStr(f *AppField, s string) { a.set(f).str = s }
+
+// SetUint sets a number.
+func (a *App) SetUint(f *AppField, n uint64) { a.set(f).num = n }
+
+// SetBool sets a truth value.
+func (a *App) SetBool(f *AppField, b bool) {
+	v := a.set(f)
+	v.num = 0
+	if b {
+		v.num = 1
+	}
+}
+
+// SetList sets a list, which must not be changed afterwards.
+func (a *App) SetList(f *AppField, l []string) { a.set(f).list = l }
+
+// Clone copies a, so that the copy can be changed while events point at a.
+func (a *App) Clone() *App {
+	c := *a
+	c.values = slices.Clone(a.values)
+	return &c
+}

@@ -1,0 +1,180 @@
+// Package event is the record that rustnet writes: what it holds, and the one declaration of its
+// fields that every format, filter, summary and document is derived from.
+package event
+
+import "net/netip"
+
+// Kind says what happened to a connection.
+type Kind uint8
+
+// Opened never leaves the enrich stage: it tells it of a connection at its first packet, so that
+// the owner is looked for while it still lives, and New follows when more is known.
+const (
+	Opened Kind = iota
+	New
+	Updated
+	Closed
+	Lost
+	NumKinds
+)
+
+var kindNames = [NumKinds]string{"opened", "new", "updated", "closed", "lost"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Direction is who opened the connection, seen from this machine.
+type Direction uint8
+
+// Unknown where nothing says which addresses are this machine's.
+const (
+	DirectionUnknown Direction = iota
+	Out
+	In
+	Local
+	Forward
+)
+
+var directionNames = [...]string{"", "out", "in", "local", "forward"}
+
+func (d Direction) String() string { return directionNames[d] }
+
+// State is the local end's, in the words of RFC 9293 as ss(8) spells them.
+type State uint8
+
+// Active is the state of what has no states.
+const (
+	NoState State = iota
+	SynSent
+	SynRecv
+	Established
+	FinWait1
+	FinWait2
+	CloseWait
+	LastAck
+	Closing
+	TimeWait
+	StateClosed
+	Active
+)
+
+var stateNames = [...]string{"", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2",
+	"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT", "CLOSED", "ACTIVE"}
+
+func (s State) String() string { return stateNames[s] }
+
+// Reason is why a connection counts as closed.
+type Reason uint8
+
+// Fin is the orderly end: FIN from both, or the last message of a protocol that has one (a DNS answer).
+const (
+	NoReason Reason = iota
+	Fin
+	Rst
+	Refused
+	Timeout
+	Destroyed
+	Evicted
+	Exit
+)
+
+var reasonNames = [...]string{"", "fin", "rst", "refused", "timeout", "destroyed", "evicted", "exit"}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// Counts names what a source cannot count: the fields of those are absent.
+type Counts uint8
+
+// A socket table knows no headers; it counts what its own end repeated, and not what came out of order.
+const (
+	NoBytes Counts = 1 << iota
+	NoPackets
+	NoRetransmits
+	NoOrder
+)
+
+// Side is what one end sent.
+type Side struct {
+	Bytes, Packets          uint64 // so far, bytes at the IP layer
+	BytesDelta              uint64 // since this connection's previous event
+	Retransmits, OutOfOrder uint32
+}
+
+// Event is one record. Events are passed by value in batches; what App, Proc and Peer point at is
+// never changed once an event points at it, only replaced.
+type Event struct {
+	Kind      Kind
+	Direction Direction
+	State     State
+	Reason    Reason
+	IPVersion uint8
+	Partial   bool // the start was not seen
+	Without   Counts
+	// RemoteServes is set where the remote end is the one that was connected to, so that names
+	// which the protocol gives to the server are the remote's.
+	RemoteServes bool
+
+	TS  int64  // nanoseconds since the epoch
+	Seq uint64 // given by output to what is written
+	ID  uint64
+
+	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
+	VLAN          uint16
+	Local, Remote netip.AddrPort // port 0 = none
+	// Of protocols without IP: 48 bits each. Local and Remote are zero then.
+	LocalMAC, RemoteMAC uint64
+	Iface               string
+	NetNS               uint32 // inode of the network namespace, 0 = not known
+	Tunnel              string
+	TunnelID            uint32
+	HasICMP             bool
+	ICMPType            uint8
+	ICMPCode            uint8
+
+	Start, Last int64  // first and last packet, nanoseconds since the epoch
+	Tx, Rx      Side   // Tx is from local to remote
+	RTTMicros   uint32 // 0 = not known
+
+	History  [16]byte // Zeek's letters, zero-padded
+	Interval int64    // nanoseconds that BytesDelta grew over, for the rates
+
+	App        *App
+	Proc, Peer *Proc
+	RemoteName string // from reverse DNS or from answers seen
+	NameSource string // how RemoteName is known: dns, ptr
+
+	// Lost
+	LostWhere string
+	LostCount uint64
+}
+
+// Proc is a process: the thread-group leader.
+type Proc struct {
+	PID, PPID uint32
+	HasUID    bool
+	UID       uint32
+	Name      string // full name, not the 15 bytes of comm where the executable is known
+	Exe       string
+	Cmdline   string
+	User      string
+	Parent    string
+	Source    string // ebpf iter sock_diag procfs listener
+}
+
+// Batch is what goes over the channels right of track.
+type Batch struct {
+	Events []Event
+	// Now is the packet time reached. Batches without events tell it to stages that wait.
+	Now int64
+
+	release func(*Batch)
+}
+
+// NewBatch makes a batch that goes to release when it is done with.
+func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
+
+// Release gives the batch back to the stage that made it.
+func (b *Batch) Release() {
+	if b.release != nil {
+		b.release(b)
+	}
+}

@@ -1,0 +1,242 @@
+package event
+
+import (
+	"bytes"
+	"math"
+	"net/netip"
+)
+
+// Groups of the record, in the order they are written.
+const (
+	groupEvent   = "event"
+	groupEnds    = "ends"
+	groupState   = "state"
+	groupCounts  = "counts"
+	groupQuality = "quality"
+	groupApp     = "application"
+	groupProcess = "process"
+	groupLost    = "lost"
+)
+
+// conn is true for records about a connection, as opposed to lost.
+func (e *Event) conn() bool { return e.Kind < Lost }
+
+// core declares every field that does not belong to a parser. Fields are only ever added, at the
+// end of their group.
+var core = []Field{
+	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
+		Uint: func(*Event) (uint64, bool) { return Version, true }},
+	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; or lost, for what rustnet itself could not keep.",
+		Str: func(e *Event) string { return e.Kind.String() }},
+	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
+		Time: func(e *Event) int64 { return e.TS }},
+	{Name: "seq", Group: groupEvent, Type: Uint, Width: 8, Doc: "Number of the record in this run, from 1, without gaps.",
+		Uint: func(e *Event) (uint64, bool) { return e.Seq, e.Seq != 0 }},
+	{Name: "id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection. The same file gives the same identifiers.",
+		Uint: func(e *Event) (uint64, bool) { return e.ID, e.conn() }},
+
+	{Name: "proto", Group: groupEnds, Type: String, Width: 5, Doc: "Transport: tcp, udp, icmp, icmp6, sctp, arp, …, or the IP protocol number.",
+		Str: func(e *Event) string {
+			if !e.conn() {
+				return ""
+			}
+			return ProtoName(e.Proto)
+		}},
+	{Name: "local_addr", Group: groupEnds, Type: Addr, Doc: "Address of this machine's end; of the end that opened the connection where both or neither is this machine's.",
+		Addr: func(e *Event) netip.Addr { return e.Local.Addr() }},
+	{Name: "local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the local end.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.Local.Port()), e.Local.Port() != 0 }},
+	{Name: "remote_addr", Group: groupEnds, Type: Addr, Doc: "Address of the other end.",
+		Addr: func(e *Event) netip.Addr { return e.Remote.Addr() }},
+	{Name: "remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the remote end.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.Remote.Port()), e.Remote.Port() != 0 }},
+	{Name: "direction", Group: groupEnds, Type: String, Width: 7, Doc: "Who opened it: out (this machine), in (the remote), local (both ends are here), forward (neither is).",
+		Str: func(e *Event) string { return e.Direction.String() }},
+	{Name: "iface", Group: groupEnds, Type: String, Width: 8, Doc: "Interface it was first seen on.",
+		Str: func(e *Event) string { return e.Iface }},
+	{Name: "vlan", Group: groupEnds, Type: Uint, Width: 4, Doc: "Outermost VLAN identifier.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.VLAN), e.VLAN != 0 }},
+	{Name: "netns", Group: groupEnds, Type: Uint, Width: 10, Doc: "Network namespace (inode) it was seen in.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.NetNS), e.NetNS != 0 }},
+	{Name: "tunnel", Group: groupEnds, Type: String, Width: 6, Doc: "What carried it inside another IP packet: ipip, gre, vxlan, geneve, gtp, teredo.",
+		Str: func(e *Event) string { return e.Tunnel }},
+	{Name: "tunnel_id", Group: groupEnds, Type: Uint, Width: 8, Doc: "The tunnel's network identifier or key.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.TunnelID), e.Tunnel != "" && e.TunnelID != 0 }},
+	{Name: "icmp_type", Group: groupEnds, Type: Uint, Width: 4, Doc: "ICMP or ICMPv6 type of the first message.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.ICMPType), e.HasICMP }},
+	{Name: "icmp_code", Group: groupEnds, Type: Uint, Width: 4, Doc: "ICMP or ICMPv6 code of the first message.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.ICMPCode), e.HasICMP }},
+
+	{Name: "local_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the local end, of protocols without IP.",
+		Str: func(e *Event) string { return macString(e.LocalMAC) }},
+	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of protocols without IP.",
+		Str: func(e *Event) string { return macString(e.RemoteMAC) }},
+
+	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states.",
+		Str: func(e *Event) string { return e.State.String() }},
+	{Name: "history", Group: groupState, Type: String, Width: 10, Doc: "Zeek's letters: S SYN, H SYN-ACK, A ACK, D data, F FIN, R RST, T retransmission, W zero window, C bad checksum, G gap, ^ ends swapped; upper case from the end that opened.",
+		Append: appendHistory, Str: func(e *Event) string { return e.HistoryString() }},
+	{Name: "reason", Group: groupState, Type: String, Width: 9, Doc: "Why it closed: fin (orderly), rst, refused, timeout, destroyed (socket closed, no wire sign), evicted (table full), exit (rustnet ended).",
+		Str: func(e *Event) string { return e.Reason.String() }},
+	{Name: "partial", Group: groupState, Type: Bool, Width: 7, Doc: "True when the start was not seen.",
+		Bool: func(e *Event) (bool, bool) { return e.Partial, e.Partial }},
+	{Name: "start", Group: groupState, Type: Time, Doc: "First packet.",
+		Time: func(e *Event) int64 { return e.Start }},
+	{Name: "duration", Group: groupState, Type: Float, Unit: "s", Width: 9, Doc: "From the first packet to the last.",
+		Float: func(e *Event) (float64, bool) { return float64((e.Last-e.Start)/1000) / 1e6, e.conn() }},
+
+	{Name: "tx_bytes", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent by the local end so far, at the IP layer, headers included.",
+		Uint: func(e *Event) (uint64, bool) { return e.Tx.Bytes, e.counts(NoBytes) }},
+	{Name: "rx_bytes", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent by the remote end so far.",
+		Uint: func(e *Event) (uint64, bool) { return e.Rx.Bytes, e.counts(NoBytes) }},
+	{Name: "tx_packets", Group: groupCounts, Type: Uint, Width: 7, Doc: "Packets sent by the local end so far.",
+		Uint: func(e *Event) (uint64, bool) { return e.Tx.Packets, e.counts(NoPackets) }},
+	{Name: "rx_packets", Group: groupCounts, Type: Uint, Width: 7, Doc: "Packets sent by the remote end so far.",
+		Uint: func(e *Event) (uint64, bool) { return e.Rx.Packets, e.counts(NoPackets) }},
+	{Name: "tx_bytes_delta", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent since this connection's previous event.",
+		Uint: func(e *Event) (uint64, bool) { return e.Tx.BytesDelta, e.counts(NoBytes) }},
+	{Name: "rx_bytes_delta", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Received since this connection's previous event.",
+		Uint: func(e *Event) (uint64, bool) { return e.Rx.BytesDelta, e.counts(NoBytes) }},
+	{Name: "tx_rate", Group: groupCounts, Type: Float, Unit: "bytes/s", Width: 9, Doc: "Sent per second since the previous event.",
+		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
+	{Name: "rx_rate", Group: groupCounts, Type: Float, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
+		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
+
+	{Name: "rtt_ms", Group: groupQuality, Type: Float, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
+		Float: func(e *Event) (float64, bool) { return float64(e.RTTMicros) / 1e3, e.RTTMicros != 0 }},
+	{Name: "tx_retransmits", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments the local end sent again.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.Tx.Retransmits), e.isTCP() && e.counts(NoRetransmits) }},
+	{Name: "rx_retransmits", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments the remote end sent again.",
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.Rx.Retransmits), e.isTCP() && e.counts(NoOrder) }},
+	{Name: "out_of_order", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments, of both ends, that came later than their place.",
+		Uint: func(e *Event) (uint64, bool) {
+			return uint64(e.Tx.OutOfOrder) + uint64(e.Rx.OutOfOrder), e.isTCP() && e.counts(NoOrder)
+		}},
+	{Name: "community_id", Group: groupQuality, Type: String, Width: 30, Doc: "Community ID version 1 of the connection.",
+		Append: appendCommunityID, Str: func(e *Event) string { return e.communityID() }},
+
+	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, by content, never by port.",
+		Str: func(e *Event) string {
+			if e.App == nil {
+				return ""
+			}
+			return e.App.Name
+		}},
+	{Name: "service", Group: groupApp, Type: String, Width: 10, Doc: "IANA's name for the port that was connected to.",
+		Str: func(e *Event) string { return e.service() }},
+	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end.",
+		Str: func(e *Event) string { h, _ := e.host(); return h }},
+	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (an answer seen before), ptr.",
+		Str: func(e *Event) string { _, s := e.host(); return s }},
+
+	{Name: "pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process that owns the local end (thread-group leader).",
+		Uint: func(e *Event) (uint64, bool) { return e.Proc.pid() }},
+	{Name: "process", Group: groupProcess, Type: String, Width: 15, Doc: "Its full name.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Name }) }},
+	{Name: "exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Exe }) }},
+	{Name: "cmdline", Group: groupProcess, Type: String, Width: 32, Doc: "Its arguments, joined with spaces.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Cmdline }) }},
+	{Name: "uid", Group: groupProcess, Type: Uint, Width: 6, Doc: "User that owns the socket.",
+		Uint: func(e *Event) (uint64, bool) {
+			if e.Proc == nil {
+				return 0, false
+			}
+			return uint64(e.Proc.UID), e.Proc.HasUID
+		}},
+	{Name: "user", Group: groupProcess, Type: String, Width: 10, Doc: "That user's name.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.User }) }},
+	{Name: "ppid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Parent process.",
+		Uint: func(e *Event) (uint64, bool) {
+			if e.Proc == nil {
+				return 0, false
+			}
+			return uint64(e.Proc.PPID), e.Proc.PPID != 0
+		}},
+	{Name: "parent", Group: groupProcess, Type: String, Width: 15, Doc: "Parent's name.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Parent }) }},
+	{Name: "process_source", Group: groupProcess, Type: String, Width: 9, Doc: "How the process is known: ebpf, iter, sock_diag, procfs, listener.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Source }) }},
+	{Name: "peer_pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process at the other end, when that is on this machine too.",
+		Uint: func(e *Event) (uint64, bool) { return e.Peer.pid() }},
+	{Name: "peer_process", Group: groupProcess, Type: String, Width: 15, Doc: "Its name.",
+		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Name }) }},
+	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
+		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
+
+	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (connections evicted), output (reader too slow).",
+		Str: func(e *Event) string { return e.LostWhere }},
+	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
+		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
+}
+
+func (e *Event) isTCP() bool { return e.conn() && e.Proto == 6 }
+
+// macString writes a link address as six octets; "" for none.
+func macString(m uint64) string {
+	if m == 0 {
+		return ""
+	}
+	b := make([]byte, 0, 17)
+	for shift := 40; shift >= 0; shift -= 8 {
+		const hex = "0123456789abcdef"
+		o := byte(m >> shift)
+		if len(b) > 0 {
+			b = append(b, ':')
+		}
+		b = append(b, hex[o>>4], hex[o&15])
+	}
+	return string(b)
+}
+
+// HistoryString is History without its padding.
+func (e *Event) HistoryString() string {
+	n := bytes.IndexByte(e.History[:], 0)
+	if n < 0 {
+		n = len(e.History)
+	}
+	return string(e.History[:n])
+}
+
+func appendHistory(dst []byte, e *Event) []byte {
+	n := bytes.IndexByte(e.History[:], 0)
+	if n < 0 {
+		n = len(e.History)
+	}
+	return append(dst, e.History[:n]...)
+}
+
+func (e *Event) rate(s *Side) (float64, bool) {
+	if e.Interval <= 0 || !e.counts(NoBytes) {
+		return 0, false
+	}
+	return math.Round(float64(s.BytesDelta)/(float64(e.Interval)/1e9)*10) / 10, true
+}
+
+// counts tells whether the source counts what is named.
+func (e *Event) counts(c Counts) bool { return e.conn() && e.Without&c == 0 }
+
+func (p *Proc) pid() (uint64, bool) {
+	if p == nil {
+		return 0, false
+	}
+	return uint64(p.PID), p.PID != 0
+}
+
+func (p *Proc) str(get func(*Proc) string) string {
+	if p == nil {
+		return ""
+	}
+	return get(p)
+}
+
+// Host is the field `host`.
+func (e *Event) Host() string { name, _ := e.host(); return name }
+
+// host is the best name there is for the remote end, and where it is from.
+func (e *Event) host() (name, source string) {
+	if e.RemoteServes && e.App != nil && e.App.Host != "" {
+		return e.App.Host, e.App.HostSource
+	}
+	return e.RemoteName, e.NameSource
+}

@@ -1,0 +1,219 @@
+package event
+
+import (
+	"crypto/sha1"
+	_ "embed"
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// protoNames spells IANA's keywords (https://www.iana.org/assignments/protocol-numbers) in lower
+// case, but for those that everybody knows by a shorter name: icmp6 (ipv6-icmp), ospf (ospfigp).
+// A number without a keyword is its own name. The link protocols of package decode follow from 256.
+var protoNames = func() (names [linkProto + len(linkNames)]string) {
+	assigned := map[uint8]string{
+		0: "hopopt", 1: "icmp", 2: "igmp", 3: "ggp", 4: "ipv4", 5: "st", 6: "tcp", 7: "cbt", 8: "egp", 9: "igp",
+		10: "bbn-rcc-mon", 11: "nvp-ii", 12: "pup", 13: "argus", 14: "emcon", 15: "xnet", 16: "chaos", 17: "udp",
+		18: "mux", 19: "dcn-meas", 20: "hmp", 21: "prm", 22: "xns-idp", 23: "trunk-1", 24: "trunk-2", 25: "leaf-1",
+		26: "leaf-2", 27: "rdp", 28: "irtp", 29: "iso-tp4", 30: "netblt", 31: "mfe-nsp", 32: "merit-inp", 33: "dccp",
+		34: "3pc", 35: "idpr", 36: "xtp", 37: "ddp", 38: "idpr-cmtp", 39: "tp++", 40: "il", 41: "ipv6", 42: "sdrp",
+		43: "ipv6-route", 44: "ipv6-frag", 45: "idrp", 46: "rsvp", 47: "gre", 48: "dsr", 49: "bna", 50: "esp",
+		51: "ah", 52: "i-nlsp", 53: "swipe", 54: "min-ipv4", 55: "mobile", 56: "tlsp", 57: "skip", 58: "icmp6",
+		59: "ipv6-nonxt", 60: "ipv6-opts", 62: "cftp", 64: "sat-expak", 65: "kryptolan", 66: "rvd", 67: "ippc",
+		69: "sat-mon", 70: "visa", 71: "ipcv", 72: "cpnx", 73: "cphb", 74: "wsn", 75: "pvp", 76: "br-sat-mon",
+		77: "sun-nd", 78: "wb-mon", 79: "wb-expak", 80: "iso-ip", 81: "vmtp", 82: "secure-vmtp", 83: "vines",
+		84: "iptm", 85: "nsfnet-igp", 86: "dgp", 87: "tcf", 88: "eigrp", 89: "ospf", 90: "sprite-rpc", 91: "larp",
+		92: "mtp", 93: "ax.25", 94: "ipip", 95: "micp", 96: "scc-sp", 97: "etherip", 98: "encap", 100: "gmtp",
+		101: "ifmp", 102: "pnni", 103: "pim", 104: "aris", 105: "scps", 106: "qnx", 107: "a/n", 108: "ipcomp",
+		109: "snp", 110: "compaq-peer", 111: "ipx-in-ip", 112: "vrrp", 113: "pgm", 115: "l2tp", 116: "ddx",
+		117: "iatp", 118: "stp-ip", 119: "srp", 120: "uti", 121: "smp", 122: "sm", 123: "ptp-ip", 124: "isis",
+		125: "fire", 126: "crtp", 127: "crudp", 128: "sscopmce", 129: "iplt", 130: "sps", 131: "pipe", 132: "sctp",
+		133: "fc", 134: "rsvp-e2e-ignore", 135: "mobility-header", 136: "udplite", 137: "mpls-in-ip", 138: "manet",
+		139: "hip", 140: "shim6", 141: "wesp", 142: "rohc", 143: "ethernet", 144: "aggfrag", 145: "nsh",
+		146: "homa", 147: "bit-emu",
+	}
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	for p, name := range assigned {
+		names[p] = name
+	}
+	copy(names[linkProto:], linkNames[:])
+	return names
+}()
+
+// linkProto is the first number of decode's link protocols, linkNames their names in its order.
+const linkProto = 256
+
+var linkNames = [...]string{"arp", "lldp", "cdp", "stp", "eapol", "lacp", "ptp"}
+
+// ProtoName gives a protocol's name in the spelling of the field `proto`, the number where it has none.
+// IANA's STP (118) and PTP (123) are stp-ip and ptp-ip: stp and ptp are the link protocols.
+func ProtoName(p uint16) string {
+	if int(p) < len(protoNames) {
+		return protoNames[p]
+	}
+	return strconv.Itoa(int(p))
+}
+
+// servicesText is IANA's port register in lines of port, name and transports (t u s for TCP, UDP, SCTP).
+//
+//go:embed services.txt
+var servicesText string
+
+//go:generate go run services_gen.go
+
+// services finds a port's name: names[byPort[transport][port]], where name 0 is "".
+type services struct {
+	names  []string
+	byPort [3][1 << 16]uint16
+}
+
+const transports = "tus"
+
+// loadServices reads the table when the first name is asked for; it is half a megabyte.
+var loadServices = sync.OnceValue(func() *services {
+	s := &services{names: []string{""}}
+	for line := range strings.Lines(servicesText) {
+		portText, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		name, over, _ := strings.Cut(rest, " ")
+		port, err := strconv.ParseUint(portText, 10, 16)
+		if err != nil {
+			continue
+		}
+		for i := range transports {
+			if strings.IndexByte(over, transports[i]) >= 0 {
+				s.byPort[i][port] = uint16(len(s.names))
+			}
+		}
+		s.names = append(s.names, name)
+	}
+	return s
+})
+
+// ServiceName gives IANA's name of a port, "" when it has none or the transport has no ports.
+// UDP-Lite shares UDP's ports (RFC 3828 §5).
+func ServiceName(proto, port uint16) string {
+	var transport int
+	switch proto {
+	case 6:
+		transport = 0
+	case 17, 136:
+		transport = 1
+	case 132:
+		transport = 2
+	default:
+		return ""
+	}
+	s := loadServices()
+	return s.names[s.byPort[transport][port]]
+}
+
+// service names the port of the end that was connected to.
+func (e *Event) service() string {
+	if !e.conn() {
+		return ""
+	}
+	if e.RemoteServes {
+		return ServiceName(e.Proto, e.Remote.Port())
+	}
+	return ServiceName(e.Proto, e.Local.Port())
+}
+
+// CommunitySeed goes into every community_id. It is set, if at all, before the first event is made.
+var CommunitySeed uint16
+
+// icmpPair gives the type that answers t, as version 1 of Community ID lists them
+// (https://github.com/corelight/community-id-spec): requests and answers share one identifier.
+func icmpPair(proto uint16, t uint8) (answer uint8, ok bool) {
+	if proto == 1 {
+		switch t { // RFC 792, 950, 1256
+		case 0:
+			return 8, true
+		case 8:
+			return 0, true
+		case 9:
+			return 10, true
+		case 10:
+			return 9, true
+		case 13:
+			return 14, true
+		case 14:
+			return 13, true
+		case 15:
+			return 16, true
+		case 16:
+			return 15, true
+		case 17:
+			return 18, true
+		case 18:
+			return 17, true
+		}
+		return 0, false
+	}
+	switch t { // RFC 2710, 4443, 4620, 4861, 4066 (144–145)
+	case 128, 130, 133, 135, 139, 144:
+		return t + 1, true
+	case 129, 131, 134, 136, 140, 145:
+		return t - 1, true
+	}
+	return 0, false
+}
+
+// appendCommunityID appends the connection's Community ID version 1, nothing for link protocols.
+func appendCommunityID(dst []byte, e *Event) []byte {
+	if !e.conn() || e.Proto > 255 || !e.Local.Addr().IsValid() || !e.Remote.Addr().IsValid() {
+		return dst
+	}
+	src, to := e.Local, e.Remote // as the first packet went, which matters for ICMP without an answer
+	if !e.RemoteServes {
+		src, to = to, src
+	}
+	sport, dport, oneWay, hasPorts := src.Port(), to.Port(), false, true
+	switch e.Proto {
+	case 6, 17, 132:
+	case 1, 58:
+		sport, dport = uint16(e.ICMPType), uint16(e.ICMPCode)
+		if answer, ok := icmpPair(e.Proto, e.ICMPType); ok {
+			dport = uint16(answer)
+		} else {
+			oneWay = true
+		}
+	default:
+		hasPorts = false
+	}
+	a, b := src.Addr().Unmap(), to.Addr().Unmap()
+	// The smaller end goes first, compared as bytes of one family; Compare orders IPv4 before IPv6.
+	if c := a.WithZone("").Compare(b.WithZone("")); !oneWay && (c > 0 || c == 0 && sport > dport) {
+		a, b, sport, dport = b, a, dport, sport
+	}
+	var buf [2 + 16 + 16 + 2 + 4]byte
+	m := binary.BigEndian.AppendUint16(buf[:0], CommunitySeed)
+	m = appendAddrBytes(m, a)
+	m = appendAddrBytes(m, b)
+	m = append(m, byte(e.Proto), 0)
+	if hasPorts {
+		m = binary.BigEndian.AppendUint16(m, sport)
+		m = binary.BigEndian.AppendUint16(m, dport)
+	}
+	sum := sha1.Sum(m)
+	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
+}
+
+func appendAddrBytes(dst []byte, a netip.Addr) []byte {
+	if a.Is4() {
+		b := a.As4()
+		return append(dst, b[:]...)
+	}
+	b := a.As16()
+	return append(dst, b[:]...)
+}
+
+func (e *Event) communityID() string {
+	var buf [32]byte
+	return string(appendCommunityID(buf[:0], e))
+}

@@ -1,0 +1,137 @@
+package event
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Version is the schema's: keys are only added within it.
+const Version = 1
+
+// Type is what a field holds. JSON, CSV, table, filter and SQL derive their own type from it.
+type Type uint8
+
+// ID is a 64-bit number written as 16 hexadecimal digits.
+const (
+	String Type = iota
+	Uint
+	Float
+	Bool
+	Addr
+	Time // nanoseconds since the epoch
+	List
+	ID
+)
+
+var typeNames = [...]string{"string", "uint", "float", "bool", "addr", "time", "list", "id"}
+
+func (t Type) String() string { return typeNames[t] }
+
+// Field is one field of the record. Exactly the getter of its type is set: Str for String,
+// Uint for Uint and ID, and so on. Absent is "", false, the zero Addr, 0 for Time, an empty List.
+type Field struct {
+	Name  string
+	Group string // heading in documents; fields keep their order within the group
+	Unit  string // "" when it has none: "bytes", "s", "ms", "bytes/s"
+	Doc   string // one sentence
+	Type  Type
+	Width int // columns in the table, 0 = by type
+
+	Str func(*Event) string
+	// Append appends what Str gives, for texts that are made on demand, so that writing them allocates nothing.
+	Append func(dst []byte, e *Event) []byte
+	Uint   func(*Event) (uint64, bool)
+	Float  func(*Event) (float64, bool)
+	Bool   func(*Event) (v, ok bool)
+	Addr   func(*Event) netip.Addr
+	Time   func(*Event) int64
+	List   func(*Event) []string
+}
+
+// Schema is the ordered list of all fields.
+type Schema struct {
+	Fields []*Field
+	byName map[string]*Field
+}
+
+// NewSchema puts the core fields and those of the parsers in their order: a parser's fields
+// stand behind `service`, where the application is told.
+func NewSchema(parsers []*AppField) *Schema {
+	s := &Schema{byName: map[string]*Field{}}
+	for i := range core {
+		f := &core[i]
+		if f.Group == groupProcess && s.byName["pid"] == nil && !s.hasGroup(groupProcess) {
+			for _, p := range parsers {
+				if p.Group == "" {
+					p.Group, _, _ = strings.Cut(p.Name, "_")
+				}
+				s.add(&p.Field)
+			}
+		}
+		s.add(f)
+	}
+	return s
+}
+
+func (s *Schema) hasGroup(g string) bool {
+	for _, f := range s.Fields {
+		if f.Group == g {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Schema) add(f *Field) {
+	if s.byName[f.Name] != nil {
+		panic("event: field " + f.Name + " declared twice")
+	}
+	s.Fields = append(s.Fields, f)
+	s.byName[f.Name] = f
+}
+
+// Lookup finds a field by its name, nil when there is none.
+func (s *Schema) Lookup(name string) *Field { return s.byName[name] }
+
+// Nearest gives the name most like the one meant, "" when none is like it.
+func (s *Schema) Nearest(name string) string {
+	names := make([]string, len(s.Fields))
+	for i, f := range s.Fields {
+		names[i] = f.Name
+	}
+	return Nearest(name, names)
+}
+
+// Nearest gives the one of names that a person most likely meant by name, "" when none is like it.
+func Nearest(name string, names []string) string {
+	best, limit := "", max(2, len(name)/3)+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), n); d < limit && d < len(name) && 2*d <= len(name)+1 {
+			best, limit = n, d
+		}
+	}
+	return best
+}
+
+// distance counts insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).
+func distance(a, b string) int {
+	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			c := 1
+			if a[i-1] == b[j-1] {
+				c = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+c)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}
