@@ -1,0 +1,165 @@
+package filter
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/file"
+
+	"rustnet/track/event"
+)
+
+// Error says what is wrong with an expression, and where.
+type Error struct {
+	Expr         string
+	Line, Column int // from 1; Column counts characters. 0 when it is the whole that is wrong
+	Message      string
+}
+
+// around is how much of a long line is shown on each side of the place.
+const around = 60
+
+// Error gives the message, and below it the line with a caret at the place.
+func (e *Error) Error() string {
+	if e.Line == 0 || e.Column == 0 {
+		return e.Message
+	}
+	lines := strings.Split(e.Expr, "\n")
+	if e.Line > len(lines) {
+		return e.Message
+	}
+	line := []rune(strings.ToValidUTF8(lines[e.Line-1], "\uFFFD"))
+	col := min(e.Column-1, len(line))
+	from, to := max(0, col-around), min(len(line), col+around)
+	var shown, mark strings.Builder
+	if from > 0 {
+		shown.WriteString("…")
+		mark.WriteByte(' ')
+	}
+	for i, r := range line[from:to] {
+		if !unicode.IsPrint(r) { // tabs, and what a terminal would obey
+			r = ' '
+		}
+		shown.WriteRune(r)
+		if from+i < col {
+			mark.WriteByte(' ')
+		}
+	}
+	if to < len(line) {
+		shown.WriteString("…")
+	}
+	if strings.TrimSpace(shown.String()) == "" {
+		return e.Message
+	}
+	return e.Message + "\n  " + shown.String() + "\n  " + mark.String() + "^"
+}
+
+// at makes an Error for a place counted in characters from the start, as expr counts.
+func at(text string, from int, message string) *Error {
+	line, column := 1, 1
+	for _, r := range text {
+		if from <= 0 {
+			break
+		}
+		from--
+		if r == '\n' {
+			line++
+			column = 1
+		} else {
+			column++
+		}
+	}
+	return &Error{Expr: text, Line: line, Column: column, Message: message}
+}
+
+var (
+	unknownName = regexp.MustCompile(`^unknown name (.+)$`)
+	unexpected  = regexp.MustCompile(`^unexpected token \w+\("(.*)"\)$`)
+	wrongResult = regexp.MustCompile(`^expected bool, but got (.+)$`)
+	mismatched  = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
+	mismatch    = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
+	argument    = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+) *$`)
+	notCallable = regexp.MustCompile(`^(.+) is not callable$`)
+)
+
+// explain puts what expr says into the words of a filter.
+func explain(err error, text string, schema *event.Schema) error {
+	var fe *file.Error
+	if !errors.As(err, &fe) {
+		return &Error{Expr: text, Line: 1, Column: 1, Message: plain(err.Error())}
+	}
+	e := at(text, fe.From, fe.Message)
+	if m := unknownName.FindStringSubmatch(fe.Message); m != nil {
+		e.Message = unknown(m[1], text, fe.From, schema)
+	} else {
+		e.Message = plain(fe.Message)
+	}
+	return e
+}
+
+// typeName puts a Go type into words.
+func typeName(t string) string {
+	switch {
+	case t == "string":
+		return "a text"
+	case t == "int", t == "float64":
+		return "a number"
+	case t == "bool":
+		return "true or false"
+	case t == "time.Time":
+		return "a time"
+	case strings.HasPrefix(t, "[]"):
+		return "a list"
+	case strings.HasPrefix(t, "map["):
+		return "a map"
+	case strings.HasPrefix(t, "func"):
+		return "a function"
+	}
+	return "something else"
+}
+
+func unknown(name, text string, from int, schema *event.Schema) string {
+	rest := []rune(text)
+	rest = rest[min(len(rest), from+utf8.RuneCountInString(name)):]
+	if strings.HasPrefix(strings.TrimLeftFunc(string(rest), unicode.IsSpace), "(") {
+		if near := event.Nearest(name, functionNames()); near != "" {
+			return `unknown function "` + name + `" (did you mean "` + near + `"?)`
+		}
+		return `unknown function "` + name + `"`
+	}
+	if near := schema.Nearest(name); near != "" {
+		return `unknown field "` + name + `" (did you mean "` + near + `"?)`
+	}
+	return `unknown field "` + name + `" (a text stands in quotes; rustnet fields lists the fields)`
+}
+
+func plain(message string) string {
+	if m := unexpected.FindStringSubmatch(message); m != nil {
+		if m[1] == "=" {
+			return `unexpected "=" (== compares)`
+		}
+		return `unexpected "` + m[1] + `"`
+	}
+	if message == "unexpected token EOF" {
+		return "the filter ends too early"
+	}
+	if m := wrongResult.FindStringSubmatch(message); m != nil {
+		return "the filter must be true or false, but this is " + typeName(m[1])
+	}
+	if m := mismatched.FindStringSubmatch(message); m != nil {
+		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3])
+	}
+	if m := mismatch.FindStringSubmatch(message); m != nil {
+		return m[1] + " does not go before " + typeName(m[2])
+	}
+	if m := argument.FindStringSubmatch(message); m != nil {
+		return m[3] + " takes " + typeName(m[2]) + ", not " + typeName(m[1])
+	}
+	if notCallable.MatchString(message) {
+		return `a field is not a function (a time is written as in: duration > seconds("1m30s"))`
+	}
+	return message
+}

@@ -1,0 +1,343 @@
+package filter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"rustnet/track/event"
+)
+
+var (
+	sni     = event.AppString("sni", "Server name.")
+	status  = event.AppUint("http_status", "", "Status.")
+	ech     = event.AppBool("ech", "Encrypted hello.")
+	answers = event.AppList("dns_answers", "Answers.")
+	schema  = event.NewSchema([]*event.AppField{sni, status, ech, answers})
+)
+
+func sample() *event.Event {
+	app := &event.App{Name: "tls", Host: "example.io", HostSource: "sni"}
+	app.SetStr(sni, "example.io")
+	app.SetUint(status, 404)
+	app.SetBool(ech, true)
+	app.SetList(answers, []string{"10.1.2.3", "192.0.2.7"})
+	return &event.Event{Kind: event.New, Proto: 6, Direction: event.Out, State: event.Established, ID: 0xabc, RemoteServes: true,
+		TS: 1767225600e9, Start: 1767225599e9, Last: 1767225689e9,
+		Local: netip.MustParseAddrPort("10.0.0.5:50000"), Remote: netip.MustParseAddrPort("93.184.216.34:443"),
+		Tx: event.Side{Bytes: 3_000_000, Packets: 10}, App: app, Proc: &event.Proc{PID: 1234, Name: "curl", UID: 0, HasUID: true}}
+}
+
+func TestMatch(t *testing.T) {
+	full, bare := sample(), &event.Event{Kind: event.Closed, Proto: 17, Remote: netip.MustParseAddrPort("[2001:db8::1]:53"),
+		Local: netip.MustParseAddrPort("[fe80::1]:4000")}
+	for _, c := range []struct {
+		expr       string
+		full, bare bool
+	}{
+		{`true`, true, true},
+		{`sni endsWith ".io"`, true, false},
+		{`sni == ""`, false, true},
+		{`process == "curl" && direction == "out"`, true, false},
+		{`process in ["curl", "wget"]`, true, false},
+		{`proto == 'udp' or remote_port == 443`, true, true},
+		{`remote_port in [53, 443]`, true, true},
+		{`remote_port in 1..100`, false, true},
+		{`tx_bytes > MB(1)`, true, false},
+		{`tx_bytes > MiB(2.5) && tx_bytes < GB(1) and tx_bytes > KB(tx_packets) and tx_bytes > KiB(1) && tx_bytes < GiB(1)`, true, false},
+		{`duration == 90`, true, false},
+		{`duration >= seconds("1m30s") and duration <= minutes(1.5) and duration < hours(1)`, true, false},
+		{`duration < seconds(1)`, false, true},
+		{`cidr(remote_addr, "93.0.0.0/8")`, true, false},
+		{`cidr(remote_addr, "2001:db8::/32")`, false, true},
+		{`cidr(remote_addr, "93.184.216.34")`, true, false},
+		{`cidr(remote_addr, "::ffff:93.184.0.0/112")`, true, false},
+		{`not cidr(remote_addr, "0.0.0.0/0")`, false, true},
+		{`cidr(remote_addr, "93.0.0.0/8") || cidr(local_addr, "fe80::/10")`, true, true},
+		{`any(dns_answers, cidr(#, "10.0.0.0/8"))`, true, false},
+		{`any(dns_answers, private(#))`, true, false},
+		{`host[0:7] == "objects" || host[0:7] == "example" && host[7:3] == "" and host[-2:] == "io" and host[90:99] == ""`, true, false},
+		{`any(dns_answers, {# startsWith "192."})`, true, false},
+		{`cidr(sni, "10.0.0.0/8")`, false, false},
+		{`"192.0.2.7" in dns_answers`, true, false},
+		{`len(dns_answers) == 2`, true, false},
+		{`dns_answers[0] == "10.1.2.3"`, true, false},
+		{`dns_answers[7] == "x"`, false, false},
+		{`first(dns_answers) == "10.1.2.3"`, true, false},
+		{`last(dns_answers) == "192.0.2.7" && get(dns_answers, -1) startsWith "192"`, true, false},
+		{`first(filter(dns_answers, # endsWith ".7")) == "192.0.2.7"`, true, false},
+		{`count(dns_answers, # matches "^1") == 2`, true, false},
+		{`private(local_addr) and not private(remote_addr)`, true, true},
+		{`remote_addr == "93.184.216.34" || remote_addr == "2001:db8::1"`, true, true},
+		{`host matches "^EXAMPLE"`, false, false},
+		{`lower(upper(host)) matches "^exam.*\\.io$"`, true, false},
+		{`ech`, true, false},
+		{`!ech`, false, true},
+		{`http_status >= 400`, true, false},
+		{`uid == 0`, true, true},
+		{`id == "0000000000000abc"`, true, false},
+		{`event == "closed"`, false, true},
+		{`ts > date("2025-12-31") && start < date("2026-01-01T00:00:00Z")`, true, false},
+		{`state in ["ESTABLISHED", "SYN_SENT"] ? remote_port == 443 : proto == "udp"`, true, true},
+		{`seq == 0`, true, true},
+		{`pid > 1000 && pid < 2000`, true, false},
+	} {
+		p, err := Compile(c.expr, schema)
+		if err != nil {
+			t.Errorf("%s: %v", c.expr, err)
+			continue
+		}
+		// Twice and interleaved: what is kept from one event may not show in the next.
+		for range 2 {
+			for _, e := range []struct {
+				name  string
+				event *event.Event
+				want  bool
+			}{{"full", full, c.full}, {"bare", bare, c.bare}} {
+				got, err := p.Match(e.event)
+				if err != nil || got != e.want {
+					t.Errorf("%s on %s: got %v, %v, want %v", c.expr, e.name, got, err, e.want)
+				}
+			}
+		}
+	}
+}
+
+func TestCompileErrors(t *testing.T) {
+	for _, c := range []struct {
+		expr   string
+		column int
+		want   string // the message's beginning
+	}{
+		{`snii endsWith ".io"`, 1, `unknown field "snii" (did you mean "sni"?)`},
+		{`proto == "tcp" && prcess == "x"`, 19, `unknown field "prcess" (did you mean "process"?)`},
+		{`process == nc`, 12, `unknown field "nc" (a text stands in quotes`},
+		{`privat(remote_addr)`, 1, `unknown function "privat" (did you mean "private"?)`},
+		{`process = "nc"`, 9, `unexpected "=" (== compares)`},
+		{`remote_port == "443"`, 13, `== does not go between a number and a text`},
+		{`remote_port`, 1, `the filter must be true or false, but this is a number`},
+		{`filter(dns_answers, # == "a")`, 1, `the filter must be true or false, but this is a list`},
+		{`true ? 1 : true`, 1, `the filter must be true or false`},
+		{`!sni`, 1, `! does not go before a text`},
+		{`cidr(remote_addr, "10.0.0.0/88")`, 19, `"10.0.0.0/88" is not a network`},
+		{`cidr(remote_addr, sni)`, 19, `the network must be written out`},
+		{`cidr(remote_addr)`, 1, `cidr takes an address and a network`},
+		{`cidr(remote_port, "10.0.0.0/8")`, 6, `cidr takes a text, not a number`},
+		{`private(remote_port)`, 9, `private takes a text, not a number`},
+		{`duration > seconds("soon")`, 20, `"soon" is not a duration`},
+		{`ts > date("soon")`, 11, `"soon" is not a time`},
+		{`duration("1s") > 1`, 1, `a field is not a function`},
+		{`sni matches "("`, 5, "error parsing regexp"},
+		{`any(1..1000000000, true)`, 6, `a range may only stand right of "in"`},
+		{`1..3 == 2`, 2, `a range may only stand right of "in"`},
+		{`true || 1..3`, 10, `a range may only stand right of "in"`},
+		{`$env.sni == ""`, 1, `$env is not part of a filter`},
+		{`let a = sni; a + a == ""`, 5, `a filter is one expression`},
+		{`repeat("a", 1000000) == ""`, 1, `unknown function "repeat"`},
+		{`len(map(dns_answers, # + #)) > 0`, 5, `a filter has no function "map"`},
+		{`reduce(dns_answers, #acc + #) == ""`, 1, `a filter has no function "reduce"`},
+		{`find(dns_answers, true) == ""`, 1, `a filter has no function "find"`},
+		{`date(sni) > ts`, 1, `date takes one time`},
+		{`MB(foo) > 1`, 4, `unknown field "foo"`},
+		{`dns_answers[S] == "a"`, 13, `unknown field "S"`},
+		{`first(hots) == "a"`, 7, `unknown field "hots" (did you mean "host"?)`},
+		{`now() > ts`, 1, `unknown function "now"`},
+		{`(`, 1, `the filter ends too early`},
+		{``, 1, `the filter is empty`},
+		{" \n ", 1, `the filter is empty`},
+		{`test#0`, 5, "unexpected"},
+	} {
+		_, err := Compile(c.expr, schema)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s: got %v, want an *Error", c.expr, err)
+			continue
+		}
+		if !strings.HasPrefix(e.Message, c.want) || e.Column != c.column {
+			t.Errorf("%s: got column %d: %s\nwant column %d: %s", c.expr, e.Column, e.Message, c.column, c.want)
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for _, c := range []struct{ expr, want string }{
+		{`snii endsWith ".io"`, "unknown field \"snii\" (did you mean \"sni\"?)\n  snii endsWith \".io\"\n  ^"},
+		{"sni == \"a\" &&\n\t hst == \"b\"", "unknown field \"hst\" (did you mean \"host\"?)\n    hst == \"b\"\n    ^"},
+		{"sni == \"\x1b[31m\" && hst == \"\"", "unknown field \"hst\" (did you mean \"host\"?)\n  sni == \" [31m\" && hst == \"\"\n                    ^"},
+	} {
+		if _, err := Compile(c.expr, schema); err == nil || err.Error() != c.want {
+			t.Errorf("%q: got\n%v\nwant\n%s", c.expr, err, c.want)
+		}
+	}
+	_, err := Compile(strings.Repeat(`sni == "a" && `, 100)+`hst == ""`, schema)
+	if err == nil || len(err.Error()) > 400 {
+		t.Errorf("error in a long filter is not cut: %v", err)
+	}
+}
+
+// Nobody's expression may cost without bound, in compiling or in running.
+func TestHostileExpressions(t *testing.T) {
+	if _, err := Compile(strings.Repeat("(", 30000)+"true"+strings.Repeat(")", 30000), schema); err != nil {
+		t.Errorf("deep parentheses: %v", err)
+	}
+	for name, x := range map[string]string{
+		"too long":    strings.Repeat(" ", maxLength) + "true",
+		"many nodes":  strings.Repeat("true && ", 6000) + "true",
+		"deep not":    strings.Repeat("!", 30000) + "true",
+		"huge regexp": `sni matches "((((a{100}){100}){100}){100})"`,
+	} {
+		if _, err := Compile(x, schema); err == nil {
+			t.Errorf("%s: compiled, want an error", name)
+		}
+	}
+}
+
+func TestLostAlwaysPasses(t *testing.T) {
+	p, err := Compile(`false`, schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := p.Match(&event.Event{Kind: event.Lost}); !ok || err != nil {
+		t.Errorf("lost: got %v, %v, want true", ok, err)
+	}
+}
+
+func TestOnlyNamedFieldsAreRead(t *testing.T) {
+	p, err := Compile(`sni endsWith ".io" && cidr(remote_addr, "10.0.0.0/8") && private(local_addr)`, schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(p.Fields()); got != "[sni remote_addr local_addr]" {
+		t.Errorf("fields read: got %s, want [sni remote_addr local_addr]", got)
+	}
+}
+
+func TestStage(t *testing.T) {
+	p, err := Compile(`remote_port == 443`, schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStage(p)
+	in, out := make(chan *event.Batch, 4), make(chan *event.Batch, 4)
+	batch := event.NewBatch(nil)
+	batch.Now = 7
+	for i := range 5 {
+		e := *sample()
+		e.ID = uint64(i)
+		if i%2 == 1 {
+			e.Remote = netip.AddrPortFrom(e.Remote.Addr(), 80)
+		}
+		batch.Events = append(batch.Events, e)
+	}
+	batch.Events = append(batch.Events, event.Event{Kind: event.Lost})
+	in <- batch
+	empty := event.NewBatch(nil)
+	empty.Now = 9
+	in <- empty
+	close(in)
+	if err := s.Run(context.Background(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	b := <-out
+	for _, e := range b.Events {
+		got = append(got, e.ID)
+	}
+	if fmt.Sprint(got) != "[0 2 4 0]" || b.Now != 7 {
+		t.Errorf("kept %v at %d, want [0 2 4 0] at 7", got, b.Now)
+	}
+	if b := <-out; b != empty || b.Now != 9 {
+		t.Error("a batch without events did not go on")
+	}
+	if _, open := <-out; open {
+		t.Error("out is not closed")
+	}
+	if st := s.Stats(); st.FilteredOut != 2 || st.Errors != 0 {
+		t.Errorf("stats: got %+v, want 2 filtered out", st)
+	}
+}
+
+// A stage that nobody reads from ends with its context, and gives back what it holds.
+func TestStageStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	released := 0
+	in, out := make(chan *event.Batch, 1), make(chan *event.Batch)
+	in <- event.NewBatch(func(*event.Batch) { released++ })
+	cancel()
+	if err := NewStage(nil).Run(ctx, in, out); !errors.Is(err, context.Canceled) || released != 1 {
+		t.Errorf("got %v with %d batches released, want context canceled with 1", err, released)
+	}
+}
+
+func TestMatchAllocs(t *testing.T) {
+	p, err := Compile(`sni endsWith ".io" && remote_port in [443, 8443] && cidr(remote_addr, "93.0.0.0/8") && tx_bytes > MB(1)`, schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := sample()
+	if n := testing.AllocsPerRun(1000, func() { _, _ = p.Match(e) }); n != 0 {
+		t.Errorf("Match allocates %v times on equal events, want 0", n)
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, x := range []string{`sni endsWith ".io"`, `process == "nc" && direction == "out"`,
+		`cidr(remote_addr, "10.0.0.0/8") && tx_bytes > MB(1)`, `sni matches "^[a-z0-9.-]+\\.io$"`, `any(dns_answers, private(#))`,
+		`ts > date("2026-01-01") && "10.1.2.3" in dns_answers`} {
+		b.Run(x, func(b *testing.B) {
+			p, err := Compile(x, schema)
+			if err != nil {
+				b.Fatal(err)
+			}
+			// Events that differ in every field that is often different.
+			events := make([]event.Event, 64)
+			for i := range events {
+				e := sample()
+				e.TS += int64(i)
+				e.Tx.Bytes += uint64(i)
+				e.Remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), uint16(i))
+				e.App.SetStr(sni, fmt.Sprintf("host%d.example.io", i))
+				e.Proc = &event.Proc{PID: uint32(i), Name: []string{"nc", "curl"}[i%2]}
+				events[i] = *e
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, err := p.Match(&events[i%64]); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
+}
+
+// Whatever is typed: an error or a program, and a program gives an answer on any event.
+func FuzzCompile(f *testing.F) {
+	for _, x := range []string{`sni endsWith ".io"`, `cidr(remote_addr, "10.0.0.0/8") or private(#)`, `any(dns_answers, {# in ["a"]})`,
+		`tx_bytes > MB(1.5) && duration < seconds("1m")`, `dns_answers[0] matches "^a"`, `ts > date("2026-01-01")`, `a ?? b?.c | d()`,
+		"sni == `x`\n//", `find(dns_answers, true)[1:2] == ""`, `{"a": 1}.a == 1`, `[1, 2][3] == 1`, `remote_port in 1..9`} {
+		f.Add(x)
+	}
+	full, bare := sample(), &event.Event{}
+	f.Fuzz(func(t *testing.T, x string) {
+		p, err := Compile(x, schema)
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Message == "" {
+				t.Fatalf("error is not an *Error with a text: %v", err)
+			}
+			if utf8.ValidString(x) && strings.ContainsAny(err.Error(), "\x1b\r") {
+				t.Fatalf("error carries control characters: %q", err)
+			}
+			return
+		}
+		for _, e := range []*event.Event{full, bare} {
+			_, _ = p.Match(e)
+		}
+	})
+}
