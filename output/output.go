@@ -1,0 +1,314 @@
+// Package output writes events as lines: NDJSON, CSV or a table, each line out as soon as it happened.
+package output
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"rustnet/track/event"
+)
+
+// Formats of records.
+const (
+	JSON  = "json"
+	CSV   = "csv"
+	Table = "table"
+)
+
+// Config is what a person decides about the output, and what main found out about where it goes.
+type Config struct {
+	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv or table." enum:"json,csv,table" default:"table"`
+	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c"`
+	Events     []string `help:"Events to write: new, updated, closed." placeholder:"new,updated,closed"`
+	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
+	ExitCode   bool     `help:"Exit with 3 when no event was written."`
+	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
+	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto"`
+	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:""`
+
+	Width     int  `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
+	Height    int  `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
+	Spool     bool `kong:"-"` // live: a slow reader costs merged updates and never holds up the source
+	SpoolSize int  `kong:"-"` // events kept for a slow reader, 0 = 65536
+}
+
+// ErrReaderGone is what Run ends with when the reader closed its end. It is no failure.
+var ErrReaderGone = errors.New("the reader of stdout is gone")
+
+// flushAt is how much is collected at most before it is written, while more keeps coming.
+const flushAt = 64 << 10
+
+// encoder makes lines.
+type encoder interface {
+	header(dst []byte) []byte
+	record(dst []byte, e *event.Event) []byte
+}
+
+// Stage is the last stage: it numbers, formats and writes events.
+type Stage struct {
+	cfg   Config
+	w     io.Writer
+	enc   encoder
+	kinds [event.NumKinds]bool
+
+	buf     []byte
+	inBuf   [event.NumKinds]uint64 // events whose bytes are in buf
+	seq     uint64
+	counted uint64 // towards Config.Count
+	over    bool   // nothing more is written
+	err     error
+
+	stopped  chan struct{}
+	stopOnce sync.Once
+
+	made, written                          [event.NumKinds]atomic.Uint64
+	unselected, merged, lost, afterTheStop atomic.Uint64
+}
+
+// New checks the configuration and makes the stage. Nothing is written before Run.
+func New(cfg Config, schema *event.Schema, w io.Writer) (*Stage, error) {
+	s := &Stage{cfg: cfg, w: w, stopped: make(chan struct{}), buf: make([]byte, 0, flushAt+4096)}
+	if cfg.TimeFormat != "" && !slices.Contains([]string{"rfc3339", "unix", "local"}, cfg.TimeFormat) {
+		return nil, fmt.Errorf("--time-format: unknown format %q (rfc3339, unix or local)", cfg.TimeFormat)
+	}
+	if err := s.selectKinds(cfg.Events); err != nil {
+		return nil, err
+	}
+	sel, err := parseFields(cfg.Fields, schema)
+	if err != nil {
+		return nil, err
+	}
+	switch cfg.Format {
+	case JSON:
+		s.enc = newJSON(sel.fields(schema.Fields), cfg.TimeFormat)
+	case CSV:
+		s.enc = newCSV(sel.fields(schema.Fields), cfg.TimeFormat, cfg.Width > 0)
+	case Table, "":
+		s.enc = newTable(sel, cfg)
+	default:
+		return nil, fmt.Errorf("--output: unknown format %q (json, csv or table)", cfg.Format)
+	}
+	return s, nil
+}
+
+func (s *Stage) selectKinds(names []string) error {
+	s.kinds[event.Lost] = true // an account of every loss
+	words := splitList(names)
+	for k := event.New; k <= event.Closed; k++ {
+		s.kinds[k] = len(words) == 0 || slices.Contains(words, k.String())
+	}
+	for _, w := range words {
+		if w != event.New.String() && w != event.Updated.String() && w != event.Closed.String() {
+			return fmt.Errorf("--events: unknown event %q%s (new, updated or closed)", w,
+				didYouMean(w, []string{"new", "updated", "closed"}))
+		}
+	}
+	return nil
+}
+
+// splitList takes apart what was given as a,b or as several values.
+func splitList(values []string) []string {
+	var words []string
+	for _, v := range values {
+		for w := range strings.SplitSeq(v, ",") {
+			if w = strings.TrimSpace(w); w != "" {
+				words = append(words, w)
+			}
+		}
+	}
+	return words
+}
+
+// Stats is the account of the stage. ΣMade = ΣWritten + Unselected + Merged + Lost + AfterStop.
+type Stats struct {
+	Made    [event.NumKinds]uint64 // came in; the records of our own losses among them
+	Written [event.NumKinds]uint64
+
+	Unselected uint64 // not among --events
+	Merged     uint64 // updates that a slow reader got with the connection's next event
+	Lost       uint64 // for want of room while the reader was slow
+	AfterStop  uint64 // after --count was reached, the reader had left or writing failed
+}
+
+// Events is how many events about connections were written, which is what --count and --exit-code go by.
+func (s Stats) Events() uint64 {
+	return s.Written[event.New] + s.Written[event.Updated] + s.Written[event.Closed]
+}
+
+// Stats may be asked at any time, from any goroutine.
+func (s *Stage) Stats() Stats {
+	st := Stats{Unselected: s.unselected.Load(), Merged: s.merged.Load(), Lost: s.lost.Load(), AfterStop: s.afterTheStop.Load()}
+	for k := range s.made {
+		st.Made[k], st.Written[k] = s.made[k].Load(), s.written[k].Load()
+	}
+	return st
+}
+
+// Stopped is closed when nothing more will be written: --count is reached, the reader left, or writing
+// failed. The sources can end then; Run goes on taking batches until in is closed, so that nobody is held up.
+func (s *Stage) Stopped() <-chan struct{} { return s.stopped }
+
+// Run writes what comes until in is closed. It gives nil, ErrReaderGone, or what kept it from writing.
+// When ctx ends it returns at once, even from a write that nobody takes; the goroutine of such a write
+// ends with the process.
+func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch) error {
+	done := make(chan error, 1)
+	go func() {
+		if s.cfg.Spool {
+			done <- s.runSpooled(in)
+		} else {
+			done <- s.runDirect(in)
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		select {
+		case err := <-done:
+			return err
+		default:
+			return ctx.Err()
+		}
+	}
+}
+
+// runDirect lets a slow reader hold up the source, which for a file is right.
+func (s *Stage) runDirect(in <-chan *event.Batch) error {
+	s.writeHeader()
+	for b := range in {
+		for i := range b.Events {
+			if s.take(&b.Events[i]) {
+				s.format(&b.Events[i])
+			}
+		}
+		b.Release()
+		if len(in) == 0 {
+			s.flush()
+		}
+	}
+	s.flush()
+	return s.err
+}
+
+// runSpooled takes in whatever comes at once, while a second goroutine writes at the reader's pace.
+func (s *Stage) runSpooled(in <-chan *event.Batch) error {
+	sp := newSpool(s.cfg.SpoolSize, s)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		s.writeHeader()
+		var chunk []event.Event
+		for {
+			var more, ok bool
+			if chunk, more, ok = sp.take(chunk[:0]); !ok {
+				break
+			}
+			for i := range chunk {
+				s.format(&chunk[i])
+			}
+			if !more {
+				s.flush()
+			}
+		}
+		s.flush()
+	}()
+	for b := range in {
+		sp.add(b.Events)
+		b.Release()
+	}
+	sp.close()
+	<-written
+	return s.err
+}
+
+// take counts an event in, and tells whether it is one to write.
+func (s *Stage) take(e *event.Event) bool {
+	if e.Kind == event.Opened {
+		return false
+	}
+	s.made[e.Kind].Add(1)
+	if !s.kinds[e.Kind] {
+		s.unselected.Add(1)
+		return false
+	}
+	return true
+}
+
+func (s *Stage) writeHeader() {
+	if !s.cfg.NoHeader {
+		s.buf = s.enc.header(s.buf)
+	}
+	s.flush()
+}
+
+// format numbers an event and adds its line to what is to be written.
+func (s *Stage) format(e *event.Event) {
+	if s.over {
+		s.afterTheStop.Add(1)
+		return
+	}
+	s.seq++
+	e.Seq = s.seq
+	s.buf = s.enc.record(s.buf, e)
+	s.inBuf[e.Kind]++
+	if e.Kind != event.Lost {
+		s.counted++
+		if s.counted == s.cfg.Count {
+			s.flush()
+			s.stop()
+			return
+		}
+	}
+	if len(s.buf) >= flushAt {
+		s.flush()
+	}
+}
+
+func (s *Stage) stop() {
+	s.over = true
+	s.stopOnce.Do(func() { close(s.stopped) })
+}
+
+// flush writes what there is.
+func (s *Stage) flush() {
+	if len(s.buf) == 0 {
+		return
+	}
+	n, err := s.w.Write(s.buf)
+	if err == nil && n < len(s.buf) {
+		err = io.ErrShortWrite
+	}
+	s.buf = s.buf[:0]
+	for k := range s.inBuf {
+		if err == nil {
+			s.written[k].Add(s.inBuf[k])
+		} else {
+			s.afterTheStop.Add(s.inBuf[k])
+		}
+		s.inBuf[k] = 0
+	}
+	if err != nil {
+		s.err = writeError(err)
+		s.stop()
+	}
+}
+
+func writeError(err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		return ErrReaderGone
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("write stdout: %w", err)
+}

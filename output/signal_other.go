@@ -1,0 +1,8 @@
+//go:build !unix
+
+package output
+
+import "os"
+
+// SummarySignal gives the signals that ask for a summary: this system has none.
+func SummarySignal() <-chan os.Signal { return nil }

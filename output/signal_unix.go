@@ -1,0 +1,16 @@
+//go:build unix
+
+package output
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// SummarySignal gives the signals that ask for a summary: SIGUSR1.
+func SummarySignal() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGUSR1)
+	return c
+}

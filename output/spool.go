@@ -1,0 +1,299 @@
+package output
+
+import (
+	"sync"
+
+	"rustnet/track/event"
+)
+
+// spoolSize is how many events wait for a slow reader at most.
+const spoolSize = 1 << 16
+
+// chunkSize is how many events the writer takes at a time: few, because what it took can no longer be merged.
+const chunkSize = 256
+
+// spool is a queue that always accepts. What comes for a connection whose update still waits is merged into
+// that; when it is full, waiting updates give up their place, their deltas going to the connection's next
+// event; and only when nothing but new and closed is left are events lost, and said to be.
+type spool struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	closed bool
+
+	max  int
+	n    int
+	slot []slot // grows up to max; the links are indices into it
+	free []int32
+	all  list // in the order of coming
+	upd  list // the updates among them
+
+	last map[uint64]int32 // connection → its last waiting event that another may merge with
+	owed map[uint64]owed  // connection → what its updates that gave up their place had counted
+	held []event.Event    // lost records that wait for room, one for each place
+
+	account *Stage
+}
+
+type slot struct {
+	event    event.Event
+	all, upd links
+}
+
+type links struct{ prev, next int32 }
+
+type list struct{ head, tail int32 }
+
+type owed struct {
+	tx, rx   uint64
+	interval int64
+}
+
+const none = -1
+
+func newSpool(size int, account *Stage) *spool {
+	if size <= 0 {
+		size = spoolSize
+	}
+	s := &spool{max: size, all: list{none, none}, upd: list{none, none}, last: map[uint64]int32{}, owed: map[uint64]owed{}, account: account}
+	s.filled.L = &s.mu
+	return s
+}
+
+// add copies the events in. It waits for nothing but a chunk being taken.
+func (s *spool) add(events []event.Event) {
+	s.mu.Lock()
+	for i := range events {
+		if s.account.take(&events[i]) {
+			s.push(&events[i])
+		}
+	}
+	s.mu.Unlock()
+	s.filled.Signal()
+}
+
+func (s *spool) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.filled.Signal()
+}
+
+// take waits for events and appends some to dst. more says that others wait behind them; ok is false at the end.
+func (s *spool) take(dst []event.Event) (_ []event.Event, more, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.n == 0 && len(s.held) == 0 && !s.closed {
+		s.filled.Wait()
+	}
+	for s.n > 0 && len(dst) < chunkSize {
+		dst = append(dst, s.pop())
+	}
+	// Not at the first free place, or half of the lines would be about losses.
+	if len(s.held) > 0 && s.n <= s.max*3/4 {
+		for i := range s.held {
+			s.append(&s.held[i])
+		}
+		s.held = s.held[:0]
+	}
+	return dst, s.n > 0, len(dst) > 0 || s.n > 0
+}
+
+func (s *spool) push(e *event.Event) {
+	switch e.Kind {
+	case event.Updated:
+		s.pushUpdated(e)
+	case event.Closed:
+		s.pushClosed(e)
+	case event.Lost:
+		if s.n < s.max {
+			s.append(e)
+		} else {
+			s.hold(e)
+		}
+	default:
+		if s.room() {
+			s.last[e.ID] = s.append(e)
+		} else {
+			s.lose(e)
+		}
+	}
+}
+
+func (s *spool) pushUpdated(e *event.Event) {
+	i, waits := s.last[e.ID]
+	full := s.n >= s.max
+	switch {
+	case waits && (full || s.slot[i].event.Kind == event.Updated):
+		merge(&s.slot[i].event, e)
+		s.account.merged.Add(1)
+	case full:
+		s.owe(e)
+	default:
+		s.pay(e)
+		s.last[e.ID] = s.append(e)
+	}
+}
+
+func (s *spool) pushClosed(e *event.Event) {
+	if i, waits := s.last[e.ID]; waits {
+		if was := &s.slot[i].event; was.Kind == event.Updated {
+			addDeltas(e, was.Tx.BytesDelta, was.Rx.BytesDelta, was.Interval)
+			s.remove(i)
+			s.account.merged.Add(1)
+		}
+		delete(s.last, e.ID)
+	}
+	s.pay(e)
+	if s.room() {
+		s.append(e)
+	} else {
+		s.lose(e)
+	}
+}
+
+// merge puts the later event e of a connection in the place of the waiting one. A waiting new stays
+// one, and stays at its time.
+func merge(waiting, e *event.Event) {
+	was := *waiting
+	*waiting = *e
+	waiting.Kind = was.Kind
+	if was.Kind == event.New {
+		waiting.TS = was.TS
+	}
+	addDeltas(waiting, was.Tx.BytesDelta, was.Rx.BytesDelta, was.Interval)
+}
+
+func addDeltas(e *event.Event, tx, rx uint64, interval int64) {
+	e.Tx.BytesDelta += tx
+	e.Rx.BytesDelta += rx
+	e.Interval += interval
+}
+
+// owe remembers the deltas of an update that has no place. Where even that would grow without bound it is lost.
+func (s *spool) owe(e *event.Event) {
+	o, known := s.owed[e.ID]
+	if !known && len(s.owed) >= s.max {
+		s.lose(e)
+		return
+	}
+	s.owed[e.ID] = owed{o.tx + e.Tx.BytesDelta, o.rx + e.Rx.BytesDelta, o.interval + e.Interval}
+	s.account.merged.Add(1)
+}
+
+// pay gives the connection's next event the deltas that are owed to it.
+func (s *spool) pay(e *event.Event) {
+	if o, ok := s.owed[e.ID]; ok {
+		addDeltas(e, o.tx, o.rx, o.interval)
+		delete(s.owed, e.ID)
+	}
+}
+
+// room makes room by taking out the longest-waiting update, and tells whether there is some.
+func (s *spool) room() bool {
+	if s.n < s.max {
+		return true
+	}
+	i := s.upd.head
+	if i == none {
+		return false
+	}
+	e := s.slot[i].event
+	s.remove(i)
+	if s.last[e.ID] == i {
+		delete(s.last, e.ID)
+	}
+	s.owe(&e)
+	return true
+}
+
+// lose counts an event that there is no room for, and sees to it that the reader is told.
+func (s *spool) lose(e *event.Event) {
+	s.account.lost.Add(1)
+	for i := range s.held {
+		if s.held[i].LostWhere == "output" {
+			s.held[i].LostCount++
+			s.held[i].TS = e.TS
+			return
+		}
+	}
+	l := event.Event{Kind: event.Lost, TS: e.TS, LostWhere: "output", LostCount: 1}
+	s.account.made[event.Lost].Add(1)
+	s.held = append(s.held, l)
+}
+
+// hold keeps a lost record until there is room; those of one place become one.
+func (s *spool) hold(e *event.Event) {
+	for i := range s.held {
+		if s.held[i].LostWhere == e.LostWhere {
+			s.held[i].LostCount += e.LostCount
+			s.held[i].TS = e.TS
+			s.account.merged.Add(1)
+			return
+		}
+	}
+	s.held = append(s.held, *e)
+}
+
+func (s *spool) append(e *event.Event) int32 {
+	var i int32
+	if n := len(s.free); n > 0 {
+		i = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		i = int32(len(s.slot))
+		s.slot = append(s.slot, slot{})
+	}
+	sl := &s.slot[i]
+	sl.event = *e
+	s.link(&s.all, i, func(sl *slot) *links { return &sl.all })
+	if e.Kind == event.Updated {
+		s.link(&s.upd, i, func(sl *slot) *links { return &sl.upd })
+	}
+	s.n++
+	return i
+}
+
+func (s *spool) pop() event.Event {
+	i := s.all.head
+	e := s.slot[i].event
+	s.remove(i)
+	if j, ok := s.last[e.ID]; ok && j == i && e.Kind != event.Lost {
+		delete(s.last, e.ID)
+	}
+	return e
+}
+
+func (s *spool) remove(i int32) {
+	sl := &s.slot[i]
+	s.unlink(&s.all, i, func(sl *slot) *links { return &sl.all })
+	if sl.event.Kind == event.Updated {
+		s.unlink(&s.upd, i, func(sl *slot) *links { return &sl.upd })
+	}
+	sl.event = event.Event{} // let go of what it points at
+	s.free = append(s.free, i)
+	s.n--
+}
+
+func (s *spool) link(l *list, i int32, of func(*slot) *links) {
+	*of(&s.slot[i]) = links{l.tail, none}
+	if l.tail == none {
+		l.head = i
+	} else {
+		of(&s.slot[l.tail]).next = i
+	}
+	l.tail = i
+}
+
+func (s *spool) unlink(l *list, i int32, of func(*slot) *links) {
+	k := *of(&s.slot[i])
+	if k.prev == none {
+		l.head = k.next
+	} else {
+		of(&s.slot[k.prev]).next = k.next
+	}
+	if k.next == none {
+		l.tail = k.prev
+	} else {
+		of(&s.slot[k.next]).prev = k.prev
+	}
+}

@@ -1,0 +1,200 @@
+package output
+
+import (
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"rustnet/track/event"
+)
+
+// TestSpoolModel drives a small spool with random connections and a reader of random pace, and checks what a
+// reader is promised: order, no record of a connection twice, bytes that add up, and an account of every loss.
+func TestSpoolModel(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s, err := New(Config{Format: JSON}, schema, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 4 + r.IntN(40)
+		sp := newSpool(size, s)
+		type conn struct {
+			total, delta uint64 // of what was pushed
+			closed       bool
+		}
+		conns, read := map[uint64]*conn{}, map[uint64]string{}
+		deltas, tots := map[uint64]uint64{}, map[uint64]uint64{}
+		var nextID, told uint64
+		take := func() {
+			if sp.n == 0 && len(sp.held) == 0 {
+				return
+			}
+			events, _, _ := sp.take(nil)
+			for i := range events {
+				e := &events[i]
+				s.written[e.Kind].Add(1)
+				if e.Kind == event.Lost {
+					told += e.LostCount
+					continue
+				}
+				read[e.ID] += e.Kind.String()[:1]
+				deltas[e.ID] += e.Tx.BytesDelta
+				if e.Tx.Bytes < tots[e.ID] {
+					t.Fatalf("seed %d: bytes of %d go back", seed, e.ID)
+				}
+				tots[e.ID] = e.Tx.Bytes
+			}
+		}
+		push := func(kind event.Kind, id uint64) {
+			c := conns[id]
+			d := uint64(r.IntN(100))
+			c.total += d
+			sp.add([]event.Event{{Kind: kind, ID: id, Tx: event.Side{Bytes: c.total, BytesDelta: d}}})
+			if sp.n > size || len(sp.owed) > size || len(sp.slot) > size {
+				t.Fatalf("seed %d: the spool grew to %d of %d, %d owed", seed, sp.n, size, len(sp.owed))
+			}
+		}
+		for range 400 {
+			switch n := r.IntN(10); {
+			case n == 0 || len(conns) == 0:
+				nextID++
+				conns[nextID] = &conn{}
+				push(event.New, nextID)
+			case n == 1 && r.IntN(3) == 0:
+				take()
+			default:
+				id := 1 + r.Uint64N(nextID)
+				if conns[id].closed {
+					continue
+				}
+				if n == 2 {
+					conns[id].closed = true
+					push(event.Closed, id)
+				} else {
+					push(event.Updated, id)
+				}
+			}
+		}
+		for id, c := range conns {
+			if !c.closed {
+				push(event.Closed, id)
+			}
+		}
+		sp.close()
+		for sp.n > 0 || len(sp.held) > 0 {
+			take()
+		}
+		st := s.Stats()
+		balanced(t, st)
+		if told != st.Lost {
+			t.Fatalf("seed %d: %d lost, %d told", seed, st.Lost, told)
+		}
+		for id, c := range conns {
+			got := read[id]
+			if st.Lost == 0 && (got == "" || got[0] != 'n' || got[len(got)-1] != 'c' || deltas[id] != c.total || tots[id] != c.total) {
+				t.Fatalf("seed %d: connection %d was read as %q with %d of %d bytes", seed, id, got, deltas[id], c.total)
+			}
+			for i, k := range got {
+				if k == 'n' && i != 0 || k == 'c' && i != len(got)-1 {
+					t.Fatalf("seed %d: connection %d was read as %q", seed, id, got)
+				}
+			}
+		}
+	}
+}
+
+// Updates give way to new and closed, and a loss is told once there is room.
+func TestSpoolFull(t *testing.T) {
+	s, err := New(Config{Format: JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp := newSpool(4, s)
+	one := func(kind event.Kind, id, delta uint64) {
+		sp.add([]event.Event{{Kind: kind, ID: id, Tx: event.Side{Bytes: delta, BytesDelta: delta}}})
+	}
+	one(event.Updated, 1, 5)
+	one(event.Updated, 2, 5)
+	one(event.Updated, 3, 5)
+	one(event.New, 4, 1)
+	one(event.New, 5, 1)     // takes the place of 1's update
+	one(event.Updated, 2, 7) // merged
+	one(event.Closed, 1, 2)  // takes the place of 2's update, with what 1 is owed
+	one(event.Closed, 2, 3)  // takes the place of 3's
+	one(event.New, 6, 1)     // no room
+	one(event.New, 7, 1)
+	sp.close()
+	var got []event.Event
+	for {
+		chunk, _, ok := sp.take(nil)
+		if !ok {
+			break
+		}
+		got = append(got, chunk...)
+	}
+	want := []struct {
+		kind      event.Kind
+		id, delta uint64
+	}{{event.New, 4, 1}, {event.New, 5, 1}, {event.Closed, 1, 7}, {event.Closed, 2, 15}, {event.Lost, 0, 0}}
+	if len(got) != len(want) {
+		t.Fatalf("%d events came out, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		if g := got[i]; g.Kind != w.kind || g.ID != w.id || g.Tx.BytesDelta != w.delta {
+			t.Errorf("event %d: got %v of %d with %d, want %v of %d with %d", i, g.Kind, g.ID, g.Tx.BytesDelta, w.kind, w.id, w.delta)
+		}
+	}
+	if l := got[len(got)-1]; l.LostWhere != "output" || l.LostCount != 2 {
+		t.Errorf("the loss is told as %s %d, want output 2", l.LostWhere, l.LostCount)
+	}
+}
+
+// Losses of other stages are told in any case; those of one place together.
+func TestSpoolHoldsLosses(t *testing.T) {
+	s, err := New(Config{Format: JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp := newSpool(1, s)
+	sp.add([]event.Event{{Kind: event.New, ID: 1}, {Kind: event.Lost, LostWhere: "kernel", LostCount: 3},
+		{Kind: event.Lost, LostWhere: "kernel", LostCount: 4}, {Kind: event.Lost, LostWhere: "table", LostCount: 5}})
+	sp.close()
+	told := map[string]uint64{}
+	events := 0
+	for {
+		chunk, _, ok := sp.take(nil)
+		if !ok {
+			break
+		}
+		for i := range chunk {
+			told[chunk[i].LostWhere] += chunk[i].LostCount
+			events++
+			s.written[chunk[i].Kind].Add(1)
+		}
+	}
+	if events != 3 || told["kernel"] != 7 || told["table"] != 5 {
+		t.Errorf("%d events, losses %v; want 3, kernel 7, table 5", events, told)
+	}
+	balanced(t, s.Stats())
+}
+
+func BenchmarkSpool(b *testing.B) {
+	s, err := New(Config{Format: JSON}, schema, io.Discard)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sp := newSpool(0, s)
+	events := make([]event.Event, 256)
+	var chunk []event.Event
+	b.ReportAllocs()
+	id := uint64(0)
+	for b.Loop() {
+		for i := range events {
+			events[i] = event.Event{Kind: event.New, ID: id}
+			id++
+		}
+		sp.add(events)
+		chunk, _, _ = sp.take(chunk[:0])
+	}
+}

@@ -1,0 +1,587 @@
+package output
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rustnet/track/event"
+)
+
+// pipeWidth is how wide the table is when nothing says how wide it can be.
+const pipeWidth = 160
+
+// table writes fixed columns, chosen and sized once for the terminal's width.
+type table struct {
+	columns []column
+	color   bool
+	every   int // lines after which the header comes again, 0 = never
+	lines   int
+	losses  bool // a lost record's own fields are among the columns
+
+	cell []byte // the text of the cell being made
+}
+
+// column is a field, or several that read better as one. It is never narrower than min; what the terminal
+// leaves over makes it up to max wide.
+type column struct {
+	title    string
+	fields   []string // gone when --fields takes the first of these away
+	min, max int
+	rank     int // columns that do not fit go by the highest rank
+	width    int
+	right    bool
+	cut      elision
+
+	// text appends the cell's text, escaped. What stands behind keep is never cut: a port, a process number.
+	text  func(c *column, dst []byte, e *event.Event) (_ []byte, keep int)
+	color func(e *event.Event) string
+
+	field *event.Field
+	stamp stamp
+}
+
+func newTable(sel selection, cfg Config) *table {
+	t := &table{color: cfg.Color == "always" || cfg.Color == "auto" && cfg.Width > 0}
+	if cfg.Width > 0 && cfg.Height > 4 && !cfg.NoHeader {
+		t.every = cfg.Height - 1
+	}
+	width := cfg.Width
+	if width <= 0 {
+		width = pipeWidth
+	}
+	if len(sel.only) > 0 {
+		for _, f := range sel.only {
+			t.columns = append(t.columns, fieldColumn(f, cfg.TimeFormat))
+		}
+		shrink(t.columns, width)
+	} else {
+		var added []column
+		for _, f := range sel.add {
+			added = append(added, fieldColumn(f, cfg.TimeFormat))
+		}
+		t.columns = layOut(slices.DeleteFunc(defaultColumns(cfg.TimeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		t.losses = t.losses || c.field != nil && c.field.Name == "lost_count"
+		if c.title == "TIME" && c.width < c.max {
+			c.stamp.digits = 0
+		}
+	}
+	return t
+}
+
+// defaultColumns are those of the table in their order. At 80 columns ranks 0 to 4 are there.
+func defaultColumns(timeFormat string) []column {
+	when := column{title: "TIME", fields: []string{"ts"}, min: 8, max: 12, text: timeText, stamp: dayStamp(timeFormat)}
+	if timeFormat != "" && timeFormat != "local" {
+		when.title, when.max = "TS", stampWidth(timeFormat)
+		when.min = when.max
+	}
+	return []column{
+		when,
+		{title: "EVENT", fields: []string{"event"}, min: 7, max: 7, text: eventText, color: eventColor},
+		{title: "PROTO", fields: []string{"proto"}, min: 5, max: 5, rank: 1, text: protoText},
+		{title: "APP", fields: []string{"app"}, min: 5, max: 8, rank: 4, text: appText},
+		{title: "PROCESS", fields: []string{"process"}, min: 15, max: 30, rank: 2, text: processText},
+		{title: "LOCAL", fields: []string{"local_addr"}, min: 21, max: 47, rank: 8, cut: cutMiddle, text: localText},
+		{title: "", fields: []string{"direction"}, min: 2, max: 2, rank: 2, text: arrowText},
+		{title: "REMOTE", fields: []string{"remote_addr"}, min: 22, max: 47, cut: cutMiddle, text: remoteText},
+		{title: "ABOUT", fields: []string{"host"}, min: 19, max: 60, rank: 6, cut: cutStart, text: aboutText},
+		{title: "STATE", fields: []string{"state"}, min: 11, max: 11, rank: 5, text: stateText, color: stateColor},
+		{title: "TX", fields: []string{"tx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: txText},
+		{title: "RX", fields: []string{"rx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: rxText},
+		{title: "DURATION", fields: []string{"duration"}, min: 8, max: 8, rank: 7, right: true, text: durationText},
+	}
+}
+
+// layOut takes the columns that fit, in order of their rank, and shares out what is left. Those that the
+// person asked for come whatever the width.
+func layOut(columns, added []column, width int) []column {
+	total := func(columns []column) int {
+		n := len(columns) - 1
+		for i := range columns {
+			n += columns[i].width
+		}
+		return n
+	}
+	for i := range columns {
+		columns[i].width = columns[i].min
+	}
+	for i := range added {
+		added[i].width = min(added[i].max, max(added[i].min, 16))
+	}
+	for total(columns)+total(added)+1 > width {
+		worst := slices.MaxFunc(columns, func(a, b column) int { return cmp.Compare(a.rank, b.rank) })
+		if worst.rank == 0 {
+			break
+		}
+		columns = slices.DeleteFunc(columns, func(c column) bool { return c.rank == worst.rank })
+	}
+	byHost(columns)
+	columns = append(columns, added...)
+	grow(columns, width-total(columns))
+	return columns
+}
+
+// byHost lets the remote end go by its name where there is no column for the name.
+func byHost(columns []column) {
+	if slices.ContainsFunc(columns, func(c column) bool { return c.title == "ABOUT" }) {
+		return
+	}
+	for i := range columns {
+		if columns[i].title == "REMOTE" {
+			columns[i].text, columns[i].cut = remoteNameText, cutStart
+		}
+	}
+}
+
+// grow gives the time its milliseconds, then a column at a time to those that can take it.
+func grow(columns []column, left int) {
+	for i := range columns {
+		if c := &columns[i]; c.title == "TIME" && left >= c.max-c.width && left >= 12 {
+			left -= c.max - c.width
+			c.width = c.max
+		}
+	}
+	// This machine's addresses say least: they are shown whole when all others are.
+	for _, late := range []bool{false, true} {
+		for grew := true; grew; {
+			grew = false
+			for i := range columns {
+				if c := &columns[i]; left > 0 && c.width < c.max && c.title != "TIME" && (c.title == "LOCAL") == late {
+					c.width++
+					left--
+					grew = true
+				}
+			}
+		}
+	}
+}
+
+// shrink narrows what can be elided until the columns fit, the widest first; it stops at their least width.
+func shrink(columns []column, width int) {
+	left := width - len(columns) + 1
+	for i := range columns {
+		columns[i].width = columns[i].max
+		left -= columns[i].width
+	}
+	for left < 0 {
+		var widest *column
+		for i := range columns {
+			if c := &columns[i]; c.width > c.min && (widest == nil || c.width > widest.width) {
+				widest = c
+			}
+		}
+		if widest == nil {
+			return // wider than the terminal, because the person asked for so much
+		}
+		widest.width--
+		left++
+	}
+}
+
+// fieldColumn shows one field as it is.
+func fieldColumn(f *event.Field, timeFormat string) column {
+	c := column{title: strings.ToUpper(f.Name), fields: []string{f.Name}, field: f, text: fieldText}
+	width := f.Width
+	switch f.Type {
+	case event.Uint, event.Float:
+		c.right = true
+		if f.Unit == "bytes" || f.Unit == "bytes/s" {
+			c.text, width = bytesText, 5
+		}
+		width = max(width, 5)
+		c.min = width
+	case event.Time:
+		c.stamp, width = dayStamp(timeFormat), 12
+		if timeFormat != "" && timeFormat != "local" {
+			width = stampWidth(timeFormat)
+		} else if f.Name != "ts" {
+			c.stamp.layout, width = "2006-01-02 15:04:05", 23 // may be long ago
+		}
+		c.min = width
+	case event.Addr:
+		width, c.min, c.cut = 39, 15, cutMiddle
+	case event.ID:
+		c.min = 16
+	case event.Bool:
+		c.min = 5
+	default:
+		if width == 0 {
+			width = 20
+		}
+		c.min = min(width, 11)
+	}
+	if f.Name == "host" || strings.HasSuffix(f.Name, "sni") {
+		c.cut = cutStart
+	}
+	if f.Name == "event" {
+		c.color = eventColor
+	}
+	c.min, c.max = max(c.min, len(c.title)), max(width, c.min, len(c.title))
+	return c
+}
+
+// dayStamp is local time of day, unless another format is asked for.
+func dayStamp(format string) stamp {
+	if format == "" || format == "local" {
+		return stamp{loc: time.Local, layout: "15:04:05", digits: 3}
+	}
+	return newStamp(format)
+}
+
+func stampWidth(format string) int {
+	if format == "unix" {
+		return len("1767225600.000000")
+	}
+	return len("2026-01-01T00:00:00.000000Z")
+}
+
+func (t *table) header(dst []byte) []byte {
+	t.lines = 1
+	if t.color {
+		dst = append(dst, "\x1b[1m"...)
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = pad(dst, []byte(c.title), c, i == len(t.columns)-1, 0)
+	}
+	if t.color {
+		dst = append(dst, "\x1b[0m"...)
+	}
+	return append(dst, '\n')
+}
+
+func (t *table) record(dst []byte, e *event.Event) []byte {
+	if t.every > 0 && t.lines >= t.every {
+		dst = t.header(dst)
+	}
+	t.lines++
+	if e.Kind == event.Lost && !t.losses {
+		return t.lost(dst, e)
+	}
+	last := len(dst) // behind the last thing that is not padding
+	for i := range t.columns {
+		c := &t.columns[i]
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		var keep int
+		t.cell, keep = c.text(c, t.cell[:0], e)
+		color := ""
+		if t.color && c.color != nil && len(t.cell) > 0 {
+			color = c.color(e)
+		}
+		dst = append(dst, color...)
+		dst = pad(dst, t.cell, c, i == len(t.columns)-1, keep)
+		if color != "" {
+			dst = append(dst, "\x1b[0m"...)
+		}
+		if len(t.cell) > 0 {
+			last = len(dst)
+		}
+	}
+	if t.color {
+		return append(dst[:last], '\n')
+	}
+	return append(trimRight(dst[:last]), '\n')
+}
+
+func trimRight(dst []byte) []byte {
+	for len(dst) > 0 && dst[len(dst)-1] == ' ' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// pad appends text at the column's width, which the last column (bare) need not fill. The last keep bytes of
+// text stay whole as long as they fit.
+func pad(dst, text []byte, c *column, bare bool, keep int) []byte {
+	if isPlain(text) && len(text) <= c.width {
+		if c.right {
+			return append(appendSpaces(dst, c.width-len(text)), text...)
+		}
+		dst = append(dst, text...)
+		if bare {
+			return dst
+		}
+		return appendSpaces(dst, c.width-len(text))
+	}
+	head, tail := text[:len(text)-keep], text[len(text)-keep:]
+	var n int
+	if w := textWidth(tail); w < c.width-1 {
+		dst, n = appendElided(dst, head, c.width-w, c.cut)
+		dst, n = append(dst, tail...), n+w
+	} else {
+		dst, n = appendElided(dst, text, c.width, c.cut)
+	}
+	if bare {
+		return dst
+	}
+	return appendSpaces(dst, c.width-n)
+}
+
+// lost tells of a loss in words, across the columns.
+func (t *table) lost(dst []byte, e *event.Event) []byte {
+	if t.color {
+		dst = append(dst, "\x1b[1;31m"...)
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		if c.fields[0] == "ts" {
+			t.cell, _ = c.text(c, t.cell[:0], e)
+			dst = append(pad(dst, t.cell, c, false, 0), ' ')
+		}
+	}
+	dst = append(dst, "lost    "...)
+	dst = strconv.AppendUint(dst, e.LostCount, 10)
+	switch e.LostWhere {
+	case "kernel":
+		dst = append(dst, " packets: the kernel's capture ring was full"...)
+	case "table":
+		dst = append(dst, " connections: the table was full"...)
+	case "output":
+		dst = append(dst, " events: the reader of this output was too slow"...)
+	default:
+		dst = appendEscaped(append(dst, ": "...), e.LostWhere)
+	}
+	if t.color {
+		dst = append(dst, "\x1b[0m"...)
+	}
+	return append(dst, '\n')
+}
+
+func fieldText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	start := len(dst)
+	dst = appendValue(dst, c.field, &c.stamp, e)
+	if !isPlain(dst[start:]) {
+		raw := string(dst[start:])
+		dst = appendEscaped(dst[:start], raw)
+	}
+	return dst, 0
+}
+
+func bytesText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	if c.field.Uint != nil {
+		if n, ok := c.field.Uint(e); ok {
+			dst = appendBytes(dst, n)
+		}
+		return dst, 0
+	}
+	if n, ok := c.field.Float(e); ok && n >= 0 {
+		dst = appendBytes(dst, uint64(n))
+	}
+	return dst, 0
+}
+
+// appendBytes gives a size in at most four columns, in powers of 1000: 999, 1.2K, 34K, 567M.
+func appendBytes(dst []byte, n uint64) []byte {
+	if n < 1000 {
+		return strconv.AppendUint(dst, n, 10)
+	}
+	unit := 0
+	for n >= 1_000_000 {
+		n /= 1000
+		unit++
+	}
+	dst = strconv.AppendUint(dst, n/1000, 10)
+	if n < 10_000 {
+		dst = append(dst, '.', '0'+byte(n/100%10))
+	}
+	return append(dst, "KMGTPE"[unit])
+}
+
+func timeText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	return c.stamp.append(dst, e.TS), 0
+}
+
+func eventText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return append(dst, e.Kind.String()...), 0
+}
+
+func eventColor(e *event.Event) string {
+	switch e.Kind {
+	case event.New:
+		return "\x1b[32m"
+	case event.Updated:
+		return "\x1b[2m"
+	case event.Closed:
+		return "\x1b[36m"
+	}
+	return "\x1b[1;31m"
+}
+
+func protoText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return append(dst, event.ProtoName(e.Proto)...), 0
+}
+
+func appText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	if e.App == nil {
+		return dst, 0
+	}
+	return appendEscaped(dst, e.App.Name), 0
+}
+
+func processText(_ *column, dst []byte, e *event.Event) ([]byte, int) { return appendProc(dst, e.Proc) }
+
+func appendProc(dst []byte, p *event.Proc) ([]byte, int) {
+	if p == nil {
+		return dst, 0
+	}
+	dst = appendEscaped(dst, p.Name)
+	start := len(dst)
+	if p.PID != 0 {
+		dst = append(strconv.AppendUint(append(dst, '['), uint64(p.PID), 10), ']')
+	}
+	return dst, len(dst) - start
+}
+
+// appendEnd writes an end as addr:port, or as its link address where the protocol has no others.
+func appendEnd(dst []byte, end netip.AddrPort, mac uint64) ([]byte, int) {
+	a := end.Addr()
+	if !a.IsValid() {
+		return appendMAC(dst, mac), 0
+	}
+	if a.Is4() || end.Port() == 0 {
+		dst = a.AppendTo(dst)
+	} else {
+		dst = append(a.AppendTo(append(dst, '[')), ']')
+	}
+	return appendPort(dst, end.Port())
+}
+
+func appendMAC(dst []byte, mac uint64) []byte {
+	if mac == 0 {
+		return dst
+	}
+	for shift := 40; shift >= 0; shift -= 8 {
+		dst = append(dst, hexDigits[mac>>(shift+4)&15], hexDigits[mac>>shift&15], ':')
+	}
+	return dst[:len(dst)-1]
+}
+
+func appendPort(dst []byte, port uint16) ([]byte, int) {
+	if port == 0 {
+		return dst, 0
+	}
+	start := len(dst)
+	dst = strconv.AppendUint(append(dst, ':'), uint64(port), 10)
+	return dst, len(dst) - start
+}
+
+func localText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendEnd(dst, e.Local, e.LocalMAC)
+}
+func remoteText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendEnd(dst, e.Remote, e.RemoteMAC)
+}
+
+// remoteNameText prefers the name, for where there is no room for both.
+func remoteNameText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	start := len(dst)
+	if dst = appendEscaped(dst, e.Host()); len(dst) == start {
+		c.cut = cutMiddle
+		return appendEnd(dst, e.Remote, e.RemoteMAC)
+	}
+	c.cut = cutStart
+	return appendPort(dst, e.Remote.Port())
+}
+
+// aboutText says who the other end is, by name or by process when that is here too, and what it is
+// about: the first facts that the protocol gave.
+func aboutText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	start := len(dst)
+	dst = appendEscaped(dst, e.Host())
+	c.cut = cutStart
+	if e.App != nil && e.App.Host != "" && e.App.HostSource == "sni" && len(dst) > start {
+		return dst, 0 // what more there is, is how it is encrypted
+	}
+	if len(dst) == start {
+		c.cut = cutEnd
+		dst, _ = appendProc(dst, e.Peer)
+	}
+	for i := range 3 {
+		fact := e.App.Fact(i)
+		if fact == "" || fact == e.Host() {
+			continue
+		}
+		c.cut = cutEnd
+		if len(dst) > start {
+			dst = append(dst, ' ')
+		}
+		dst = appendEscaped(dst, fact)
+	}
+	return dst, 0
+}
+
+func arrowText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	switch e.Direction {
+	case event.Out:
+		dst = append(dst, "->"...)
+	case event.In:
+		dst = append(dst, "<-"...)
+	case event.Local:
+		dst = append(dst, "<>"...)
+	case event.Forward:
+		dst = append(dst, "--"...)
+	}
+	return dst, 0
+}
+
+// stateText is the reason once there is one.
+func stateText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	if e.Reason != event.NoReason {
+		return append(dst, e.Reason.String()...), 0
+	}
+	return append(dst, e.State.String()...), 0
+}
+
+func stateColor(e *event.Event) string {
+	switch e.Reason {
+	case event.Rst, event.Refused, event.Timeout, event.Evicted:
+		return "\x1b[33m"
+	}
+	return ""
+}
+
+func txText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendBytes(dst, e.Tx.Bytes), 0
+}
+func rxText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendBytes(dst, e.Rx.Bytes), 0
+}
+
+// durationText gives the two largest units, in at most seven columns.
+func durationText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
+	ms := (e.Last - e.Start) / 1e6
+	switch {
+	case ms < 0:
+		return dst, 0
+	case ms < 1000:
+		return append(strconv.AppendInt(dst, ms, 10), "ms"...), 0
+	case ms < 60_000:
+		dst = append(strconv.AppendInt(dst, ms/1000, 10), '.', '0'+byte(ms/100%10))
+		return append(dst, 's'), 0
+	case ms < 3600_000:
+		return appendPair(dst, ms/60_000, 'm', ms/1000%60, 's'), 0
+	case ms < 100*3600_000:
+		return appendPair(dst, ms/3600_000, 'h', ms/60_000%60, 'm'), 0
+	}
+	return appendPair(dst, ms/86400_000, 'd', ms/3600_000%24, 'h'), 0
+}
+
+func appendPair(dst []byte, a int64, unitA byte, b int64, unitB byte) []byte {
+	dst = append(strconv.AppendInt(dst, a, 10), unitA)
+	if b < 10 {
+		dst = append(dst, '0')
+	}
+	return append(strconv.AppendInt(dst, b, 10), unitB)
+}
