@@ -6,6 +6,8 @@
 #   2001:db8:1::10 ::1     ::1     2001:db8:2::20
 #
 # and then has synth make those that no program here can (see README.md). Run as root: make captures.
+# record.sh alone records everything; record.sh FAMILY… only the captures of those files of record.d, each of
+# which defines needs_FAMILY (lines of "program package"), start_FAMILY and recordings_FAMILY.
 # Everything it starts lives in those namespaces and in one temporary directory; both go when it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +21,7 @@ missing() {
 	local tool pkg gone=()
 	while read -r tool pkg; do
 		PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || gone+=("$pkg")
-	done <<-'END'
+	done <<-END
 		ip iproute2
 		nft nftables
 		ethtool ethtool
@@ -35,6 +37,7 @@ missing() {
 		socat socat
 		ping iputils-ping
 		go golang
+		$(for f in "${families[@]}"; do "needs_$f"; done)
 	END
 	if ((${#gone[@]})); then
 		echo "record.sh: programs are missing; try: apt-get install ${gone[*]}" >&2
@@ -561,6 +564,14 @@ recordings() {
 	record arp "$client" 'arp or icmp or icmp6' talk_arp
 }
 
+families=()
+for file in "$here"/record.d/*.sh; do
+	[[ -e $file ]] || continue
+	# shellcheck source=/dev/null
+	source "$file"
+	family=$(basename "$file" .sh)
+	if (($# == 0)) || [[ " $* " == *" $family "* ]]; then families+=("$family"); fi
+done
 missing
 trap cleanup EXIT
 trap 'exit 1' INT TERM
@@ -568,13 +579,19 @@ tmp=$(mktemp -d)
 mkdir "$tmp/captures" # all go into place at the end, or none
 network
 certificate
-start_nginx
-start_named
-start_sshd
-start_peers
-wait_for 8080 443 8444 53 2022 7001 9443 123 4434
-recordings
-go run ./$here/synth -dir "$tmp/captures"
+if (($# == 0)); then
+	start_nginx
+	start_named
+	start_sshd
+	start_peers
+	wait_for 8080 443 8444 53 2022 7001 9443 123 4434
+	recordings
+	go run ./$here/synth -dir "$tmp/captures"
+fi
+for family in "${families[@]}"; do
+	"start_$family"
+	"recordings_$family"
+done
 chmod 644 "$tmp"/captures/*
 mv "$tmp"/captures/* $here/
 $here/truth.sh
