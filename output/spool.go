@@ -9,12 +9,17 @@ import (
 // spoolSize is how many events wait for a slow reader at most.
 const spoolSize = 1 << 16
 
+// goneMax bounds how many lost connections are remembered; of those beyond, the end comes without a beginning.
+const goneMax = 1 << 20
+
 // chunkSize is how many events the writer takes at a time: few, because what it took can no longer be merged.
 const chunkSize = 256
 
 // spool is a queue that always accepts. What comes for a connection whose update still waits is merged into
 // that; when it is full, waiting updates give up their place, their deltas going to the connection's next
-// event; and only when nothing but new and closed is left are events lost, and said to be.
+// event; and only when nothing but new and closed is left are events lost, and said to be. Connections
+// are lost whole: the last quarter is for the ends of those whose new was let in, and of one whose new
+// was not, nothing comes.
 type spool struct {
 	mu     sync.Mutex
 	filled sync.Cond
@@ -27,9 +32,10 @@ type spool struct {
 	all  list // in the order of coming
 	upd  list // the updates among them
 
-	last map[uint64]int32 // connection → its last waiting event that another may merge with
-	owed map[uint64]owed  // connection → what its updates that gave up their place had counted
-	held []event.Event    // lost records that wait for room, one for each place
+	last map[uint64]int32    // connection → its last waiting event that another may merge with
+	owed map[uint64]owed     // connection → what its updates that gave up their place had counted
+	gone map[uint64]struct{} // connections whose new was lost
+	held []event.Event       // lost records that wait for room, one for each place
 
 	account *Stage
 }
@@ -54,7 +60,7 @@ func newSpool(size int, account *Stage) *spool {
 	if size <= 0 {
 		size = spoolSize
 	}
-	s := &spool{max: size, all: list{none, none}, upd: list{none, none}, last: map[uint64]int32{}, owed: map[uint64]owed{}, account: account}
+	s := &spool{max: size, all: list{none, none}, upd: list{none, none}, last: map[uint64]int32{}, owed: map[uint64]owed{}, gone: map[uint64]struct{}{}, account: account}
 	s.filled.L = &s.mu
 	return s
 }
@@ -99,6 +105,13 @@ func (s *spool) take(dst []event.Event) (_ []event.Event, more, ok bool) {
 }
 
 func (s *spool) push(e *event.Event) {
+	if _, gone := s.gone[e.ID]; gone && e.Kind != event.Lost {
+		if e.Kind == event.Closed {
+			delete(s.gone, e.ID)
+		}
+		s.lose(e)
+		return
+	}
 	switch e.Kind {
 	case event.Updated:
 		s.pushUpdated(e)
@@ -111,11 +124,14 @@ func (s *spool) push(e *event.Event) {
 			s.hold(e)
 		}
 	default:
-		if s.room() {
+		if s.room(s.max - s.max/4) {
 			s.last[e.ID] = s.append(e)
-		} else {
-			s.lose(e)
+			return
 		}
+		if len(s.gone) < goneMax {
+			s.gone[e.ID] = struct{}{}
+		}
+		s.lose(e)
 	}
 }
 
@@ -144,7 +160,7 @@ func (s *spool) pushClosed(e *event.Event) {
 		delete(s.last, e.ID)
 	}
 	s.pay(e)
-	if s.room() {
+	if s.room(s.max) {
 		s.append(e)
 	} else {
 		s.lose(e)
@@ -188,9 +204,9 @@ func (s *spool) pay(e *event.Event) {
 	}
 }
 
-// room makes room by taking out the longest-waiting update, and tells whether there is some.
-func (s *spool) room() bool {
-	if s.n < s.max {
+// room tells whether fewer than limit events wait; if not, it makes room by taking out the longest-waiting update.
+func (s *spool) room(limit int) bool {
+	if s.n < limit {
 		return true
 	}
 	i := s.upd.head

@@ -90,10 +90,16 @@ func TestSpoolModel(t *testing.T) {
 		if told != st.Lost {
 			t.Fatalf("seed %d: %d lost, %d told", seed, st.Lost, told)
 		}
+		if len(sp.gone) != 0 {
+			t.Fatalf("seed %d: %d lost connections are remembered after their end", seed, len(sp.gone))
+		}
 		for id, c := range conns {
 			got := read[id]
 			if st.Lost == 0 && (got == "" || got[0] != 'n' || got[len(got)-1] != 'c' || deltas[id] != c.total || tots[id] != c.total) {
 				t.Fatalf("seed %d: connection %d was read as %q with %d of %d bytes", seed, id, got, deltas[id], c.total)
+			}
+			if got != "" && got[0] != 'n' {
+				t.Fatalf("seed %d: connection %d was read as %q: its beginning was lost and the rest was not", seed, id, got)
 			}
 			for i, k := range got {
 				if k == 'n' && i != 0 || k == 'c' && i != len(got)-1 {
