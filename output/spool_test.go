@@ -20,8 +20,8 @@ func TestSpoolModel(t *testing.T) {
 		size := 4 + r.IntN(40)
 		sp := newSpool(size, s)
 		type conn struct {
-			total, delta uint64 // of what was pushed
-			closed       bool
+			total  uint64 // of what was pushed
+			closed bool
 		}
 		conns, read := map[uint64]*conn{}, map[uint64]string{}
 		deltas, tots := map[uint64]uint64{}, map[uint64]uint64{}

@@ -107,41 +107,5 @@ func (c Config) withDefaults() (Config, error) {
 // noInterface is the error for a name that no interface has: it says which there are.
 func noInterface(name string, have []string) error {
 	slices.Sort(have)
-	hint := "there are: " + strings.Join(have, ", ")
-	if n := nearest(name, have); n != "" {
-		hint = "did you mean " + n + "? " + hint
-	}
-	return fmt.Errorf("interface %q (%s): %w", name, hint, ErrNoInterface)
-}
-
-// nearest finds the name that is one or two typing mistakes away; "" when there is none.
-func nearest(name string, have []string) string {
-	best, bestDist := "", 3
-	for _, h := range have {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(h)); d < bestDist && d < len(h) {
-			best, bestDist = h, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's: insertions, deletions and replacements of one byte.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), ErrNoInterface)
 }

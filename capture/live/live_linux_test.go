@@ -548,7 +548,7 @@ func TestOpenErrors(t *testing.T) {
 		want string
 	}{
 		{"no such interface", Config{Interfaces: []string{"lan00"}}, ErrNoInterface,
-			`interface "lan00" (did you mean lan0? there are: lan0, lan1, lo, uplink): no such interface`},
+			`interface "lan00" (there are: lan0, lan1, lo, uplink): no such interface`},
 		{"nothing like it", Config{Interfaces: []string{"wlp3s0"}}, ErrNoInterface,
 			`interface "wlp3s0" (there are: lan0, lan1, lo, uplink): no such interface`},
 		{"filter", Config{Interfaces: []string{"lo"}, FilterFor: func(capture.LinkType) ([]bpf.RawInstruction, error) { return nil, bad }}, bad,

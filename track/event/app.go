@@ -118,6 +118,9 @@ func (a *App) set(f *AppField) *appValue {
 		return v
 	}
 	a.has[f.index>>6] |= 1 << (f.index & 63)
+	if a.values == nil {
+		a.values = make([]appValue, 0, 6) // most protocols set as many
+	}
 	a.values = append(a.values, appValue{index: f.index})
 	return &a.values[len(a.values)-1]
 }

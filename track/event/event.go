@@ -159,22 +159,3 @@ type Proc struct {
 	Parent    string
 	Source    string // ebpf iter sock_diag procfs listener
 }
-
-// Batch is what goes over the channels right of track.
-type Batch struct {
-	Events []Event
-	// Now is the packet time reached. Batches without events tell it to stages that wait.
-	Now int64
-
-	release func(*Batch)
-}
-
-// NewBatch makes a batch that goes to release when it is done with.
-func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
-
-// Release gives the batch back to the stage that made it.
-func (b *Batch) Release() {
-	if b.release != nil {
-		b.release(b)
-	}
-}

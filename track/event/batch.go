@@ -1,0 +1,57 @@
+package event
+
+import "context"
+
+// Batch is what goes over the channels right of track.
+type Batch struct {
+	Events []Event
+	// Now is the packet time reached. Batches without events tell it to stages that wait.
+	Now int64
+
+	release func(*Batch)
+}
+
+// NewBatch makes a batch that goes to release, emptied, when it is done with; nil drops it.
+func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
+
+// Release gives the batch back to the pool it came from. The stage that is done with it calls it, once.
+func (b *Batch) Release() {
+	clear(b.Events) // let go of what they point at
+	b.Events = b.Events[:0]
+	if b.release != nil {
+		b.release(b)
+	}
+}
+
+// Send hands the batch to the next stage, whose it is from then on, or fails with the end of ctx.
+func (b *Batch) Send(ctx context.Context, out chan<- *Batch) error {
+	select {
+	case out <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Pool keeps batches for being used again. The zero Pool keeps none.
+type Pool struct{ free chan *Batch }
+
+// NewPool makes a pool that keeps up to n batches.
+func NewPool(n int) Pool { return Pool{free: make(chan *Batch, n)} }
+
+// Get gives an empty batch.
+func (p Pool) Get() *Batch {
+	select {
+	case b := <-p.free:
+		return b
+	default:
+		return NewBatch(p.put)
+	}
+}
+
+func (p Pool) put(b *Batch) {
+	select {
+	case p.free <- b:
+	default:
+	}
+}
