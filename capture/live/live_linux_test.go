@@ -358,6 +358,7 @@ func TestStopWithoutReader(t *testing.T) {
 	go func() { ended <- src.Run(ctx, out) }()
 	time.Sleep(200 * time.Millisecond)
 	newSender(t, "v0").send(t, testFrame(testType, 60), 100)
+	time.Sleep(200 * time.Millisecond) // the other end's softirq may have to wait for a processor
 	start := time.Now()
 	stop()
 	select {
