@@ -1,0 +1,268 @@
+package dpi
+
+import (
+	"net/netip"
+	"slices"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldDHCPMessages = event.AppList("dhcp_messages", "Kinds of DHCP messages seen, in the order of their first: DISCOVER, OFFER, REQUEST, ACK, …; of DHCPv6 SOLICIT, ADVERTISE, ….")
+	fieldDHCPHost     = event.AppString("dhcp_hostname", "Name that the client gives itself.")
+	fieldDHCPVendor   = event.AppString("dhcp_vendor_class", "Kind of system that the client says it is.")
+	fieldDHCPOptions  = event.AppString("dhcp_fingerprint", "Numbers of the options that the client asks for, in its order, which tells systems apart.")
+	fieldDHCPClient   = event.AppString("dhcp_client", "Hardware address of the client; of DHCPv6 its DUID in hexadecimal.")
+	fieldDHCPAddress  = event.AppString("dhcp_address", "Address that the client was given or asks for.")
+)
+
+var dhcpFields = []*event.AppField{fieldDHCPMessages, fieldDHCPHost, fieldDHCPVendor, fieldDHCPOptions, fieldDHCPClient, fieldDHCPAddress}
+
+var (
+	dhcpFirst   = bytesIn("\x01\x02", 1, 0)
+	dhcpv6First = bytesIn("", 1, 15)
+)
+
+const (
+	dhcpFixed       = 236 // RFC 2131 section 2, before the magic cookie
+	dhcpCookie      = 0x63825363
+	bootpLen        = 300
+	dhcpMaxMessages = 8
+)
+
+// dhcpTypes is option 53 (RFC 2132 section 9.6 and the RFCs after it).
+var dhcpTypes = [...]string{1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM",
+	9: "FORCERENEW", 10: "LEASEQUERY", 11: "LEASEUNASSIGNED", 12: "LEASEUNKNOWN", 13: "LEASEACTIVE"}
+
+// dhcpState follows the messages of a connection, which on a busy broadcast domain are those of many clients.
+type dhcpState struct{ seen []string }
+
+// dhcpMessage adds a kind of message.
+func (c *call) dhcpMessage(kind string) {
+	st, _ := c.f.state.(*dhcpState)
+	if st == nil {
+		st = &dhcpState{}
+		c.f.state = st
+	}
+	if len(st.seen) < dhcpMaxMessages && !slices.Contains(st.seen, kind) {
+		st.seen = append(st.seen[:len(st.seen):len(st.seen)], kind) // the list told before is not changed
+		c.edit().SetList(fieldDHCPMessages, st.seen)
+	}
+}
+
+// parseDHCP reads DHCP (RFC 2131) and, on its ports only, BOOTP without the cookie (RFC 951).
+func parseDHCP(c *call) verdict {
+	b, gap := c.view[c.side].b, c.view[c.side].gap
+	if len(b) < dhcpFixed || b[0] != 1 && b[0] != 2 || b[1] == 0 || b[2] > 16 || b[3] > 16 {
+		return no
+	}
+	kind := byte(0)
+	options := len(b) >= dhcpFixed+4 && be32(b[dhcpFixed:]) == dhcpCookie
+	if options {
+		var ok bool
+		if kind, ok = dhcpType(b[dhcpFixed+4:]); !ok && !gap {
+			return no
+		}
+	} else if !c.hasPort(67) || !c.hasPort(68) || len(b) < bootpLen && !gap {
+		return no
+	}
+	c.dhcpClient(b)
+	switch {
+	case kind != 0:
+		c.dhcpMessage(dhcpTypes[kind])
+	case len(b) >= bootpLen:
+		c.dhcpMessage([...]string{1: "BOOTREQUEST", 2: "BOOTREPLY"}[b[0]])
+	}
+	if options {
+		c.dhcpOptions(b)
+	}
+	c.know()
+	return match
+}
+
+// dhcpType visits the options and returns that of the message's type; ok when all are whole.
+func dhcpType(b []byte) (kind byte, ok bool) {
+	for len(b) > 0 {
+		switch b[0] {
+		case 0:
+			b = b[1:]
+			continue
+		case 255:
+			return kind, true
+		}
+		if len(b) < 2 || 2+int(b[1]) > len(b) {
+			return kind, false
+		}
+		if b[0] == 53 && b[1] == 1 {
+			if kind = b[2]; kind == 0 || int(kind) >= len(dhcpTypes) {
+				return 0, false
+			}
+		}
+		b = b[2+int(b[1]):]
+	}
+	return kind, true // some leave the end out
+}
+
+// dhcpClient reads the hardware address and tells who is the client.
+func (c *call) dhcpClient(b []byte) {
+	c.edit()
+	if n := int(b[2]); b[1] == 1 && n == 6 {
+		c.hash = c.hash[:0]
+		for i, d := range b[28 : 28+n] {
+			if i > 0 {
+				c.hash = append(c.hash, ':')
+			}
+			c.hash = append(c.hash, hexDigits[d>>4], hexDigits[d&15])
+		}
+		c.firstFact(fieldDHCPClient, c.hash)
+	}
+	if c.f.client == 0 {
+		c.setClient(c.side ^ sideIf(b[0] == 2))
+	}
+}
+
+// dhcpOptions reads what the client says of itself and the address it is given. The first of each counts.
+func (c *call) dhcpOptions(b []byte) {
+	a := c.edit()
+	set := func(f *event.AppField, text []byte) {
+		if !a.Has(f) {
+			a.SetStr(f, c.text(text))
+		}
+	}
+	request := b[0] == 1
+	if given := be32(b[16:]); given != 0 && !request {
+		c.hash = netip.AddrFrom4([4]byte(b[16:20])).AppendTo(c.hash[:0])
+		set(fieldDHCPAddress, c.hash)
+	}
+	for b = b[dhcpFixed+4:]; len(b) >= 2 && b[0] != 255; {
+		if b[0] == 0 {
+			b = b[1:]
+			continue
+		}
+		n := 2 + int(b[1])
+		if n > len(b) {
+			return
+		}
+		body := b[2:n]
+		switch {
+		case !request:
+		case b[0] == 12 && hostName(trimZeros(body)):
+			set(fieldDHCPHost, trimZeros(body))
+		case b[0] == 60 && oneLine(trimZeros(body)):
+			set(fieldDHCPVendor, trimZeros(body))
+		case b[0] == 50 && len(body) == 4:
+			c.hash = netip.AddrFrom4([4]byte(body)).AppendTo(c.hash[:0])
+			set(fieldDHCPAddress, c.hash)
+		case b[0] == 55 && len(body) > 0:
+			c.hash = c.hash[:0]
+			for i, o := range body {
+				if i > 0 {
+					c.hash = append(c.hash, ',')
+				}
+				c.hash = appendUint(c.hash, uint64(o))
+			}
+			set(fieldDHCPOptions, c.hash)
+		}
+		b = b[n:]
+	}
+}
+
+// trimZeros takes the zeros away that some put behind a text.
+func trimZeros(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] == 0 {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// dhcpv6Types is RFC 8415 section 7.3, with RFC 5007.
+var dhcpv6Types = [...]string{1: "SOLICIT", 2: "ADVERTISE", 3: "REQUEST", 4: "CONFIRM", 5: "RENEW", 6: "REBIND", 7: "REPLY", 8: "RELEASE",
+	9: "DECLINE", 10: "RECONFIGURE", 11: "INFORMATION-REQUEST", 12: "RELAY-FORW", 13: "RELAY-REPL",
+	14: "LEASEQUERY", 15: "LEASEQUERY-REPLY"}
+
+const dhcpv6MaxOption = 149 // the highest that IANA gave away, with some room
+
+// parseDHCPv6 reads DHCPv6 (RFC 8415). Away from its ports a message must name a client or server.
+func parseDHCPv6(c *call) verdict {
+	b, gap := c.view[c.side].b, c.view[c.side].gap
+	if len(b) < 4 || int(b[0]) >= len(dhcpv6Types) || b[0] == 0 {
+		return no
+	}
+	kind, head := b[0], 4
+	if kind == 12 || kind == 13 { // hops, link and peer address
+		head = 34
+		if len(b) < head || b[1] > 32 {
+			return no
+		}
+	}
+	named, ok := dhcpv6Options(b[head:], gap)
+	hinted := c.hasPort(546) || c.hasPort(547)
+	if !ok || !hinted && (gap || !named) {
+		return no
+	}
+	if head == 4 {
+		c.dhcpv6Client(b[head:])
+	}
+	c.dhcpMessage(dhcpv6Types[kind])
+	if c.f.client == 0 {
+		server := kind == 2 || kind == 7 || kind == 10 || kind == 13 || kind == 15
+		c.setClient(c.side ^ sideIf(server))
+	}
+	c.know()
+	return match
+}
+
+// dhcpv6Options visits the options: ok when they fill the message, named when one is an identifier or a relayed message.
+func dhcpv6Options(b []byte, cut bool) (named, ok bool) {
+	if len(b) == 0 {
+		return false, cut
+	}
+	for len(b) > 0 {
+		if len(b) < 4 {
+			return named, cut
+		}
+		kind, n := be16(b), 4+int(be16(b[2:]))
+		if kind == 0 || kind > dhcpv6MaxOption {
+			return named, false
+		}
+		if n > len(b) {
+			return named, cut
+		}
+		switch kind {
+		case 1, 2: // DUID, RFC 8415 section 11
+			if n < 4+3 || n > 4+130 || be16(b[4:]) == 0 || be16(b[4:]) > 5 {
+				return named, false
+			}
+			named = true
+		case 9:
+			named = true
+		}
+		b = b[n:]
+	}
+	return named, true
+}
+
+// dhcpv6Client reads what the client says of itself.
+func (c *call) dhcpv6Client(b []byte) {
+	a := c.edit()
+	for r := (cursor{b: b}); len(r.b) > 0; {
+		kind, body := r.u16(), r.vector16()
+		if r.bad {
+			return
+		}
+		switch {
+		case kind == 1 && !a.Has(fieldDHCPClient):
+			a.SetStr(fieldDHCPClient, c.hexText(body))
+		case kind == 16 && len(body) > 6 && !a.Has(fieldDHCPVendor): // enterprise, then texts
+			text := cursor{b: body[4:]}
+			if class := text.vector16(); oneLine(class) {
+				a.SetStr(fieldDHCPVendor, c.text(class))
+			}
+		case kind == 39 && len(body) > 1 && !a.Has(fieldDHCPHost): // RFC 4704; a name without its last zero is a part of one
+			c.message = append(append(c.message[:0], body[1:]...), 0)
+			if name, ok := dnsName(c.hash[:0], c.message, 0); ok && hostName(name) {
+				a.SetStr(fieldDHCPHost, c.text(name))
+			}
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package dpi
+
+import "bytes"
+
+// dialogue is a protocol in which a client and a server say lines of text to each other. Most of them
+// greet alike ("220 ready", "+OK"), so that often only both sides' first lines together are proof.
+type dialogue struct {
+	// server and client say how much a side's first line looks like theirs.
+	server, client func(line []byte) likeness
+	// fromServer and fromClient read the lines once the connection is this protocol's.
+	fromServer, fromClient func(c *call, st *dialogueState, line []byte) step
+}
+
+// dialogueState follows a dialogue.
+type dialogueState struct {
+	client Side
+	lines  [2]uint8 // read of each side
+	secure bool     // the client asked for TLS, or may begin it
+}
+
+// likeness says how much a line looks like a protocol's.
+type likeness uint8
+
+const (
+	unlike likeness = iota
+	alike           // others say the same; the other side's line must fit, too
+	sure            // nobody else says this
+)
+
+// step says how it goes on after a line.
+type step uint8
+
+const (
+	goOn step = iota
+	knowing
+	stop
+	secured // TLS begins behind this line
+)
+
+const (
+	// dialogueFirstLine is more than any of these protocols begins with; NATS' server says the most.
+	dialogueFirstLine = 4 << 10
+	dialogueMaxLine   = 8 << 10
+	dialogueTries     = 4 // lines that are looked at when the first says too little
+)
+
+// run is the parseFunc of a dialogue.
+func (d *dialogue) run(c *call) verdict {
+	st, _ := c.f.state.(*dialogueState)
+	if st == nil {
+		client, v := d.recognise(c)
+		if v != match {
+			return v
+		}
+		st = &dialogueState{client: client}
+		c.f.state = st
+		c.setClient(client)
+		c.edit()
+	}
+	for _, s := range [2]Side{1 - st.client, st.client} {
+		if v := d.read(c, st, s); v != match || c.f.state == nil {
+			return v
+		}
+	}
+	return match
+}
+
+// recognise decides whether the lines of both sides are this dialogue's, and who is the client.
+func (d *dialogue) recognise(c *call) (client Side, v verdict) {
+	own, other := &c.view[c.side], &c.view[1-c.side]
+	line, whole := firstLine(own)
+	if !whole {
+		if line == nil {
+			return 0, no
+		}
+		return 0, more
+	}
+	asServer, asClient := d.server(line), d.client(line)
+	for rest, n := own.b, 1; n < dialogueTries && (asServer == alike || asClient == alike); n++ {
+		_, size := cutLine(rest)
+		rest = rest[size:]
+		next, _ := cutLine(rest)
+		if next == nil || !textLine(next) {
+			break
+		}
+		if asServer == alike && d.server(next) == sure {
+			asServer = sure
+		}
+		if asClient == alike && d.client(next) == sure {
+			asClient = sure
+		}
+	}
+	switch {
+	case asServer == sure:
+		return 1 - c.side, match
+	case asClient == sure:
+		return c.side, match
+	case asServer == unlike && asClient == unlike:
+		return 0, no
+	case len(other.b) == 0 && (other.gap || own.fin && other.fin):
+		return 0, no
+	case len(other.b) == 0:
+		return 0, more
+	}
+	answer, whole := firstLine(other)
+	switch {
+	case !whole && answer == nil:
+		return 0, no
+	case !whole:
+		return 0, more
+	case asServer == alike && d.client(answer) != unlike:
+		return 1 - c.side, match
+	case asClient == alike && d.server(answer) != unlike:
+		return c.side, match
+	}
+	return 0, no
+}
+
+// firstLine returns the line a direction begins with. A line that may still become whole is returned as far
+// as it is there; nil is what will never be a line of text.
+func firstLine(v *view) (line []byte, whole bool) {
+	line, size := cutLine(v.b)
+	if size > 0 {
+		if size > dialogueFirstLine || !textLine(line) {
+			return nil, false
+		}
+		return line, true
+	}
+	if v.gap || v.fin || len(v.b) > dialogueFirstLine || !textLine(trimCR(v.b)) {
+		return nil, false
+	}
+	return v.b, false
+}
+
+// textLine tells whether a line has no control characters but tabs.
+func textLine(line []byte) bool {
+	for _, b := range line {
+		if b < ' ' && b != '\t' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// read takes the lines that one side said.
+func (d *dialogue) read(c *call, st *dialogueState, s Side) verdict {
+	v := &c.view[s]
+	for len(v.b) > 0 {
+		if st.secure && v.b[0] == tlsHandshake {
+			c.become("tls")
+			return match
+		}
+		line, size := cutLine(v.b)
+		if size == 0 {
+			if len(v.b) > dialogueMaxLine {
+				c.know()
+				return done
+			}
+			if v.gap || v.fin {
+				v.b = nil
+			}
+			return match
+		}
+		c.eat(s, size)
+		take := d.fromServer
+		if s == st.client {
+			take = d.fromClient
+		}
+		switch take(c, st, line) {
+		case knowing:
+			c.know()
+		case stop:
+			c.know()
+			return done
+		case secured:
+			c.become("tls")
+			return match
+		}
+		st.lines[s] = min(st.lines[s]+1, 255)
+	}
+	return match
+}
+
+// greets tells whether the server's line is the first that there is.
+func (st *dialogueState) greets(c *call) bool {
+	s := 1 - st.client
+	return st.lines[s] == 0 && c.view[s].whole
+}
+
+// cutWord splits a line behind its first word.
+func cutWord(line []byte) (word, rest []byte) {
+	i := bytes.IndexByte(line, ' ')
+	if i < 0 {
+		return line, nil
+	}
+	return line[:i], trimSpace(line[i+1:])
+}
+
+// reply takes a numbered reply apart (RFC 5321 section 4.2.1, RFC 959 section 4.2); last is false where further
+// lines follow. The code is 0 when it is none.
+func reply(line []byte) (code int, last bool, text []byte) {
+	if len(line) < 3 || line[0] < '1' || line[0] > '6' || !digit(line[1]) || !digit(line[2]) {
+		return 0, false, nil
+	}
+	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
+	if len(line) == 3 {
+		return code, true, nil
+	}
+	if line[3] != ' ' && line[3] != '-' {
+		return 0, false, nil
+	}
+	return code, line[3] == ' ', trimSpace(line[4:])
+}
+
+// oneOf tells whether a word is one of those in list, which are in small letters and between spaces.
+func oneOf(word []byte, list string) bool {
+	if len(word) == 0 || len(word) > 24 {
+		return false
+	}
+	for at := 0; at < len(list); {
+		end := at
+		for end < len(list) && list[end] != ' ' {
+			end++
+		}
+		if equalFold(word, list[at:end]) {
+			return true
+		}
+		at = end + 1
+	}
+	return false
+}
+
+// jsonString finds the text of a key, given with its quotes, in an object of one line. Texts with escapes are left out.
+func jsonString(b []byte, key string) []byte {
+	at := bytes.Index(b, []byte(key))
+	if at < 0 {
+		return nil
+	}
+	b = bytes.TrimLeft(b[at+len(key):], " ")
+	if len(b) == 0 || b[0] != ':' {
+		return nil
+	}
+	b = bytes.TrimLeft(b[1:], " ")
+	if len(b) == 0 || b[0] != '"' {
+		return nil
+	}
+	end := bytes.IndexAny(b[1:], `"\`)
+	if end < 0 || b[1+end] != '"' {
+		return nil
+	}
+	return b[1 : 1+end]
+}

@@ -1,0 +1,523 @@
+package dpi
+
+import (
+	"bytes"
+	"net/netip"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldDNSQuery   = event.AppString("dns_query", "Name of the first question, without the last dot.")
+	fieldDNSType    = event.AppString("dns_type", "Type of the first question: A, AAAA, PTR, …; TYPE and the number where it has no name.")
+	fieldDNSRcode   = event.AppString("dns_rcode", "What the first question was answered with: NOERROR, NXDOMAIN, SERVFAIL, …; absent until it was.")
+	fieldDNSAnswers = event.AppList("dns_answers", "Answers to dns_query: addresses, names and texts in the order they came.")
+	fieldDNSQueries = event.AppUint("dns_queries", "", "Questions asked on the connection.")
+)
+
+var dnsFields = []*event.AppField{fieldDNSQuery, fieldDNSType, fieldDNSRcode, fieldDNSAnswers, fieldDNSQueries}
+
+const (
+	dnsHeaderLen = 12
+	mdnsPort     = 5353
+	llmnrPort    = 5355
+
+	dnsMaxName    = 255
+	dnsMaxAnswers = 32
+	dnsMaxText    = 255
+	dnsPending    = 8  // questions whose answers are waited for
+	mdnsMessages  = 64 // multicast never ends: after so many messages nothing more is wanted
+)
+
+// dnsState follows the questions and answers of a connection.
+type dnsState struct {
+	asked    bool // the first question is known
+	qtype    uint16
+	first    uint16
+	name     []byte // of the first question
+	queries  uint32
+	messages uint32
+	answers  []string
+	pending  [dnsPending]dnsQuestion
+	waiting  uint8
+	lost     bool // more were asked than pending holds
+	roles    bool // who asks is told
+}
+
+type dnsQuestion struct {
+	ts int64
+	id uint16
+}
+
+// dnsMessage is a message taken apart.
+type dnsMessage struct {
+	b          []byte
+	id, flags  uint16
+	counts     [4]int // questions, answers, authorities, additional
+	qtype      uint16
+	question   int // offset of the first question's name, 0 = none
+	answers    int // offset of the first record
+	rcode      uint16
+	cut        bool // the end is missing
+	records    int  // answers that are whole
+	sane, tidy bool // sane: what RFC 1035 allows; tidy: also what everybody does
+}
+
+func (m *dnsMessage) response() bool { return m.flags&0x8000 != 0 }
+
+// parseDNS reads DNS (RFC 1035), multicast DNS (RFC 6762) and LLMNR (RFC 4795), which differ in their
+// port and address only.
+func parseDNS(c *call) verdict {
+	v := &c.view[c.side]
+	hinted := c.dnsHinted()
+	var m dnsMessage
+	m.parse(v.b, v.gap)
+	if c.f.parser != 0 && m.question != 0 {
+		m.sane = true // broken behind the question: what is whole counts
+	}
+	if !m.sane || !hinted && (!m.tidy || m.cut) {
+		if c.f.parser != 0 || hinted {
+			return more
+		}
+		return no
+	}
+	c.dnsMessage(&m)
+	if st := c.f.state.(*dnsState); st.messages >= mdnsMessages && (c.multicast() || st.lost) {
+		return done
+	}
+	return match
+}
+
+func (c *call) dnsHinted() bool { return c.hasPort(53) || c.hasPort(mdnsPort) || c.hasPort(llmnrPort) }
+
+// multicast tells multicast DNS, which has no transactions.
+func (c *call) multicast() bool { return c.hasPort(mdnsPort) && !c.hasPort(53) }
+
+// parseDNSStream reads DNS over TCP: every message behind its length (RFC 7766 section 8).
+func parseDNSStream(c *call) verdict {
+	known := c.f.parser != 0
+	s := c.side
+	v := &c.view[s]
+	for len(v.b) > 0 {
+		if len(v.b) < 2 {
+			break
+		}
+		n := int(be16(v.b))
+		if n < dnsHeaderLen {
+			return dnsOver(known)
+		}
+		have := v.b[2:min(len(v.b), 2+n)]
+		// Of a message longer than may be kept, such as a zone transfer's, the beginning must do.
+		cut := len(have) < n && (v.gap || v.fin || len(v.b) >= c.max)
+		if len(have) < n && !cut {
+			if !known && len(have) >= dnsHeaderLen && !dnsHeaderSane(have) {
+				return no
+			}
+			break
+		}
+		var m dnsMessage
+		m.parse(have, cut)
+		if !m.sane || !known && !c.dnsHinted() && (!m.tidy || cut) {
+			return dnsOver(known)
+		}
+		c.dnsMessage(&m)
+		known = true
+		c.skip(s, uint64(2+n))
+	}
+	switch {
+	case known:
+		return match
+	case v.gap || v.fin:
+		return no
+	}
+	return more
+}
+
+// dnsOver is the verdict on bytes that are no message.
+func dnsOver(known bool) verdict {
+	if known {
+		return done
+	}
+	return no
+}
+
+// dnsHeaderSane checks flags and counts: at least a question, or a response.
+func dnsHeaderSane(b []byte) bool {
+	flags := be16(b[2:])
+	opcode := flags >> 11 & 15
+	if opcode > 6 || opcode == 3 {
+		return false
+	}
+	total := 0
+	for i := range 4 {
+		total += int(be16(b[4+2*i:]))
+	}
+	return (be16(b[4:]) > 0 && be16(b[4:]) <= 64 || flags&0x8000 != 0) && total <= len(b)+4096
+}
+
+// parse takes a message apart. It visits every record, so that chance does not look like DNS.
+func (m *dnsMessage) parse(b []byte, cut bool) {
+	m.b, m.cut = b, cut
+	if len(b) < dnsHeaderLen || !dnsHeaderSane(b) {
+		return
+	}
+	m.id, m.flags = be16(b), be16(b[2:])
+	m.rcode = m.flags & 15
+	for i := range m.counts {
+		m.counts[i] = int(be16(b[4+2*i:]))
+	}
+	opcode := m.flags >> 11 & 15
+	m.tidy = m.counts[0] == 1 && m.flags&0x40 == 0 && (opcode == 0 || opcode == 4 || opcode == 5)
+	if !m.response() {
+		// A query has no answers; opcode 5 (UPDATE) uses the other sections for its own ends.
+		m.tidy = m.tidy && m.rcode == 0 && m.flags&0x0680 == 0 && (opcode != 0 || m.counts[1] == 0 && m.counts[2] <= 1) && m.counts[3] <= 2
+	} else if m.counts[0] == 0 && m.counts[1]+m.counts[2] == 0 && len(b) > dnsHeaderLen && m.counts[3] == 0 {
+		return
+	}
+	at, ok := m.questions()
+	if !ok {
+		return
+	}
+	m.answers = at
+	for section := 1; section <= 3; section++ {
+		for range m.counts[section] {
+			next, ok := m.record(at)
+			if !ok {
+				m.sane = cut
+				return
+			}
+			if section == 1 {
+				m.records++
+			}
+			at = next
+		}
+	}
+	m.tidy = m.tidy && at == len(b)
+	m.sane = at == len(b) || m.question > 0 && len(b)-at <= 16 || cut
+}
+
+// questions visits the questions and returns the offset behind them.
+func (m *dnsMessage) questions() (at int, ok bool) {
+	at = dnsHeaderLen
+	for range m.counts[0] {
+		next, printable, ok := dnsSkipName(m.b, at)
+		if !ok || next+4 > len(m.b) {
+			return 0, false
+		}
+		class := be16(m.b[next+2:]) &^ 0x8000 // mDNS asks for a unicast answer with the top bit
+		if class != 1 && class != 3 && class != 4 && class != 254 && class != 255 {
+			return 0, false
+		}
+		m.tidy = m.tidy && printable && !netbiosName(m.b, at)
+		if m.question == 0 {
+			m.question, m.qtype = at, be16(m.b[next:])
+		}
+		at = next + 4
+	}
+	return at, true
+}
+
+// netbiosName tells the names of the NetBIOS name service, whose messages are else like DNS (RFC 1001 section 14.1).
+func netbiosName(b []byte, at int) bool {
+	if b[at] != 32 {
+		return false
+	}
+	for _, c := range b[at+1 : at+33] {
+		if c < 'A' || c > 'P' {
+			return false
+		}
+	}
+	return true
+}
+
+// record visits a resource record and returns the offset behind it.
+func (m *dnsMessage) record(at int) (next int, ok bool) {
+	at, _, ok = dnsSkipName(m.b, at)
+	if !ok || at+10 > len(m.b) {
+		return 0, false
+	}
+	kind, n := be16(m.b[at:]), int(be16(m.b[at+8:]))
+	if at+10+n > len(m.b) {
+		return 0, false
+	}
+	response := m.flags>>11&15 == 0
+	if response && (kind == 1 && n != 4 && n != 0 || kind == 28 && n != 16 && n != 0) {
+		return 0, false
+	}
+	if kind == 41 { // OPT: the upper bits of the response code (RFC 6891 section 6.1.3)
+		m.rcode |= uint16(m.b[at+4]) << 4
+	}
+	return at + 10 + n, true
+}
+
+// dnsSkipName returns the offset behind a name, and whether its letters can be printed.
+func dnsSkipName(b []byte, at int) (next int, printable, ok bool) {
+	printable = true
+	for size := 0; at < len(b); {
+		n := int(b[at])
+		switch {
+		case n == 0:
+			return at + 1, printable, true
+		case n&0xc0 == 0xc0: // RFC 1035 section 4.1.4
+			if at+2 > len(b) || int(be16(b[at:])&0x3fff) >= at || be16(b[at:])&0x3fff < dnsHeaderLen {
+				return 0, false, false
+			}
+			return at + 2, printable, true
+		case n > 63 || at+1+n > len(b):
+			return 0, false, false
+		}
+		for _, c := range b[at+1 : at+1+n] {
+			printable = printable && c > ' ' && c < 0x7f
+		}
+		at += 1 + n
+		if size += 1 + n; size > dnsMaxName {
+			break
+		}
+	}
+	return 0, false, false
+}
+
+// dnsName appends a name in dotted form. Pointers lead only back, which bounds their number.
+func dnsName(dst, b []byte, at int) ([]byte, bool) {
+	start := len(dst)
+	for limit := len(b); at < len(b); {
+		n := int(b[at])
+		switch {
+		case n == 0:
+			if len(dst) == start {
+				dst = append(dst, '.')
+			}
+			return dst, true
+		case n&0xc0 == 0xc0:
+			if at+2 > len(b) {
+				return dst, false
+			}
+			to := int(be16(b[at:]) & 0x3fff)
+			if to >= at || to >= limit || to < dnsHeaderLen {
+				return dst, false
+			}
+			at, limit = to, to
+			continue
+		case n > 63 || at+1+n > len(b) || len(dst)-start+n > dnsMaxName:
+			return dst, false
+		}
+		if len(dst) > start {
+			dst = append(dst, '.')
+		}
+		dst = append(dst, b[at+1:at+1+n]...)
+		at += 1 + n
+	}
+	return dst, false
+}
+
+// dnsMessage tells what a message brings.
+func (c *call) dnsMessage(m *dnsMessage) {
+	st, _ := c.f.state.(*dnsState)
+	if st == nil {
+		st = &dnsState{}
+		c.f.state = st
+		if a := c.edit(); a.Name == "" && c.multicast() {
+			a.Name = "mdns"
+		} else if a.Name == "" && c.hasPort(llmnrPort) {
+			a.Name = "llmnr"
+		}
+	}
+	st.messages++
+	if !st.roles && !c.multicast() {
+		st.roles = true
+		client := c.side
+		if m.response() {
+			client = 1 - c.side
+		}
+		c.setClient(client)
+	}
+	if m.response() {
+		c.dnsResponse(st, m)
+	} else {
+		c.dnsQuery(st, m)
+	}
+	c.f.ended = !c.f.tcp && st.waiting == 0 && !st.lost && m.response() && !c.multicast()
+}
+
+// dnsQuery notes a question; the same one sent again is not another.
+func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
+	for i := range st.waiting {
+		if st.pending[i].id == m.id && !c.multicast() {
+			return
+		}
+	}
+	st.queries += uint32(m.counts[0])
+	c.edit().SetUint(fieldDNSQueries, uint64(st.queries))
+	c.dnsFirst(st, m)
+	if c.multicast() {
+		return
+	}
+	if int(st.waiting) == len(st.pending) {
+		st.lost = true
+		return
+	}
+	st.pending[st.waiting] = dnsQuestion{ts: c.ts, id: m.id}
+	st.waiting++
+}
+
+// dnsFirst keeps the connection's first question.
+func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
+	if st.asked || m.question == 0 {
+		return
+	}
+	name, ok := dnsName(c.hash[:0], m.b, m.question)
+	c.hash = name
+	if !ok {
+		return
+	}
+	st.asked, st.first, st.qtype = true, m.id, m.qtype
+	st.name = append(st.name, name...)
+	a := c.edit()
+	a.SetStr(fieldDNSQuery, string(name))
+	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
+}
+
+// dnsResponse joins a response with its question.
+func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
+	for i := range st.waiting {
+		if q := st.pending[i]; q.id == m.id {
+			if us := (c.ts - q.ts) / 1000; us > 0 && us < 1<<31 && (c.f.rtt == 0 || uint32(us) < c.f.rtt) {
+				c.f.rtt = uint32(us)
+			}
+			st.waiting--
+			st.pending[i] = st.pending[st.waiting]
+			break
+		}
+	}
+	c.dnsFirst(st, m)
+	if c.multicast() {
+		c.dnsAnswers(st, m)
+		return
+	}
+	if !st.asked {
+		return
+	}
+	about := c.dnsAbout(st, m)
+	if (m.id == st.first || about && m.qtype == st.qtype) && !c.f.app.Has(fieldDNSRcode) {
+		c.edit().SetStr(fieldDNSRcode, c.dnsRcodeName(m.rcode))
+		c.know()
+	}
+	if about {
+		c.dnsAnswers(st, m)
+	}
+}
+
+// dnsAbout tells whether a message is about the connection's first question, of whatever type.
+func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
+	if m.question == 0 {
+		return m.id == st.first
+	}
+	name, ok := dnsName(c.hash[:0], m.b, m.question)
+	c.hash = name
+	return ok && bytes.EqualFold(name, st.name)
+}
+
+// dnsAnswers adds a message's answers, as far as they were not there.
+func (c *call) dnsAnswers(st *dnsState, m *dnsMessage) {
+	at, before := m.answers, len(st.answers)
+	list := st.answers[:before:before] // the one told before is not changed
+	for range m.records {
+		head, _, _ := dnsSkipName(m.b, at)
+		kind, n := be16(m.b[head:]), int(be16(m.b[head+8:]))
+		at = head + 10 + n
+		if len(list) >= dnsMaxAnswers {
+			break
+		}
+		text, ok := c.dnsData(c.hash[:0], m.b, head+10, at, kind)
+		c.hash = text
+		if !ok || len(text) == 0 || len(text) > 4*dnsMaxText {
+			continue
+		}
+		if !containsText(list, text) {
+			list = append(list, string(text))
+		}
+	}
+	if len(list) > before {
+		st.answers = list
+		c.edit().SetList(fieldDNSAnswers, list)
+	}
+}
+
+func containsText(list []string, text []byte) bool {
+	for _, s := range list {
+		if s == string(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// dnsData appends the data of a record, from at to end of b, as a zone file would hold it; false for types that are not shown.
+func (c *call) dnsData(dst, b []byte, at, end int, kind uint16) ([]byte, bool) {
+	d := b[at:end]
+	switch kind {
+	case 1:
+		if len(d) == 4 {
+			return netip.AddrFrom4([4]byte(d)).AppendTo(dst), true
+		}
+	case 28:
+		if len(d) == 16 {
+			return netip.AddrFrom16([16]byte(d)).AppendTo(dst), true
+		}
+	case 2, 5, 12, 39: // NS CNAME PTR DNAME
+		return dnsName(dst, b[:end], at)
+	case 15, 18, 36, 21: // MX AFSDB KX RT
+		if len(d) > 2 {
+			return dnsName(append(appendUint(dst, uint64(be16(d))), ' '), b[:end], at+2)
+		}
+	case 33: // SRV, RFC 2782
+		if len(d) > 6 {
+			for i := 0; i < 6; i += 2 {
+				dst = append(appendUint(dst, uint64(be16(d[i:]))), ' ')
+			}
+			return dnsName(dst, b[:end], at+6)
+		}
+	case 6: // SOA
+		return dnsSOA(dst, b[:end], at)
+	case 16, 99: // TXT SPF
+		return dnsTexts(dst, d)
+	case 64, 65: // SVCB HTTPS, RFC 9460: priority and target; the parameters are left out
+		if len(d) > 2 {
+			return dnsName(append(appendUint(dst, uint64(be16(d))), ' '), b[:end], at+2)
+		}
+	case 257: // CAA, RFC 8659
+		if len(d) > 2 && 2+int(d[1]) <= len(d) {
+			tag := 2 + int(d[1])
+			dst = append(append(appendUint(dst, uint64(d[0])), ' '), d[2:tag]...)
+			return append(append(dst, ' '), d[tag:]...), true
+		}
+	}
+	return dst, false
+}
+
+func dnsSOA(dst, b []byte, at int) ([]byte, bool) {
+	for range 2 { // primary server, mailbox
+		var ok bool
+		if dst, ok = dnsName(dst, b, at); !ok {
+			return dst, false
+		}
+		dst = append(dst, ' ')
+		at, _, _ = dnsSkipName(b, at)
+	}
+	if at == 0 || at+4 > len(b) {
+		return dst, false
+	}
+	return appendUint(dst, uint64(be32(b[at:]))), true
+}
+
+func dnsTexts(dst, d []byte) ([]byte, bool) {
+	r := cursor{b: d}
+	for len(r.b) > 0 {
+		s := r.vector8()
+		if r.bad {
+			return dst, false
+		}
+		dst = append(dst, s...)
+	}
+	return dst, true
+}

@@ -1,0 +1,93 @@
+package dpi
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func datagrams(orig, resp uint16, msgs ...message) (map[string]string, *Flow, Result) {
+	in := NewInspector(Config{})
+	f := in.NewFlow(false, orig, resp)
+	var r Result
+	for i, m := range msgs {
+		r = in.Datagram(f, m.side, m.b, uint32(len(m.b)), int64(i)*5e6)
+	}
+	return facts(f.App()), f, r
+}
+
+func TestDNS(t *testing.T) {
+	query := dnsTest(9, 0x0100, "example.com", 1)
+	answer := dnsTest(9, 0x8183, "example.com", 1)
+	got, f, r := datagrams(4000, 9953, message{Orig, query}, message{Resp, answer})
+	subset(t, got, map[string]string{"app": "dns", "dns_query": "example.com", "dns_rcode": "NXDOMAIN", "dns_queries": "1"})
+	if r&(Known|Ended) != Known|Ended || f.RTTMicros() != 5000 {
+		t.Errorf("result %b, response time %d µs, want Known, Ended and 5000", r, f.RTTMicros())
+	}
+	if side, ok := f.Client(); !ok || side != Orig {
+		t.Errorf("client is %v %v", side, ok)
+	}
+	// The same question again is not another one, and a new one is not ended by the old answer.
+	got, _, r = datagrams(4000, 53, message{Orig, query}, message{Orig, query}, message{Orig, dnsTest(10, 0x0100, "b.example", 28)}, message{Resp, answer})
+	subset(t, got, map[string]string{"dns_queries": "2", "dns_query": "example.com"})
+	if r&Ended != 0 {
+		t.Error("ended with a question open")
+	}
+	got, _, _ = datagrams(5353, 5353, message{Orig, dnsTest(0, 0, "_http._tcp.local", 12)})
+	subset(t, got, map[string]string{"app": "mdns", "dns_query": "_http._tcp.local", "dns_type": "PTR", "dns_rcode": ""})
+	got, _, _ = datagrams(4000, 5355, message{Orig, dnsTest(3, 0, "printer", 255)})
+	subset(t, got, map[string]string{"app": "llmnr", "dns_query": "printer", "dns_type": "ANY"})
+	got, _, _ = datagrams(5353, 53, message{Orig, query})
+	subset(t, got, map[string]string{"app": "dns"})
+
+	// EDNS carries the upper bits of the code (RFC 6891): 1<<4 is BADVERS.
+	edns := dnsTest(9, 0x8180, "example.com", 1)
+	edns[11] = 1
+	edns = append(edns, 0, 0, 41, 0x10, 0, 1, 0, 0, 0, 0, 0)
+	got, _, _ = datagrams(4000, 53, message{Orig, query}, message{Resp, edns})
+	subset(t, got, map[string]string{"dns_rcode": "BADVERS"})
+
+	rr := map[string]string{
+		dnsTestRR(16, "\x03abc\x02de"):                            "abcde",
+		dnsTestRR(33, "\x00\x01\x00\x02\x01\xbb\x01h\xc0\x0c"):    "1 2 443 h.example.com",
+		dnsTestRR(6, "\x02ns\xc0\x0c\xc0\x0c"+"\x00\x00\x00\x07"): "ns.example.com example.com 7",
+		dnsTestRR(65, "\x00\x01\x00\x00\x01\x00\x03\x02h2"):       "1 .",
+		dnsTestRR(257, "\x00\x05issueca.example"):                 "0 issue ca.example",
+		dnsTestRR(46, "whatever"):                                 "",
+	}
+	for data, want := range rr {
+		got, _, _ := datagrams(4000, 53, message{Orig, query}, message{Resp, dnsTest(9, 0x8180, "example.com", 1, data)})
+		if got["dns_answers"] != want {
+			t.Errorf("answer is %q, want %q", got["dns_answers"], want)
+		}
+	}
+}
+
+func TestNotDNS(t *testing.T) {
+	good := dnsTest(9, 0x0100, "example.com", 1)
+	loop := bytes.Clone(good)
+	copy(loop[12:], "\xc0\x0c")
+	bad := map[string][]byte{
+		"trailing garbage":  append(bytes.Clone(good), "garbage"...),
+		"class":             append(bytes.Clone(good[:len(good)-1]), 77),
+		"pointer to itself": loop,
+		"opcode":            append([]byte{0, 9, 0x79, 0}, good[4:]...),
+		"netbios":           dnsTest(9, 0x0110, "CK"+strings.Repeat("A", 30), 33),
+		"binary name":       dnsTest(9, 0x0100, "\x01\x02.\xff", 1),
+		"zeros":             make([]byte, 40),
+		"header alone":      good[:12],
+	}
+	for name, b := range bad {
+		if got, _, _ := datagrams(4000, 9953, message{Orig, b}); len(got) != 0 && got["app"] != "netbios-ns" {
+			t.Errorf("%s: got %v, want nothing", name, got)
+		}
+	}
+}
+
+func TestDNSZoneTransfer(t *testing.T) {
+	in := NewInspector(Config{})
+	big := dnsTest(1, 0x8400, "example.com", 252, dnsTestRR(16, strings.Repeat("\x3f"+strings.Repeat("t", 63), 900)))
+	got := runSegments(in, in.NewFlow(true, 4000, 53), []message{{Orig, dnsPrefixed(dnsTest(1, 0, "example.com", 252))}, {Resp, dnsPrefixed(big)},
+		{Orig, dnsPrefixed(dnsTest(2, 0, "b.example", 6))}})
+	subset(t, got, map[string]string{"dns_query": "example.com", "dns_type": "AXFR", "dns_rcode": "NOERROR", "dns_queries": "2"})
+}

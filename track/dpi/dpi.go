@@ -1,0 +1,197 @@
+// Package dpi says what a connection speaks, from its first bytes. It knows no operating system,
+// file, clock or network: bytes and packet times go in, facts come out.
+//
+// Every protocol is one parser in a file of its own and one line of the table below. The Inspector
+// puts TCP bytes in order, asks the parsers, and stops when there is nothing more to learn.
+package dpi
+
+import "rustnet/track/event"
+
+// Side is an end of a connection: the one that opened it, or the other.
+type Side uint8
+
+// Orig opened the connection, as far as the packets told.
+const (
+	Orig Side = iota
+	Resp
+)
+
+// Result says what a packet's bytes brought.
+type Result uint8
+
+const (
+	// Changed: App holds facts that it did not hold before.
+	Changed Result = 1 << iota
+	// Known: what the protocol tells at its start is complete; a record that waited need wait no longer.
+	Known
+	// Finished: nothing more is wanted of this connection; the flow can be freed.
+	Finished
+	// Ended: the protocol's exchange came to its orderly end (every DNS query answered). Cleared by new bytes.
+	Ended
+)
+
+// Config sets the bounds of the inspection.
+type Config struct {
+	MaxBytes      int  `help:"Bytes kept of each direction of a connection until its protocol is known." default:"16384" placeholder:"BYTES"`
+	MaxTotalBytes int  `help:"Bytes kept of all connections together." default:"33554432" placeholder:"BYTES"`
+	Unsafe        bool `name:"unsafe-payload-fields" help:"Show what may hold secrets: query strings."`
+}
+
+// parser is one line of the table. The names that First and Ports give only save work: they
+// are never proof.
+type parser struct {
+	Name string
+	TCP  parseFunc // nil when the protocol does not run over TCP
+	UDP  parseFunc
+	// First holds every byte that can begin the protocol, in either direction; nil is any.
+	First *byteSet
+	// Min is the length of the shortest datagram there is.
+	Min   int
+	Ports []uint16
+	// Follow is how many bytes of each direction are looked at in all, once the protocol is known.
+	Follow uint32
+	Fields []*event.AppField
+}
+
+// table holds all parsers. Those whose port fits are asked first, then the others, in this order.
+var table = []parser{
+	{Name: "tls", TCP: parseTLS, First: tlsFirst, Ports: []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5061, 5671, 8443, 8883}, Follow: 64 << 10, Fields: tlsFields},
+	{Name: "http", TCP: parseHTTP, First: httpFirst, Ports: []uint16{80, 591, 3128, 5000, 5985, 8000, 8008, 8080, 8081, 8888}, Follow: 64 << 10, Fields: httpFields},
+	{Name: "ssh", TCP: parseSSH, First: sshFirst, Ports: []uint16{22, 830, 2222}, Follow: 32 << 10, Fields: sshFields},
+	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 256 << 10, Fields: dnsFields},
+	{Name: "quic", UDP: parseQUIC, First: quicFirst, Min: 21, Ports: []uint16{443, 80, 853, 4433, 8443}, Follow: 64 << 10, Fields: quicFields},
+	{Name: "smtp", TCP: parseSMTP, First: smtpFirst, Ports: []uint16{25, 24, 587, 2525}, Follow: 32 << 10, Fields: smtpFields},
+	{Name: "ftp", TCP: parseFTP, First: ftpFirst, Ports: []uint16{21, 2121}, Follow: 32 << 10, Fields: ftpFields},
+	{Name: "pop3", TCP: parsePOP3, First: pop3First, Ports: []uint16{110}, Follow: 16 << 10, Fields: pop3Fields},
+	{Name: "imap", TCP: parseIMAP, First: imapFirst, Ports: []uint16{143}, Follow: 16 << 10, Fields: imapFields},
+	{Name: "nntp", TCP: parseNNTP, First: nntpFirst, Ports: []uint16{119, 433}, Follow: 16 << 10, Fields: nntpFields},
+	{Name: "irc", TCP: parseIRC, First: ircFirst, Ports: []uint16{6667, 194, 6666, 6668, 6669, 7000}, Follow: 16 << 10, Fields: ircFields},
+	{Name: "xmpp", TCP: parseXMPP, First: xmppFirst, Ports: []uint16{5222, 5269}, Follow: 16 << 10, Fields: xmppFields},
+	{Name: "telnet", TCP: parseTelnet, First: telnetFirst, Ports: []uint16{23}, Follow: 4 << 10, Fields: telnetFields},
+	{Name: "rsync", TCP: parseRsync, First: rsyncFirst, Ports: []uint16{873}, Follow: 4 << 10, Fields: rsyncFields},
+	{Name: "git", TCP: parseGit, First: gitFirst, Ports: []uint16{9418}, Follow: 4 << 10, Fields: gitFields},
+	{Name: "sip", TCP: parseSIPStream, UDP: parseSIP, First: sipFirst, Min: 20, Ports: []uint16{5060}, Follow: 32 << 10, Fields: sipFields},
+	{Name: "rtsp", TCP: parseRTSP, First: rtspFirst, Ports: []uint16{554, 8554}, Follow: 32 << 10, Fields: rtspFields},
+	{Name: "syslog", TCP: parseSyslogStream, UDP: parseSyslog, First: syslogFirst, Min: 8, Ports: []uint16{514, 601}, Follow: 8 << 10, Fields: syslogFields},
+	{Name: "socks", TCP: parseSOCKS, First: socksFirst, Ports: []uint16{1080, 9050}, Follow: 32 << 10, Fields: socksFields},
+	{Name: "redis", TCP: parseRedis, First: redisFirst, Ports: []uint16{6379}, Follow: 8 << 10, Fields: redisFields},
+	{Name: "memcached", TCP: parseMemcached, UDP: parseMemcachedUDP, Min: 12, Ports: []uint16{11211}, Follow: 8 << 10, Fields: memcachedFields},
+	{Name: "nats", TCP: parseNATS, First: natsFirst, Ports: []uint16{4222}, Follow: 32 << 10, Fields: natsFields},
+	{Name: "ssdp", UDP: parseSSDP, First: ssdpFirst, Min: 20, Ports: []uint16{1900}, Follow: 8 << 10, Fields: ssdpFields},
+	{Name: "tftp", UDP: parseTFTP, First: tftpFirst, Min: 4, Ports: []uint16{69}, Follow: 8 << 10, Fields: tftpFields},
+	{Name: "http2", TCP: parseHTTP2, First: http2First, Ports: []uint16{80, 8080, 50051}, Follow: 256 << 10, Fields: http2Fields},
+	{Name: "postgresql", TCP: parsePostgreSQL, First: postgresFirst, Ports: []uint16{5432}, Follow: 32 << 10, Fields: postgresFields},
+	{Name: "mysql", TCP: parseMySQL, Ports: []uint16{3306}, Follow: 32 << 10, Fields: mysqlFields},
+	{Name: "tds", TCP: parseTDS, First: tdsFirst, Ports: []uint16{1433}, Follow: 32 << 10, Fields: tdsFields},
+	{Name: "oracle", TCP: parseOracle, First: oracleFirst, Ports: []uint16{1521}, Follow: 8 << 10, Fields: oracleFields},
+	{Name: "mongodb", TCP: parseMongoDB, Ports: []uint16{27017}, Follow: 16 << 10, Fields: mongoFields},
+	{Name: "cassandra", TCP: parseCassandra, First: cassandraFirst, Ports: []uint16{9042}, Follow: 32 << 10, Fields: cassandraFields},
+	{Name: "kafka", TCP: parseKafka, First: kafkaFirst, Ports: []uint16{9092}, Follow: 32 << 10, Fields: kafkaFields},
+	{Name: "amqp", TCP: parseAMQP, First: amqpFirst, Ports: []uint16{5672}, Follow: 32 << 10, Fields: amqpFields},
+	{Name: "mqtt", TCP: parseMQTT, First: mqttFirst, Ports: []uint16{1883}, Follow: 16 << 10, Fields: mqttFields},
+	{Name: "zookeeper", TCP: parseZooKeeper, First: zookeeperFirst, Ports: []uint16{2181}, Follow: 4 << 10},
+	{Name: "gearman", TCP: parseGearman, First: gearmanFirst, Ports: []uint16{4730}, Follow: 4 << 10},
+	{Name: "thrift", TCP: parseThrift, First: thriftFirst, Ports: []uint16{9090}, Follow: 4 << 10, Fields: thriftFields},
+	{Name: "fix", TCP: parseFIX, First: fixFirst, Ports: []uint16{9878}, Follow: 8 << 10, Fields: fixFields},
+	{Name: "zabbix", TCP: parseZabbix, First: zabbixFirst, Ports: []uint16{10050, 10051}, Follow: 4 << 10, Fields: zabbixFields},
+	{Name: "rdp", TCP: parseRDP, First: tpktFirst, Ports: []uint16{3389}, Follow: 32 << 10, Fields: rdpFields},
+	{Name: "vnc", TCP: parseVNC, First: vncFirst, Ports: []uint16{5900, 5901}, Follow: 4 << 10, Fields: vncFields},
+	{Name: "x11", TCP: parseX11, First: x11First, Ports: []uint16{6000, 6010}, Follow: 4 << 10},
+	{Name: "rtmp", TCP: parseRTMP, First: rtmpFirst, Ports: []uint16{1935}, Follow: 16 << 10, Fields: rtmpFields},
+	{Name: "minecraft", TCP: parseMinecraft, Ports: []uint16{25565}, Follow: 8 << 10, Fields: minecraftFields},
+	{Name: "source_engine", UDP: parseSource, First: sourceFirst, Min: 21, Ports: []uint16{27015}, Follow: 16 << 10, Fields: sourceFields},
+	{Name: "bgp", TCP: parseBGP, First: bgpFirst, Ports: []uint16{179}, Follow: 16 << 10, Fields: bgpFields},
+	{Name: "ldp", TCP: parseLDP, UDP: parseLDP, First: ldpFirst, Min: 18, Ports: []uint16{646}, Follow: 4 << 10},
+	{Name: "openflow", TCP: parseOpenFlow, First: openflowFirst, Ports: []uint16{6653, 6633}, Follow: 4 << 10, Fields: openflowFields},
+	{Name: "diameter", TCP: parseDiameter, First: diameterFirst, Ports: []uint16{3868}, Follow: 16 << 10, Fields: diameterFields},
+	{Name: "pptp", TCP: parsePPTP, First: pptpFirst, Ports: []uint16{1723}, Follow: 4 << 10, Fields: pptpFields},
+	{Name: "modbus", TCP: parseModbus, Ports: []uint16{502}, Follow: 8 << 10, Fields: modbusFields},
+	{Name: "dnp3", TCP: parseDNP3, UDP: parseDNP3, First: dnp3First, Min: dnp3HeaderLen, Ports: []uint16{20000}, Follow: 4 << 10, Fields: dnp3Fields},
+	{Name: "s7comm", TCP: parseS7, First: tpktFirst, Ports: []uint16{102}, Follow: 8 << 10, Fields: s7Fields},
+	{Name: "enip", TCP: parseENIP, UDP: parseENIP, First: enipFirst, Min: enipHeaderLen, Ports: []uint16{44818}, Follow: 8 << 10, Fields: enipFields},
+	{Name: "iec104", TCP: parseIEC104, First: iec104First, Ports: []uint16{2404}, Follow: 8 << 10, Fields: iec104Fields},
+	{Name: "opcua", TCP: parseOPCUA, First: opcuaFirst, Ports: []uint16{4840}, Follow: 8 << 10, Fields: opcuaFields},
+	{Name: "hislip", TCP: parseHiSLIP, First: hislipFirst, Ports: []uint16{4880}, Follow: 4 << 10, Fields: hislipFields},
+	{Name: "smb", TCP: parseSMB, First: smbFirst, Ports: []uint16{445, 139}, Follow: 128 << 10, Fields: smbFields},
+	{Name: "dcerpc", TCP: parseDCERPCStream, UDP: parseDCERPC, First: dcerpcFirst, Min: dcerpcDatagramLen, Ports: []uint16{135}, Follow: 16 << 10, Fields: dcerpcFields},
+	{Name: "netbios-ns", UDP: parseNetBIOSName, Min: 50, Ports: []uint16{137}, Follow: 4 << 10, Fields: netbiosFields},
+	{Name: "netbios-dgm", UDP: parseNetBIOSDatagram, First: netbiosDgmFirst, Min: 10, Ports: []uint16{138}, Follow: 4 << 10},
+	{Name: "ldap", TCP: parseLDAP, UDP: parseLDAPDatagram, First: ldapFirst, Min: 8, Ports: []uint16{389, 3268}, Follow: 32 << 10, Fields: ldapFields},
+	{Name: "kerberos", TCP: parseKerberosStream, UDP: parseKerberos, First: kerberosFirst, Min: 16, Ports: []uint16{88}, Follow: 64 << 10, Fields: kerberosFields},
+	{Name: "radius", UDP: parseRADIUS, First: radiusFirst, Min: radiusHeaderLen, Ports: []uint16{1812, 1813, 1645, 1646, 3799}, Follow: 16 << 10, Fields: radiusFields},
+	{Name: "dhcp", UDP: parseDHCP, First: dhcpFirst, Min: dhcpFixed, Ports: []uint16{67, 68}, Follow: 16 << 10, Fields: dhcpFields},
+	{Name: "dhcpv6", UDP: parseDHCPv6, First: dhcpv6First, Min: 8, Ports: []uint16{546, 547}, Follow: 16 << 10},
+	{Name: "ntp", UDP: parseNTP, First: ntpFirst, Min: 8, Ports: []uint16{ntpPort}, Follow: 2 << 10, Fields: ntpFields},
+	{Name: "snmp", UDP: parseSNMP, First: snmpFirst, Min: 16, Ports: []uint16{161, 162}, Follow: 16 << 10, Fields: snmpFields},
+	{Name: "rpc", TCP: parseRPCStream, UDP: parseRPC, Min: 20, Ports: []uint16{111, 2049}, Follow: 4 << 10, Fields: rpcFields},
+	{Name: "dtls", UDP: parseDTLS, First: dtlsFirst, Min: dtlsHeaderLen, Ports: []uint16{443, 4433, 5684}, Follow: 64 << 10},
+	{Name: "stun", TCP: parseSTUNStream, UDP: parseSTUN, First: stunFirst, Min: stunHeaderLen, Ports: []uint16{3478, 3479, 19302}, Follow: 8 << 10, Fields: stunFields},
+	{Name: "isakmp", UDP: parseISAKMP, Min: 1, Ports: []uint16{500, isakmpNATPort}, Follow: 4 << 10, Fields: isakmpFields},
+	{Name: "wireguard", UDP: parseWireGuard, First: wireguardFirst, Min: wireguardData, Ports: []uint16{51820}, Follow: 4 << 10},
+	{Name: "openvpn", TCP: parseOpenVPNStream, UDP: parseOpenVPN, First: openvpnFirst, Min: openvpnPlainLen, Ports: []uint16{openvpnPort}, Follow: 4 << 10},
+	{Name: "bittorrent", TCP: parseBitTorrentStream, UDP: parseBitTorrent, First: bittorrentFirst, Min: 16, Ports: []uint16{6881}, Follow: 4 << 10, Fields: bittorrentFields},
+	{Name: "mgcp", UDP: parseMGCP, First: mgcpFirst, Min: 8, Ports: []uint16{2427, 2727}, Follow: 4 << 10, Fields: mgcpFields},
+	{Name: "megaco", UDP: parseMegaco, First: megacoFirst, Min: 8, Ports: []uint16{2944}, Follow: 4 << 10},
+	{Name: "bfd", UDP: parseBFD, First: bfdFirst, Min: bfdLen, Ports: []uint16{3784, 4784}, Follow: 4 << 10, Fields: bfdFields},
+	{Name: "hsrp", UDP: parseHSRP, First: hsrpFirst, Min: hsrpLen, Ports: []uint16{1985, 2029}, Follow: 4 << 10, Fields: hsrpFields},
+	{Name: "ptp", UDP: parsePTP, First: ptpFirst, Min: 34, Ports: []uint16{319, 320}, Follow: 4 << 10, Fields: ptpFields},
+	{Name: "rmcp", UDP: parseRMCP, First: rmcpFirst, Min: 4, Ports: []uint16{623, 664}, Follow: 4 << 10},
+	{Name: "netflow", UDP: parseNetFlow, First: netflowFirst, Min: 24, Ports: []uint16{2055, 4739, 9995}, Follow: 4 << 10, Fields: netflowFields},
+	{Name: "sflow", UDP: parseSFlow, First: sflowFirst, Min: 28, Ports: []uint16{6343}, Follow: 4 << 10, Fields: sflowFields},
+	{Name: "coap", UDP: parseCoAP, First: coapFirst, Min: 4, Ports: []uint16{5683}, Follow: 4 << 10, Fields: coapFields},
+	{Name: "bacnet", UDP: parseBACnet, First: bacnetFirst, Min: 4, Ports: []uint16{47808}, Follow: 4 << 10, Fields: bacnetFields},
+	{Name: "bjnp", UDP: parseBJNP, First: bjnpFirst, Min: bjnpHeaderLen, Ports: []uint16{8611, 8612}, Follow: 4 << 10},
+	{Name: "collectd", UDP: parseCollectd, First: collectdFirst, Min: 5, Ports: []uint16{25826}, Follow: 4 << 10, Fields: collectdFields},
+	{Name: "rtcp", UDP: parseRTCP, First: rtpFirst, Min: 8, Ports: []uint16{5005}, Follow: 4 << 10},
+	{Name: "rtp", UDP: parseRTP, First: rtpFirst, Min: rtpHeaderLen, Ports: []uint16{5004}, Follow: 4 << 10, Fields: rtpFields},
+}
+
+// parseFunc judges the bytes of c.view[c.side] and, where it wants, what is kept of the other side.
+//
+// Before the connection is a parser's, the bytes are all there are from the direction's start
+// on, and the parser must not set fields unless it answers match or done. From then on it is asked
+// about every new byte; it takes bytes away with eat and skip, and what it leaves is kept.
+type parseFunc func(c *call) verdict
+
+// verdict is a parser's answer.
+type verdict uint8
+
+const (
+	// no: these bytes are another protocol's. The parser is not asked about this direction again.
+	no verdict = iota
+	// more: they may be mine, when more comes.
+	more
+	// match: they are mine; the other parsers are out, and I am asked again when more comes.
+	match
+	// done: they are mine and nothing more is wanted.
+	done
+)
+
+// Fields returns the fields of all parsers in the order of the schema.
+func Fields() []*event.AppField {
+	var all []*event.AppField
+	for i := range table {
+		for _, f := range table[i].Fields {
+			f.Group = table[i].Name
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// byteSet is a set of byte values.
+type byteSet [4]uint64
+
+func (s *byteSet) has(b byte) bool { return s[b>>6]&(1<<(b&63)) != 0 }
+
+// bytesIn makes the set of the bytes of s and of the range from lo to hi.
+func bytesIn(s string, lo, hi byte) *byteSet {
+	var set byteSet
+	for i := range len(s) {
+		set[s[i]>>6] |= 1 << (s[i] & 63)
+	}
+	for b := int(lo); b <= int(hi); b++ {
+		set[b>>6] |= 1 << (b & 63)
+	}
+	return &set
+}

@@ -1,0 +1,72 @@
+package dpi
+
+import (
+	"net/netip"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldHSRPGroup   = event.AppUint("hsrp_group", "", "Group of routers.")
+	fieldHSRPAddress = event.AppString("hsrp_address", "Address that the group shares. The text that it proves itself with is not shown.")
+	fieldHSRPState   = event.AppString("hsrp_state", "State of the sender: initial, learn, listen, speak, standby, active.")
+)
+
+var hsrpFields = []*event.AppField{fieldHSRPGroup, fieldHSRPAddress, fieldHSRPState}
+
+var hsrpFirst = bytesIn("", 0, 1)
+
+const (
+	hsrpLen  = 20
+	hsrp2Len = 42 // of the first part: kind, length, 40 bytes
+)
+
+// parseHSRP reads HSRP 1 (RFC 2281) and 2, whose form only Cisco's documents show. Both are so short and full of
+// zeros that they must be on their ports.
+func parseHSRP(c *call) verdict {
+	b := c.view[c.side].b
+	if !c.hasPort(1985) && !c.hasPort(2029) || len(b) < hsrpLen {
+		return no
+	}
+	if b[0] == 1 && b[1] == 40 && len(b) >= hsrp2Len {
+		return c.hsrp2(b)
+	}
+	if b[0] != 0 || b[1] > 3 {
+		return no
+	}
+	a := c.edit()
+	if b[1] == 3 { // advertises no group
+		return c.finish()
+	}
+	state := [...]string{0: "initial", 1: "learn", 2: "listen", 4: "speak", 8: "standby", 16: "active"}
+	if int(b[2]) < len(state) && state[b[2]] != "" {
+		a.SetStr(fieldHSRPState, state[b[2]])
+	}
+	a.SetUint(fieldHSRPGroup, uint64(b[6]))
+	c.hsrpAddress(b[16:20])
+	return c.finish()
+}
+
+// hsrp2 reads version 2: version, kind, state, address family, group, sender, priority, times, address.
+func (c *call) hsrp2(b []byte) verdict {
+	if b[2] != 2 || b[3] > 3 || b[4] > 6 || b[5] != 4 && b[5] != 6 {
+		return no
+	}
+	a := c.edit()
+	state := [...]string{"initial", "initial", "learn", "listen", "speak", "standby", "active"}
+	a.SetStr(fieldHSRPState, state[b[4]])
+	a.SetUint(fieldHSRPGroup, uint64(be16(b[6:])))
+	if b[5] == 4 {
+		c.hsrpAddress(b[26:30])
+	} else {
+		c.hsrpAddress(b[26:42])
+	}
+	return c.finish()
+}
+
+func (c *call) hsrpAddress(b []byte) {
+	if addr, ok := netip.AddrFromSlice(b); ok && !addr.IsUnspecified() {
+		c.hash = addr.AppendTo(c.hash[:0])
+		c.edit().SetStr(fieldHSRPAddress, c.text(c.hash))
+	}
+}

@@ -1,0 +1,588 @@
+package dpi
+
+import (
+	"bytes"
+	"net/netip"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldHTTPMethod      = event.AppString("http_method", "Method of the first request.")
+	fieldHTTPHost        = event.AppString("http_host", "Host that the first request names, with its port where it has one.")
+	fieldHTTPPath        = event.AppString("http_path", "Path of the first request, without the query string; of CONNECT, the target.")
+	fieldHTTPStatus      = event.AppUint("http_status", "", "Status of the first response; an interim one (1xx) only until the final one comes.")
+	fieldHTTPUserAgent   = event.AppString("http_user_agent", "User-Agent of the first request.")
+	fieldHTTPVersion     = event.AppString("http_version", "Version that the client speaks: 1.0, 1.1; the server's where no request was seen.")
+	fieldHTTPServer      = event.AppString("http_server", "Server of the first response.")
+	fieldHTTPContentType = event.AppString("http_content_type", "Content-Type of the first response.")
+	fieldHTTPUpgrade     = event.AppString("http_upgrade", "Protocol that the connection went over to, such as websocket.")
+	fieldHTTPRequests    = event.AppUint("http_requests", "", "Requests seen; at least that many were made.")
+)
+
+var httpFields = []*event.AppField{fieldHTTPMethod, fieldHTTPHost, fieldHTTPPath, fieldHTTPStatus, fieldHTTPUserAgent, fieldHTTPVersion,
+	fieldHTTPServer, fieldHTTPContentType, fieldHTTPUpgrade, fieldHTTPRequests}
+
+// httpFirst: methods are in capitals, and so is "HTTP/".
+var httpFirst = bytesIn("\r\n", 'A', 'Z')
+
+const (
+	httpMaxMethod = 24
+	// httpMaxPending requests may wait for their responses; beyond that the order is lost.
+	httpMaxPending = 64
+	// httpBigBody ends the inspection: what follows a download is worth less than not looking at it.
+	httpBigBody = 8 << 20
+)
+
+// httpState follows the messages of both sides.
+type httpState struct {
+	client   Side
+	mode     [2]httpMode
+	line     bool // the first request's line is told
+	host     bool // it named its host itself, in absolute form
+	headed   bool // its header is told
+	answered bool // the first final response is told
+	requests uint32
+	lost     [2]uint8 // segments passed over where the start was not seen
+	pending  uint8    // requests without response, of which
+	heads    uint64   // are HEAD, a bit each, the oldest lowest
+	connects uint64   // or CONNECT
+}
+
+// httpMode is what stands next on a side.
+type httpMode uint8
+
+const (
+	httpHead httpMode = iota
+	httpChunk
+	httpTrailer
+)
+
+// parseHTTP reads HTTP/1.0 and 1.1 (RFC 9112).
+func parseHTTP(c *call) verdict {
+	st, _ := c.f.state.(*httpState)
+	if st == nil {
+		v := &c.view[c.side]
+		b := skipEmptyLines(v.b)
+		kind := httpStart(b)
+		switch {
+		case kind == httpMaybe && !v.gap && !v.fin:
+			return more
+		case kind != httpRequest && kind != httpResponse:
+			return no
+		}
+		st = &httpState{client: c.side}
+		if kind == httpResponse {
+			st.client = 1 - c.side
+		}
+		c.f.state = st
+		c.setClient(st.client)
+		c.edit()
+	}
+	ended := c.httpMessages(st, st.client)
+	if c.f.state == nil {
+		return match // handed over
+	}
+	if c.httpMessages(st, 1-st.client) || ended {
+		c.know()
+		return done
+	}
+	return match // or handed over
+}
+
+type httpKind uint8
+
+const (
+	httpNot httpKind = iota
+	httpMaybe
+	httpRequest
+	httpResponse
+)
+
+// httpStart judges the line that b begins with. Nothing but a whole line that names HTTP/1 is proof.
+func httpStart(b []byte) httpKind {
+	const status = "HTTP/1."
+	if len(b) == 0 {
+		return httpMaybe
+	}
+	if n := min(len(b), len(status)); string(b[:n]) == status[:n] {
+		switch {
+		case len(b) < len("HTTP/1.1 200"):
+			return httpMaybe
+		case httpStatus(b) != 0:
+			return httpResponse
+		}
+		return httpNot
+	}
+	method := 0
+	for method < len(b) && methodByte(b[method]) {
+		method++
+	}
+	if method > httpMaxMethod {
+		return httpNot
+	}
+	if method == len(b) {
+		return httpMaybe
+	}
+	if method < 3 || b[method] != ' ' {
+		return httpNot
+	}
+	end := bytes.IndexByte(b, '\n')
+	line := b
+	if end >= 0 {
+		line = trimCR(b[:end])
+	}
+	for i := method + 1; i < len(line); i++ {
+		if c := line[i]; c < ' ' && c != '\t' && !(c == '\r' && i == len(line)-1) || c == 0x7f {
+			return httpNot
+		}
+	}
+	if end < 0 {
+		return httpMaybe
+	}
+	if at := bytes.LastIndex(line, []byte(" "+status)); at < method || len(line) != at+1+len(status)+1 || !digit(line[len(line)-1]) {
+		return httpNot
+	}
+	return httpRequest
+}
+
+func methodByte(b byte) bool { return b >= 'A' && b <= 'Z' || b == '-' || b == '_' }
+
+func digit(b byte) bool { return b >= '0' && b <= '9' }
+
+func trimCR(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		return b[:n-1]
+	}
+	return b
+}
+
+func skipEmptyLines(b []byte) []byte {
+	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
+	return b
+}
+
+// httpStatus reads the code of a status line's first twelve bytes, 0 when it is none.
+func httpStatus(b []byte) uint64 {
+	if !digit(b[7]) || b[8] != ' ' || !digit(b[9]) || !digit(b[10]) || !digit(b[11]) || len(b) > 12 && b[12] != ' ' && b[12] != '\r' && b[12] != '\n' {
+		return 0
+	}
+	return uint64(b[9]-'0')*100 + uint64(b[10]-'0')*10 + uint64(b[11]-'0')
+}
+
+// httpMessages reads what one side sent, and returns true when nothing more is wanted of the connection.
+func (c *call) httpMessages(st *httpState, s Side) bool {
+	v := &c.view[s]
+	for len(v.b) > 0 {
+		switch st.mode[s] {
+		case httpHead:
+			v.b = skipEmptyLines(v.b)
+			if len(v.b) == 0 {
+				return false
+			}
+			if !v.whole && httpStart(v.b) == httpNot && st.lost[s] < maxStarts {
+				st.lost[s]++ // the rest of a body; a segment may begin with the next head
+				v.b = nil
+				return false
+			}
+			size, whole := headSize(v.b)
+			if !whole && !v.gap && !v.fin {
+				return s == st.client && c.httpRequestLine(st, v.b)
+			}
+			ended := false
+			if s == st.client {
+				ended = c.httpRequest(st, v.b[:size], whole)
+			} else {
+				ended = c.httpResponse(st, v.b[:size], whole)
+			}
+			if ended || c.f.state == nil {
+				return ended
+			}
+			if !whole {
+				v.b = nil // its end will not come
+				return s != st.client
+			}
+		case httpChunk:
+			line, size := cutLine(v.b)
+			if line == nil {
+				return len(v.b) > 64
+			}
+			n, ok := chunkSize(line)
+			if !ok {
+				return true
+			}
+			if n == 0 {
+				st.mode[s] = httpTrailer
+				c.eat(s, size)
+			} else {
+				c.skip(s, uint64(size)+n+2)
+			}
+		case httpTrailer:
+			line, size := cutLine(v.b)
+			if line == nil {
+				return false
+			}
+			c.eat(s, size)
+			if len(line) == 0 {
+				st.mode[s] = httpHead
+			}
+		}
+	}
+	return false
+}
+
+// headSize is the length of a message's head with its empty line, or of the whole lines of it that are there.
+func headSize(b []byte) (n int, whole bool) {
+	for n < len(b) {
+		end := bytes.IndexByte(b[n:], '\n')
+		if end < 0 {
+			return n, false
+		}
+		if end == 0 || end == 1 && b[n] == '\r' {
+			return n + end + 1, n > 0
+		}
+		n += end + 1
+	}
+	return n, false
+}
+
+// cutLine returns the first line without its end, and its length with it; nil while it is not whole.
+func cutLine(b []byte) (line []byte, size int) {
+	end := bytes.IndexByte(b, '\n')
+	if end < 0 {
+		return nil, 0
+	}
+	return trimCR(b[:end:end]), end + 1
+}
+
+// chunkSize reads the line before a chunk (RFC 9112 section 7.1).
+func chunkSize(line []byte) (n uint64, ok bool) {
+	for i, b := range line {
+		switch {
+		case digit(b):
+			n = n<<4 | uint64(b-'0')
+		case b|0x20 >= 'a' && b|0x20 <= 'f':
+			n = n<<4 | uint64(b|0x20-'a'+10)
+		default:
+			return n, i > 0 && (b == ';' || b == ' ' || b == '\t')
+		}
+		if i >= 15 {
+			return 0, false
+		}
+	}
+	return n, len(line) > 0
+}
+
+// httpHeader holds what is read of a head.
+type httpHeader struct {
+	host, agent, server, contentType, upgrade []byte
+	length                                    uint64
+	hasLength, chunked, close, keep           bool
+}
+
+// parse reads the header fields of a head behind its first line. Only fields that carry no secrets are kept.
+func (h *httpHeader) parse(b []byte, scratch *[]byte) {
+	*scratch = (*scratch)[:0]
+	for len(b) > 0 {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			return
+		}
+		line := trimCR(b[:end])
+		b = b[end+1:]
+		colon := bytes.IndexByte(line, ':')
+		if colon <= 0 {
+			continue
+		}
+		name, value := line[:colon], trimSpace(line[colon+1:])
+		for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') { // obs-fold, RFC 9112 section 5.2
+			end := bytes.IndexByte(b, '\n')
+			if end < 0 {
+				break
+			}
+			start := len(*scratch)
+			*scratch = append(append(append(*scratch, value...), ' '), trimSpace(trimCR(b[:end]))...)
+			value = trimSpace((*scratch)[start:])
+			b = b[end+1:]
+		}
+		h.field(name, value)
+	}
+}
+
+func (h *httpHeader) field(name, value []byte) {
+	first := func(to *[]byte) {
+		if *to == nil {
+			*to = value
+		}
+	}
+	switch len(name) {
+	case 4:
+		if equalFold(name, "host") {
+			first(&h.host)
+		}
+	case 6:
+		if equalFold(name, "server") {
+			first(&h.server)
+		}
+	case 7:
+		if equalFold(name, "upgrade") {
+			first(&h.upgrade)
+		}
+	case 10:
+		switch {
+		case equalFold(name, "user-agent"):
+			first(&h.agent)
+		case equalFold(name, "connection"):
+			h.close = h.close || containsFold(value, "close")
+			h.keep = h.keep || containsFold(value, "keep-alive")
+		}
+	case 12:
+		if equalFold(name, "content-type") {
+			first(&h.contentType)
+		}
+	case 14:
+		if equalFold(name, "content-length") {
+			if n, ok := decimal(value); ok {
+				h.length, h.hasLength = n, true
+			}
+		}
+	case 17:
+		if equalFold(name, "transfer-encoding") {
+			h.chunked = h.chunked || containsFold(value, "chunked")
+		}
+	}
+}
+
+func trimSpace(b []byte) []byte { return bytes.Trim(b, " \t") }
+
+// equalFold compares with a name in small letters, without regard to case.
+func equalFold(b []byte, small string) bool {
+	if len(b) != len(small) {
+		return false
+	}
+	for i := range b {
+		c := b[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != small[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func containsFold(b []byte, small string) bool {
+	for i := 0; i+len(small) <= len(b); i++ {
+		if equalFold(b[i:i+len(small)], small) {
+			return true
+		}
+	}
+	return false
+}
+
+func decimal(b []byte) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	for _, c := range b {
+		if !digit(c) {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// httpRequestLine tells the first request's line as soon as it is there. It returns true when it is none.
+func (c *call) httpRequestLine(st *httpState, b []byte) bool {
+	line, _ := cutLine(b)
+	if line == nil || st.line {
+		return false
+	}
+	if httpStart(b) != httpRequest {
+		return true
+	}
+	st.line = true
+	a := c.edit()
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	version := rest[len(rest)-len("1.1"):]
+	target := trimSpace(rest[:len(rest)-len("HTTP/1.1")])
+	a.SetStr(fieldHTTPMethod, c.text(method))
+	a.SetStr(fieldHTTPVersion, c.text(version))
+	host, path := splitTarget(target, string(method) == "CONNECT")
+	st.host = len(host) > 0
+	if st.host {
+		c.f.proxied = true // only proxies are asked like this
+		c.httpHost(host)
+	}
+	if !c.cfg.Unsafe {
+		if i := bytes.IndexAny(path, "?#"); i >= 0 {
+			path = path[:i]
+		}
+	}
+	if len(path) > 0 {
+		a.SetStr(fieldHTTPPath, c.text(path))
+	}
+	return false
+}
+
+// splitTarget takes a request target apart (RFC 9112 section 3.2): origin form, absolute form,
+// authority form (CONNECT), asterisk. A user and password before the host are left out.
+func splitTarget(t []byte, connect bool) (host, path []byte) {
+	if connect {
+		if len(t) > 0 && t[0] != '/' {
+			return t, t
+		}
+		return nil, t
+	}
+	if i := bytes.Index(t, []byte("://")); i > 0 && i < 12 && t[0] != '/' {
+		rest := t[i+3:]
+		end := bytes.IndexAny(rest, "/?#")
+		if end < 0 {
+			end = len(rest)
+		}
+		host, path = rest[:end], rest[end:]
+		if at := bytes.LastIndexByte(host, '@'); at >= 0 {
+			host = host[at+1:]
+		}
+		if len(path) == 0 || path[0] != '/' {
+			path = append([]byte("/"), path...)
+		}
+		return host, path
+	}
+	return nil, t
+}
+
+// httpHost tells the host: as it was sent, and as the connection's name when it is one.
+func (c *call) httpHost(host []byte) {
+	a := c.edit()
+	a.SetStr(fieldHTTPHost, c.text(host))
+	name := host
+	if i := bytes.LastIndexByte(name, ':'); i >= 0 {
+		if _, ok := decimal(name[i+1:]); ok {
+			name = name[:i]
+		}
+	}
+	if !hostName(name) || a.Host != "" || c.f.proxied {
+		return
+	}
+	text := c.text(name)
+	if _, err := netip.ParseAddr(text); err != nil {
+		a.Host, a.HostSource = text, "http"
+	}
+}
+
+// httpRequest reads a request's head, or what there is of it. It returns true when the inspection ends with it.
+func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
+	if httpStart(head) != httpRequest || c.httpRequestLine(st, head) {
+		return true
+	}
+	_, n := cutLine(head)
+	var h httpHeader
+	h.parse(head[n:], &c.message)
+	a := c.edit()
+	if !st.headed {
+		st.headed = true
+		if h.host != nil && !st.host && len(h.host) > 0 {
+			c.httpHost(h.host)
+		}
+		if len(h.agent) > 0 {
+			a.SetStr(fieldHTTPUserAgent, c.text(h.agent))
+		}
+	}
+	st.requests++
+	a.SetUint(fieldHTTPRequests, uint64(st.requests))
+	if st.pending == httpMaxPending {
+		return true
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("HEAD ")):
+		st.heads |= 1 << st.pending
+	case bytes.HasPrefix(head, []byte("CONNECT ")):
+		st.connects |= 1 << st.pending
+	}
+	st.pending++
+	s := st.client
+	if !whole {
+		return false
+	}
+	c.eat(s, len(head))
+	switch {
+	case h.chunked:
+		st.mode[s] = httpChunk
+	case h.hasLength:
+		if h.length > httpBigBody && st.answered {
+			return true
+		}
+		c.skip(s, h.length)
+	}
+	return false
+}
+
+// httpResponse reads a response's head, or what there is of it. It returns true when the inspection ends with it.
+func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
+	if httpStart(head) != httpResponse {
+		return true
+	}
+	status := httpStatus(head)
+	_, n := cutLine(head)
+	var h httpHeader
+	h.parse(head[n:], &c.message)
+	interim := status < 200 && status != 101
+	if !st.answered {
+		a := c.edit()
+		a.SetUint(fieldHTTPStatus, status)
+		if !st.line {
+			a.SetStr(fieldHTTPVersion, c.text(head[5:8]))
+		}
+		if !interim {
+			st.answered = true
+			if len(h.server) > 0 {
+				a.SetStr(fieldHTTPServer, c.text(h.server))
+			}
+			if len(h.contentType) > 0 {
+				a.SetStr(fieldHTTPContentType, c.text(h.contentType))
+			}
+			c.know()
+		}
+	}
+	if !whole {
+		return false
+	}
+	s := 1 - st.client
+	c.eat(s, len(head))
+	if interim {
+		return false
+	}
+	isHead, isConnect := st.heads&1 != 0, st.connects&1 != 0
+	if st.pending > 0 {
+		st.pending--
+		st.heads >>= 1
+		st.connects >>= 1
+	}
+	switch {
+	case status == 101:
+		if len(h.upgrade) > 0 {
+			c.edit().SetStr(fieldHTTPUpgrade, c.text(h.upgrade))
+		}
+		return true
+	case isConnect && status < 300:
+		c.become("tls") // mostly; when it is not, that is all
+		return false
+	case isHead || status == 204 || status == 304:
+	case h.chunked:
+		st.mode[s] = httpChunk
+	case h.hasLength:
+		if h.length > httpBigBody {
+			return true
+		}
+		c.skip(s, h.length)
+	default:
+		return true // the body lasts until the connection ends
+	}
+	last := h.close || string(head[5:8]) == "1.0" && !h.keep
+	return last && st.pending == 0
+}

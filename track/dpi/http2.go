@@ -1,0 +1,281 @@
+package dpi
+
+import (
+	"bytes"
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+
+	"rustnet/track/event"
+)
+
+// fieldGRPC is all that HTTP/2 adds to the fields of HTTP.
+var fieldGRPC = event.AppBool("grpc", "True when the first request is a gRPC call.")
+
+var http2Fields = []*event.AppField{fieldGRPC}
+
+// http2First: the client's preface; the length of a first frame.
+var http2First = bytesIn("P\x00", 1, 0)
+
+// Frames (RFC 9113 sections 4.1 and 6).
+const (
+	http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+	http2FrameLen     = 9
+	http2Headers      = 1
+	http2Settings     = 4
+	http2GoAway       = 7
+	http2Continuation = 9
+
+	http2EndHeaders = 4
+	http2Padded     = 8
+	http2Priority   = 0x20
+
+	http2MaxFrame  = 1 << 14 // what every end must take without asking
+	http2MaxBlock  = 12 << 10
+	http2MaxBlocks = 8 // header blocks of a side that are decoded
+	http2MaxText   = 8 << 10
+)
+
+type http2State struct {
+	client  Side
+	preface bool
+	side    [2]http2Side
+}
+
+// http2Side is one side's header compression and how far it is read.
+type http2Side struct {
+	decoder *hpack.Decoder
+	blocks  int
+	told    bool // the first request, or the first final response, is told
+	fields  []hpack.HeaderField
+}
+
+// parseHTTP2 reads HTTP/2 in the clear (RFC 9113): with prior knowledge, and what follows an upgrade.
+func parseHTTP2(c *call) verdict {
+	st, _ := c.f.state.(*http2State)
+	if st == nil {
+		client, got := c.http2Start()
+		if got != match {
+			return got
+		}
+		st = &http2State{client: client}
+		c.f.state = st
+		c.setClient(client)
+		c.edit().SetStr(fieldHTTPVersion, "2")
+	}
+	if c.http2Side(st, st.client) && c.http2Side(st, 1-st.client) {
+		if st.side[0].told && st.side[1].told {
+			return c.finish()
+		}
+		return match
+	}
+	return c.finish()
+}
+
+// http2Start tells who the client is: the one with the preface, or, where the start was not seen, the
+// one whose first frame is a request's.
+func (c *call) http2Start() (client Side, got verdict) {
+	v := &c.view[c.side]
+	if len(v.b) > 0 && v.b[0] == 'P' {
+		return c.side, v.begins(http2Preface)
+	}
+	// A server's first frame is SETTINGS; it is proof with the preface only, which need not have come into order yet.
+	b := v.b
+	if len(b) > 3 && b[3] != http2Settings && (v.whole || b[3] != http2Headers) {
+		return 0, no
+	}
+	if len(b) < http2FrameLen {
+		return 0, v.unfinished()
+	}
+	n := be24(b)
+	if b[3] == http2Settings {
+		if be32(b[5:]) != 0 || b[4] > 1 || n%6 != 0 || n > 6*32 || b[4] == 1 && n != 0 {
+			return 0, no
+		}
+		return 0, v.unfinished()
+	}
+	const flags = http2EndHeaders | http2Padded | http2Priority | 1
+	if b[4]&^flags != 0 || b[4]&http2EndHeaders == 0 || be32(b[5:]) == 0 || be32(b[5:]) > 1<<20 || n > http2MaxBlock || len(b) < http2FrameLen+n {
+		return 0, no
+	}
+	return c.http2Middle(http2Block(b[http2FrameLen:http2FrameLen+n], b[4]))
+}
+
+// http2Middle judges a header block of a connection whose start was not seen: it must decode without what
+// was said before, and hold the pseudo-headers of a request or a response.
+func (c *call) http2Middle(block []byte) (client Side, got verdict) {
+	var s http2Side
+	if !s.decode(block) {
+		return 0, no
+	}
+	request := 0
+	for _, f := range s.fields {
+		switch f.Name {
+		case ":status":
+			return 1 - c.side, match
+		case ":method", ":path", ":scheme":
+			request++
+		}
+	}
+	if request >= 2 {
+		return c.side, match
+	}
+	return 0, no
+}
+
+// http2Block takes padding and priority away (RFC 9113 section 6.2).
+func http2Block(b []byte, flags byte) []byte {
+	r := cursor{b: b}
+	if flags&http2Padded != 0 {
+		pad := r.u8()
+		if pad > len(r.b) {
+			return nil
+		}
+		r.b = r.b[:len(r.b)-pad]
+	}
+	if flags&http2Priority != 0 {
+		r.bytes(5)
+	}
+	return r.b
+}
+
+// http2Side reads what one side sent. It returns false when nothing more can be learned of the connection.
+func (c *call) http2Side(st *http2State, s Side) bool {
+	v, side := &c.view[s], &st.side[s]
+	if s == st.client && !st.preface && len(v.b) > 0 {
+		if v.b[0] == 'P' {
+			switch v.begins(http2Preface) {
+			case no:
+				return false
+			case more:
+				return true
+			}
+			c.eat(s, len(http2Preface))
+		}
+		st.preface = true
+	}
+	for len(v.b) >= http2FrameLen {
+		n, kind, flags := be24(v.b), v.b[3], v.b[4]
+		switch {
+		case n > 1<<20 || be32(v.b[5:])>>31 != 0:
+			return false
+		case kind == http2GoAway:
+			return false
+		case kind != http2Headers || side.told:
+			c.skip(s, uint64(http2FrameLen+n))
+			continue
+		case n > http2MaxFrame:
+			return false
+		}
+		size := http2FrameLen + n
+		if len(v.b) < size {
+			return !v.gap
+		}
+		block := http2Block(v.b[http2FrameLen:size], flags)
+		if flags&http2EndHeaders == 0 { // CONTINUATION follows (section 6.10)
+			var whole bool
+			c.message = append(c.message[:0], block...)
+			if size, whole = c.http2Continued(v.b, size); size == 0 {
+				return false
+			} else if !whole {
+				return true
+			}
+			block = c.message
+		}
+		if side.blocks++; side.blocks > http2MaxBlocks || !side.decode(block) {
+			return false
+		}
+		if s == st.client {
+			c.http2Request(side)
+		} else {
+			c.http2Response(side)
+		}
+		side.fields = nil
+		c.eat(s, size)
+	}
+	return true
+}
+
+// http2Continued adds the rest of a header block to c.message. A size of 0 is none that may follow.
+func (c *call) http2Continued(b []byte, at int) (size int, whole bool) {
+	for {
+		if len(b) < at+http2FrameLen {
+			return at, false
+		}
+		n := be24(b[at:])
+		if b[at+3] != http2Continuation || n+len(c.message) > http2MaxBlock {
+			return 0, false
+		}
+		if len(b) < at+http2FrameLen+n {
+			return at, false
+		}
+		c.message = append(c.message, b[at+http2FrameLen:at+http2FrameLen+n]...)
+		end := b[at+4]&http2EndHeaders != 0
+		if at += http2FrameLen + n; end {
+			return at, true
+		}
+	}
+}
+
+// decode reads a header block into fields.
+func (s *http2Side) decode(block []byte) bool {
+	if s.decoder == nil {
+		// An end may be told to use a larger table than it must have; that is allowed here without having seen it told.
+		s.decoder = hpack.NewDecoder(4096, nil)
+		s.decoder.SetAllowedMaxDynamicTableSize(64 << 10)
+		s.decoder.SetMaxStringLength(http2MaxText)
+	}
+	fields, err := s.decoder.DecodeFull(block)
+	s.fields = fields
+	return err == nil && len(fields) > 0
+}
+
+func (c *call) http2Request(side *http2Side) {
+	side.told = true
+	for _, f := range side.fields {
+		switch value := []byte(f.Value); f.Name {
+		case ":method":
+			c.firstFact(fieldHTTPMethod, value)
+		case ":authority", "host":
+			if len(value) > 0 && !c.f.app.Has(fieldHTTPHost) && oneLine(value) {
+				c.httpHost(value)
+			}
+		case ":path":
+			if !c.cfg.Unsafe {
+				if i := bytes.IndexAny(value, "?#"); i >= 0 {
+					value = value[:i]
+				}
+			}
+			if len(value) > 0 && readable(value) && !c.f.app.Has(fieldHTTPPath) { // it has one after an upgrade
+				c.edit().SetStr(fieldHTTPPath, c.text(value))
+			}
+		case "user-agent":
+			c.firstFact(fieldHTTPUserAgent, value)
+		case "content-type":
+			if strings.HasPrefix(f.Value, "application/grpc") {
+				c.edit().SetBool(fieldGRPC, true)
+			}
+		}
+	}
+}
+
+func (c *call) http2Response(side *http2Side) {
+	for _, f := range side.fields {
+		value := []byte(f.Value)
+		switch f.Name {
+		case ":status":
+			if status, ok := decimal(value); ok && len(value) == 3 && status >= 200 {
+				side.told = true
+				c.edit().SetUint(fieldHTTPStatus, status)
+			}
+		case "server":
+			c.fact(fieldHTTPServer, value)
+		case "content-type":
+			c.fact(fieldHTTPContentType, value)
+		}
+	}
+	if side.told {
+		c.know()
+	}
+}

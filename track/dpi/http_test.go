@@ -1,0 +1,41 @@
+package dpi
+
+import "testing"
+
+func TestHTTP(t *testing.T) {
+	for _, tc := range []struct {
+		name, client, server string
+		want                 map[string]string
+	}{
+		{"no port, lower case names", "GET / HTTP/1.0\nhost: a.example\n\n", "HTTP/1.0 204 No\n\n", map[string]string{"http_host": "a.example", "http_version": "1.0", "http_status": "204", "host": "a.example by http"}},
+		{"folded header", "GET / HTTP/1.1\r\nUser-Agent: one\r\n  two\r\n\tthree\r\nHost: a\r\n\r\n", "", map[string]string{"http_user_agent": "one two three", "http_host": "a"}},
+		{"absolute target", "GET http://user:pw@b.example:8080/p?q#f HTTP/1.1\r\nHost: wrong\r\n\r\n", "", map[string]string{"http_host": "b.example:8080", "http_path": "/p", "host": ""}},
+		{"asterisk", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "", map[string]string{"http_method": "OPTIONS", "http_path": "*"}},
+		{"webdav", "PROPFIND /d/ HTTP/1.1\r\nHost: 192.0.2.7\r\n\r\n", "", map[string]string{"http_method": "PROPFIND", "http_host": "192.0.2.7", "host": ""}},
+		{"no target", "GET HTTP/1.1\r\nHost: a\r\n\r\n", "", map[string]string{"http_method": "GET", "http_path": "", "http_host": "a"}},
+		{"interim response", "PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nServer: s\r\n\r\n", map[string]string{"http_status": "201", "http_server": "s"}},
+		{"pipelined", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 500 No\r\n\r\n", map[string]string{"http_path": "/1", "http_status": "200", "http_requests": "3"}},
+		{"empty lines first", "\r\n\r\nGET /e HTTP/1.1\r\nHost: a\r\n\r\n", "", map[string]string{"http_path": "/e"}},
+		{"response alone", "", "HTTP/1.1 302 Found\r\nServer: x\r\n\r\n", map[string]string{"http_status": "302", "http_server": "x", "http_version": "1.1", "http_method": ""}},
+		{"rtsp", "OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n", "", map[string]string{"app": "rtsp", "http_method": ""}},
+		{"sip", "INVITE sip:a@b SIP/2.0\r\n\r\n", "", map[string]string{"app": "sip", "http_method": ""}},
+		{"http/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", map[string]string{"app": "http2", "http_method": ""}},
+		{"prose", "GETTING STARTED with HTTP/1.1 is easy\r\n", "", map[string]string{"app": ""}},
+		{"control bytes", "GET /\x01 HTTP/1.1\r\n\r\n", "", map[string]string{"app": ""}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := NewInspector(Config{})
+			got := runSegments(in, in.NewFlow(true, 50000, 8765), []message{{Orig, []byte(tc.client)}, {Resp, []byte(tc.server)}})
+			subset(t, got, tc.want)
+			for k, v := range got {
+				if v == "pw" || k == "http_cookie" {
+					t.Errorf("%s shows a secret", k)
+				}
+			}
+		})
+	}
+	in := NewInspector(Config{Unsafe: true})
+	got := runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\n")}})
+	subset(t, got, map[string]string{"http_path": "/a?b=c"})
+}

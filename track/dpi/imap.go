@@ -1,0 +1,133 @@
+package dpi
+
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldIMAPUser   = event.AppString("imap_user", "User that the client named (LOGIN).")
+	fieldIMAPServer = event.AppString("imap_server", "Greeting of the server, without its capabilities.")
+	fieldIMAPClient = event.AppString("imap_client", "Name that the client gave its program (ID, RFC 2971).")
+)
+
+var imapFields = []*event.AppField{fieldIMAPUser, fieldIMAPServer, fieldIMAPClient}
+
+// imapFirst: the server's star, and what tags begin with.
+var imapFirst = func() *byteSet {
+	set := bytesIn("*.$", '0', '9')
+	for _, other := range []*byteSet{bytesIn("", 'A', 'Z'), bytesIn("", 'a', 'z')} {
+		for i := range set {
+			set[i] |= other[i]
+		}
+	}
+	return set
+}()
+
+// imap is IMAP4 with STARTTLS (RFC 3501 and 9051).
+var imap = dialogue{server: imapServerLike, client: imapClientLike, fromServer: imapServer, fromClient: imapClient}
+
+func parseIMAP(c *call) verdict { return imap.run(c) }
+
+func imapServerLike(line []byte) likeness {
+	star, rest := cutWord(line)
+	if string(star) != "*" {
+		return unlike
+	}
+	word, text := cutWord(rest)
+	switch {
+	case !oneOf(word, "ok preauth bye"):
+		return unlike
+	case containsFold(text, "imap"):
+		return sure
+	}
+	return alike
+}
+
+// imapCommand takes the tag off a client's line.
+func imapCommand(line []byte) (tag, command, rest []byte) {
+	tag, rest = cutWord(line)
+	if len(tag) == 0 || len(tag) > 16 {
+		return nil, nil, nil
+	}
+	numbered := false
+	for _, b := range tag {
+		if !alphanumeric(b) && b != '.' && b != '-' && b != '_' && b != '$' {
+			return nil, nil, nil
+		}
+		numbered = numbered || digit(b) || b == '.'
+	}
+	if !numbered { // all clients number them, but for people's dots; without that any two words would do
+		return nil, nil, nil
+	}
+	command, rest = cutWord(rest)
+	return tag, command, rest
+}
+
+func imapClientLike(line []byte) likeness {
+	_, command, rest := imapCommand(line)
+	user, secret := cutWord(rest)
+	switch {
+	case oneOf(command, "capability starttls") && len(rest) == 0, equalFold(command, "authenticate") && len(user) > 0,
+		equalFold(command, "login") && len(user) > 0 && len(secret) > 0:
+		return sure
+	case oneOf(command, "id noop logout namespace list select examine uid enable idle lsub status"):
+		return alike
+	}
+	return unlike
+}
+
+func imapClient(c *call, st *dialogueState, line []byte) step {
+	_, command, rest := imapCommand(line)
+	switch {
+	case equalFold(command, "login"):
+		c.setOnce(fieldIMAPUser, imapString(rest))
+		return knowing
+	case equalFold(command, "id"):
+		if at := bytes.Index(rest, []byte(`"name" `)); at >= 0 {
+			c.setOnce(fieldIMAPClient, imapString(rest[at+len(`"name" `):]))
+		}
+	case equalFold(command, "starttls"):
+		st.secure = true
+	case equalFold(command, "authenticate"):
+		return knowing
+	case oneOf(command, "select examine logout uid fetch"):
+		return stop
+	}
+	return goOn
+}
+
+// imapString reads an atom or a quoted string without escapes; of a literal, whose text is elsewhere, nothing.
+func imapString(b []byte) []byte {
+	if len(b) == 0 || b[0] == '{' {
+		return nil
+	}
+	if b[0] != '"' {
+		return firstWord(b)
+	}
+	end := bytes.IndexAny(b[1:], `"\`)
+	if end < 0 || b[1+end] != '"' {
+		return nil
+	}
+	return b[1 : 1+end]
+}
+
+func imapServer(c *call, st *dialogueState, line []byte) step {
+	tag, rest := cutWord(line)
+	word, text := cutWord(rest)
+	switch {
+	case string(tag) == "*":
+		if st.greets(c) && oneOf(word, "ok preauth bye") {
+			if end := bytes.IndexByte(text, ']'); len(text) > 0 && text[0] == '[' && end > 0 {
+				text = trimSpace(text[end+1:])
+			}
+			c.setOnce(fieldIMAPServer, text)
+		}
+	case st.secure && equalFold(word, "ok"):
+		return secured
+	case st.secure && oneOf(word, "no bad"):
+		st.secure = false
+	}
+	return goOn
+}

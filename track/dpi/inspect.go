@@ -1,0 +1,641 @@
+package dpi
+
+import (
+	"math/bits"
+
+	"rustnet/track/event"
+)
+
+// Bounds that no configuration changes.
+const (
+	maxParsers   = 128
+	maxStarts    = 8 // segments of a direction whose start was not seen that are tried as a start
+	maxDatagrams = 8 // datagrams of a direction that are tried before it is given up
+	chunkFlows   = 32
+	farAway      = 1 << 20 // a first segment so far from its SYN does not belong to it
+)
+
+// Inspector inspects the connections of one goroutine.
+type Inspector struct {
+	store
+	cfg    Config
+	max    int
+	first  [2][256][2]uint64 // parsers that a first byte can belong to, over UDP and TCP
+	byPort map[uint16][2]uint64
+	index  map[string]uint8
+	flows  []*Flow
+	call   call
+	names  names
+	alpns  map[string][]string
+
+	hash    []byte   // scratch of the fingerprints
+	numbers []uint16 // likewise
+	plain   []byte   // scratch: a packet without its protection
+	message []byte   // scratch: a message that lies in several records
+}
+
+// Flow is what is kept of a connection while it is inspected.
+type Flow struct {
+	app      *event.App
+	state    any // the parser's own
+	dir      [2]direction
+	rtt      uint32
+	orig     uint16
+	resp     uint16
+	parser   uint8 // index + 1, 0 = none yet
+	client   uint8 // Side + 1, 0 = not known
+	tcp      bool
+	shared   bool // an event may point at app
+	finished bool
+	known    bool
+	ended    bool
+	proxied  bool // what is inside is addressed to somebody behind the other end
+}
+
+// view is one direction as a parser sees it.
+type view struct {
+	b []byte
+	// gap: bytes behind b are missing for good. What can not be judged without them never will be.
+	gap   bool
+	fin   bool // nothing follows b
+	whole bool // the direction was seen from its first byte on
+
+	gapLen   uint64 // how many are missing, where it is known
+	borrowed bool   // b is the packet's, not the buffer's
+}
+
+// call is one question to a parser.
+type call struct {
+	*Inspector
+	f    *Flow
+	side Side // whose bytes came
+	ts   int64
+	view [2]view
+	res  Result
+}
+
+// NewInspector makes an Inspector.
+func NewInspector(cfg Config) *Inspector {
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = 16 << 10
+	}
+	if cfg.MaxTotalBytes <= 0 {
+		cfg.MaxTotalBytes = 32 << 20
+	}
+	if len(table) > maxParsers {
+		panic("dpi: more than 128 parsers; widen direction.open")
+	}
+	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16][2]uint64{}, index: map[string]uint8{}}
+	in.store.max = cfg.MaxTotalBytes
+	in.call.Inspector = in
+	for i := range table {
+		p := &table[i]
+		in.index[p.Name] = uint8(i)
+		w, bit := i>>6, uint64(1)<<(i&63)
+		for _, port := range p.Ports {
+			m := in.byPort[port]
+			m[w] |= bit
+			in.byPort[port] = m
+		}
+		for b := range 256 {
+			if p.First != nil && !p.First.has(byte(b)) {
+				continue
+			}
+			if p.UDP != nil {
+				in.first[0][b][w] |= bit
+			}
+			if p.TCP != nil {
+				in.first[1][b][w] |= bit
+			}
+		}
+	}
+	return in
+}
+
+// NewFlow begins the inspection of a connection.
+func (in *Inspector) NewFlow(tcp bool, origPort, respPort uint16) *Flow {
+	if len(in.flows) == 0 {
+		chunk := make([]Flow, chunkFlows)
+		for i := range chunk {
+			in.flows = append(in.flows, &chunk[i])
+		}
+	}
+	f := in.flows[len(in.flows)-1]
+	in.flows = in.flows[:len(in.flows)-1]
+	f.tcp, f.orig, f.resp = tcp, origPort, respPort
+	return f
+}
+
+// Free ends the inspection. The flow must not be used afterwards; its App may be.
+func (in *Inspector) Free(f *Flow) {
+	in.drop(f)
+	*f = Flow{}
+	in.flows = append(in.flows, f)
+}
+
+// App is what is known of the connection, nil when that is nothing. It is not changed afterwards.
+func (f *Flow) App() *event.App {
+	f.shared = f.app != nil
+	return f.app
+}
+
+// Client tells which end is the client, where the protocol says so.
+func (f *Flow) Client() (Side, bool) { return Side(f.client - 1), f.client != 0 }
+
+// RTTMicros is the round trip that the protocol shows, such as a DNS server's response time; 0 is not known.
+func (f *Flow) RTTMicros() uint32 { return f.rtt }
+
+// Segment takes a TCP segment: the sequence number as in the header, wireLen bytes of payload on
+// the wire, of which the capture holds payload. A SYN sets the start; without one, the first
+// segment seen is where the parsers start. payload is not used after the return.
+func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload []byte, wireLen uint32, ts int64) Result {
+	d := &f.dir[s]
+	if syn {
+		seq++
+		if d.used == 0 && d.buf == nil { // the last of several is the one that was accepted
+			d.next = seq
+			d.flags |= started | whole
+		}
+	}
+	if wireLen == 0 && !fin || f.finished {
+		return f.standing(0)
+	}
+	if d.is(dead) {
+		return in.pastDead(f, s, wireLen)
+	}
+	if !d.is(started) {
+		if wireLen <= 1 { // a keep-alive probe, which repeats a byte; or nothing but FIN
+			return f.standing(0)
+		}
+		d.next = seq
+		d.flags |= started
+	}
+	if ahead := int32(seq - d.next); d.used == 0 && d.buf == nil && (ahead > farAway || ahead < -farAway) {
+		d.next = seq // the SYN was another connection's, or not the one that was accepted
+		d.flags &^= whole
+	}
+	in.begin(f, s, ts)
+	in.place(f, s, early{data: payload[:min(len(payload), int(wireLen))], seq: seq, wire: wireLen, fin: fin})
+	return in.end(f)
+}
+
+// End gives the parsers a last look at what waited for bytes that did not come. It is for
+// connections that end without having been Finished, before Free.
+func (in *Inspector) End(f *Flow, ts int64) Result {
+	if f.finished {
+		return f.standing(0)
+	}
+	for s := Orig; s <= Resp; s++ {
+		if d := &f.dir[s]; f.tcp && d.buf != nil && !d.is(dead) && !f.finished {
+			in.begin(f, s, ts)
+			in.giveUp(f, s)
+		}
+	}
+	f.finished = true
+	res := in.end(f)
+	return res
+}
+
+// Datagram takes a UDP datagram of wireLen bytes, of which the capture holds payload.
+func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, ts int64) Result {
+	d := &f.dir[s]
+	if f.finished || d.is(dead) || len(payload) == 0 {
+		return f.standing(0)
+	}
+	in.begin(f, s, ts)
+	c := &in.call
+	c.view[s].b, c.view[s].gap = payload, wireLen > uint32(len(payload))
+	d.used += uint32(len(payload))
+	f.ended = false
+	if f.parser == 0 {
+		in.recognise(f, s)
+		if d.msgs++; f.parser == 0 && d.msgs >= maxDatagrams {
+			d.flags |= dead
+		}
+	} else {
+		in.follow(f)
+	}
+	return in.end(f)
+}
+
+// standing is the result of a packet that brings nothing.
+func (f *Flow) standing(r Result) Result {
+	if f.finished {
+		r |= Finished
+	}
+	if f.ended {
+		r |= Ended
+	}
+	return r
+}
+
+// begin prepares the question that a packet raises.
+func (in *Inspector) begin(f *Flow, s Side, ts int64) {
+	c := &in.call
+	c.f, c.side, c.ts, c.res = f, s, ts, 0
+	for i := range c.view {
+		d := &f.dir[i]
+		c.view[i] = view{gap: d.is(dead), fin: d.is(finSeen), whole: d.is(whole)}
+		if d.buf != nil {
+			c.view[i].b = d.buf.b
+		}
+	}
+}
+
+// end settles what a packet led to.
+func (in *Inspector) end(f *Flow) Result {
+	c := &in.call
+	a, b := &f.dir[Orig], &f.dir[Resp]
+	if a.is(dead) && b.is(dead) {
+		f.finished = true
+	}
+	if f.parser != 0 {
+		if limit := table[f.parser-1].Follow; a.used > limit || b.used > limit {
+			f.finished = true
+		}
+		if f.tcp && a.is(finSeen) && b.is(finSeen) {
+			f.finished = true
+		}
+	}
+	if f.finished {
+		in.drop(f)
+		f.state = nil
+	}
+	c.f, c.view = nil, [2]view{}
+	return f.standing(c.res)
+}
+
+// pastDead counts what follows where nothing more can be judged. When the other end stays silent
+// all along, its first words will not come either.
+func (in *Inspector) pastDead(f *Flow, s Side, wireLen uint32) Result {
+	d := &f.dir[s]
+	if d.used += min(wireLen, 1<<16); d.used > uint32(4*in.max) {
+		in.begin(f, s, 0)
+		f.finished = true
+		return in.end(f)
+	}
+	return f.standing(0)
+}
+
+// place puts a segment where it belongs: to the parsers, to those that wait, or nowhere.
+func (in *Inspector) place(f *Flow, s Side, e early) {
+	d := &f.dir[s]
+	if ahead := int32(e.seq - d.next); ahead > 0 && uint64(ahead) > d.skip {
+		if !in.park(f, d, e, in.call.ts, in.max) {
+			in.giveUp(f, s)
+		}
+		return
+	}
+	in.deliver(f, s, e)
+	in.deliverParked(f, s, false)
+}
+
+// deliverParked delivers the early segments whose place was reached; with force, also those behind a hole.
+func (in *Inspector) deliverParked(f *Flow, s Side, force bool) {
+	d := &f.dir[s]
+	for !f.finished && !d.is(dead) && d.buf != nil && len(d.buf.early) > 0 {
+		if !d.is(started) || force {
+			d.next = d.buf.early[0].seq
+			d.flags |= started
+			force = false
+		}
+		if ahead := int32(d.buf.early[0].seq - d.next); ahead > 0 && uint64(ahead) > d.skip {
+			return
+		}
+		e := d.buf.unpark()
+		in.deliver(f, s, e)
+		in.freeSlab(e.data)
+	}
+	if d.buf != nil && len(d.buf.b) == 0 && len(d.buf.early) == 0 {
+		in.release(d)
+	}
+}
+
+// giveUp ends the wait for missing bytes.
+func (in *Inspector) giveUp(f *Flow, s Side) {
+	d := &f.dir[s]
+	c := &in.call
+	if f.parser == 0 && d.used == 0 {
+		// Nothing was seen before the hole: what is behind it is as good as the middle of a connection.
+		d.flags &^= whole
+		c.view[s].whole = false
+		in.deliverParked(f, s, true)
+		return
+	}
+	v := &c.view[s]
+	v.gap, v.borrowed = true, false
+	if d.buf != nil {
+		v.b = d.buf.b
+	}
+	in.judge(f, s)
+}
+
+// deliver gives the parsers a segment that is not ahead of its place, or only ahead of what is skipped.
+func (in *Inspector) deliver(f *Flow, s Side, e early) {
+	d := &f.dir[s]
+	p, wire := e.data, e.wire
+	if ahead := int32(e.seq - d.next); ahead > 0 {
+		d.skip -= uint64(ahead)
+		d.next = e.seq
+	} else if ahead < 0 { // sent again, in part or whole
+		old := uint32(-ahead)
+		if old > wire || old == wire && !e.fin {
+			return
+		}
+		p, wire = p[min(int(old), len(p)):], wire-old
+	}
+	d.next += wire
+	if d.skip > 0 {
+		n := min(d.skip, uint64(wire))
+		d.skip -= n
+		p, wire = p[min(int(n), len(p)):], wire-uint32(n)
+	}
+	v := &in.call.view[s]
+	if e.fin {
+		d.flags |= finSeen
+		v.fin = true
+	}
+	if wire == 0 && !(e.fin && (f.parser != 0 || d.buf != nil)) {
+		return
+	}
+	in.feed(f, s, p, uint64(wire))
+}
+
+// feed gives the parsers bytes in order, as many at a time as may be kept; wire counts also those that the capture cut.
+func (in *Inspector) feed(f *Flow, s Side, p []byte, wire uint64) {
+	d, v := &f.dir[s], &in.call.view[s]
+	for {
+		kept := 0
+		if d.buf != nil {
+			kept = len(d.buf.b)
+		}
+		all, allWire := p, wire
+		part := p[:min(len(p), in.max-kept)]
+		p, wire = p[len(part):], wire-uint64(len(part))
+		v.b, v.borrowed = part, true
+		if kept > 0 {
+			in.append(d.buf, part)
+			v.b, v.borrowed = d.buf.b, false
+		}
+		v.gapLen = 0
+		if len(p) == 0 || len(part) == 0 { // cut by the capture, or more than may be kept
+			v.gapLen = wire
+			p = nil
+		}
+		v.gap = v.gapLen > 0
+		d.used += uint32(len(part))
+		in.judge(f, s)
+		if kept > 0 && f.parser == 0 && !d.is(started) && !d.is(dead) {
+			d.flags |= started // what was kept was no start; this segment may be
+			p, wire = all, allWire
+			continue
+		}
+		if len(p) == 0 || f.finished || !d.is(started) || d.is(dead) {
+			return
+		}
+		n := min(d.skip, wire)
+		d.skip -= n
+		p, wire = p[min(int(n), len(p)):], wire-n
+		if wire == 0 {
+			return
+		}
+	}
+}
+
+// judge asks the parsers about a direction and keeps what they leave.
+func (in *Inspector) judge(f *Flow, s Side) {
+	f.ended = false
+	if f.parser == 0 {
+		in.recognise(f, s)
+	} else {
+		in.follow(f)
+	}
+	if f.finished {
+		return
+	}
+	for side := range in.call.view {
+		in.keep(f, Side(side))
+	}
+}
+
+// recognise asks the parsers that are left whether the connection is theirs.
+func (in *Inspector) recognise(f *Flow, s Side) {
+	d, v := &f.dir[s], &in.call.view[s]
+	if len(v.b) == 0 {
+		if v.gap || v.fin {
+			in.unknown(f, s)
+		}
+		return
+	}
+	transport := 0
+	if f.tcp {
+		transport = 1
+	}
+	mask := in.first[transport][v.b[0]]
+	if !d.is(asked) {
+		d.open = [2]uint64{^uint64(0), ^uint64(0)}
+		if f.tcp { // the first byte of a direction does not change
+			d.open = mask
+		}
+		d.flags |= asked
+	}
+	mask[0] &= d.open[0]
+	mask[1] &= d.open[1]
+	if bits.OnesCount64(mask[0])+bits.OnesCount64(mask[1]) > 1 {
+		a, b := in.byPort[f.orig], in.byPort[f.resp]
+		hint := [2]uint64{mask[0] & (a[0] | b[0]), mask[1] & (a[1] | b[1])}
+		if in.ask(f, s, hint) {
+			return
+		}
+		mask[0] &^= hint[0]
+		mask[1] &^= hint[1]
+	}
+	if in.ask(f, s, mask) {
+		return
+	}
+	// An end that has said all may still be understood by what the other answers.
+	other := &f.dir[1-s]
+	if f.tcp && (d.open == [2]uint64{} || v.gap || v.fin && (other.is(dead) || other.is(finSeen))) {
+		in.unknown(f, s)
+	}
+}
+
+// unknown is for a direction that no parser knows. Where its start was not seen, the next segment may be one.
+func (in *Inspector) unknown(f *Flow, s Side) {
+	d, v := &f.dir[s], &in.call.view[s]
+	v.b, v.borrowed = nil, true
+	if (!d.is(whole) || v.gap) && !v.fin && d.msgs < maxStarts {
+		d.msgs++
+		d.flags &^= started | asked | whole
+		d.used = 0
+		v.gap, v.gapLen, v.whole = false, 0, false
+		return
+	}
+	d.flags |= dead
+}
+
+// ask asks the parsers of a mask, and returns true when one took the connection.
+func (in *Inspector) ask(f *Flow, s Side, mask [2]uint64) bool {
+	for w := range mask {
+		for m := mask[w]; m != 0; m &= m - 1 {
+			i := w<<6 + bits.TrailingZeros64(m)
+			p := &table[i]
+			parse := p.UDP
+			if f.tcp {
+				parse = p.TCP
+			}
+			got := no
+			app, state := f.app, f.state
+			if f.tcp || len(in.call.view[s].b) >= p.Min {
+				got = parse(&in.call)
+			}
+			switch got {
+			case no:
+				f.dir[s].open[w] &^= m & -m
+				if f.app != app || f.state != state { // it changed its mind within one segment
+					f.app, f.state, f.client, f.known, f.ended = app, state, 0, false, false
+					in.call.res = 0
+				}
+			case match, done:
+				if f.parser == 0 {
+					f.parser = uint8(i + 1)
+				}
+				if a := in.call.edit(); a.Name == "" {
+					a.Name = p.Name
+				}
+				f.finished = got == done
+				if !f.finished && f.parser != uint8(i+1) {
+					in.follow(f)
+				}
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// follow asks the parser that the connection belongs to.
+func (in *Inspector) follow(f *Flow) {
+	for {
+		was := f.parser
+		p := &table[was-1]
+		parse := p.UDP
+		if f.tcp {
+			parse = p.TCP
+		}
+		switch got := parse(&in.call); {
+		case got == no || got == done:
+			f.finished = true
+			return
+		case f.parser == was:
+			return
+		}
+		// The connection was handed over; its new parser sees the same bytes.
+	}
+}
+
+// keep stores what the parsers left of a direction.
+func (in *Inspector) keep(f *Flow, s Side) {
+	d, v := &f.dir[s], &in.call.view[s]
+	if v.gap && !d.is(dead) {
+		switch {
+		case v.gapLen > 0 && d.skip >= v.gapLen:
+			d.skip -= v.gapLen
+			v.gap, v.gapLen = false, 0
+		default:
+			d.flags |= dead
+		}
+	}
+	if d.is(dead) || len(v.b) == 0 {
+		if d.buf != nil {
+			d.buf.b = d.buf.b[:0]
+			if d.is(dead) || len(d.buf.early) == 0 {
+				in.release(d)
+			}
+		}
+		v.b = nil
+		return
+	}
+	if v.borrowed {
+		if d.buf == nil {
+			d.buf = in.take(f)
+		}
+		in.append(d.buf, v.b)
+	} else if len(v.b) < len(d.buf.b) {
+		d.buf.b = d.buf.b[:copy(d.buf.b, v.b)]
+	}
+	v.b, v.borrowed = d.buf.b, false
+}
+
+// eat takes n bytes of a direction away from what is kept.
+func (c *call) eat(s Side, n int) { c.view[s].b = c.view[s].b[n:] }
+
+// skip takes n bytes away, of which some or all may still be to come. Nobody will look at them.
+func (c *call) skip(s Side, n uint64) {
+	v := &c.view[s]
+	if n <= uint64(len(v.b)) {
+		v.b = v.b[n:]
+		return
+	}
+	c.f.dir[s].skip += n - uint64(len(v.b))
+	v.b = v.b[:0]
+}
+
+// edit returns the App to set facts in.
+func (c *call) edit() *event.App {
+	f := c.f
+	switch {
+	case f.app == nil:
+		f.app = &event.App{}
+	case f.shared:
+		f.app = f.app.Clone()
+		f.shared = false
+	}
+	c.res |= Changed
+	return f.app
+}
+
+// know says that what the protocol tells at its start is complete.
+func (c *call) know() {
+	if !c.f.known {
+		c.f.known = true
+		c.res |= Known
+	}
+}
+
+// setClient says which end asks.
+func (c *call) setClient(s Side) { c.f.client = uint8(s) + 1 }
+
+// become hands the connection to another parser, which adds its facts to those of this one. It sees
+// the bytes that are left, and is asked at once when the caller answers match.
+func (c *call) become(parser string) {
+	c.f.parser = c.index[parser] + 1
+	c.f.state = nil
+}
+
+// hasPort tells whether either end has the port.
+func (c *call) hasPort(p uint16) bool { return c.f.orig == p || c.f.resp == p }
+
+// names gives equal texts one string, so that what most connections say costs no memory.
+type names map[string]string
+
+const (
+	maxNames   = 4096
+	maxNameLen = 256
+)
+
+// text returns b as a string.
+func (in *Inspector) text(b []byte) string {
+	if len(b) > maxNameLen {
+		return string(b)
+	}
+	if s, ok := in.names[string(b)]; ok {
+		return s
+	}
+	if in.names == nil || len(in.names) >= maxNames {
+		in.names = make(names)
+	}
+	s := string(b)
+	in.names[s] = s
+	return s
+}

@@ -1,0 +1,90 @@
+package dpi
+
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
+
+// What several binary protocols share: little-endian numbers, texts with a zero at their end, and
+// the answer about a message that is not whole yet.
+
+func le16(b []byte) int    { return int(b[0]) | int(b[1])<<8 }
+func le24(b []byte) int    { return le16(b) | int(b[2])<<16 }
+func le32(b []byte) uint32 { return uint32(le24(b)) | uint32(b[3])<<24 }
+
+// u32 reads four bytes.
+func (r *cursor) u32() uint32 {
+	if b := r.bytes(4); b != nil {
+		return be32(b)
+	}
+	return 0
+}
+
+// unfinished is the answer while a message is not whole: no when the rest will not come.
+func (v *view) unfinished() verdict {
+	if v.gap || v.fin {
+		return no
+	}
+	return more
+}
+
+// begins compares with what the protocol begins with: match, more while b is too short to tell, or no.
+func (v *view) begins(magic string) verdict {
+	n := min(len(v.b), len(magic))
+	switch {
+	case string(v.b[:n]) != magic[:n]:
+		return no
+	case n < len(magic):
+		return v.unfinished()
+	}
+	return match
+}
+
+// zeroText returns the text before the first zero byte and what is behind that; ok is false when there is none.
+func zeroText(b []byte) (text, rest []byte, ok bool) { return bytes.Cut(b, []byte{0}) }
+
+// readable tells whether b is text of any number of lines: no control characters, but any UTF-8.
+func readable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+const maxFactLen = 255
+
+// oneLine tells whether b can be shown as a fact.
+func oneLine(b []byte) bool {
+	return len(b) <= maxFactLen && readable(b) && bytes.IndexAny(b, "\t\n\r") < 0
+}
+
+// fact sets a text field when b is fit to be shown.
+func (c *call) fact(f *event.AppField, b []byte) {
+	if oneLine(b) {
+		c.edit().SetStr(f, c.text(b))
+	}
+}
+
+// firstFact is fact for a field that the first message that tells it decides.
+func (c *call) firstFact(f *event.AppField, b []byte) {
+	if !c.f.app.Has(f) {
+		c.fact(f, b)
+	}
+}
+
+// firstNumber sets a number that was not set before.
+func (c *call) firstNumber(f *event.AppField, n uint64) {
+	if !c.f.app.Has(f) {
+		c.edit().SetUint(f, n)
+	}
+}
+
+// finish ends the inspection with a match.
+func (c *call) finish() verdict {
+	c.edit()
+	c.know()
+	return done
+}

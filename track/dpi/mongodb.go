@@ -1,0 +1,127 @@
+package dpi
+
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldMongoDatabase = event.AppString("mongodb_database", "Database that the first command which names one is for.")
+	fieldMongoCommand  = event.AppString("mongodb_command", "First command, such as hello or find.")
+)
+
+var mongoFields = []*event.AppField{fieldMongoDatabase, fieldMongoCommand}
+
+// Operation codes (MongoDB wire protocol).
+const (
+	mongoReply      = 1
+	mongoQuery      = 2004
+	mongoCommand    = 2010
+	mongoCompressed = 2012
+	mongoMsg        = 2013
+
+	mongoHeaderLen = 16
+	mongoMaxLen    = 48000000
+)
+
+// parseMongoDB reads the first message (MongoDB wire protocol): its length, its operation and the document in it must fit together.
+func parseMongoDB(c *call) verdict {
+	v := &c.view[c.side]
+	b := v.b
+	// The second half of the operation code is zero.
+	if len(b) > 3 && b[3] > mongoMaxLen>>24 || len(b) > 14 && b[14] != 0 || len(b) > 15 && b[15] != 0 {
+		return no
+	}
+	if len(b) < mongoHeaderLen+5 {
+		return v.unfinished()
+	}
+	n, op := int(le32(b)), le32(b[12:])
+	if n < mongoHeaderLen+5 || n > mongoMaxLen || len(b) > n && v.whole && le32(b[8:]) == 0 && op != mongoQuery && op != mongoMsg {
+		return no
+	}
+	request := le32(b[8:]) == 0
+	body := b[mongoHeaderLen:min(n, len(b))]
+	doc, name := -1, []byte(nil)
+	switch op {
+	case mongoQuery:
+		text, rest, ok := zeroText(body[4:])
+		switch {
+		case !ok && len(body) < 4+maxFactLen:
+			return v.unfinished()
+		case !ok || !oneLine(text) || bytes.IndexByte(text, '.') <= 0:
+			return no
+		}
+		name = text
+		doc = len(body) - len(rest) + 8
+	case mongoMsg:
+		if le32(body)&^0x10003 != 0 || body[4] > 1 {
+			return no
+		}
+		doc = 5
+		if body[4] == 1 { // a sequence of documents comes first
+			return no
+		}
+	case mongoReply:
+		doc = 20
+		if request {
+			return no
+		}
+	case mongoCompressed:
+		if v.whole || len(body) < 9 {
+			return no
+		}
+		if inner := le32(body); (inner == mongoMsg || inner == mongoQuery || inner == mongoReply) && body[8] <= 3 && le32(body[4:]) <= mongoMaxLen {
+			return c.finish()
+		}
+		return no
+	default:
+		return no
+	}
+	if len(body) < doc+5 {
+		return v.unfinished()
+	}
+	// A length, and an element's type and name. Documents fill the message, but for a checksum or further ones.
+	size := int(le32(body[doc:]))
+	if size < 5 || size > n-mongoHeaderLen-doc {
+		return no
+	}
+	if len(b) < min(n, 512) {
+		return v.unfinished()
+	}
+	d := body[doc:min(doc+size, len(body))]
+	if size == 5 && d[4] != 0 || size > 5 && (d[4] == 0 || d[4] > 0x13 && d[4] != 0x7f && d[4] != 0xff) {
+		return no
+	}
+	key, _, ok := zeroText(d[5:])
+	if size > 5 && (!ok || !oneLine(key)) {
+		return no
+	}
+	if request {
+		c.setClient(c.side)
+	} else {
+		c.setClient(1 - c.side)
+	}
+	if request {
+		c.mongoNames(name, key, d)
+	}
+	return c.finish()
+}
+
+func (c *call) mongoNames(collection, command, doc []byte) {
+	if collection != nil {
+		database, rest, _ := bytes.Cut(collection, []byte("."))
+		c.fact(fieldMongoDatabase, database)
+		if string(rest) != "$cmd" {
+			c.fact(fieldMongoCommand, []byte("query"))
+			return
+		}
+	} else if i := bytes.Index(doc, []byte("\x02$db\x00")); i >= 0 && i+9 < len(doc) { // a string: its length, its text, zero
+		if n := int(le32(doc[i+5:])); n > 1 && n <= maxFactLen && i+9+n <= len(doc) {
+			c.fact(fieldMongoDatabase, doc[i+9:i+9+n-1])
+		}
+	}
+	if len(command) > 0 && command[0] != '$' {
+		c.fact(fieldMongoCommand, command)
+	}
+}

@@ -1,0 +1,201 @@
+package dpi
+
+import (
+	"unicode/utf8"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldMQTTVersion  = event.AppString("mqtt_version", "Version that the client speaks: 3.1, 3.1.1, 5.0.")
+	fieldMQTTClient   = event.AppString("mqtt_client_id", "Client id, when it is not left to the server.")
+	fieldMQTTResponse = event.AppUint("mqtt_connack", "", "Code that the server answered the connection with; 0 is accepted.")
+)
+
+var mqttFields = []*event.AppField{fieldMQTTVersion, fieldMQTTClient, fieldMQTTResponse}
+
+// mqttFirst: CONNECT, CONNACK; PUBLISH, PUBACK, SUBSCRIBE and PINGREQ with what answers them where the start was not seen.
+var mqttFirst = bytesIn("\x10\x20\x40\x82\x90\xc0\xd0", 0x30, 0x3d)
+
+const mqttMaxConnect = 8 << 10
+
+type mqttState struct{ server Side }
+
+// parseMQTT reads CONNECT and CONNACK (MQTT 3.1.1 and 5.0 sections 3.1 and 3.2).
+func parseMQTT(c *call) verdict {
+	st, _ := c.f.state.(*mqttState)
+	if st == nil {
+		v := &c.view[c.side]
+		if len(v.b) > 0 && v.b[0] != 0x10 {
+			if v.b[0] == 0x20 && v.whole { // comes into order later than what it answers
+				return mqttConnack(v)
+			}
+			if v.whole || !mqttChain(v.b) {
+				return no
+			}
+			return c.finish()
+		}
+		body, got := mqttConnect(v)
+		if got != match {
+			return got
+		}
+		c.mqttConnect(body)
+		st = &mqttState{server: 1 - c.side}
+		c.f.state = st
+		c.setClient(c.side)
+	}
+	c.view[1-st.server].b = nil
+	v := &c.view[st.server]
+	if len(v.b) == 0 {
+		return match
+	}
+	switch mqttConnack(v) {
+	case no:
+		return c.finish()
+	case more:
+		if n, size, ok := mqttLength(v.b); !ok || len(v.b) < size+n || n < 2 {
+			return match
+		}
+	}
+	_, size, _ := mqttLength(v.b)
+	c.edit().SetUint(fieldMQTTResponse, uint64(v.b[size+1]))
+	return c.finish()
+}
+
+// mqttLength reads the remaining length, and how long the fixed header is (section 2.2.3 of 3.1.1). ok is false while it is not whole.
+func mqttLength(b []byte) (n, size int, ok bool) {
+	for i := 1; i < len(b) && i <= 4; i++ {
+		n |= int(b[i]&0x7f) << (7 * (i - 1))
+		if b[i] < 0x80 {
+			return n, i + 1, true
+		}
+	}
+	return 0, 0, false
+}
+
+// mqttConnack judges the answer to CONNECT; more means that it fits and that a CONNECT should come into sight.
+func mqttConnack(v *view) verdict {
+	b := v.b
+	if b[0] != 0x20 {
+		return no
+	}
+	n, size, ok := mqttLength(b)
+	switch {
+	case !ok && len(b) > 4 || ok && (n < 2 || n > mqttMaxConnect):
+		return no
+	case !ok || len(b) < size+2:
+		return v.unfinished()
+	case b[size] > 1:
+		return no
+	}
+	return more
+}
+
+// mqttConnect returns the variable header behind the protocol's name, and the payload.
+func mqttConnect(v *view) ([]byte, verdict) {
+	n, size, ok := mqttLength(v.b)
+	switch {
+	case !ok && len(v.b) > 4 || ok && (n < 12 || n > mqttMaxConnect):
+		return nil, no
+	case !ok:
+		return nil, v.unfinished()
+	}
+	rest := *v
+	rest.b = v.b[size:]
+	name := "\x00\x04MQTT"
+	if len(rest.b) > 1 && rest.b[1] == 6 {
+		name = "\x00\x06MQIsdp"
+	}
+	if got := rest.begins(name); got != match {
+		return nil, got
+	}
+	if len(rest.b) < n {
+		return nil, v.unfinished()
+	}
+	b := rest.b[len(name):n]
+	// The level, whose top bit marks a bridge; flags, of which the lowest is zero; keep alive.
+	if level := b[0] & 0x7f; level < 3 || level > 5 || len(b) < 6 || b[1]&1 != 0 || b[1]&0x18 == 0x18 {
+		return nil, no
+	}
+	return b, match
+}
+
+func (c *call) mqttConnect(b []byte) {
+	version := "3.1"
+	r := cursor{b: b[4:]}
+	switch b[0] & 0x7f {
+	case 4:
+		version = "3.1.1"
+	case 5:
+		version = "5.0"
+		r.bytes(r.mqttVarint())
+	}
+	c.edit().SetStr(fieldMQTTVersion, version)
+	c.fact(fieldMQTTClient, r.vector16())
+}
+
+func (r *cursor) mqttVarint() (n int) {
+	for shift := 0; shift <= 21; shift += 7 {
+		b := r.u8()
+		n |= b & 0x7f << shift
+		if b < 0x80 {
+			break
+		}
+	}
+	return n
+}
+
+// mqttChain tells whether b is whole packets of a session whose start was not seen. Among them must be
+// one with a topic, for the others are too short to be proof.
+func mqttChain(b []byte) bool {
+	proof := false
+	for at := 0; at < len(b); {
+		n, size, ok := mqttLength(b[at:])
+		if !ok || at+size+n > len(b) {
+			return false
+		}
+		body := b[at+size : at+size+n]
+		switch kind := b[at]; {
+		case kind>>4 == 3 && kind>>1&3 != 3: // PUBLISH
+			if n < 4 || !mqttTopic(body, false) {
+				return false
+			}
+			proof = true
+		case kind == 0x82: // SUBSCRIBE
+			if n < 6 || !mqttTopic(body[2:], true) {
+				return false
+			}
+			proof = true
+		case kind == 0x40 || kind == 0x50 || kind == 0x62 || kind == 0x70:
+			if n < 2 || n > 4 {
+				return false
+			}
+		case kind == 0x90:
+			if n < 3 || n > 64 {
+				return false
+			}
+		case kind == 0xc0 || kind == 0xd0 || kind == 0xe0:
+			if n != 0 {
+				return false
+			}
+		default:
+			return false
+		}
+		at += size + n
+	}
+	return proof
+}
+
+// mqttTopic tells whether b begins with a topic's name or filter.
+func mqttTopic(b []byte, filter bool) bool {
+	n := int(be16(b))
+	if n < 3 || n > 1024 || 2+n > len(b) {
+		return false
+	}
+	for _, ch := range b[2 : 2+n] {
+		if ch < ' ' || ch == 0x7f || !filter && (ch == '#' || ch == '+') {
+			return false
+		}
+	}
+	return utf8.Valid(b[2 : 2+n])
+}

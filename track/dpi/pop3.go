@@ -1,0 +1,69 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldPOP3User   = event.AppString("pop3_user", "User that the client named (USER or APOP).")
+	fieldPOP3Server = event.AppString("pop3_server", "Greeting of the server.")
+)
+
+var pop3Fields = []*event.AppField{fieldPOP3User, fieldPOP3Server}
+
+var pop3First = bytesIn("+CAUSQcausq", 1, 0)
+
+// pop3 is POP3 with STLS (RFC 1939 and 2595).
+var pop3 = dialogue{server: pop3ServerLike, client: pop3ClientLike, fromServer: pop3Server, fromClient: pop3Client}
+
+func parsePOP3(c *call) verdict { return pop3.run(c) }
+
+func pop3ServerLike(line []byte) likeness {
+	word, text := cutWord(line)
+	switch {
+	case string(word) != "+OK":
+		return unlike
+	case containsFold(text, "pop3"), containsFold(text, "pop server"):
+		return sure
+	}
+	return alike
+}
+
+func pop3ClientLike(line []byte) likeness {
+	word, rest := cutWord(line)
+	user, digest := cutWord(rest)
+	switch {
+	case equalFold(word, "apop") && len(user) > 0 && len(digest) == 32:
+		return sure
+	case oneOf(word, "capa stls quit") && len(rest) == 0, equalFold(word, "user") && len(user) > 0 && len(digest) == 0,
+		equalFold(word, "auth") && (len(rest) == 0 || oneOf(user, "plain login cram-md5 ntlm gssapi xoauth2 digest-md5 scram-sha-1")):
+		return alike
+	}
+	return unlike
+}
+
+func pop3Client(c *call, st *dialogueState, line []byte) step {
+	word, rest := cutWord(line)
+	switch {
+	case oneOf(word, "user apop"):
+		c.setOnce(fieldPOP3User, firstWord(rest))
+	case equalFold(word, "stls"):
+		st.secure = true
+	case oneOf(word, "pass auth"): // nothing of what follows is kept
+		return knowing
+	case oneOf(word, "stat list uidl retr top quit"):
+		return stop
+	}
+	return goOn
+}
+
+func pop3Server(c *call, st *dialogueState, line []byte) step {
+	word, text := cutWord(line)
+	switch {
+	case string(word) == "+OK" && st.greets(c):
+		c.setOnce(fieldPOP3Server, text)
+	case st.secure && string(word) == "+OK":
+		return secured
+	case st.secure && string(word) == "-ERR":
+		st.secure = false
+	}
+	return goOn
+}

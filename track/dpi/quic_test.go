@@ -1,0 +1,113 @@
+package dpi
+
+import (
+	"bytes"
+	"testing"
+)
+
+// TestQUICVectors takes the packets of RFC 9001 appendix A and RFC 9369 appendix A apart.
+func TestQUICVectors(t *testing.T) {
+	for version, v := range quicVectors {
+		packet := quicClientPacket(version)
+		if !bytes.HasPrefix(packet, v.clientBegin) || !bytes.HasSuffix(packet, v.clientEnd) || len(packet) != 1200 {
+			t.Fatalf("%#x: the test's own client packet is not the RFC's", version)
+		}
+		keys := newQUICKeys(version, unhex("8394c8f03e515708"))
+		var scratch []byte
+		h, rest, ok := quicLong(packet, false)
+		if !ok || len(rest) != 0 || h.kind != quicInitial || h.version != version {
+			t.Fatalf("%#x: header is %+v %v", version, h, ok)
+		}
+		plain, ok := keys.open(&scratch, h.packet, h.pn, true)
+		if !ok || !bytes.HasPrefix(plain, quicClientFrame) {
+			t.Errorf("%#x: client's packet: %v, %x", version, ok, plain[:min(len(plain), 32)])
+		}
+		if h, _, ok = quicLong(v.server, false); !ok {
+			t.Fatalf("%#x: the server's header can not be read", version)
+		}
+		plain, ok = keys.open(&scratch, h.packet, h.pn, false)
+		if !ok || !bytes.Equal(plain, quicServerFrames) {
+			t.Errorf("%#x: server's packet: %v, %x", version, ok, plain)
+		}
+		if _, ok := keys.open(&scratch, v.server, h.pn, true); ok {
+			t.Errorf("%#x: the server's packet opens with the client's keys", version)
+		}
+	}
+}
+
+// quicPieces is a client's hello in CRYPTO frames of n bytes, each in an Initial of its own, the last first.
+func quicPieces(n int) (list [][]byte) {
+	v := quicVectors[1]
+	hello := quicClientFrame[4:]
+	for at := 0; at < len(hello); at += n {
+		part := hello[at:min(at+n, len(hello))]
+		frame := append([]byte{0, 1, 6, byte(at>>8) | 0x40, byte(at), byte(len(part)>>8) | 0x40, byte(len(part))}, part...)
+		frame = append(frame, make([]byte, 1162-len(frame))...)
+		header := bytes.Clone(v.clientHeader)
+		header[len(header)-1] = byte(at/n + 2)
+		list = append([][]byte{quicSeal(v.clientKey, v.clientIV, v.clientHP, header, 4, frame)}, list...)
+	}
+	return list
+}
+
+func TestQUICPieces(t *testing.T) {
+	for _, n := range []int{7, 40, 100, 200} {
+		in := NewInspector(Config{})
+		f := in.NewFlow(false, 40000, 9443)
+		for i, p := range quicPieces(n) {
+			in.Datagram(f, Orig, p, uint32(len(p)), 0)
+			if name := facts(f.App())["sni"]; name != "" && i < len(quicPieces(n))-1 {
+				t.Errorf("pieces of %d: the name is %q before all of it is there", n, name)
+			}
+		}
+		r := in.Datagram(f, Resp, quicVectors[1].server, uint32(len(quicVectors[1].server)), 25e6)
+		subset(t, facts(f.App()), map[string]string{"sni": "example.com", "tls_cipher": "TLS_AES_128_GCM_SHA256"})
+		if r&(Known|Finished) != Known|Finished || f.RTTMicros() != 25000 {
+			t.Errorf("pieces of %d: result %b, round trip %d", n, r, f.RTTMicros())
+		}
+		in.Free(f)
+		if in.total != 0 {
+			t.Errorf("%d bytes kept", in.total)
+		}
+	}
+}
+
+func TestQUICCoalescedAndRetry(t *testing.T) {
+	// The client's Initial behind another packet, and garbage behind it.
+	other := append(unhex("e000000001088394c8f03e515708004014"), make([]byte, 20)...)
+	datagram := append(append(bytes.Clone(other), quicClientPacket(1)...), 1, 2, 3)
+	got, _, _ := datagrams(1, 2, message{Orig, datagram})
+	subset(t, got, map[string]string{"app": "quic", "sni": "example.com", "quic_version": "v1"})
+
+	// RFC 9001 appendix A.4: the Retry's source connection ID makes new keys; the old hello stands.
+	retry := unhex("ff000000010008f067a5502a4262b5746f6b656e04a265ba2eff4d829058fb3f0f2496ba")
+	got, f, _ := datagrams(1, 2, message{Orig, quicClientPacket(1)}, message{Resp, retry}, message{Resp, quicVectors[1].server})
+	subset(t, got, map[string]string{"sni": "example.com", "tls_version": ""})
+	if f.RTTMicros() != 5000 {
+		t.Errorf("round trip is %d µs, want the Retry's 5000", f.RTTMicros())
+	}
+}
+
+func TestNotQUIC(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"unknown version":   append(unhex("c012345678088394c8f03e5157080000449e"), make([]byte, 1200)...),
+		"length too great":  append(unhex("c000000001088394c8f03e5157080000449e"), make([]byte, 100)...),
+		"connection ID":     append(unhex("c000000001ff8394c8f03e5157080000449e"), make([]byte, 1200)...),
+		"short header":      append([]byte{0x40}, make([]byte, 100)...),
+		"google's bad year": append([]byte("\x0d12345678Qxyz"), make([]byte, 100)...),
+	} {
+		if got, _, _ := datagrams(1, 443, message{Orig, b}); len(got) != 0 {
+			t.Errorf("%s: got %v, want nothing", name, got)
+		}
+	}
+}
+
+// TestGoogleQUIC reads the name in a hello of version Q043.
+func TestGoogleQUIC(t *testing.T) {
+	b := []byte("\x0d12345678Q043\x01\x80\x01CHLO\x02\x00\x00\x00PAD\x00\x04\x00\x00\x00SNI\x00\x0d\x00\x00\x00----g.example")
+	got, _, r := datagrams(1, 443, message{Orig, b})
+	subset(t, got, map[string]string{"app": "quic", "quic_version": "Q043", "sni": "g.example"})
+	if r&Known == 0 {
+		t.Error("not known")
+	}
+}

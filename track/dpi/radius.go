@@ -1,0 +1,96 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldRADIUSCode  = event.AppString("radius_code", "Kind of the first message: Access-Request, Accounting-Request, ….")
+	fieldRADIUSReply = event.AppString("radius_reply", "Kind of the first answer: Access-Accept, Access-Reject, Access-Challenge, ….")
+	fieldRADIUSUser  = event.AppString("radius_user", "User that is asked about; passwords are never shown.")
+	fieldRADIUSNAS   = event.AppString("radius_nas", "Name that the device that asks gives itself (NAS-Identifier).")
+)
+
+var radiusFields = []*event.AppField{fieldRADIUSCode, fieldRADIUSReply, fieldRADIUSUser, fieldRADIUSNAS}
+
+var radiusFirst = bytesIn("\x0b\x0c\x0d\x28\x29\x2a\x2b\x2c\x2d", 1, 5)
+
+const radiusHeaderLen = 20
+
+// radiusCodes is RFC 2865 section 3, RFC 2866 section 3 and RFC 5176 section 2.3.
+var radiusCodes = [...]string{1: "Access-Request", 2: "Access-Accept", 3: "Access-Reject", 4: "Accounting-Request", 5: "Accounting-Response",
+	11: "Access-Challenge", 12: "Status-Server", 13: "Status-Client", 40: "Disconnect-Request", 41: "Disconnect-ACK", 42: "Disconnect-NAK",
+	43: "CoA-Request", 44: "CoA-ACK", 45: "CoA-NAK"}
+
+func radiusRequest(code byte) bool {
+	return code == 1 || code == 4 || code == 12 || code == 13 || code == 40 || code == 43
+}
+
+// parseRADIUS reads RADIUS (RFC 2865, RFC 2866). A request away from its ports must name a user or a device.
+func parseRADIUS(c *call) verdict {
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < radiusHeaderLen {
+		return no
+	}
+	size := int(be16(b[2:]))
+	hinted := c.hasPort(1812) || c.hasPort(1813) || c.hasPort(1645) || c.hasPort(1646) || c.hasPort(3799)
+	if size < radiusHeaderLen || size > 4096 || !v.exactly(size) && !(hinted && size < len(b)) {
+		return no // what is behind the length does not count
+	}
+	b = b[:min(size, len(b))]
+	user, nas, named, ok := radiusAttributes(b[radiusHeaderLen:], v.gap)
+	if !ok {
+		return no
+	}
+	request := radiusRequest(b[0])
+	if c.f.parser == 0 {
+		if !hinted && (!request || named < 2) {
+			return no
+		}
+		c.edit().SetStr(fieldRADIUSCode, radiusCodes[b[0]])
+		c.setClient(c.side ^ sideIf(!request))
+	}
+	if user != nil {
+		c.firstFact(fieldRADIUSUser, user)
+	}
+	if nas != nil {
+		c.firstFact(fieldRADIUSNAS, nas)
+	}
+	if !request && !c.f.app.Has(fieldRADIUSReply) {
+		c.edit().SetStr(fieldRADIUSReply, radiusCodes[b[0]])
+	}
+	c.know()
+	if !request {
+		return done
+	}
+	return match
+}
+
+// radiusAttributes visits the attributes: the texts wanted, and how many say who is asking about whom.
+func radiusAttributes(b []byte, cut bool) (user, nas []byte, named int, ok bool) {
+	for len(b) > 0 {
+		if len(b) < 2 || b[1] >= 2 && int(b[1]) > len(b) {
+			return user, nas, named, cut
+		}
+		n := int(b[1])
+		if n < 2 || b[0] == 0 {
+			return nil, nil, 0, false
+		}
+		switch b[0] {
+		case 1:
+			user = b[2:n]
+			named++
+		case 32:
+			nas = b[2:n]
+			named++
+		case 4: // NAS-IP-Address
+			if n != 6 {
+				return nil, nil, 0, false
+			}
+			named++
+		case 44, 80, 79, 2: // Acct-Session-Id, Message-Authenticator, EAP-Message, User-Password
+			named++
+		}
+		b = b[n:]
+	}
+	return user, nas, named, true
+}

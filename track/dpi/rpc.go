@@ -1,0 +1,120 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldRPCProgram = event.AppString("rpc_program", "Program that is called, by its name where it is well known: portmap, nfs, mount, ….")
+	fieldRPCVersion = event.AppUint("rpc_version", "", "Version of that program.")
+)
+
+var rpcFields = []*event.AppField{fieldRPCProgram, fieldRPCVersion}
+
+const (
+	rpcCallLen  = 40
+	rpcReplyLen = 24
+	rpcMaxAuth  = 400
+)
+
+// rpcPrograms are among those of https://www.iana.org/assignments/rpc-program-numbers.
+var rpcPrograms = map[uint32]string{100000: "portmap", 100001: "rstat", 100002: "rusers", 100003: "nfs", 100004: "ypserv", 100005: "mount",
+	100007: "ypbind", 100008: "wall", 100009: "yppasswd", 100011: "rquota", 100012: "spray", 100017: "rexec", 100020: "llockmgr", 100021: "nlockmgr",
+	100024: "status", 100026: "bootparam", 100068: "cmsd", 100083: "ttdbserver", 100227: "nfs_acl", 100300: "nisd", 150001: "pcnfsd", 300019: "amd",
+	391002: "fam", 395183: "vxi11", 395184: "vxi11-abort"}
+
+// rpcCall judges the call that begins b (RFC 5531 section 9); cut allows for its end to be missing.
+func rpcCall(b []byte, cut bool) bool {
+	if len(b) < rpcCallLen || be32(b[4:]) != 0 || be32(b[8:]) != 2 {
+		return false
+	}
+	if program := be32(b[12:]); program == 0 || program >= 0x60000000 || be32(b[16:]) > 32 || be32(b[20:]) > 255 {
+		return false
+	}
+	r := cursor{b: b[24:]}
+	for range 2 { // credentials, verifier
+		head := r.bytes(8)
+		if head == nil {
+			return cut
+		}
+		flavor, n := be32(head), be32(head[4:])
+		if !rpcFlavor(flavor) || n > rpcMaxAuth {
+			return false
+		}
+		if r.bytes(int(n+3) &^ 3); r.bad {
+			return cut
+		}
+	}
+	return true
+}
+
+func rpcFlavor(n uint32) bool { return n <= 7 || n/100000 == 3 && n < 400000 }
+
+// rpcReply judges a reply: accepted or denied.
+func rpcReply(b []byte) bool {
+	if len(b) < rpcReplyLen-4 || be32(b[4:]) != 1 {
+		return false
+	}
+	if be32(b[8:]) == 1 {
+		return be32(b[12:]) <= 1 && be32(b[16:]) <= 13
+	}
+	return be32(b[8:]) == 0 && len(b) >= rpcReplyLen && rpcFlavor(be32(b[12:])) && be32(b[16:]) <= rpcMaxAuth
+}
+
+// parseRPC reads Sun's RPC over UDP. A reply alone counts on the port mapper's and NFS' ports only.
+func parseRPC(c *call) verdict {
+	v := &c.view[c.side]
+	switch {
+	case rpcCall(v.b, v.gap):
+		c.rpcFacts(v.b, c.side)
+		return c.finish()
+	case rpcReply(v.b) && (c.hasPort(111) || c.hasPort(2049)):
+		c.edit()
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
+	return no
+}
+
+// parseRPCStream reads it over TCP, in records of fragments (section 11).
+func parseRPCStream(c *call) verdict {
+	v := &c.view[c.side]
+	b := v.b
+	if b[0]&0x7f != 0 {
+		return no
+	}
+	if len(b) >= 12 && (be32(b[8:]) > 1 || be32(b)&0x7fffffff < rpcReplyLen-4 || be32(b)&0x7fffffff > 8<<20) {
+		return no
+	}
+	if len(b) < 4+rpcCallLen {
+		if len(b) >= 4+rpcReplyLen && int(be32(b)&0x7fffffff) == len(b)-4 && rpcReply(b[4:]) && (c.hasPort(111) || c.hasPort(2049)) {
+			c.edit()
+			c.setClient(1 - c.side)
+			return c.finish()
+		}
+		return v.unfinished()
+	}
+	n := int(be32(b) & 0x7fffffff)
+	m := b[4:min(len(b), 4+n)]
+	if n < rpcCallLen || !rpcCall(m, len(m) < n) {
+		if n >= rpcReplyLen && rpcReply(m) && (c.hasPort(111) || c.hasPort(2049)) {
+			c.edit()
+			c.setClient(1 - c.side)
+			return c.finish()
+		}
+		return no
+	}
+	c.rpcFacts(m, c.side)
+	return c.finish()
+}
+
+func (c *call) rpcFacts(b []byte, s Side) {
+	c.setClient(s)
+	a := c.edit()
+	program := be32(b[12:])
+	if name := rpcPrograms[program]; name != "" {
+		a.SetStr(fieldRPCProgram, name)
+	} else {
+		c.hash = appendUint(c.hash[:0], uint64(program))
+		a.SetStr(fieldRPCProgram, c.text(c.hash))
+	}
+	a.SetUint(fieldRPCVersion, uint64(be32(b[16:])))
+}

@@ -1,0 +1,111 @@
+package dpi
+
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldSMTPHelo   = event.AppString("smtp_helo", "Name that the client gave itself (EHLO, HELO or LHLO).")
+	fieldSMTPServer = event.AppString("smtp_server", "Greeting of the server, without its code.")
+	fieldSMTPFrom   = event.AppString("smtp_from", "Sender of the first message (MAIL FROM).")
+	fieldSMTPTo     = event.AppString("smtp_to", "First recipient of the first message (RCPT TO).")
+)
+
+var smtpFields = []*event.AppField{fieldSMTPHelo, fieldSMTPServer, fieldSMTPFrom, fieldSMTPTo}
+
+var smtpFirst = bytesIn("245EHLMRSAehlmrsa", 1, 0)
+
+// smtp is SMTP and LMTP with STARTTLS (RFC 5321, 2033 and 3207).
+var smtp = dialogue{server: smtpServerLike, client: smtpClientLike, fromServer: smtpServer, fromClient: smtpClient}
+
+func parseSMTP(c *call) verdict { return smtp.run(c) }
+
+func smtpServerLike(line []byte) likeness {
+	code, _, text := reply(line)
+	switch {
+	case code != 220 && code != 421 && code != 554:
+		return unlike
+	case code == 220 && containsFold(text, "smtp"):
+		return sure
+	case containsFold(text, "ftp"):
+		return unlike
+	}
+	return alike
+}
+
+func smtpClientLike(line []byte) likeness {
+	word, rest := cutWord(line)
+	switch {
+	case len(word) != 4 && len(word) != 8:
+		return unlike
+	case oneOf(word, "ehlo helo lhlo"):
+		if len(rest) == 0 {
+			return alike
+		}
+		return sure
+	case oneOf(word, "mail") && hasPrefixFold(rest, "from:"), oneOf(word, "rcpt") && hasPrefixFold(rest, "to:"):
+		return sure
+	case equalFold(word, "starttls") && len(rest) == 0, equalFold(word, "auth") && oneOf(firstWord(rest), "plain login cram-md5 ntlm xoauth2"):
+		return alike
+	}
+	return unlike
+}
+
+func firstWord(b []byte) []byte { word, _ := cutWord(b); return word }
+
+func hasPrefixFold(b []byte, small string) bool {
+	return len(b) >= len(small) && equalFold(b[:len(small)], small)
+}
+
+func smtpClient(c *call, st *dialogueState, line []byte) step {
+	word, rest := cutWord(line)
+	switch {
+	case oneOf(word, "ehlo helo lhlo"):
+		c.setOnce(fieldSMTPHelo, rest)
+	case equalFold(word, "starttls"):
+		st.secure = true
+	case equalFold(word, "mail") && hasPrefixFold(rest, "from:"):
+		c.setOnce(fieldSMTPFrom, smtpPath(rest[len("from:"):]))
+		return knowing
+	case equalFold(word, "rcpt") && hasPrefixFold(rest, "to:"):
+		c.setOnce(fieldSMTPTo, smtpPath(rest[len("to:"):]))
+	case oneOf(word, "data bdat quit"): // a message follows, or nothing
+		return stop
+	}
+	return goOn
+}
+
+// smtpPath is the address between the angle brackets.
+func smtpPath(b []byte) []byte {
+	b = trimSpace(b)
+	if len(b) == 0 || b[0] != '<' {
+		return firstWord(b)
+	}
+	end := bytes.IndexByte(b, '>')
+	if end < 0 {
+		return nil
+	}
+	return b[1:end]
+}
+
+func smtpServer(c *call, st *dialogueState, line []byte) step {
+	code, last, text := reply(line)
+	switch {
+	case code == 220 && st.greets(c):
+		c.setOnce(fieldSMTPServer, text)
+	case st.secure && last && code == 220:
+		return secured
+	case st.secure && last && code >= 400:
+		st.secure = false
+	}
+	return goOn
+}
+
+// setOnce sets a field to a text of the wire that is not empty, unless an earlier one was set.
+func (c *call) setOnce(f *event.AppField, b []byte) {
+	if len(b) > 0 && !c.f.app.Has(f) {
+		c.edit().SetStr(f, c.text(b))
+	}
+}

@@ -1,0 +1,128 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldSNMPVersion = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.")
+	fieldSNMPPDU     = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.")
+	fieldSNMPUser    = event.AppString("snmp_user", "User of SNMP 3. The communities of the older versions are passwords and never shown.")
+)
+
+var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser}
+
+var snmpFirst = bytesIn("", berSequence, berSequence)
+
+// snmpPDUs are the tags from 0xa0 on (RFC 3416 section 3; 4 is the trap of RFC 1157 section 4.1.6).
+var snmpPDUs = [...]string{"get", "get-next", "response", "set", "trap", "get-bulk", "inform", "trap", "report"}
+
+// parseSNMP reads SNMP 1, 2c (RFC 1157, RFC 1901) and 3 (RFC 3412).
+func parseSNMP(c *call) verdict {
+	v := &c.view[c.side]
+	head, size, ok := berHead(v.b)
+	if !ok || head == 0 || !v.exactly(size) {
+		return no
+	}
+	r := cursor{b: v.b[head:]}
+	switch version := r.integer(berInteger); {
+	case r.bad:
+		return no
+	case version == 0 || version == 1:
+		return c.snmpCommunity(&r, version == 1, size)
+	case version == 3:
+		return c.snmp3(&r)
+	}
+	return no
+}
+
+// snmpCommunity reads a message of version 1 or 2c behind its version.
+func (c *call) snmpCommunity(r *cursor, two bool, size int) verdict {
+	community := r.expect(berOctets)
+	if r.bad || len(community) > 255 {
+		return no
+	}
+	v := &c.view[c.side]
+	kind, ok := snmpPDU(r.b, len(v.b)-len(r.b), size)
+	if !ok || two && kind == 4 || !two && kind > 4 {
+		return no
+	}
+	a := c.edit()
+	if two {
+		a.SetStr(fieldSNMPVersion, "2c")
+	} else {
+		a.SetStr(fieldSNMPVersion, "1")
+	}
+	c.snmpKind(kind)
+	return c.finish()
+}
+
+// snmpPDU judges the PDU that begins b, at an offset in a message of size bytes, which it must fill.
+func snmpPDU(b []byte, at, size int) (kind byte, ok bool) {
+	head, n, ok := berHead(b)
+	if !ok || head == 0 || b[0] < 0xa0 || b[0] > 0xa8 || at+n != size {
+		return 0, false
+	}
+	kind = b[0] - 0xa0
+	r := cursor{b: b[head:]}
+	if kind == 4 { // enterprise, agent's address
+		tag, _ := r.element()
+		return kind, r.bad || tag == 0x06
+	}
+	tag, id := r.element()
+	return kind, r.bad && len(b) < n || tag == berInteger && len(id) <= 5
+}
+
+func (c *call) snmpKind(kind byte) {
+	c.edit().SetStr(fieldSNMPPDU, snmpPDUs[kind])
+	if kind == 2 || kind == 8 {
+		c.setClient(1 - c.side)
+	} else {
+		c.setClient(c.side)
+	}
+}
+
+// snmp3 reads a message of version 3 behind its version. The first ones of a connection find the engine and
+// name no user yet.
+func (c *call) snmp3(r *cursor) verdict {
+	head := cursor{b: r.expect(berSequence)}
+	head.integer(berInteger)
+	largest := head.integer(berInteger)
+	flags := head.expect(berOctets)
+	model := head.integer(berInteger)
+	if head.bad || r.bad || largest < 484 || len(flags) != 1 || flags[0]&^7 != 0 || model == 0 || len(head.b) > 0 {
+		return no
+	}
+	security := cursor{b: r.expect(berOctets)}
+	if r.bad || len(r.b) > 0 && r.b[0] != berSequence && r.b[0] != berOctets {
+		return no
+	}
+	first := c.f.parser == 0
+	c.edit().SetStr(fieldSNMPVersion, "3")
+	if first && flags[0]&2 == 0 {
+		c.snmpScoped(r)
+	} else if first && flags[0]&4 != 0 { // who wants a report asks
+		c.setClient(c.side)
+	}
+	if model != 3 {
+		return c.finish()
+	}
+	usm := cursor{b: security.expect(berSequence)} // RFC 3414 section 2.4
+	usm.expect(berOctets)
+	usm.integer(berInteger)
+	usm.integer(berInteger)
+	if user := usm.expect(berOctets); oneLine(user) {
+		c.edit().SetStr(fieldSNMPUser, c.text(user))
+		return c.finish()
+	}
+	c.know()
+	return match
+}
+
+// snmpScoped reads a scoped PDU in the clear: engine, context, PDU.
+func (c *call) snmpScoped(r *cursor) {
+	r.open(berSequence)
+	r.expect(berOctets)
+	r.expect(berOctets)
+	if kind, ok := snmpPDU(r.b, 0, len(r.b)); ok && !r.bad {
+		c.snmpKind(kind)
+	}
+}

@@ -1,0 +1,327 @@
+package dpi
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldSOCKSVersion = event.AppUint("socks_version", "", "Version of SOCKS: 4 or 5.")
+	fieldSOCKSTarget  = event.AppString("socks_target", "Host and port that the client asked to be connected to.")
+	fieldSOCKSUser    = event.AppString("socks_user", "User that the client named.")
+)
+
+var socksFields = []*event.AppField{fieldSOCKSVersion, fieldSOCKSTarget, fieldSOCKSUser}
+
+var socksFirst = bytesIn("\x00\x04\x05", 1, 0)
+
+// socksState follows a client up to what it says through the proxy.
+type socksState struct {
+	client Side
+	phase  [2]socksPhase // what comes next of client and proxy
+}
+
+type socksPhase uint8
+
+const (
+	socksMethods socksPhase = iota
+	socksLogin
+	socksRequest
+	socksInside
+)
+
+// parseSOCKS reads SOCKS 5 with or without a login (RFC 1928 and 1929) and SOCKS 4 and 4a. Its
+// messages are so short that only request and answer together are proof.
+func parseSOCKS(c *call) verdict {
+	st, _ := c.f.state.(*socksState)
+	if st == nil {
+		own, other := &c.view[c.side], &c.view[1-c.side]
+		client, kind := Orig, c.socksPair(Orig)
+		if k := c.socksPair(Resp); k > kind { // an answer may also be what a hello begins with
+			client, kind = Resp, k
+		}
+		switch {
+		case own.gap || kind == unlike || kind == alike && own.fin && other.fin:
+			return no
+		case kind == alike:
+			return more
+		}
+		st = &socksState{client: client}
+		c.f.state = st
+		c.f.proxied = true
+		c.setClient(client)
+		c.edit().SetUint(fieldSOCKSVersion, uint64(c.view[client].b[0]))
+	}
+	for c.socksClient(st) || c.socksProxy(st) {
+	}
+	if st.phase[st.client] == socksInside && st.phase[1-st.client] == socksInside {
+		return c.socksInside(st)
+	}
+	if c.f.finished {
+		c.know()
+		return done
+	}
+	return match
+}
+
+// socksPair judges what both sides said, if the given one is the client.
+func (c *call) socksPair(client Side) likeness {
+	hello, answer := &c.view[client], &c.view[1-client]
+	if len(hello.b) == 0 && hello.gap || len(answer.b) == 0 && answer.gap ||
+		len(hello.b) > 0 && len(answer.b) > 0 && (hello.b[0] == 4) != (answer.b[0] == 0) {
+		return unlike
+	}
+	return min(socksHello(hello.b), socksAnswer(answer.b))
+}
+
+// socksHello judges a client's first message: sure when it is whole, alike when it may become so.
+func socksHello(b []byte) likeness {
+	if len(b) == 0 {
+		return alike
+	}
+	switch b[0] {
+	case 5:
+		switch {
+		case len(b) < 2, b[1] > 0 && len(b) < 2+int(b[1]):
+			return alike
+		case b[1] == 0 || bytes.IndexByte(b[2:2+int(b[1])], 0xff) >= 0:
+			return unlike
+		}
+		return sure
+	case 4:
+		if len(b) > 1 && b[1] != 1 && b[1] != 2 {
+			return unlike
+		}
+		if size, ok := socks4Size(b); !ok {
+			return unlike
+		} else if size > 0 {
+			return sure
+		}
+		return alike
+	}
+	return unlike
+}
+
+// socks4Size is the length of a SOCKS 4 request: user and, in 4a, host end with a zero. It is 0 while they do not.
+func socks4Size(b []byte) (size int, ok bool) {
+	if len(b) < 9 {
+		return 0, true
+	}
+	size = 8
+	texts := 1
+	if be24(b[4:]) == 0 && b[7] != 0 { // 0.0.0.x: 4a
+		texts = 2
+	}
+	for range texts {
+		end := bytes.IndexByte(b[size:], 0)
+		if end < 0 {
+			return 0, len(b) < 600 && textLine(b[size:])
+		}
+		if !textLine(b[size : size+end]) {
+			return 0, false
+		}
+		size += end + 1
+	}
+	return size, true
+}
+
+// socksAnswer judges a proxy's first message.
+func socksAnswer(b []byte) likeness {
+	switch {
+	case len(b) == 0:
+		return alike
+	case b[0] == 5 && len(b) >= 2:
+		if b[1] > 9 && b[1] != 0xff || len(b) != 2 {
+			return unlike
+		}
+		return sure
+	case b[0] == 0 && len(b) >= 2:
+		if b[1] < 90 || b[1] > 93 {
+			return unlike
+		}
+		if len(b) < 8 {
+			return alike
+		}
+		return sure
+	case b[0] == 0 || b[0] == 5:
+		return alike
+	}
+	return unlike
+}
+
+// socksClient reads a message of the client, and returns true when there was one.
+func (c *call) socksClient(st *socksState) bool {
+	v, phase := &c.view[st.client], &st.phase[st.client]
+	b := v.b
+	if len(b) < 2 {
+		return false
+	}
+	switch {
+	case *phase == socksMethods && b[0] == 4:
+		size, ok := socks4Size(b)
+		if !ok || size == 0 {
+			return false
+		}
+		user, rest, _ := bytes.Cut(b[8:size], []byte{0})
+		c.setOnce(fieldSOCKSUser, user)
+		host := rest[:max(len(rest)-1, 0)]
+		if len(host) == 0 {
+			host = nil
+		}
+		c.socksTarget(host, b[4:8], be16(b[2:]))
+		c.eat(st.client, size)
+		*phase = socksInside
+	case *phase == socksMethods:
+		if len(b) < 2+int(b[1]) {
+			return false
+		}
+		c.eat(st.client, 2+int(b[1]))
+		*phase = socksRequest // or a login: the next message's version tells
+	case *phase == socksRequest && b[0] == 1: // RFC 1929: version, user, password
+		user := int(b[1])
+		if len(b) < 3+user || len(b) < 3+user+int(b[2+user]) {
+			return false
+		}
+		if textLine(b[2 : 2+user]) {
+			c.setOnce(fieldSOCKSUser, b[2:2+user])
+		}
+		c.eat(st.client, 3+user+int(b[2+user]))
+	case *phase == socksRequest && b[0] == 5:
+		size, ok := c.socksAddress(b, true)
+		if !ok {
+			c.f.finished = true
+			return false
+		}
+		if size == 0 {
+			return false
+		}
+		c.eat(st.client, size)
+		*phase = socksInside
+	case *phase == socksRequest:
+		c.f.finished = true
+		return false
+	default:
+		return false
+	}
+	return true
+}
+
+// socksAddress returns the length of a request or reply of SOCKS 5 (RFC 1928 sections 4 and 6), 0 while it is not
+// whole; of a request it tells the target.
+func (c *call) socksAddress(b []byte, request bool) (size int, ok bool) {
+	if len(b) < 5 {
+		return 0, true
+	}
+	if b[0] != 5 || b[2] != 0 {
+		return 0, false
+	}
+	switch at := 4; b[3] {
+	case 1:
+		size = at + 4 + 2
+	case 3:
+		size = at + 1 + int(b[4]) + 2
+	case 4:
+		size = at + 16 + 2
+	default:
+		return 0, false
+	}
+	if len(b) < size {
+		return 0, true
+	}
+	if request {
+		port := be16(b[size-2:])
+		if b[3] == 3 {
+			c.socksTarget(b[5:size-2], nil, port)
+		} else {
+			c.socksTarget(nil, b[4:size-2], port)
+		}
+	}
+	return size, true
+}
+
+func (c *call) socksTarget(host, addr []byte, port uint16) {
+	text := ""
+	switch a, ok := netip.AddrFromSlice(addr); {
+	case host != nil && printable(host):
+		text = string(host) + ":" + strconv.Itoa(int(port))
+	case host == nil && ok:
+		text = netip.AddrPortFrom(a, port).String()
+	default:
+		return
+	}
+	if !c.f.app.Has(fieldSOCKSTarget) {
+		c.edit().SetStr(fieldSOCKSTarget, text)
+	}
+}
+
+// socksProxy reads a message of the proxy, and returns true when there was one.
+func (c *call) socksProxy(st *socksState) bool {
+	s := 1 - st.client
+	v, phase := &c.view[s], &st.phase[s]
+	b := v.b
+	if len(b) < 2 {
+		return false
+	}
+	switch {
+	case *phase == socksMethods && b[0] == 0:
+		if len(b) < 8 {
+			return false
+		}
+		c.f.finished = b[1] != 90
+		c.eat(s, 8)
+		*phase = socksInside
+	case *phase == socksMethods:
+		c.f.finished = b[1] == 0xff
+		*phase = socksRequest
+		if b[1] == 2 {
+			*phase = socksLogin
+		}
+		c.eat(s, 2)
+	case *phase == socksLogin:
+		c.f.finished = b[1] != 0
+		*phase = socksRequest
+		c.eat(s, 2)
+	case *phase == socksRequest:
+		size, ok := c.socksAddress(b, false)
+		if !ok || size > 0 && b[1] != 0 {
+			c.f.finished = true
+			return false
+		}
+		if size == 0 {
+			return false
+		}
+		c.eat(s, size)
+		*phase = socksInside
+	default:
+		return false
+	}
+	return !c.f.finished
+}
+
+// socksInside hands the connection to the parser of what goes through the proxy, where that is one that is followed.
+func (c *call) socksInside(st *socksState) verdict {
+	b := c.view[st.client].b
+	if len(b) == 0 {
+		b = c.view[1-st.client].b
+	}
+	switch {
+	case len(b) == 0:
+		return match
+	case b[0] == tlsHandshake:
+		c.become("tls")
+		return match
+	case httpStart(b) == httpRequest:
+		c.become("http")
+		return match
+	case httpStart(b) == httpMaybe && len(b) < c.max/2:
+		return match
+	case bytes.HasPrefix(b, []byte(sshIDPrefix)):
+		c.become("ssh")
+		return match
+	}
+	c.know()
+	return done
+}

@@ -1,0 +1,39 @@
+package dpi
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestHASSH holds the fingerprint to the example of its authors (https://github.com/salesforce/hassh), CyberDuck 6.7.1.
+func TestHASSH(t *testing.T) {
+	lists := strings.Split(`curve25519-sha256@libssh.org,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp521,ecdh-sha2-nistp384,ecdh-sha2-nistp256,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,diffie-hellman-group15-sha512,diffie-hellman-group16-sha512,diffie-hellman-group17-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256@ssh.com,diffie-hellman-group15-sha256,diffie-hellman-group15-sha256@ssh.com,diffie-hellman-group15-sha384@ssh.com,diffie-hellman-group16-sha256,diffie-hellman-group16-sha384@ssh.com,diffie-hellman-group16-sha512@ssh.com,diffie-hellman-group18-sha512@ssh.com;aes128-cbc,aes128-ctr,aes192-cbc,aes192-ctr,aes256-cbc,aes256-ctr,blowfish-cbc,blowfish-ctr,cast128-cbc,cast128-ctr,idea-cbc,idea-ctr,serpent128-cbc,serpent128-ctr,serpent192-cbc,serpent192-ctr,serpent256-cbc,serpent256-ctr,3des-cbc,3des-ctr,twofish128-cbc,twofish128-ctr,twofish192-cbc,twofish192-ctr,twofish256-cbc,twofish256-ctr,twofish-cbc,arcfour,arcfour128,arcfour256;hmac-sha1,hmac-sha1-96,hmac-md5,hmac-md5-96,hmac-sha2-256,hmac-sha2-512;zlib@openssh.com,zlib,none`, ";")
+	kex := sshTestKex(lists[0], "ssh-rsa", lists[1], "x", lists[2], "y", lists[3], "z")
+	got := exchange(22, append([]byte("SSH-2.0-Cyberduck\r\n"), kex...), nil)
+	subset(t, got, map[string]string{"hassh": "8a8ae540028bf433cd68356c1b9e8d5b", "ssh_client": "SSH-2.0-Cyberduck"})
+}
+
+func TestSSHBanners(t *testing.T) {
+	got := exchange(9022, []byte("SSH-1.99-old\n"), []byte("welcome\r\nto this\r\nSSH-1.5-1.2.27\n"))
+	subset(t, got, map[string]string{"app": "ssh", "ssh_client": "SSH-1.99-old", "ssh_server": "SSH-1.5-1.2.27"})
+	for _, b := range []string{"SSH-x.0-y\r\n", "SSH-2.0\r\n", "SSHX", "SSH-2.0-" + strings.Repeat("a", 300) + "\r\n", "SSH-2.0-a\x01b\r\n"} {
+		if got := exchange(22, []byte(b), nil); len(got) != 0 {
+			t.Errorf("%q: got %v, want nothing", b, got)
+		}
+	}
+	// Who opened it was not seen, and the server was heard first: in the middle, or with its SYN-ACK.
+	in := NewInspector(Config{})
+	for _, syn := range []bool{false, true} {
+		f := in.NewFlow(true, 22, 40000)
+		if syn {
+			in.Segment(f, Orig, 0, true, false, nil, 0, 0)
+		}
+		in.Segment(f, Orig, 1, false, false, []byte("SSH-2.0-srv\r\n"), 13, 0)
+		subset(t, facts(f.App()), map[string]string{"ssh_server": "SSH-2.0-srv", "ssh_client": ""})
+	}
+	// A SYN of another connection does not keep the bytes from being read.
+	f := in.NewFlow(true, 40000, 22)
+	in.Segment(f, Orig, 1<<30, true, false, nil, 0, 0)
+	in.Segment(f, Orig, 1, false, false, []byte("SSH-2.0-srv\r\n"), 13, 0)
+	subset(t, facts(f.App()), map[string]string{"ssh_client": "SSH-2.0-srv", "ssh_server": ""})
+}

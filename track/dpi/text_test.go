@@ -1,0 +1,96 @@
+package dpi
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTextKeepsNoSecrets looks through what is kept of conversations whose passwords, tokens and texts all are "secret".
+func TestTextKeepsNoSecrets(t *testing.T) {
+	for _, s := range textSamples() {
+		for name, v := range run(t, &s) {
+			if strings.Contains(v, "secret") || strings.Contains(v, "c2VjcmV0") {
+				t.Errorf("%s: %s is %q", s.name, name, v)
+			}
+		}
+	}
+}
+
+// TestTextNotNamed sends what looks like one of the protocols and is not, or not enough to tell.
+func TestTextNotNamed(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		tcp            bool
+		client, server string
+	}{
+		{"220 alone", true, "", "220 ready\r\n"},
+		{"220 and nonsense", true, "HOWDY\r\n", "220 ready\r\n"},
+		{"+OK alone", true, "", "+OK\r\n"},
+		{"+OK and nonsense", true, "HOWDY\r\n", "+OK ready\r\n"},
+		{"* OK alone", true, "", "* OK hello\r\n"},
+		{"200 alone", true, "", "200 OK\r\n"},
+		{"user alone", true, "USER anna\r\n", ""},
+		{"nick alone", true, "NICK anna\r\n", ""},
+		{"two words", true, "a list\r\n", "something\r\n"},
+		{"one option of telnet", true, "", "\xff\xfd\x18"},
+		{"audio that begins like telnet", true, "", "\xff\xfb\x90\x64\x00\x00"},
+		{"a hello of socks alone", true, "\x05\x01\x00", ""},
+		{"socks with a wrong answer", true, "\x05\x01\x00", "\x05\x33"},
+		{"socks 4 answered like 5", true, "\x04\x01\x00\x50\x7f\x00\x00\x01\x00", "\x05\x00"},
+		{"markup", true, "<?xml version='1.0'?><stream:stream to='a'>", ""},
+		{"an element", true, "<iq type='get' id='1'/>", ""},
+		{"git with a wrong length", true, "0020git-upload-pack /p.git\x00host=git.example\x00", ""},
+		{"a git command nobody knows", true, "001agit-delete-all /p.git\x00\x00", ""},
+		{"get alone", true, "get key\r\n", ""},
+		{"get and html", true, "get /\r\n", "<html>\r\n"},
+		{"ping alone", true, "PING\r\n", ""},
+		{"an array of nothing", true, "*0\r\n$4\r\nPING\r\n", ""},
+		{"rtsp with no version", true, "DESCRIBE rtsp://a/b\r\n\r\n", ""},
+		{"priority alone", true, "<13>hello\n", ""},
+		{"priority too high", false, "<192>Oct 11 22:14:15 h p: x", ""},
+		{"priority with a zero", false, "<034>Oct 11 22:14:15 h p: x", ""},
+		{"priority without a time", false, "<34>hello, world", ""},
+		{"priority and a colon somewhere", false, "<34>" + strings.Repeat("word ", 12) + ": x", ""},
+		{"block of tftp that is not full", false, "\x00\x03\x00\x01abc", "\x00\x04\x00\x01"},
+		{"tftp with another mode", false, "\x00\x01file\x00base64\x00", ""},
+		{"notify that is no ssdp", false, "NOTIFY * HTTP/1.1\r\nHost: a\r\n\r\n", ""},
+		{"http over udp", false, "HTTP/1.1 200 OK\r\nServer: a\r\n\r\n", ""},
+		{"memcached with more datagrams than there are", false, "\x00\x01\x00\x02\x00\x01\x00\x00stats\r\n", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := sample{tcp: tc.tcp, orig: 40000, resp: 7777}
+			if tc.client != "" {
+				s.msgs = append(s.msgs, message{Orig, []byte(tc.client)})
+			}
+			if tc.server != "" {
+				s.msgs = append(s.msgs, message{Resp, []byte(tc.server)})
+			}
+			if got := run(t, &s); len(got) != 0 {
+				t.Errorf("got %v, want nothing", got)
+			}
+		})
+	}
+}
+
+// TestTextMiddle is what can be told when the start of a connection was not seen.
+func TestTextMiddle(t *testing.T) {
+	for first, want := range map[string]string{
+		"MAIL FROM:<a@b>\r\n":                                 "smtp",
+		"227 Entering Passive Mode (192,0,2,1,200,1)\r\n":     "ftp",
+		":anna!a@h PRIVMSG #test :hello\r\n":                  "irc",
+		"<iq type='get' id='1' to='example.org'><ping/></iq>": "xmpp",
+		"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n":                      "redis",
+		"SIP/2.0 180 Ringing\r\nFrom: <sip:a@b>\r\n\r\n":      "sip",
+		"a9 AUTHENTICATE PLAIN\r\n":                           "imap",
+		"APOP anna 0123456789abcdef0123456789abcdef\r\n":      "pop3",
+		"AUTHINFO USER anna\r\n":                              "nntp",
+	} {
+		in := NewInspector(Config{})
+		f := in.NewFlow(true, 40000, 7777)
+		in.Segment(f, Orig, 1000, false, false, []byte(first), uint32(len(first)), 1)
+		if got := facts(f.App())["app"]; got != want {
+			t.Errorf("%q: app is %q, want %q", first, got, want)
+		}
+		in.Free(f)
+	}
+}

@@ -1,0 +1,486 @@
+package dpi
+
+import (
+	"net/netip"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldSNI          = event.AppString("sni", "Server name that the client asked for; with ech it is the outer name, which need not be the true one.")
+	fieldALPN         = event.AppList("alpn", "Protocols that the client offered (ALPN), in its order.")
+	fieldALPNSelected = event.AppString("alpn_selected", "Protocol that the server chose, where that travels in the clear (up to TLS 1.2).")
+	fieldTLSVersion   = event.AppString("tls_version", "Version as the server chose it: 1.3, 1.2, 1.1, 1.0, SSLv3, SSLv2, or the number on the wire.")
+	fieldTLSCipher    = event.AppString("tls_cipher", "Cipher suite as the server chose it, by IANA's name.")
+	fieldECH          = event.AppBool("ech", "True when the hello carries encrypted_client_hello, which clients also send without using it.")
+	fieldESNI         = event.AppBool("esni", "True when the hello carries an encrypted server name by the draft before ECH.")
+	fieldJA3          = event.AppString("ja3", "JA3 fingerprint of the client.")
+	fieldJA3S         = event.AppString("ja3s", "JA3S fingerprint of the server.")
+	fieldJA4          = event.AppString("ja4", "JA4 fingerprint of the client.")
+	fieldTLSResumed   = event.AppBool("tls_resumed", "True when an earlier session was resumed, false when not.")
+	fieldTLSAlert     = event.AppString("tls_alert", "First alert that was sent in the clear, by its name in RFC 8446.")
+)
+
+var tlsFields = []*event.AppField{fieldSNI, fieldALPN, fieldALPNSelected, fieldTLSVersion, fieldTLSCipher, fieldECH, fieldESNI,
+	fieldJA3, fieldJA3S, fieldJA4, fieldTLSResumed, fieldTLSAlert}
+
+// Record types (RFC 8446 section 5.1).
+const (
+	tlsCCS       = 20
+	tlsAlert     = 21
+	tlsHandshake = 22
+	tlsData      = 23
+)
+
+// tlsFirst: record types, and the first length byte of an SSL 2.0 hello.
+var tlsFirst = bytesIn("\x80\x81", tlsCCS, tlsData)
+
+const (
+	tlsHeaderLen = 5
+	// tlsMaxRecord is RFC 5246's limit for a record with its expansion (section 6.2.3).
+	tlsMaxRecord = 1<<14 + 2048
+	// tlsMaxHello keeps what claims to be a hello from being waited for in vain.
+	tlsMaxHello = 1 << 16
+	// tlsLateRecords of data without a ServerHello end the wait for one: half of the connection is not in sight.
+	tlsLateRecords = 4
+)
+
+// tlsState follows a handshake in the clear.
+type tlsState struct {
+	side       [2]tlsSide
+	client     Side
+	session    [32]byte
+	sessionLen uint8
+	ticket     bool
+	hellos     [2]bool // client's, server's
+	version    uint16
+	resumed    bool // tls_resumed is known
+}
+
+type tlsSide struct {
+	hello   bool // the opening hello was read; no other is wanted
+	ccs     bool // encrypted from here on
+	records uint8
+}
+
+// parseTLS reads SSL 2.0 hellos and SSL 3.0 to TLS 1.3 (RFC 8446, 5246; RFC 5246 appendix E for the old hello).
+func parseTLS(c *call) verdict {
+	st, _ := c.f.state.(*tlsState)
+	if st == nil {
+		v := &c.view[c.side]
+		if len(v.b) == 0 { // handed over by another parser, before more came
+			return more
+		}
+		switch kind := tlsStart(v); kind {
+		case tlsNotYet:
+			if v.gap || v.fin {
+				return no
+			}
+			return more
+		case tlsNo:
+			return no
+		case tlsMiddle:
+			c.edit()
+			c.know()
+			return done
+		default:
+			st = &tlsState{client: c.side}
+			if kind == tlsServer {
+				st.client = 1 - c.side
+			}
+			c.f.state = st
+			if kind != tlsEither {
+				c.setClient(st.client)
+			}
+		}
+	}
+	if c.tlsSide(st, st.client) || c.tlsSide(st, 1-st.client) {
+		c.know()
+		return done
+	}
+	return match
+}
+
+// tlsKind is what the first bytes of a direction are.
+type tlsKind uint8
+
+const (
+	tlsNo tlsKind = iota
+	tlsNotYet
+	tlsClient // ClientHello
+	tlsServer // ServerHello, or an alert in its place
+	tlsEither // an alert
+	tlsMiddle // records of a connection whose start was not seen
+)
+
+func tlsStart(v *view) tlsKind {
+	b := v.b
+	if b[0]&0x80 != 0 {
+		return sslStart(b)
+	}
+	if !tlsRecord(b) {
+		return tlsNo
+	}
+	if len(b) < tlsHeaderLen {
+		return tlsNotYet
+	}
+	n := int(be16(b[3:]))
+	switch b[0] {
+	case tlsHandshake:
+		if kind := tlsHelloStart(b, n); kind != tlsNo {
+			return kind
+		}
+	case tlsAlert:
+		if n == 2 {
+			if len(b) < tlsHeaderLen+2 {
+				return tlsNotYet
+			}
+			if (b[5] == 1 || b[5] == 2) && tlsAlertName(b[6]) != "" && len(b) == tlsHeaderLen+2 {
+				return tlsEither
+			}
+		}
+	}
+	if v.whole {
+		return tlsNo
+	}
+	return tlsChain(v)
+}
+
+// tlsRecord checks as much of a record header as b holds.
+func tlsRecord(b []byte) bool {
+	if b[0] < tlsCCS || b[0] > tlsData || len(b) > 1 && b[1] != 3 || len(b) > 2 && b[2] > 4 {
+		return false
+	}
+	if len(b) < tlsHeaderLen {
+		return true
+	}
+	n := int(be16(b[3:]))
+	return n > 0 && n <= tlsMaxRecord && (b[0] != tlsCCS || n == 1)
+}
+
+// tlsHelloStart judges the first bytes of a handshake record of n bytes.
+func tlsHelloStart(b []byte, n int) tlsKind {
+	const enough = tlsHeaderLen + 4 + 2
+	if n < 6 { // a hello split into tiny records
+		if len(b) < tlsHeaderLen+1 {
+			return tlsNotYet
+		}
+		switch b[5] {
+		case 1:
+			return tlsClient
+		case 2:
+			return tlsServer
+		}
+		return tlsNo
+	}
+	h := b[tlsHeaderLen:]
+	if len(h) > 0 && h[0] != 1 && h[0] != 2 || len(h) > 1 && h[1] != 0 || len(h) > 4 && h[4] != 3 && h[4] != 0x7f && h[4] != 0xfb {
+		return tlsNo
+	}
+	if len(b) < enough {
+		return tlsNotYet
+	}
+	size := be24(h[1:])
+	if size < 38 || h[4] == 3 && h[5] > 4 { // version, random, session, a cipher
+		return tlsNo
+	}
+	if h[0] == 2 {
+		return tlsServer
+	}
+	if h[4] != 3 {
+		return tlsNo
+	}
+	return tlsClient
+}
+
+// tlsChain recognises the middle of a connection: records one behind the other up to the end of
+// the segment, or at least three headers in their places.
+func tlsChain(v *view) tlsKind {
+	b := v.b
+	for records := 1; ; records++ {
+		if len(b) < tlsHeaderLen || !tlsRecord(b) || b[2] == 4 {
+			return tlsNo
+		}
+		n := tlsHeaderLen + int(be16(b[3:]))
+		switch {
+		case records == 3, len(b) == n && !v.gap && (b[0] != tlsCCS && n >= tlsHeaderLen+17 || records > 1):
+			return tlsMiddle
+		case n >= len(b):
+			return tlsNo
+		}
+		b = b[n:]
+	}
+}
+
+// sslStart recognises an SSL 2.0 ClientHello, which clients used to send to offer TLS as well.
+func sslStart(b []byte) tlsKind {
+	if len(b) > 2 && b[2] != 1 || len(b) > 3 && b[3] != 0 && b[3] != 3 ||
+		len(b) > 4 && (b[3] == 0 && b[4] != 2 || b[3] == 3 && b[4] > 3) {
+		return tlsNo
+	}
+	if len(b) < 11 {
+		return tlsNotYet
+	}
+	ciphers, session, challenge := int(be16(b[5:])), int(be16(b[7:])), int(be16(b[9:]))
+	if ciphers == 0 || ciphers%3 != 0 || session != 0 && session != 16 || challenge < 16 || challenge > 32 ||
+		9+ciphers+session+challenge != sslLen(b) {
+		return tlsNo
+	}
+	return tlsClient
+}
+
+func sslLen(b []byte) int { return int(b[0]&0x7f)<<8 | int(b[1]) }
+
+// tlsSide reads records of one side, and returns true when nothing more is wanted of the connection.
+func (c *call) tlsSide(st *tlsState, s Side) bool {
+	side, v := &st.side[s], &c.view[s]
+	for len(v.b) > 0 {
+		if v.b[0]&0x80 != 0 && side.records == 0 {
+			if len(v.b) < 2 {
+				return false
+			}
+			c.sslHello(st, s)
+			continue
+		}
+		if !tlsRecord(v.b) {
+			return true
+		}
+		if len(v.b) < tlsHeaderLen {
+			return false
+		}
+		n := tlsHeaderLen + int(be16(v.b[3:]))
+		switch v.b[0] {
+		case tlsHandshake:
+			if !side.hello && !side.ccs {
+				size, ok := c.tlsHello(st, s)
+				if !ok {
+					return false
+				}
+				n = size
+			}
+		case tlsAlert:
+			if n == tlsHeaderLen+2 && !side.ccs {
+				if len(v.b) < n {
+					return false
+				}
+				if c.tlsAlert(v.b[5], v.b[6]) {
+					return true
+				}
+			}
+		case tlsCCS:
+			c.tlsCCS(st, s)
+		case tlsData:
+			side.ccs = true
+		}
+		// A server that retried also sends ChangeCipherSpec before its true hello.
+		encrypted := side.ccs || v.b[0] == tlsCCS && s == st.client
+		side.records = min(side.records+1, 255)
+		c.skip(s, uint64(n))
+		if encrypted && (st.hellos[1] && (s == st.client || v.gap || st.version >= 0x0304) || side.records > tlsLateRecords) {
+			return true
+		}
+	}
+	return false
+}
+
+// tlsCCS notes that a side encrypts from here on. Up to TLS 1.2 the server is first only when a session is resumed.
+func (c *call) tlsCCS(st *tlsState, s Side) {
+	st.side[s].ccs = st.side[s].hello
+	if st.resumed || !st.hellos[0] || !st.hellos[1] || st.version >= 0x0304 || !st.side[s].ccs {
+		return
+	}
+	st.resumed = true
+	c.edit().SetBool(fieldTLSResumed, s != st.client)
+}
+
+// tlsAlert reads an alert, and returns true when it ends the connection.
+func (c *call) tlsAlert(level, what byte) bool {
+	name := tlsAlertName(what)
+	if name == "" || level != 1 && level != 2 {
+		return false
+	}
+	if !c.f.app.Has(fieldTLSAlert) {
+		c.edit().SetStr(fieldTLSAlert, name)
+	}
+	return level == 2 || what == 0
+}
+
+// tlsHello reads the hello that a record begins with. It returns the length of the records that hold
+// it, and false while they are not complete.
+func (c *call) tlsHello(st *tlsState, s Side) (size int, ok bool) {
+	msg, size := c.tlsMessage(c.view[s].b)
+	if msg == nil {
+		return size, size > 0
+	}
+	switch msg[0] {
+	case 1:
+		st.side[s].hello = true
+		st.client = s
+		c.setClient(s)
+		var h clientHello
+		if h.parse(msg[4:], false) {
+			c.clientHello(&h, 't')
+			st.hellos[0] = true
+			st.sessionLen = uint8(copy(st.session[:], h.session))
+			st.ticket = h.ticket
+		} else if h.sni != nil { // whole, and before what is broken
+			c.serverName(h.sni)
+		}
+	case 2:
+		var h serverHello
+		if !h.parse(msg[4:]) {
+			st.side[s].hello = true
+			break
+		}
+		if h.retry() { // its choice binds the ServerHello that follows (RFC 8446 section 4.1.4)
+			c.negotiated(h.negotiated, h.cipher)
+			break
+		}
+		st.side[s].hello = true
+		st.client = 1 - s
+		c.setClient(1 - s)
+		c.serverHello(st, &h)
+	}
+	if st.hellos[0] && st.hellos[1] {
+		c.know()
+	}
+	return size, true
+}
+
+// tlsMessage gathers the handshake message that begins b, which may lie in several records. size is the
+// length of those records. It returns nil and 0 while bytes are missing, nil and a size for what to pass over.
+func (c *call) tlsMessage(b []byte) (msg []byte, size int) {
+	n := int(be16(b[3:]))
+	if body := b[tlsHeaderLen:min(len(b), tlsHeaderLen+n)]; len(body) >= 4 {
+		if want := 4 + be24(body[1:]); want > tlsMaxHello || body[0] > 2 {
+			return nil, tlsHeaderLen + n
+		} else if want <= len(body) {
+			return body[:want], tlsHeaderLen + n
+		}
+	}
+	c.message = c.message[:0]
+	for size < len(b) {
+		r := b[size:]
+		if len(r) < tlsHeaderLen {
+			return nil, 0
+		}
+		if r[0] != tlsHandshake || !tlsRecord(r) {
+			return nil, size // cut short by something else
+		}
+		n := int(be16(r[3:]))
+		c.message = append(c.message, r[tlsHeaderLen:min(len(r), tlsHeaderLen+n)]...)
+		size += tlsHeaderLen + n
+		if len(c.message) >= 4 {
+			if want := 4 + be24(c.message[1:]); want > tlsMaxHello {
+				return nil, size
+			} else if want <= len(c.message) {
+				return c.message[:want], size
+			}
+		}
+	}
+	return nil, 0
+}
+
+// clientHello sets what a ClientHello tells; transport is that of JA4.
+func (c *call) clientHello(h *clientHello, transport byte) {
+	a := c.edit()
+	c.serverName(h.sni)
+	if list := c.alpnList(h.alpn); list != nil {
+		a.SetList(fieldALPN, list)
+	}
+	if h.ech {
+		a.SetBool(fieldECH, true)
+	}
+	if h.esni {
+		a.SetBool(fieldESNI, true)
+	}
+	a.SetStr(fieldJA3, c.ja3(h))
+	a.SetStr(fieldJA4, c.ja4(h, transport))
+}
+
+// serverName sets the name that the client asks for, where it is one.
+func (c *call) serverName(sni []byte) {
+	if !printable(sni) {
+		return
+	}
+	a, name := c.edit(), c.text(sni)
+	a.SetStr(fieldSNI, name)
+	if _, err := netip.ParseAddr(name); err != nil && !c.f.proxied && hostName(sni) {
+		a.Host, a.HostSource = name, "sni"
+	}
+}
+
+func (c *call) negotiated(version, cipher uint16) {
+	a := c.edit()
+	a.SetStr(fieldTLSVersion, c.tlsVersionName(version))
+	a.SetStr(fieldTLSCipher, c.tlsCipherName(cipher))
+}
+
+// serverHello sets what a ServerHello tells.
+func (c *call) serverHello(st *tlsState, h *serverHello) {
+	st.hellos[1] = true
+	st.version = h.negotiated
+	c.negotiated(h.negotiated, h.cipher)
+	a := c.edit()
+	a.SetStr(fieldJA3S, c.ja3s(h))
+	if len(h.alpn) > 0 {
+		a.SetStr(fieldALPNSelected, c.text(h.alpn))
+	}
+	if h.negotiated >= 0x0304 { // and the drafts: in TLS 1.3 the session is only echoed
+		a.SetBool(fieldTLSResumed, h.psk)
+		st.resumed = true
+		return
+	}
+	if !st.hellos[0] {
+		return
+	}
+	same := len(h.session) > 0 && string(h.session) == string(st.session[:st.sessionLen])
+	if same || st.sessionLen > 0 || !st.ticket {
+		a.SetBool(fieldTLSResumed, same)
+		st.resumed = true
+	}
+}
+
+// sslHello reads an SSL 2.0 hello of either side and passes over it.
+func (c *call) sslHello(st *tlsState, s Side) {
+	b := c.view[s].b
+	n := sslLen(b)
+	st.side[s].records++
+	if s == st.client {
+		st.hellos[0] = true
+	} else if len(b) >= 13 && b[2] == 4 && be16(b[5:]) == 2 &&
+		11+int(be16(b[7:]))+int(be16(b[9:]))+int(be16(b[11:])) == n {
+		// RFC 6101 appendix E; the cipher is chosen later, by the client.
+		c.edit().SetStr(fieldTLSVersion, c.tlsVersionName(2))
+		st.version = 2
+		st.hellos[1] = true
+	}
+	if st.hellos[0] && st.hellos[1] {
+		c.know()
+	}
+	c.skip(s, uint64(2+n))
+}
+
+// alpnList takes ALPN's list apart, without the values that mean nothing (RFC 8701).
+func (in *Inspector) alpnList(b []byte) []string {
+	if len(b) == 0 {
+		return nil
+	}
+	if l, ok := in.alpns[string(b)]; ok {
+		return l
+	}
+	var list []string
+	for r := (cursor{b: b}); len(r.b) > 0; {
+		p := r.vector8()
+		if len(p) > 0 && !(len(p) == 2 && grease(be16(p))) {
+			list = append(list, in.text(p))
+		}
+	}
+	if len(b) <= maxNameLen {
+		if in.alpns == nil || len(in.alpns) >= maxNames/16 {
+			in.alpns = map[string][]string{}
+		}
+		in.alpns[string(b)] = list
+	}
+	return list
+}

@@ -1,0 +1,416 @@
+package dpi
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+)
+
+// Extensions that are read (https://www.iana.org/assignments/tls-extensiontype-values).
+const (
+	extServerName        = 0
+	extGroups            = 10
+	extPointFormats      = 11
+	extSignatures        = 13
+	extALPN              = 16
+	extSessionTicket     = 35
+	extPreSharedKey      = 41
+	extSupportedVersions = 43
+	extECH               = 0xfe0d // RFC 9849
+	extESNI              = 0xffce // draft-ietf-tls-esni before it became ECH
+)
+
+// clientHello is a ClientHello taken apart. Its slices alias the message.
+type clientHello struct {
+	version                uint16 // legacy_version
+	session, ciphers, exts []byte
+
+	sni, alpn, versions, groups, points, signatures []byte
+	hasSNI, ticket, ech, esni                       bool
+}
+
+// cursor reads big-endian numbers and vectors; after a read beyond the end, bad is set and all is empty.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (r *cursor) bytes(n int) []byte {
+	if n > len(r.b) {
+		r.b, r.bad = nil, true
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *cursor) u8() int {
+	if b := r.bytes(1); b != nil {
+		return int(b[0])
+	}
+	return 0
+}
+
+func (r *cursor) u16() int {
+	if b := r.bytes(2); b != nil {
+		return int(b[0])<<8 | int(b[1])
+	}
+	return 0
+}
+
+// vector8 and vector16 read a length and that many bytes.
+func (r *cursor) vector8() []byte  { return r.bytes(r.u8()) }
+func (r *cursor) vector16() []byte { return r.bytes(r.u16()) }
+
+func be16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }
+func be24(b []byte) int    { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
+func be32(b []byte) uint32 { return uint32(be16(b))<<16 | uint32(be16(b[2:])) }
+
+// parse takes a ClientHello without its handshake header apart (RFC 8446 section 4.1.2). DTLS puts a cookie behind the session.
+func (h *clientHello) parse(b []byte, dtls bool) bool {
+	*h = clientHello{}
+	r := cursor{b: b}
+	h.version = uint16(r.u16())
+	r.bytes(32)
+	h.session = r.vector8()
+	if dtls {
+		r.vector8()
+	}
+	h.ciphers = r.vector16()
+	r.vector8() // compression
+	if r.bad || len(h.session) > 32 || len(h.ciphers)%2 != 0 {
+		return false
+	}
+	if len(r.b) == 0 { // SSL 3.0 and early TLS 1.0 have no extensions
+		return true
+	}
+	h.exts = r.vector16()
+	if r.bad {
+		return false
+	}
+	return h.parseExtensions()
+}
+
+func (h *clientHello) parseExtensions() bool {
+	r := cursor{b: h.exts}
+	for len(r.b) > 0 {
+		kind, body := r.u16(), r.vector16()
+		if r.bad {
+			return false
+		}
+		e := cursor{b: body}
+		switch kind {
+		case extServerName:
+			h.hasSNI = true
+			names := cursor{b: e.vector16()}
+			for len(names.b) > 0 && h.sni == nil {
+				if typ, name := names.u8(), names.vector16(); typ == 0 {
+					h.sni = name
+				}
+			}
+		case extALPN:
+			h.alpn = e.vector16()
+		case extSupportedVersions:
+			h.versions = e.vector8()
+		case extGroups:
+			h.groups = e.vector16()
+		case extPointFormats:
+			h.points = e.vector8()
+		case extSignatures:
+			h.signatures = e.vector16()
+		case extSessionTicket:
+			h.ticket = len(body) > 0
+		case extECH:
+			h.ech = true
+		case extESNI:
+			h.esni = true
+		}
+	}
+	return true
+}
+
+// serverHello is a ServerHello taken apart.
+type serverHello struct {
+	version         uint16 // legacy_version
+	negotiated      uint16
+	cipher          uint16
+	random, session []byte
+	exts, alpn      []byte
+	psk             bool
+}
+
+// helloRetry is the Random that makes a ServerHello a HelloRetryRequest: SHA-256 of its name (RFC 8446 section 4.1.3).
+var helloRetry = sha256.Sum256([]byte("HelloRetryRequest"))
+
+func (h *serverHello) retry() bool { return string(h.random) == string(helloRetry[:]) }
+
+// parse takes a ServerHello without its handshake header apart (RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3).
+func (h *serverHello) parse(b []byte) bool {
+	*h = serverHello{}
+	r := cursor{b: b}
+	h.version = uint16(r.u16())
+	h.negotiated = h.version
+	h.random = r.bytes(32)
+	if h.version>>8 == 0x7f && h.version < 0x7f16 { // drafts of TLS 1.3 before 22 have neither session nor compression
+		h.cipher = uint16(r.u16())
+	} else {
+		h.session = r.vector8()
+		h.cipher = uint16(r.u16())
+		r.u8() // compression
+	}
+	if r.bad || len(h.session) > 32 {
+		return false
+	}
+	if len(r.b) == 0 {
+		return true
+	}
+	h.exts = r.vector16()
+	if r.bad {
+		return false
+	}
+	for e := (cursor{b: h.exts}); len(e.b) > 0; {
+		kind, body := e.u16(), cursor{b: e.vector16()}
+		if e.bad {
+			return false
+		}
+		switch kind {
+		case extSupportedVersions:
+			if v := body.u16(); !body.bad {
+				h.negotiated = uint16(v)
+			}
+		case extALPN:
+			list := cursor{b: body.vector16()}
+			h.alpn = list.vector8()
+		case extPreSharedKey:
+			h.psk = true
+		}
+	}
+	return true
+}
+
+// grease tells the values that clients send to keep servers tolerant (RFC 8701).
+func grease(v uint16) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
+
+// decimals appends numbers as JA3 writes them: decimal, joined with "-", without GREASE.
+func decimals(dst, list []byte) []byte {
+	start := len(dst)
+	for ; len(list) >= 2; list = list[2:] {
+		if v := be16(list); !grease(v) {
+			if len(dst) > start {
+				dst = append(dst, '-')
+			}
+			dst = strconv.AppendUint(dst, uint64(v), 10)
+		}
+	}
+	return dst
+}
+
+// extensionDecimals is decimals for the types of extensions.
+func extensionDecimals(dst, exts []byte) []byte {
+	start := len(dst)
+	for r := (cursor{b: exts}); len(r.b) > 0; {
+		v := uint16(r.u16())
+		r.vector16()
+		if !grease(v) {
+			if len(dst) > start {
+				dst = append(dst, '-')
+			}
+			dst = strconv.AppendUint(dst, uint64(v), 10)
+		}
+	}
+	return dst
+}
+
+// md5Text is the hexadecimal MD5 of in.hash.
+func (in *Inspector) md5Text() string {
+	sum := md5.Sum(in.hash)
+	var b [32]byte
+	hex.Encode(b[:], sum[:])
+	return in.text(b[:])
+}
+
+// ja3 is Salesforce's fingerprint of a client: the MD5 of version, ciphers, extensions, groups and
+// point formats in the order they were sent (https://github.com/salesforce/ja3).
+func (in *Inspector) ja3(h *clientHello) string {
+	b := strconv.AppendUint(in.hash[:0], uint64(h.version), 10)
+	b = decimals(append(b, ','), h.ciphers)
+	b = extensionDecimals(append(b, ','), h.exts)
+	b = decimals(append(b, ','), h.groups)
+	b = append(b, ',')
+	for i, p := range h.points {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = strconv.AppendUint(b, uint64(p), 10)
+	}
+	in.hash = b
+	return in.md5Text()
+}
+
+// ja3s is the same authors' fingerprint of a server: version, cipher and extensions.
+func (in *Inspector) ja3s(h *serverHello) string {
+	b := strconv.AppendUint(in.hash[:0], uint64(h.version), 10)
+	b = strconv.AppendUint(append(b, ','), uint64(h.cipher), 10)
+	in.hash = extensionDecimals(append(b, ','), h.exts)
+	return in.md5Text()
+}
+
+// ja4 is FoxIO's fingerprint of a TLS client (JA4 itself, which is under BSD terms); transport is 't', 'q' or 'd'.
+func (in *Inspector) ja4(h *clientHello, transport byte) string {
+	var out [36]byte
+	b := append(out[:0], transport)
+	b = append(b, ja4Version(h)...)
+	if h.hasSNI {
+		b = append(b, 'd')
+	} else {
+		b = append(b, 'i')
+	}
+
+	in.numbers = in.numbers[:0]
+	for l := h.ciphers; len(l) >= 2; l = l[2:] {
+		if v := be16(l); !grease(v) {
+			in.numbers = append(in.numbers, v)
+		}
+	}
+	b = twoDigits(b, len(in.numbers))
+	slices.Sort(in.numbers)
+	ciphers := in.hash12(hexList(in.hash[:0], in.numbers))
+
+	in.numbers = in.numbers[:0]
+	count := 0
+	for r := (cursor{b: h.exts}); len(r.b) > 0; {
+		v := uint16(r.u16())
+		r.vector16()
+		if grease(v) {
+			continue
+		}
+		count++
+		if v != extServerName && v != extALPN {
+			in.numbers = append(in.numbers, v)
+		}
+	}
+	b = twoDigits(b, count)
+	b = ja4ALPN(b, h.alpn)
+	slices.Sort(in.numbers)
+	list := hexList(in.hash[:0], in.numbers)
+	if len(list) > 0 {
+		in.numbers = in.numbers[:0]
+		for l := h.signatures; len(l) >= 2; l = l[2:] {
+			if v := be16(l); !grease(v) {
+				in.numbers = append(in.numbers, v)
+			}
+		}
+		if len(in.numbers) > 0 {
+			list = hexList(append(list, '_'), in.numbers)
+		}
+	}
+	b = append(append(b, '_'), ciphers[:]...)
+	exts := in.hash12(list)
+	b = append(append(b, '_'), exts[:]...)
+	return in.text(b)
+}
+
+func ja4Version(h *clientHello) string {
+	best := uint16(0)
+	for l := h.versions; len(l) >= 2; l = l[2:] {
+		if v := be16(l); !grease(v) && v > best {
+			best = v
+		}
+	}
+	if h.versions == nil {
+		best = h.version
+	}
+	switch best {
+	case 0x0304:
+		return "13"
+	case 0x0303:
+		return "12"
+	case 0x0302:
+		return "11"
+	case 0x0301:
+		return "10"
+	case 0x0300:
+		return "s3"
+	case 0x0002:
+		return "s2"
+	case 0xfeff:
+		return "d1"
+	case 0xfefd:
+		return "d2"
+	case 0xfefc:
+		return "d3"
+	}
+	return "00"
+}
+
+// ja4ALPN appends the first and last character of the first protocol; of its hexadecimal form when one of them is neither letter nor digit.
+func ja4ALPN(b, alpn []byte) []byte {
+	r := cursor{b: alpn}
+	p := r.vector8()
+	if len(p) == 0 {
+		return append(b, "00"...)
+	}
+	first, last := p[0], p[len(p)-1]
+	if alphanumeric(first) && alphanumeric(last) {
+		return append(b, first, last)
+	}
+	return append(b, hexDigits[first>>4], hexDigits[last&15])
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+func twoDigits(b []byte, n int) []byte {
+	n = min(n, 99)
+	return append(b, '0'+byte(n/10), '0'+byte(n%10))
+}
+
+// hexList appends numbers as four hexadecimal digits each, joined with commas.
+func hexList(dst []byte, list []uint16) []byte {
+	for i, v := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, hexDigits[v>>12], hexDigits[v>>8&15], hexDigits[v>>4&15], hexDigits[v&15])
+	}
+	return dst
+}
+
+// hash12 is the first twelve hexadecimal digits of the SHA-256 of list, zeros for an empty one. It keeps list's storage.
+func (in *Inspector) hash12(list []byte) (out [12]byte) {
+	in.hash = list
+	if len(list) == 0 {
+		copy(out[:], "000000000000")
+		return out
+	}
+	sum := sha256.Sum256(list)
+	hex.Encode(out[:], sum[:6])
+	return out
+}
+
+// printable tells whether b is a word of printable ASCII: what may be shown as a name, whether or not it is a host's.
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b) <= 255
+}
+
+// hostName tells whether b can be the name of a host: letters, digits, hyphens, underscores and dots (RFC 1123 section 2.1; underscores are in use).
+func hostName(b []byte) bool {
+	if len(b) == 0 || len(b) > 255 {
+		return false
+	}
+	for _, c := range b {
+		if !alphanumeric(c) && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return b[0] != '.' && b[0] != '-'
+}
