@@ -1,0 +1,478 @@
+package track
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"rustnet/capture/sockets"
+	"rustnet/track/event"
+)
+
+// SocketConfig is what a user may set of the tracker that goes by socket tables.
+type SocketConfig struct {
+	Interval       time.Duration // least time between two updated of one connection; 0 = no updated
+	MaxConnections int           // 0 = sockets.DefaultMax; what comes when it is full is counted as lost
+}
+
+// SocketStats counts what the stage has done; safe to read at any time.
+type SocketStats struct {
+	Readings uint64 // tables read
+	Sockets  uint64 // rows in them
+	Opened   uint64 // connections begun
+	Closed   uint64
+	Lost     uint64 // sockets beyond the bounds of reader or tracker, in all readings
+	Events   uint64 // new, updated, closed and lost that left the stage
+}
+
+// SocketStage makes connections of successive readings of the socket tables, for where packets
+// cannot be had. It sees TCP, SCTP and connected UDP sockets, and of a connection that was over
+// between two readings only what is left of it: a TIME_WAIT. Its times are the readings'.
+//
+// It tells what the kernel says and nothing else. Bytes at the IP layer the kernel does not know,
+// so there are none. The packets of a TCP connection are tcp_info's segments; they leave out the
+// SYN-ACK of a connection that was accepted. Packets of UDP, and what the other end repeated or
+// had arrive out of order, nobody counts.
+type SocketStage struct {
+	cfg   SocketConfig
+	conns map[socketKey]*socketConn
+	order []*socketConn // as they began, so that events come in an order that can be repeated
+	// listening holds the reading in which a listening socket was last seen.
+	listening map[listenKey]uint64
+	reading   uint64
+	ephemeral [2]uint16
+	lostTold  uint64
+
+	pool  event.Pool
+	out   *event.Batch
+	send  func(*event.Batch) error
+	count struct{ readings, sockets, opened, closed, lost, events atomic.Uint64 }
+}
+
+// NewSockets makes the stage.
+func NewSockets(cfg SocketConfig) *SocketStage {
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = sockets.DefaultMax
+	}
+	return &SocketStage{cfg: cfg, conns: map[socketKey]*socketConn{}, listening: map[listenKey]uint64{},
+		pool: event.NewPool(16)}
+}
+
+// Stats gives the counts so far.
+func (s *SocketStage) Stats() SocketStats {
+	c := &s.count
+	return SocketStats{Readings: c.readings.Load(), Sockets: c.sockets.Load(), Opened: c.opened.Load(),
+		Closed: c.closed.Load(), Lost: c.lost.Load(), Events: c.events.Load()}
+}
+
+// socketKey names a connection by its ends in order, so that both sockets of a connection within
+// this machine find the same one.
+type socketKey struct {
+	a, b  netip.AddrPort // a before b
+	iface uint32         // link-local addresses mean something on their interface only
+	proto uint8
+}
+
+func keyOfSocket(s *sockets.Socket) (k socketKey, side int) {
+	k = socketKey{a: s.Local, b: s.Remote, iface: s.Iface, proto: s.Proto}
+	if k.a.Compare(k.b) > 0 {
+		k.a, k.b, side = k.b, k.a, 1
+	}
+	return k, side
+}
+
+func (k *socketKey) end(side int) netip.AddrPort {
+	if side == 0 {
+		return k.a
+	}
+	return k.b
+}
+
+type listenKey struct {
+	addr  netip.AddrPort
+	proto uint8
+}
+
+// socketConn is one connection, by one socket or by both.
+type socketConn struct {
+	key     socketKey
+	sides   [2]socketSide // of key.a and key.b
+	seen    uint64        // reading
+	id      uint64
+	start   int64
+	last    int64
+	toldAt  int64
+	local   int // side
+	dir     event.Direction
+	partial bool
+	// announced: new was sent. closed: so was closed, or it was over before we began; the entry
+	// stays until the sockets are gone, so that they are not taken for a new connection.
+	announced, closed bool
+	told              socketFacts
+}
+
+// socketSide is what one socket says.
+type socketSide struct {
+	cookie uint64
+	seen   uint64 // reading, 0 = never
+	state  uint8
+	opened bool // it was seen to open the connection (SYN_SENT)
+	socketFacts
+}
+
+// socketFacts is what makes an updated when it changes.
+type socketFacts struct {
+	state       event.State
+	has         bool // what follows is known
+	out, in     uint32
+	retransmits uint32
+	rttMicros   uint32
+}
+
+// Run tracks until in is closed, then tells the end of every connection that is still open.
+// It closes out.
+func (s *SocketStage) Run(ctx context.Context, in <-chan *sockets.Table, out chan<- *event.Batch) error {
+	defer close(out)
+	s.send = func(b *event.Batch) error { return b.Send(ctx, out) }
+	s.out = s.pool.Get()
+	var now int64
+	for t := range in {
+		now = t.TS
+		err := s.table(t)
+		t.Release()
+		if err == nil {
+			err = s.flush(now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range s.order {
+		if c.announced && !c.closed {
+			if err := s.tellClosed(c, event.Exit, now); err != nil {
+				return err
+			}
+		}
+	}
+	return s.flush(now)
+}
+
+// table takes one reading.
+func (s *SocketStage) table(t *sockets.Table) error {
+	s.reading++
+	s.count.readings.Add(1)
+	s.count.sockets.Add(uint64(len(t.Sockets)))
+	s.ephemeral = t.Ephemeral
+	s.listeners(t)
+	began := len(s.order)
+	lost := t.Lost
+	for i := range t.Sockets {
+		sock := &t.Sockets[i]
+		if !sock.Connected() || sock.Raw || sock.State == sockets.Listen {
+			continue
+		}
+		kept, err := s.socket(sock, t.TS)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			lost++
+		}
+	}
+	for _, c := range s.order[began:] {
+		s.settle(c)
+	}
+	if err := s.report(t); err != nil {
+		return err
+	}
+	return s.tellLost(lost, t.TS)
+}
+
+// listeners notes where connections are waited for. One that vanished since the reading before
+// still tells who opened a connection that is new now.
+func (s *SocketStage) listeners(t *sockets.Table) {
+	for i := range t.Sockets {
+		sock := &t.Sockets[i]
+		waits := sock.State == sockets.Listen && sock.Proto != sockets.UDP && sock.Proto != sockets.UDPLite ||
+			sock.State == sockets.Close && !sock.Connected() && (sock.Proto == sockets.UDP || sock.Proto == sockets.UDPLite)
+		if !waits {
+			continue
+		}
+		s.listening[listenKey{sock.Local, sock.Proto}] = s.reading
+		if a := sock.Local.Addr(); a.Is6() && a.IsUnspecified() && !sock.V6Only {
+			s.listening[listenKey{netip.AddrPortFrom(netip.IPv4Unspecified(), sock.Local.Port()), sock.Proto}] = s.reading
+		}
+	}
+	for k, seen := range s.listening {
+		if seen+1 < s.reading {
+			delete(s.listening, k)
+		}
+	}
+}
+
+func (s *SocketStage) isListening(proto uint8, at netip.AddrPort) bool {
+	if _, ok := s.listening[listenKey{at, proto}]; ok {
+		return true
+	}
+	any := netip.IPv6Unspecified()
+	if at.Addr().Is4() {
+		any = netip.IPv4Unspecified()
+	}
+	_, ok := s.listening[listenKey{netip.AddrPortFrom(any, at.Port()), proto}]
+	return ok
+}
+
+// socket takes one row. It tells whether there was room for it.
+func (s *SocketStage) socket(sock *sockets.Socket, ts int64) (kept bool, err error) {
+	k, side := keyOfSocket(sock)
+	c := s.conns[k]
+	if c != nil && c.replacedBy(sock, side) {
+		if !c.closed {
+			if err := s.tellClosed(c, event.Destroyed, ts); err != nil {
+				return true, err
+			}
+		}
+		c.seen = 0 // report drops it
+		c = nil
+	}
+	if c == nil {
+		if len(s.conns) >= s.cfg.MaxConnections {
+			return false, nil
+		}
+		c = &socketConn{key: k, start: ts, last: ts, partial: s.reading == 1}
+		c.id = max(1, mix(hashAddr(k.a)^mix(hashAddr(k.b), uint64(k.proto)<<32|uint64(k.iface)), uint64(ts)))
+		// What was over before we began is not told.
+		c.closed = c.partial && sock.State == sockets.TimeWait
+		s.conns[k] = c
+		s.order = append(s.order, c)
+	}
+	c.take(sock, side, s.reading, ts)
+	return true, nil
+}
+
+func hashAddr(a netip.AddrPort) uint64 {
+	b := a.Addr().As16()
+	var hi, lo uint64
+	for i := range 8 {
+		hi, lo = hi<<8|uint64(b[i]), lo<<8|uint64(b[8+i])
+	}
+	return mix(hi^uint64(a.Port())<<32, lo)
+}
+
+// replacedBy tells whether sock belongs to a later connection between the same ends. A cookie is
+// one socket's for its life, except that TIME_WAIT has one of its own.
+func (c *socketConn) replacedBy(sock *sockets.Socket, side int) bool {
+	old := &c.sides[side]
+	switch {
+	case sock.State == sockets.TimeWait || lingers(sock):
+		return false
+	case old.seen == 0: // the other end's socket comes to light
+		return c.closed && (sock.State == sockets.SynSent || sock.State == sockets.SynRecv || sock.State == sockets.Established)
+	case c.closed && old.state == sockets.TimeWait:
+		return true
+	}
+	return old.cookie != sock.Cookie
+}
+
+// lingers is true of the small socket that the kernel keeps in FIN_WAIT2 for a connection that
+// its process has let go of: like TIME_WAIT, it has another cookie than the one before.
+func lingers(sock *sockets.Socket) bool {
+	return sock.Proto == sockets.TCP && sock.State == sockets.FinWait2 && sock.Inode == 0
+}
+
+func (c *socketConn) take(sock *sockets.Socket, side int, reading uint64, ts int64) {
+	d := &c.sides[side]
+	c.seen, d.seen = reading, reading
+	d.cookie, d.state = sock.Cookie, sock.State
+	d.opened = d.opened || sock.Proto == sockets.TCP && sock.State == sockets.SynSent
+	d.socketFacts.state = stateOf(sock)
+	if !sock.HasInfo {
+		return // keeps what was known before
+	}
+	d.has, d.out, d.in, d.retransmits, d.rttMicros = true, sock.SegsOut, sock.SegsIn, sock.Retransmits, sock.MinRTTMicros
+	c.last = max(c.last, ts-int64(sock.IdleMillis)*int64(time.Millisecond))
+}
+
+var socketStates = [...]event.State{
+	sockets.Established: event.Established, sockets.SynSent: event.SynSent, sockets.SynRecv: event.SynRecv,
+	sockets.FinWait1: event.FinWait1, sockets.FinWait2: event.FinWait2, sockets.TimeWait: event.TimeWait,
+	sockets.Close: event.StateClosed, sockets.CloseWait: event.CloseWait, sockets.LastAck: event.LastAck,
+	sockets.Closing: event.Closing,
+}
+
+func stateOf(sock *sockets.Socket) event.State {
+	if sock.Proto != sockets.TCP {
+		return event.Active
+	}
+	if int(sock.State) < len(socketStates) {
+		return socketStates[sock.State]
+	}
+	return event.NoState
+}
+
+// settle says which end is local and who opened the connection.
+func (s *SocketStage) settle(c *socketConn) {
+	a, b := &c.sides[0], &c.sides[1]
+	if a.seen != 0 && b.seen != 0 || c.key.a.Addr() == c.key.b.Addr() || c.key.a.Addr().IsLoopback() && c.key.b.Addr().IsLoopback() {
+		c.dir, c.local = event.Local, s.opener(c)
+		return
+	}
+	if b.seen != 0 {
+		c.local = 1
+	}
+	at := c.key.end(c.local)
+	switch d := &c.sides[c.local]; {
+	case d.opened:
+		c.dir = event.Out
+	case c.key.proto == sockets.TCP && d.state == sockets.SynRecv, s.isListening(c.key.proto, at):
+		c.dir = event.In
+	case at.Port() >= s.ephemeral[0] && at.Port() <= s.ephemeral[1]:
+		c.dir = event.Out
+	}
+	// Otherwise somebody chose the port and nobody listens there: a client bound to a port, or
+	// a server that stopped listening. The direction stays unknown.
+}
+
+// opener finds the side that opened a connection within this machine. Where nothing tells, it is
+// the higher port's: a name for the two ends, which are both here, and no more.
+func (s *SocketStage) opener(c *socketConn) int {
+	a, b := &c.sides[0], &c.sides[1]
+	switch {
+	case a.opened || c.key.proto == sockets.TCP && b.state == sockets.SynRecv:
+		return 0
+	case b.opened || c.key.proto == sockets.TCP && a.state == sockets.SynRecv:
+		return 1
+	}
+	waitsA, waitsB := s.isListening(c.key.proto, c.key.a), s.isListening(c.key.proto, c.key.b)
+	switch {
+	case waitsB && !waitsA:
+		return 0
+	case waitsA && !waitsB:
+		return 1
+	case c.key.a.Port() >= c.key.b.Port():
+		return 0
+	}
+	return 1
+}
+
+// report tells what the reading changed, and drops what is gone.
+func (s *SocketStage) report(t *sockets.Table) error {
+	keep := s.order[:0]
+	var failed error
+	for _, c := range s.order {
+		whole := t.Lost == 0 && !slices.Contains(t.Failed, c.key.proto)
+		if failed == nil {
+			failed = s.tell(c, t.TS, whole)
+		}
+		gone := c.seen != s.reading && whole
+		switch {
+		case s.conns[c.key] != c: // replaced
+		case gone:
+			delete(s.conns, c.key)
+		default:
+			keep = append(keep, c)
+		}
+	}
+	clear(s.order[len(keep):])
+	s.order = keep
+	return failed
+}
+
+func (s *SocketStage) tell(c *socketConn, ts int64, whole bool) error {
+	if c.closed {
+		return nil
+	}
+	if !c.announced {
+		c.announced = true
+		s.count.opened.Add(1)
+		if err := s.emit(c, event.New, ts); err != nil {
+			return err
+		}
+	}
+	switch {
+	// Both ends have sent their FIN: the kernel says so.
+	case c.key.proto == sockets.TCP && (c.sides[0].state == sockets.TimeWait || c.sides[1].state == sockets.TimeWait):
+		return s.tellClosed(c, event.Fin, ts)
+	case c.seen != s.reading:
+		if !whole {
+			return nil
+		}
+		return s.tellClosed(c, event.Destroyed, ts)
+	case s.cfg.Interval > 0 && ts-c.toldAt >= int64(s.cfg.Interval) && c.sides[c.local].socketFacts != c.told:
+		return s.emit(c, event.Updated, ts)
+	}
+	return nil
+}
+
+func (s *SocketStage) tellClosed(c *socketConn, r event.Reason, ts int64) error {
+	c.closed = true
+	s.count.closed.Add(1)
+	if err := s.emit(c, event.Closed, ts); err != nil {
+		return err
+	}
+	e := &s.out.Events[len(s.out.Events)-1]
+	e.Reason = r
+	if r != event.Exit && c.sides[c.local].seen != s.reading { // the local end's socket is gone
+		e.State = event.StateClosed
+	}
+	return nil
+}
+
+// emit adds an event to the batch, which it sends first when it is full.
+func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
+	if len(s.out.Events) >= batchEvents {
+		if err := s.flush(ts); err != nil {
+			return err
+		}
+	}
+	d := &c.sides[c.local]
+	e := event.Event{
+		Kind: kind, Direction: c.dir, State: d.socketFacts.state, Partial: c.partial,
+		RemoteServes: c.dir == event.Out || c.dir == event.Local,
+		TS:           ts, ID: c.id, Proto: uint16(c.key.proto), IPVersion: 6,
+		Local: c.key.end(c.local), Remote: c.key.end(1 - c.local),
+		Start: c.start, Last: c.last, RTTMicros: d.rttMicros,
+		Tx: event.Side{Packets: uint64(d.out), Retransmits: d.retransmits},
+		Rx: event.Side{Packets: uint64(d.in)},
+	}
+	if e.Local.Addr().Is4() {
+		e.IPVersion = 4
+	}
+	e.Without = event.NoBytes | event.NoOrder
+	if !d.has {
+		e.Without |= event.NoPackets | event.NoRetransmits
+	}
+	s.out.Events = append(s.out.Events, e)
+	c.told, c.toldAt = d.socketFacts, ts
+	s.count.events.Add(1)
+	return nil
+}
+
+// tellLost reports that sockets were not kept, once for each time the number grows.
+func (s *SocketStage) tellLost(n uint64, ts int64) error {
+	s.count.lost.Add(n)
+	more := n > s.lostTold
+	told := s.lostTold
+	s.lostTold = n
+	if !more {
+		return nil
+	}
+	if len(s.out.Events) >= batchEvents {
+		if err := s.flush(ts); err != nil {
+			return err
+		}
+	}
+	s.out.Events = append(s.out.Events, event.Event{Kind: event.Lost, TS: ts, LostWhere: "table", LostCount: n - told})
+	s.count.events.Add(1)
+	return nil
+}
+
+// flush hands on the batch, also an empty one: it tells the time.
+func (s *SocketStage) flush(now int64) error {
+	s.out.Now = now
+	err := s.send(s.out)
+	s.out = s.pool.Get()
+	return err
+}

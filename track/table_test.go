@@ -1,0 +1,74 @@
+package track
+
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"rustnet/capture/decode"
+)
+
+func testPacket(n uint32) *decode.Packet {
+	return &decode.Packet{Src: decode.AddrFrom4(0x0a000000 + n>>8), Dst: decode.AddrFrom4(0xc0000201), SrcPort: uint16(n), DstPort: 80,
+		Proto: decode.TCP, IPVersion: 4}
+}
+
+func TestLaneAgainstMap(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	s := secret{1, 2}
+	var l lane
+	model := map[uint32]uint32{}
+	for step := range 100_000 {
+		n := uint32(rng.IntN(3000))
+		p := testPacket(n)
+		if rng.IntN(2) == 0 { // the other direction must be found as well
+			p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+		}
+		at, _, ok := l.find(s.hash(p), p)
+		want, known := model[n]
+		if ok != known || ok && at != want {
+			t.Fatalf("step %d: find gives %d %v, want %d %v", step, at, ok, want, known)
+		}
+		switch {
+		case !ok:
+			at = l.insert(s.hash(p))
+			l.conn(at).key = keyOf(p)
+			model[n] = at
+		case rng.IntN(3) == 0:
+			l.remove(at)
+			delete(model, n)
+		}
+		if l.live != len(model) {
+			t.Fatalf("step %d: lane counts %d, want %d", step, l.live, len(model))
+		}
+	}
+}
+
+func TestHashIsKeyedAndSymmetric(t *testing.T) {
+	p := testPacket(77)
+	q := *p
+	q.Src, q.Dst, q.SrcPort, q.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+	a, b := secret{1, 2}, secret{3, 4}
+	if a.hash(p) != a.hash(&q) {
+		t.Error("the two directions have different hashes")
+	}
+	if a.hash(p) == b.hash(p) {
+		t.Error("the hash does not depend on the secret")
+	}
+}
+
+func TestConnLayout(t *testing.T) {
+	var c conn
+	if n := unsafe.Sizeof(c); n != 8*64 {
+		t.Errorf("a connection takes %d bytes, want 512: whole cache lines", n)
+	}
+	for name, got := range map[string][2]uintptr{
+		"timer":    {unsafe.Offsetof(c.timer), 64},
+		"sides[0]": {unsafe.Offsetof(c.sides), 128},
+		"rare":     {unsafe.Offsetof(c.rare), 256},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s begins at byte %d, want %d", name, got[0], got[1])
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package track
+
+import (
+	"rustnet/capture/decode"
+	"rustnet/track/event"
+)
+
+// tcpSide is one end's stream as it went past: sequence numbers of what it sent.
+type tcpSide struct {
+	timedTS  int64  // one segment at a time is timed (Karn: never one that was sent twice)
+	timedSeq uint32 // behind it
+	next     uint32 // behind the highest byte sent; valid where started
+	acked    uint32 // highest acknowledgement the other end gave it
+	isn      uint32 // of its SYN; valid where hasISN
+	holed    bool   // there is a hole
+
+	hasISN, synAck, started, timing, fin, finAcked, hasAcked bool
+}
+
+// tcpRare is what only disorder and the end need.
+type tcpRare struct {
+	// The latest gap that was left, [holeFrom, holeTo), and when: a segment that fills it soon was
+	// only late, one that comes after a round trip was sent again.
+	holeTS           int64
+	holeFrom, holeTo uint32
+	finSeq           uint32 // sequence number behind its FIN
+	halfRTT          uint32 // microseconds from this end's segment to its acknowledgement, smallest; 0 = not known
+
+	retransmits, outOfOrder uint32
+}
+
+type tcpFlags struct {
+	established bool
+	synAck      bool
+	finFirst    uint8 // 1+side that sent the first FIN
+}
+
+func (f *tcpFlags) swap() {
+	if f.finFirst != 0 {
+		f.finFirst = 3 - f.finFirst
+	}
+}
+
+// Segments later than this behind the gap they fill were sent again rather than delayed, where no
+// round trip is known (the bound Wireshark's sequence analysis uses).
+const reorderNS = 3_000_000
+
+func after(a, b uint32) bool { return int32(a-b) > 0 }
+
+// tcpOrigin tells for the first packet of a connection whether its sender is the responder, and
+// whether the start went unseen.
+func tcpOrigin(p *decode.Packet) (swapped, partial bool) {
+	switch p.TCPFlags & (decode.SYN | decode.ACK) {
+	case decode.SYN:
+		return false, false
+	case decode.SYN | decode.ACK:
+		return true, true
+	}
+	return serves(p.SrcPort, p.DstPort), true
+}
+
+// serves guesses by ports alone whether the first is the server's, for want of anything better:
+// a system port (RFC 6335) against a higher one, or a registered one against a dynamic one.
+func serves(a, b uint16) bool {
+	return class(a) < class(b)
+}
+
+func class(port uint16) int {
+	switch {
+	case port < 1024:
+		return 0
+	case port < 32768: // Linux's default range for clients begins here, IANA's at 49152
+		return 1
+	}
+	return 2
+}
+
+// tcpSeen tells whether all that a segment says was said before.
+func (c *conn) tcpSeen(p *decode.Packet, s int) bool {
+	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
+	end := p.Seq + p.PayloadLen
+	switch {
+	case p.TCPFlags&decode.RST != 0:
+		return c.reason != event.NoReason
+	case p.TCPFlags&decode.SYN != 0:
+		return t.hasISN && t.isn == p.Seq && t.synAck == (p.TCPFlags&decode.ACK != 0)
+	case p.TCPFlags&decode.FIN != 0 && !t.fin:
+		return false
+	case p.PayloadLen > 0:
+		return t.started && !after(end, t.next)
+	}
+	return o.hasAcked && !after(p.Ack, o.acked)
+}
+
+// isReuse tells whether a segment of an existing connection begins a new one on the same ports.
+func (c *conn) isReuse(p *decode.Packet, s int) bool {
+	if p.TCPFlags&(decode.SYN|decode.ACK|decode.RST) != decode.SYN {
+		if !c.closed || p.TCPFlags&decode.RST != 0 || p.PayloadLen == 0 {
+			return false
+		}
+		// Data behind the end is late, unless it lies outside all that was ever sent.
+		t := &c.sides[s].tcp
+		d := int32(p.Seq - t.next)
+		return t.started && (d > 1<<24 || d < -1<<24)
+	}
+	t := &c.sides[s].tcp
+	if t.hasISN {
+		return t.isn != p.Seq
+	}
+	// Its SYN was not seen. One that lies shortly before the bytes that were is only late.
+	return t.started && !(int32(t.next-p.Seq) > 0 && int32(t.next-p.Seq) < 1<<24)
+}
+
+// tcpPacket follows one segment that side s sent.
+func (c *conn) tcpPacket(p *decode.Packet, s int) {
+	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
+	flags := p.TCPFlags
+	length := p.PayloadLen
+	end := p.Seq + length
+	if flags&decode.SYN != 0 {
+		end++
+	}
+	if flags&decode.FIN != 0 {
+		end++
+	}
+	if flags&decode.RST != 0 {
+		c.note(noteRST, s)
+		return
+	}
+	switch {
+	case flags&(decode.SYN|decode.FIN) == decode.SYN|decode.FIN:
+		c.note(noteMulti, s)
+	case flags&(decode.SYN|decode.ACK) == decode.SYN|decode.ACK:
+		c.note(noteSYNACK, s)
+		c.tcp.synAck = true
+	case flags&decode.SYN != 0:
+		c.note(noteSYN, s)
+	case length == 0 && flags&decode.FIN == 0 && flags&decode.ACK != 0:
+		c.note(noteACK, s)
+	}
+	if flags&decode.SYN != 0 && !t.hasISN {
+		t.isn, t.hasISN = p.Seq, true
+	}
+	if length > 0 {
+		c.note(noteData, s)
+	}
+	if flags&decode.SYN == 0 && p.Window == 0 && flags&decode.FIN == 0 {
+		c.note(noteWindow, s)
+	}
+	c.sequence(p, s, t, end)
+	if flags&decode.FIN != 0 {
+		c.note(noteFIN, s)
+		if !t.fin {
+			t.fin, c.rare[s].tcp.finSeq = true, end
+			if c.tcp.finFirst == 0 {
+				c.tcp.finFirst = uint8(s) + 1
+			}
+		}
+	}
+	if flags&decode.ACK != 0 {
+		c.acknowledge(p, s, o)
+	}
+	t.synAck = t.synAck || flags&decode.SYN != 0 && flags&decode.ACK != 0
+}
+
+// sequence places a segment in its sender's stream, and counts what came late or again.
+func (c *conn) sequence(p *decode.Packet, s int, t *tcpSide, end uint32) {
+	if end == p.Seq { // a bare ACK takes no room in the stream, but tells where it is
+		if !t.started {
+			t.next, t.started = end, true
+		}
+		return
+	}
+	if !t.started {
+		t.next, t.started = end, true
+		t.time(end, p.TS)
+		return
+	}
+	switch d := int32(p.Seq - t.next); {
+	case d == 0:
+		t.next = end
+		if !t.timing {
+			t.time(end, p.TS)
+		}
+	case d > 0:
+		r := &c.rare[s].tcp
+		r.holeFrom, r.holeTo, r.holeTS = t.next, p.Seq, p.TS
+		t.next, t.holed = end, true
+	case d == -1 && p.PayloadLen <= 1 && p.TCPFlags&(decode.SYN|decode.FIN) == 0:
+		// keep-alive: the byte before the next one, acknowledged long since (RFC 9293 §3.8.4)
+	case p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN|decode.ACK && !t.synAck:
+		// both opened at once: its SYN stands again in its first SYN-ACK (RFC 9293 §3.5)
+	default:
+		c.late(p, s, t, end)
+	}
+}
+
+func (c *conn) late(p *decode.Packet, s int, t *tcpSide, end uint32) {
+	r := &c.rare[s].tcp
+	inHole := t.holed && !after(r.holeFrom, p.Seq) && !after(end, r.holeTo)
+	if inHole && p.Seq == r.holeFrom {
+		r.holeFrom = end
+		t.holed = end != r.holeTo
+	}
+	patience := int64(reorderNS)
+	if us := int64(c.rtt()); us > 0 {
+		patience = min(us*1000, 50*reorderNS)
+	}
+	if inHole && p.TS-r.holeTS < patience && !(t.hasAcked && after(t.acked, p.Seq)) {
+		r.outOfOrder++
+		return
+	}
+	r.retransmits++
+	t.timing = false // Karn's algorithm (RFC 6298 §3)
+	c.note(noteAgain, s)
+	if after(end, t.next) {
+		t.next = end
+	}
+}
+
+func (t *tcpSide) time(end uint32, ts int64) { t.timedSeq, t.timedTS, t.timing = end, ts, true }
+
+// acknowledge takes what side s acknowledges of the other's stream.
+func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
+	if o.started && after(p.Ack, o.next) && int32(p.Ack-o.next) < 1<<24 {
+		o.next = p.Ack
+		o.timing = false
+		c.note(noteGap, 1-s) // acknowledged, but not seen: the capture missed it
+	}
+	if o.holed && !after(c.rare[1-s].tcp.holeTo, p.Ack) {
+		o.holed = false
+		c.note(noteGap, 1-s)
+	}
+	if !o.hasAcked || after(p.Ack, o.acked) {
+		o.acked, o.hasAcked = p.Ack, true
+	}
+	if o.timing && !after(o.timedSeq, p.Ack) {
+		o.timing = false
+		if d := (p.TS - o.timedTS) / 1000; d >= 0 && d < 1<<31 {
+			r := &c.rare[1-s].tcp
+			if us := max(1, uint32(d)); r.halfRTT == 0 || us < r.halfRTT {
+				r.halfRTT = us
+			}
+		}
+	}
+	if o.fin && !after(c.rare[1-s].tcp.finSeq, p.Ack) {
+		o.finAcked = true
+	}
+	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial) {
+		c.tcp.established = true
+	}
+}
+
+// rtt is the round trip in microseconds: to each end from where the capture stands, the two added.
+func (c *conn) rtt() uint32 {
+	if c.key.proto == decode.TCP {
+		return c.rare[0].tcp.halfRTT + c.rare[1].tcp.halfRTT
+	}
+	return c.rttMicros
+}
+
+// tcpEnd tells whether the segment that tcpPacket just took ended the connection, and how.
+func (c *conn) tcpEnd(p *decode.Packet, s int) event.Reason {
+	if p.TCPFlags&decode.RST != 0 {
+		o := &c.sides[1-s].tcp
+		switch {
+		case s == 1 && !c.partial && !c.sides[1].tcp.started:
+			return event.Refused
+		case c.sides[s].tcp.started && p.Seq != c.sides[s].tcp.next && o.hasAcked &&
+			(int32(p.Seq-o.acked) < -1<<20 || int32(p.Seq-c.sides[s].tcp.next) > 1<<20):
+			return event.NoReason // far outside the window: forged or stale (RFC 5961 §3)
+		}
+		return event.Rst
+	}
+	if c.sides[0].tcp.finAcked && c.sides[1].tcp.finAcked {
+		return event.Fin
+	}
+	return event.NoReason
+}
+
+// state is the local end's state as the segments show it (RFC 9293 §3.3.2).
+func (c *conn) state(l int) event.State {
+	if c.key.proto != decode.TCP {
+		return event.Active
+	}
+	me, peer := &c.sides[l].tcp, &c.sides[1-l].tcp
+	switch {
+	case c.reason == event.Rst || c.reason == event.Refused:
+		return event.StateClosed
+	case me.finAcked && peer.fin && int(c.tcp.finFirst) == l+1:
+		return event.TimeWait
+	case me.finAcked && peer.fin:
+		return event.StateClosed
+	case me.fin && peer.fin && int(c.tcp.finFirst) == l+1:
+		return event.Closing
+	case me.fin && peer.fin:
+		return event.LastAck
+	case me.finAcked:
+		return event.FinWait2
+	case me.fin:
+		return event.FinWait1
+	case peer.fin:
+		return event.CloseWait
+	case c.tcp.established:
+		return event.Established
+	case l == 0 && !c.tcp.synAck:
+		return event.SynSent
+	case l == 0:
+		return event.Established // the local end has the SYN-ACK, only its ACK is still to come
+	}
+	return event.SynRecv
+}

@@ -1,0 +1,318 @@
+// Package track makes connections of packets and events of connections: one new, any number of
+// updated, one closed for each. Time goes by packet time alone.
+package track
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rustnet/capture/decode"
+	"rustnet/track/dpi"
+	"rustnet/track/event"
+)
+
+// Config is what a user may set.
+type Config struct {
+	Settle         time.Duration            `default:"250ms" placeholder:"D" help:"How long new waits, in packet time, until process and application are known; 0 is not at all (${default})."`
+	Interval       time.Duration            `default:"1s" placeholder:"D" help:"Least time between two updated of one connection; 0 is no updated (${default})."`
+	Timeout        map[string]time.Duration `placeholder:"CLASS=D" mapsep:"," help:"Silence after which a connection has ended, e.g. udp=30s,tcp=2h. Classes: tcp, tcp-opening, tcp-closing, udp, icmp, other."`
+	MaxConnections int                      `default:"1000000" placeholder:"N" help:"Bound of the table; beyond it the least heard of is evicted (${default})."`
+	Workers        int                      `default:"0" placeholder:"N" help:"Goroutines that share the table; 0 is by the number of cores. The output is the same."`
+	Inspect        dpi.Config               `embed:""`
+
+	// Local tells this machine's addresses; nil = nobody knows, and local is who opened.
+	Local func(netip.Addr) bool `kong:"-"`
+	// Announce sends an Opened for each connection at its first packet, for stages that look for owners.
+	Announce bool `kong:"-"`
+}
+
+// timeouts say after how much silence a connection counts as ended, by class.
+type timeouts struct {
+	tcpOpening time.Duration // SYN without answer: longer than the gap between a client's last tries
+	tcp        time.Duration // established: longer than the kernel's keep-alive of two hours
+	tcpClosing time.Duration // FIN from one side
+	udp        time.Duration
+	icmp       time.Duration
+	other      time.Duration
+}
+
+// defaultTimeouts follow the Linux kernel's own patience (tcp(7), nf_conntrack).
+var defaultTimeouts = timeouts{
+	tcpOpening: 75 * time.Second,
+	tcp:        2*time.Hour + 15*time.Minute,
+	tcpClosing: 10 * time.Minute,
+	udp:        30 * time.Second,
+	icmp:       30 * time.Second,
+	other:      60 * time.Second,
+}
+
+// set changes one class.
+func (t *timeouts) set(class string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("--timeout %s: %v is not above zero", class, d)
+	}
+	p := map[string]*time.Duration{"tcp": &t.tcp, "tcp-opening": &t.tcpOpening, "tcp-closing": &t.tcpClosing,
+		"udp": &t.udp, "icmp": &t.icmp, "other": &t.other}[class]
+	if p == nil {
+		return fmt.Errorf("--timeout: no class %q (there are tcp, tcp-opening, tcp-closing, udp, icmp, other)", class)
+	}
+	*p = d
+	return nil
+}
+
+const (
+	lanes = 16 // fixed: see lane
+	// lateNS is how long, in a wire's disorder, stragglers may follow the segment that ended a
+	// connection: its closed waits for them, so that its counts are whole.
+	lateNS = 20_000_000
+	// After closed the connection's name is kept a while, so that what trails in is not taken for a new one.
+	tombstoneNS = 5_000_000_000
+	// A packet that looks like one seen on another interface is that one again within this time.
+	againNS     = 1_000_000_000
+	batchEvents = 512
+)
+
+// Stats counts what the stage has done; safe to read at any time.
+type Stats struct {
+	Packets uint64 // packets counted into a connection, in frames
+	Skipped [decode.NumSkips]uint64
+	Opened  uint64 // connections begun
+	Closed  uint64
+	Evicted uint64
+	Events  uint64 // new, updated, closed and lost that left the stage
+}
+
+type counters struct {
+	packets, opened, closed, evicted, events atomic.Uint64
+	skipped                                  [decode.NumSkips]atomic.Uint64
+}
+
+// Stage is the tracker.
+type Stage struct {
+	cfg     Config
+	timeout timeouts
+	secret  secret
+	workers []*worker
+	pool    event.Pool
+	count   counters
+}
+
+// New makes the stage, or says what is wrong with cfg.
+func New(cfg Config) (*Stage, error) {
+	s := &Stage{cfg: cfg, timeout: defaultTimeouts, secret: secret{rand.Uint64(), rand.Uint64()}, pool: event.NewPool(64)}
+	for class, d := range cfg.Timeout {
+		if err := s.timeout.set(class, d); err != nil {
+			return nil, err
+		}
+	}
+	n := min(max(1, cfg.Workers), lanes)
+	for i := range n {
+		s.workers = append(s.workers, newWorker(s, i, n))
+	}
+	return s, nil
+}
+
+// Stats gives the counts so far.
+func (s *Stage) Stats() Stats {
+	c := &s.count
+	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
+		Evicted: c.evicted.Load(), Events: c.events.Load()}
+	for i := range c.skipped {
+		st.Skipped[i] = c.skipped[i].Load()
+	}
+	return st
+}
+
+// Run tracks until in is closed, then tells the end of every connection that is still open.
+// It closes out.
+func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+	defer close(out)
+	var err error
+	if len(s.workers) == 1 {
+		err = s.runOne(ctx, in, out)
+	} else {
+		err = s.runMany(ctx, in, out)
+	}
+	if err != nil {
+		return err
+	}
+	return s.finish(ctx, out)
+}
+
+func (s *Stage) runOne(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+	w := s.workers[0]
+	var err error
+	w.flush = func() {
+		w.out.Now = w.clock
+		if err == nil {
+			err = w.out.Send(ctx, out)
+		}
+		w.out = s.pool.Get()
+	}
+	defer func() { w.flush = nil }()
+	for p := range in {
+		w.batch(p)
+		p.Release()
+		w.flush()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runMany gives every batch to all workers, each of which takes the connections of its lanes, and
+// merges what they make into the order in which one worker would have made it.
+func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+	type done struct {
+		out  *event.Batch
+		keys []order
+	}
+	n := len(s.workers)
+	ins, outs := make([]chan *decode.Packets, n), make([]chan done, n)
+	inFlight := make(chan *decode.Packets, 4)
+	var running sync.WaitGroup
+	for i, w := range s.workers {
+		ins[i], outs[i] = make(chan *decode.Packets, 4), make(chan done, 4)
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			for p := range ins[i] {
+				w.keys = make([]order, 0, 64)
+				w.batch(p)
+				outs[i] <- done{w.out, w.keys}
+				w.out = s.pool.Get()
+			}
+			w.keys = nil
+		}()
+	}
+	var failed error
+	running.Add(1)
+	go func() {
+		defer running.Done()
+		parts := make([]done, n)
+		for p := range inFlight {
+			for i := range outs {
+				parts[i] = <-outs[i]
+			}
+			clock := p.Clock
+			p.Release()
+			b := s.pool.Get()
+			b.Now = clock
+			for {
+				best := -1
+				for i := range parts {
+					if len(parts[i].keys) > 0 && (best < 0 || parts[i].keys[0].before(&parts[best].keys[0])) {
+						best = i
+					}
+				}
+				if best < 0 {
+					break
+				}
+				d := &parts[best]
+				b.Events = append(b.Events, d.out.Events[len(d.out.Events)-len(d.keys)])
+				d.keys = d.keys[1:]
+			}
+			for i := range parts {
+				parts[i].out.Release()
+			}
+			if failed == nil {
+				failed = b.Send(ctx, out)
+			}
+		}
+	}()
+	for p := range in {
+		inFlight <- p
+		for i := range ins {
+			ins[i] <- p
+		}
+	}
+	for i := range ins {
+		close(ins[i])
+	}
+	close(inFlight)
+	running.Wait()
+	return failed
+}
+
+// finish tells the end of all that is open, in the order in which it began.
+func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
+	type open struct {
+		frame uint64
+		w     *worker
+		r     connRef
+	}
+	var all []open
+	var clock int64
+	for _, w := range s.workers {
+		clock = max(clock, w.clock)
+		for l := range w.lanes {
+			for at := range w.lanes[l].made {
+				if c := w.lanes[l].conn(at); c.used && !c.closed {
+					all = append(all, open{c.frame, w, ref(l, at)})
+				}
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b open) int {
+		if a.frame < b.frame {
+			return -1
+		}
+		return 1
+	})
+	b := s.pool.Get()
+	for i, o := range all {
+		o.w.out, o.w.now = b, clock
+		c := o.w.at(o.r)
+		if c.reason == event.NoReason {
+			c.reason, c.endTS = event.Exit, clock
+		}
+		o.w.tellClosed(c)
+		if len(b.Events) >= batchEvents || i == len(all)-1 {
+			b.Now = clock
+			if err := b.Send(ctx, out); err != nil {
+				return err
+			}
+			b = s.pool.Get()
+		}
+	}
+	w := s.workers[0]
+	w.out, w.clock = b, clock
+	w.tellLost(true)
+	b.Now = clock
+	for _, w := range s.workers {
+		w.publish()
+	}
+	return b.Send(ctx, out)
+}
+
+// order is an event's place among those of all workers: by the clock, timers before packets, timers
+// by the connection's age, packets by their number.
+type order struct {
+	clock int64
+	kind  uint8
+	frame uint64
+}
+
+// What made an event, in the order in which one worker makes them.
+const (
+	ofTimer uint8 = iota
+	ofError       // an ICMP error, about another connection than its own
+	ofPacket
+)
+
+func (a *order) before(b *order) bool {
+	switch {
+	case a.clock != b.clock:
+		return a.clock < b.clock
+	case a.kind != b.kind:
+		return a.kind < b.kind
+	}
+	return a.frame < b.frame
+}

@@ -1,0 +1,582 @@
+package track
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rustnet/capture"
+	"rustnet/capture/decode"
+	"rustnet/track/event"
+)
+
+var (
+	client = decode.AddrFrom4(0x0a000001)
+	server = decode.AddrFrom4(0xc0000201)
+	eth0   = &capture.Interface{Name: "eth0", Index: 1, Link: capture.LinkEthernet}
+	br0    = &capture.Interface{Name: "br0", Index: 2, Link: capture.LinkEthernet}
+)
+
+const epoch = 1_700_000_000_000_000_000
+
+// script makes packets of lines like
+//
+//	10ms > SA 500 101 20    time, direction, TCP flags, seq, ack, payload length
+//	20ms < udp 30           time, direction, udp, payload length
+//	30ms > echo 7           ICMP echo request, number 7; "reply" is the answer
+//
+// A word "on br0" at the end tells another interface, "port 1234" another client port.
+func script(t *testing.T, text string) []decode.Packet {
+	t.Helper()
+	var ps []decode.Packet
+	var clock int64
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		at, err := time.ParseDuration(f[0])
+		if err != nil {
+			t.Fatalf("script: %v", err)
+		}
+		p := decode.Packet{TS: epoch + int64(at), Frame: uint64(len(ps) + 1), Frames: 1, IPVersion: 4, Iface: eth0,
+			Src: client, Dst: server, SrcPort: 40000, DstPort: 443, Window: 100}
+		if n := len(f); f[n-2] == "on" {
+			p.Iface, f = br0, f[:n-2]
+		}
+		if n := len(f); f[n-2] == "port" {
+			fmt.Sscan(f[n-1], &p.SrcPort)
+			f = f[:n-2]
+		}
+		if f[1] == "<" {
+			p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+		}
+		switch f[2] {
+		case "udp":
+			p.Proto = decode.UDP
+			fmt.Sscan(f[3], &p.PayloadLen)
+			p.IPLen = 28 + p.PayloadLen
+		case "echo", "reply":
+			p.Proto, p.ICMPType, p.SrcPort, p.DstPort = decode.ICMP, 8, 9, 9
+			if f[2] == "reply" {
+				p.ICMPType = 0
+			}
+			fmt.Sscan(f[3], &p.Seq)
+			p.PayloadLen, p.IPLen = 56, 84
+		default:
+			p.Proto = decode.TCP
+			for _, l := range f[2] {
+				p.TCPFlags |= map[rune]uint8{'S': decode.SYN, 'A': decode.ACK, 'F': decode.FIN, 'R': decode.RST, 'P': decode.PSH}[l]
+			}
+			for i, v := range []*uint32{&p.Seq, &p.Ack, &p.PayloadLen} {
+				if len(f) > 3+i {
+					fmt.Sscan(f[3+i], v)
+				}
+			}
+			p.IPLen = 40 + p.PayloadLen
+		}
+		p.Payload = make([]byte, p.PayloadLen)
+		clock = max(clock, p.TS)
+		p.Clock = clock
+		a, b := mix(p.Src.Lo, uint64(p.SrcPort)), mix(p.Dst.Lo, uint64(p.DstPort))
+		p.Hash = mix(a+b, uint64(p.Proto))
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+func testConfig() Config {
+	return Config{Settle: 250 * time.Millisecond, Interval: time.Second, MaxConnections: 1 << 16}
+}
+
+func mustNew(t testing.TB, cfg Config) *Stage {
+	t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run sends packets through a stage, size to a batch, and gives what came out.
+func run(t testing.TB, cfg Config, ps []decode.Packet, size int) ([]event.Event, Stats) {
+	t.Helper()
+	s := mustNew(t, cfg)
+	in, out := make(chan *decode.Packets), make(chan *event.Batch)
+	go func() {
+		for c := range slices.Chunk(ps, size) {
+			b := decode.NewPackets(func(*decode.Packets) {})
+			b.Packets, b.Clock = c, c[len(c)-1].Clock
+			in <- b
+		}
+		close(in)
+	}()
+	failed := make(chan error, 1)
+	go func() { failed <- s.Run(context.Background(), in, out) }()
+	var es []event.Event
+	for b := range out {
+		es = append(es, b.Events...)
+		b.Release()
+	}
+	if err := <-failed; err != nil {
+		t.Fatal(err)
+	}
+	return es, s.Stats()
+}
+
+func describe(e *event.Event) string {
+	s := fmt.Sprintf("%s %v", e.Kind, time.Duration(e.TS-epoch))
+	if e.Direction != 0 {
+		s += " " + e.Direction.String()
+	}
+	s += fmt.Sprintf(" %s %s %d/%d %d/%d", e.State, e.HistoryString(), e.Tx.Packets, e.Tx.Bytes, e.Rx.Packets, e.Rx.Bytes)
+	if e.Partial {
+		s += " partial"
+	}
+	if e.RTTMicros != 0 {
+		s += fmt.Sprintf(" rtt=%d", e.RTTMicros)
+	}
+	if n := e.Tx.Retransmits; n != 0 {
+		s += fmt.Sprintf(" retx=%d", n)
+	}
+	if n := e.Rx.Retransmits; n != 0 {
+		s += fmt.Sprintf(" rerx=%d", n)
+	}
+	if n := e.Tx.OutOfOrder + e.Rx.OutOfOrder; n != 0 {
+		s += fmt.Sprintf(" ooo=%d", n)
+	}
+	if e.Reason != 0 {
+		s += " " + e.Reason.String()
+	}
+	return s
+}
+
+func TestConnections(t *testing.T) {
+	const open = `
+		0ms  > S 100
+		10ms < SA 500 101
+		20ms > A 101 501
+	`
+	tests := []struct {
+		name, script, want string
+		cfg                func(*Config)
+	}{
+		{name: "a whole connection", script: open + `
+			30ms > PA 101 501 50
+			45ms < A 501 151
+			50ms < PA 501 151 1000
+			60ms > A 151 1501
+			70ms > FA 151 1501
+			80ms < FA 1501 152
+			90ms > A 152 1502`,
+			want: `
+			new 0s ESTABLISHED ShADad 3/170 3/1120 rtt=20000
+			closed 90ms TIME_WAIT ShADadFf 6/290 4/1160 rtt=20000 fin`},
+		{name: "refused", script: `
+			0ms > S 100
+			1ms < RA 0 101`,
+			want: `
+			new 0s CLOSED Sr 1/40 1/40
+			closed 1ms CLOSED Sr 1/40 1/40 refused`},
+		{name: "nobody answers", script: `
+			0s > S 100
+			1s > S 100
+			3s > S 100
+			200s > udp 5`,
+			want: `
+			new 0s SYN_SENT S 1/40 0/0
+			updated 1s SYN_SENT ST 2/80 0/0 retx=1
+			updated 3s SYN_SENT ST 3/120 0/0 retx=2
+			closed 1m18s SYN_SENT ST 3/120 0/0 retx=2 timeout
+			new 3m20s ACTIVE D 1/33 0/0
+			closed 3m20s ACTIVE D 1/33 0/0 exit`},
+		{name: "reset by the server, a straggler after it", script: open + `
+			30ms > PA 101 501 50
+			40ms < R 501
+			41ms < R 501`,
+			want: `
+			new 0s CLOSED ShADr 3/170 3/120 rtt=20000
+			closed 40ms CLOSED ShADr 3/170 3/120 rtt=20000 rst`},
+		{name: "what comes after the end is late, not new", script: open + `
+			40ms < R 501
+			400ms > PA 101 501 50`,
+			want: `
+			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
+			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst`},
+		{name: "ports used again after the end", script: open + `
+			40ms < R 501
+			1s > S 9000
+			1010ms < SA 700 9001`,
+			want: `
+			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
+			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst
+			new 1s ESTABLISHED Sh 1/40 1/40 rtt=10000
+			closed 1.01s ESTABLISHED Sh 1/40 1/40 rtt=10000 exit`},
+		{name: "ports used again without an end", script: open + `
+			2s > S 9000`,
+			want: `
+			new 0s ESTABLISHED ShA 2/80 1/40 rtt=20000
+			closed 20ms ESTABLISHED ShA 2/80 1/40 rtt=20000 destroyed
+			new 2s SYN_SENT S 1/40 0/0
+			closed 2s SYN_SENT S 1/40 0/0 exit`},
+		{name: "start not seen, client by its port", script: `
+			0ms < PA 500 100 10
+			5ms > A 100 510`,
+			want: `
+			new 0s ESTABLISHED dA 1/40 1/50 partial rtt=5000
+			closed 5ms ESTABLISHED dA 1/40 1/50 partial rtt=5000 exit`},
+		{name: "SYN not seen", script: `
+			10ms < SA 500 101
+			20ms > A 101 501`,
+			want: `
+			new 10ms ESTABLISHED hA 1/40 1/40 partial rtt=10000
+			closed 20ms ESTABLISHED hA 1/40 1/40 partial rtt=10000 exit`},
+		{name: "sent again", script: open + `
+			30ms > PA 101 501 50
+			230ms > PA 101 501 50
+			240ms < A 501 151`,
+			want: `
+			new 0s ESTABLISHED ShADTa 4/260 2/80 rtt=20000 retx=1
+			closed 240ms ESTABLISHED ShADTa 4/260 2/80 rtt=20000 retx=1 exit`},
+		{name: "out of order is not sent again", script: open + `
+			30ms > PA 151 501 50
+			31ms > PA 101 501 50
+			40ms < A 501 201`,
+			want: `
+			new 0s ESTABLISHED ShADa 4/260 2/80 rtt=20000 ooo=1
+			closed 40ms ESTABLISHED ShADa 4/260 2/80 rtt=20000 ooo=1 exit`},
+		{name: "lost before us and sent again", script: open + `
+			30ms > PA 151 501 50
+			330ms > PA 101 501 50`,
+			want: `
+			new 0s ESTABLISHED ShAD 3/170 1/40 rtt=20000
+			closed 330ms ESTABLISHED ShADT 4/260 1/40 rtt=20000 retx=1 exit`},
+		{name: "acknowledged but never seen is a gap", script: open + `
+			30ms > PA 101 501 50
+			40ms < A 501 1151`,
+			want: `
+			new 0s ESTABLISHED ShADaG 3/170 2/80 rtt=20000
+			closed 40ms ESTABLISHED ShADaG 3/170 2/80 rtt=20000 exit`},
+		{name: "keep-alive is not sent again", script: open + `
+			30ms > PA 101 501 50
+			40ms < A 501 151
+			100s > A 150 501
+			101s > A 150 501 1`,
+			want: `
+			new 0s ESTABLISHED ShADa 3/170 2/80 rtt=20000
+			updated 1m40s ESTABLISHED ShADa 4/210 2/80 rtt=20000
+			updated 1m41s ESTABLISHED ShADa 5/251 2/80 rtt=20000
+			closed 1m41s ESTABLISHED ShADa 5/251 2/80 rtt=20000 exit`},
+		{name: "half closed stays open", script: open + `
+			30ms > FA 101 501
+			40ms < A 501 102
+			2s < PA 501 102 100`,
+			want: `
+			new 0s FIN_WAIT2 ShAFa 3/120 2/80 rtt=20000
+			updated 2s FIN_WAIT2 ShAFad 3/120 3/220 rtt=20000
+			closed 2s FIN_WAIT2 ShAFad 3/120 3/220 rtt=20000 exit`},
+		{name: "both open at once", script: `
+			0ms  > S 100
+			1ms  < S 500
+			10ms > SA 100 501
+			11ms < SA 500 101
+			20ms > A 101 501`,
+			want: `
+			new 0s ESTABLISHED SsHhA 3/120 2/80 rtt=20000
+			closed 20ms ESTABLISHED SsHhA 3/120 2/80 rtt=20000 exit`},
+		{name: "a forged reset far outside the window ends nothing", script: open + `
+			30ms > PA 101 501 50
+			40ms < A 501 151
+			50ms < R 4000000000`,
+			want: `
+			new 0s ESTABLISHED ShADar 3/170 3/120 rtt=20000
+			closed 50ms ESTABLISHED ShADar 3/170 3/120 rtt=20000 exit`},
+		{name: "UDP by timeout, at the time it was due", script: `
+			0s > udp 10
+			100ms < udp 20
+			1m > udp 10`,
+			want: `
+			new 0s ACTIVE Dd 1/38 1/48
+			closed 30.1s ACTIVE Dd 1/38 1/48 timeout
+			new 1m0s ACTIVE D 1/38 0/0
+			closed 1m0s ACTIVE D 1/38 0/0 exit`},
+		{name: "ping", script: `
+			0s > echo 1
+			3ms < reply 1`,
+			want: `
+			new 0s ACTIVE D 1/84 0/0
+			closed 3ms ACTIVE Dd 1/84 1/84 rtt=3000 exit`},
+		{name: "a bridge shows each packet twice", script: `
+			0ms > udp 10
+			0ms > udp 10 on br0
+			2ms < udp 20 on br0
+			2ms < udp 20
+			3ms > udp 10
+			3ms > udp 10 on br0`,
+			want: `
+			new 0s ACTIVE Dd 2/76 1/48
+			closed 3ms ACTIVE Dd 2/76 1/48 exit`},
+		{name: "updated at most once an interval, the last change not forgotten", script: `
+			0s > udp 10
+			500ms > udp 10
+			1200ms > udp 10
+			1300ms > udp 10
+			5s > udp 10 port 1`,
+			want: `
+			new 0s ACTIVE D 1/38 0/0
+			updated 1.2s ACTIVE D 3/114 0/0
+			updated 1.3s ACTIVE D 4/152 0/0
+			closed 5s ACTIVE D 4/152 0/0 exit
+			new 5s ACTIVE D 1/38 0/0
+			closed 5s ACTIVE D 1/38 0/0 exit`},
+		{name: "settle 0 tells at once", cfg: func(c *Config) { c.Settle = 0 }, script: `
+			0ms > S 100
+			10ms < R 0 101`,
+			want: `
+			new 0s SYN_SENT S 1/40 0/0
+			closed 10ms CLOSED Sr 1/40 1/40 refused`},
+		{name: "direction by this machine's addresses", cfg: localServer, script: `
+			0ms > S 100
+			10ms < SA 500 101`,
+			want: `
+			new 0s in SYN_RECV Sh 1/40 1/40 rtt=10000
+			closed 10ms in SYN_RECV Sh 1/40 1/40 rtt=10000 exit`},
+		{name: "a bound of one a lane evicts honestly", cfg: func(c *Config) { c.MaxConnections = 1; c.Workers = 1 }, script: `
+			0s > udp 10 port 5000
+			1s > udp 10 port 5001
+			2s > udp 10 port 5002
+			3s > udp 10 port 5003
+			4s > udp 10 port 5004
+			5s > udp 10 port 5005
+			6s > udp 10 port 5006
+			7s > udp 10 port 5007
+			8s > udp 10 port 5008
+			9s > udp 10 port 5009
+			10s > udp 10 port 5010
+			11s > udp 10 port 5011
+			12s > udp 10 port 5012
+			13s > udp 10 port 5013
+			14s > udp 10 port 5014
+			15s > udp 10 port 5015
+			16s > udp 10 port 5016`, want: "evicted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig()
+			if tt.cfg != nil {
+				tt.cfg(&cfg)
+			}
+			ps := script(t, tt.script)
+			es, st := run(t, cfg, slices.Clone(ps), 3)
+			var got []string
+			for i := range es {
+				got = append(got, describe(&es[i]))
+			}
+			if tt.want == "evicted" {
+				if st.Evicted == 0 || st.Opened != 17 || st.Closed != 17 {
+					t.Errorf("got %+v, want evictions and 17 opened and closed", st)
+				}
+				checkContract(t, es)
+				return
+			}
+			var want []string
+			for l := range strings.Lines(tt.want) {
+				if l = strings.TrimSpace(l); l != "" {
+					want = append(want, l)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+			}
+			checkContract(t, es)
+		})
+	}
+}
+
+func localServer(c *Config) {
+	c.Local = func(a netip.Addr) bool { return a == server.Netip(4) }
+}
+
+// checkContract holds the first promise: one new, any number of updated, one closed, in that order.
+func checkContract(t *testing.T, es []event.Event) {
+	t.Helper()
+	last := map[uint64]event.Kind{}
+	bytes := map[uint64]uint64{}
+	for i, e := range es {
+		before, seen := last[e.ID]
+		switch e.Kind {
+		case event.Lost, event.Opened:
+			continue
+		case event.New:
+			if seen {
+				t.Fatalf("event %d: second new of %x", i, e.ID)
+			}
+		default:
+			if !seen || before == event.Closed {
+				t.Fatalf("event %d: %s of %x after %s", i, e.Kind, e.ID, before)
+			}
+		}
+		last[e.ID] = e.Kind
+		bytes[e.ID] += e.Tx.BytesDelta + e.Rx.BytesDelta
+		if e.Kind == event.Closed && bytes[e.ID] != e.Tx.Bytes+e.Rx.Bytes {
+			t.Fatalf("event %d: deltas of %x add up to %d, want %d", i, e.ID, bytes[e.ID], e.Tx.Bytes+e.Rx.Bytes)
+		}
+	}
+	for id, k := range last {
+		if k != event.Closed {
+			t.Errorf("connection %x ends with %s", id, k)
+		}
+	}
+}
+
+// traffic makes a random mixture over few ports, so that reuse, disorder and timeouts all happen.
+func traffic(seed uint64, n int) []decode.Packet {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	ts, clock := int64(epoch), int64(0)
+	ps := make([]decode.Packet, n)
+	for i := range ps {
+		ts += rng.Int64N(40_000_000)
+		if rng.IntN(50) == 0 {
+			ts += rng.Int64N(20_000_000_000)
+		}
+		p := decode.Packet{TS: ts - rng.Int64N(3_000_000), Frame: uint64(i + 1), Frames: 1, IPVersion: 4, Iface: eth0,
+			Src: client, Dst: server, SrcPort: uint16(1024 + rng.IntN(200)), DstPort: 443, Window: uint16(rng.IntN(3)),
+			Proto: []decode.Proto{decode.TCP, decode.TCP, decode.UDP, decode.ICMP, 89}[rng.IntN(5)]}
+		switch p.Proto {
+		case decode.TCP:
+			p.TCPFlags = []uint8{decode.SYN, decode.SYN | decode.ACK, decode.ACK, decode.ACK, decode.ACK | decode.PSH,
+				decode.FIN | decode.ACK, decode.RST, uint8(rng.IntN(256))}[rng.IntN(8)]
+			p.Seq, p.Ack, p.PayloadLen = uint32(rng.IntN(3000)), uint32(rng.IntN(3000)), uint32(rng.IntN(2)*rng.IntN(1400))
+		case decode.ICMP:
+			p.SrcPort, p.DstPort, p.ICMPType = 7, 7, uint8(8*rng.IntN(2))
+		case 89:
+			p.SrcPort, p.DstPort = 0, 0
+		}
+		p.IPLen = 40 + p.PayloadLen
+		p.Payload = make([]byte, p.PayloadLen)
+		if rng.IntN(2) == 0 {
+			p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+		}
+		clock = max(clock, p.TS)
+		p.Clock = clock
+		a, b := mix(p.Src.Lo, uint64(p.SrcPort)), mix(p.Dst.Lo, uint64(p.DstPort))
+		p.Hash = mix(a+b, uint64(p.Proto))
+		ps[i] = p
+	}
+	return ps
+}
+
+func TestSameEventsWhateverWorkersAndBatches(t *testing.T) {
+	for _, limit := range []int{1 << 16, 48} {
+		ps := traffic(uint64(limit), 20_000)
+		cfg := testConfig()
+		cfg.MaxConnections = limit
+		want, st := run(t, cfg, slices.Clone(ps), 256)
+		checkContract(t, want)
+		if limit == 48 && st.Evicted == 0 {
+			t.Error("nothing was evicted: the bound is not tested")
+		}
+		for _, c := range []struct{ workers, batch int }{{1, 7}, {2, 256}, {4, 256}, {4, 13}, {16, 64}} {
+			cfg.Workers = c.workers
+			got, gst := run(t, cfg, slices.Clone(ps), c.batch)
+			if len(got) != len(want) {
+				t.Fatalf("limit %d, %d workers, batches of %d: got %d events, want %d", limit, c.workers, c.batch, len(got), len(want))
+			}
+			for i := range got {
+				if !reflect.DeepEqual(got[i], want[i]) {
+					t.Fatalf("limit %d, %d workers, batches of %d: event %d: got %s, want %s", limit, c.workers, c.batch, i, describe(&got[i]), describe(&want[i]))
+				}
+			}
+			if gst != st {
+				t.Errorf("limit %d, %d workers: got %+v, want %+v", limit, c.workers, gst, st)
+			}
+		}
+	}
+}
+
+func TestCountsAddUp(t *testing.T) {
+	ps := traffic(9, 20_000)
+	es, st := run(t, testConfig(), slices.Clone(ps), 100)
+	skipped := uint64(0)
+	for _, n := range st.Skipped {
+		skipped += n
+	}
+	if st.Packets+skipped != uint64(len(ps)) {
+		t.Errorf("tracked %d + skipped %d, want %d packets", st.Packets, skipped, len(ps))
+	}
+	counted := uint64(0)
+	for _, e := range es {
+		if e.Kind == event.Closed {
+			counted += e.Tx.Packets + e.Rx.Packets
+		}
+	}
+	if counted != st.Packets || st.Events != uint64(len(es)) || st.Opened != st.Closed {
+		t.Errorf("closed events count %d packets of %+v (%d events)", counted, st, len(es))
+	}
+}
+
+// benchPackets is a cycle over n open connections.
+func benchPackets(n int) []decode.Packet {
+	ps := make([]decode.Packet, n)
+	for i := range ps {
+		p := *testPacket(uint32(i))
+		p.TCPFlags, p.Window, p.IPLen, p.Frames, p.Iface = decode.ACK, 100, 40, 1, eth0
+		p.Hash = mix(p.Src.Lo^uint64(p.SrcPort), 77)
+		ps[i] = p
+	}
+	return ps
+}
+
+func BenchmarkKnownConnection(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := mustNew(b, Config{MaxConnections: 1 << 20, Settle: time.Second})
+			w := s.workers[0]
+			ps := benchPackets(n)
+			rand.New(rand.NewPCG(1, 1)).Shuffle(n, func(i, j int) { ps[i], ps[j] = ps[j], ps[i] })
+			w.flush = func() { w.out.Release(); w.out = s.pool.Get() }
+			ts := int64(epoch)
+			const size = 250
+			var b0 decode.Packets
+			step := func(i int) {
+				b0.Packets = ps[i*size%n:][:size]
+				for k := range b0.Packets {
+					ts += 1000
+					p := &b0.Packets[k]
+					p.TS, p.Clock, p.Seq = ts, ts, p.Seq+1
+				}
+				b0.Clock = ts
+				w.batch(&b0)
+			}
+			for i := range n / size {
+				step(i)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N / size {
+				step(i)
+			}
+		})
+	}
+}
+
+func TestKnownConnectionDoesNotAllocate(t *testing.T) {
+	s := mustNew(t, testConfig())
+	w := s.workers[0]
+	w.flush = func() { w.out.Release(); w.out = s.pool.Get() }
+	b := decode.Packets{Packets: benchPackets(1)}
+	ts := int64(epoch)
+	if n := testing.AllocsPerRun(5000, func() {
+		ts += 1_000_000
+		b.Packets[0].TS, b.Packets[0].Clock, b.Clock = ts, ts, ts
+		w.batch(&b)
+	}); n != 0 {
+		t.Errorf("a packet of a known connection allocates %v times, want 0", n)
+	}
+}

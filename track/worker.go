@@ -1,0 +1,636 @@
+package track
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"rustnet/capture/decode"
+	"rustnet/track/dpi"
+	"rustnet/track/event"
+)
+
+// worker owns some of the lanes, and the timers of their connections. It is one goroutine's.
+type worker struct {
+	stage *Stage
+	cfg   *Config
+	index int
+	of    int
+	lanes [lanes]lane
+	wheel wheel
+	clock int64 // of the run
+	now   int64 // of what is being done: a packet's clock, or the end of a timer's slot, never later than clock
+	begun bool
+
+	out  *event.Batch
+	keys []order // of out's events, when others' must be merged with them; nil = nobody asks
+	key  order   // of the events that are being made
+
+	hashes  []uint64  // of the batch's packets
+	places  []connRef // where fetch looks
+	touched uint64    // keeps fetch's loads from being optimised away
+
+	ifaces int32 // 1 + index of the only interface so far, -1 = there are several
+
+	due       []connRef
+	lost      uint64 // packets the kernel dropped, not told yet
+	lostTold  int64
+	flush     func() // hands on out when it is full; nil = it waits for the end of the batch
+	Stats            // counted so far
+	published Stats  // added to the stage's counters so far
+}
+
+func newWorker(s *Stage, i, of int) *worker {
+	w := &worker{stage: s, cfg: &s.cfg, index: i, of: of, out: s.pool.Get()}
+	w.wheel.at = func(r connRef) *timer { return &w.at(r).timer }
+	inspect := s.cfg.Inspect
+	inspect.MaxTotalBytes /= lanes
+	for l := range w.lanes {
+		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)
+		if l%of == i {
+			w.lanes[l].dpi = dpi.NewInspector(inspect)
+		}
+	}
+	return w
+}
+
+// A connRef is the place+1 in the lower 28 bits, so that 0 is none, and the lane above.
+func ref(lane int, at uint32) connRef        { return connRef(uint32(lane)<<28 | (at + 1)) }
+func (r connRef) lane() int                  { return int(r >> 28) }
+func (r connRef) place() uint32              { return uint32(r)&(1<<28-1) - 1 }
+func (w *worker) at(r connRef) *conn         { return w.lanes[r.lane()].conn(r.place()) }
+func laneOf(p *decode.Packet) int            { return int(p.Hash >> 60) }
+func (w *worker) mine(p *decode.Packet) bool { return w.of == 1 || laneOf(p)%w.of == w.index }
+
+// batch takes a batch of packets and leaves the events they made in w.out.
+func (w *worker) batch(b *decode.Packets) {
+	if w.index == 0 && b.Lost > 0 {
+		w.lost += b.Lost
+	}
+	w.fetch(b.Packets)
+	for i := range b.Packets {
+		p := &b.Packets[i]
+		if p.Proto == decode.ICMP || p.Proto == decode.ICMP6 {
+			w.unreachable(p)
+		}
+		if w.mine(p) {
+			w.packet(p, w.hashes[i])
+		}
+	}
+	w.advance(b.Clock)
+	w.tellLost(false)
+	w.publish()
+}
+
+// advance fires every timer whose slot has ended at clock.
+func (w *worker) advance(clock int64) {
+	if !w.begun {
+		w.begun, w.wheel.now = true, slotOf(clock)
+	}
+	w.clock = max(w.clock, clock)
+	for {
+		due, slot, ok := w.wheel.take(w.clock, w.due[:0])
+		w.due = due
+		if !ok {
+			w.now = w.clock
+			return
+		}
+		if len(due) > 1 {
+			slices.SortFunc(due, func(a, b connRef) int {
+				if w.at(a).frame < w.at(b).frame {
+					return -1
+				}
+				return 1
+			})
+		}
+		w.now = slotEnd(slot)
+		for _, r := range due {
+			w.key = order{clock: w.now, frame: w.at(r).frame}
+			w.fire(r, w.at(r), w.now)
+		}
+	}
+}
+
+// fire looks at what a connection's timer was set for. Deadlines move with every packet, the timer
+// does not: when it fires early it is set again.
+func (w *worker) fire(r connRef, c *conn, now int64) {
+	switch {
+	case c.closed:
+		w.drop(r, c)
+		return
+	case c.reason != event.NoReason && now >= c.endDue:
+		w.tellClosed(c)
+		w.wheel.set(r, now+tombstoneNS)
+		return
+	}
+	if idle := c.heard + w.patience(c); c.reason == event.NoReason && now >= idle {
+		c.reason, c.endTS = event.Timeout, c.last+w.patience(c)
+		w.tellClosed(c)
+		w.drop(r, c)
+		return
+	}
+	if !c.published && now >= c.born+int64(w.cfg.Settle) {
+		w.tellNew(c)
+	}
+	if c.published && c.dirty && w.cfg.Interval > 0 && now >= c.told+int64(w.cfg.Interval) {
+		w.tellUpdated(c)
+	}
+	w.wheel.set(r, w.next(c))
+}
+
+// next is when the connection must be looked at again, if no packet comes.
+func (w *worker) next(c *conn) int64 {
+	t := c.heard + w.patience(c)
+	if c.reason != event.NoReason {
+		t = c.endDue
+	}
+	if !c.published {
+		t = min(t, c.born+int64(w.cfg.Settle))
+	} else if c.dirty && w.cfg.Interval > 0 {
+		t = min(t, c.told+int64(w.cfg.Interval))
+	}
+	return t
+}
+
+// patience is how long the connection may be silent.
+func (w *worker) patience(c *conn) int64 {
+	t := &w.stage.timeout
+	switch c.key.proto {
+	case decode.TCP:
+		switch {
+		case c.sides[0].tcp.fin || c.sides[1].tcp.fin:
+			return int64(t.tcpClosing)
+		case !c.tcp.established:
+			return int64(t.tcpOpening)
+		}
+		return int64(t.tcp)
+	case decode.UDP:
+		return int64(t.udp)
+	case decode.ICMP, decode.ICMP6:
+		return int64(t.icmp)
+	}
+	return int64(t.other)
+}
+
+// fetch reads ahead what a batch will need of a table that no cache holds: loads that wait for
+// nothing but memory wait together here, and one after the other in packet.
+func (w *worker) fetch(ps []decode.Packet) {
+	w.hashes, w.places = w.hashes[:0], w.places[:0]
+	for i := range ps {
+		p := &ps[i]
+		h := w.stage.secret.hash(p)
+		w.hashes = append(w.hashes, h)
+		if l := &w.lanes[laneOf(p)]; len(l.slots) > 0 && w.mine(p) {
+			if s := l.slots[h&uint64(len(l.slots)-1)]; s.at != 0 {
+				w.places = append(w.places, ref(laneOf(p), s.at-1))
+			}
+		}
+	}
+	sum := uint64(0)
+	for _, r := range w.places {
+		c := w.at(r)
+		sum += c.hash + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
+	}
+	w.touched += sum
+}
+
+func (w *worker) packet(p *decode.Packet, h uint64) {
+	w.advance(p.Clock)
+	w.key = order{clock: p.Clock, kind: ofPacket, frame: p.Frame}
+	n := laneOf(p)
+	l := &w.lanes[n]
+	at, back, found := l.find(h, p)
+	var c *conn
+	s := 0
+	if found {
+		c = l.conn(at)
+		if back {
+			s = 1
+		}
+		switch {
+		case c.elsewhere(p, s):
+			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
+			return
+		case c.ended(p, s):
+			w.replace(ref(n, at), c)
+			found = false
+		case c.closed:
+			w.Skipped[decode.SkipAfterClose] += uint64(p.Frames)
+			return
+		}
+	}
+	if !found {
+		if l.live >= l.max {
+			w.evict(n, l)
+		}
+		at = l.insert(h)
+		c = l.conn(at)
+		s = w.open(c, p)
+	}
+	w.count(c, s, p)
+	w.follow(c, s, p)
+	w.report(ref(n, at), c, !found)
+}
+
+// elsewhere tells whether p is a packet that was counted already where it passed another interface (a
+// bridge and its ports, a VLAN device and what is below it). Where it is not, as when a bond sends
+// by turns, each counts.
+func (c *conn) elsewhere(p *decode.Packet, s int) bool {
+	d := &c.sides[s]
+	if p.Iface == nil || d.iface == 0 || d.iface == int32(p.Iface.Index)+1 || p.Clock-d.heard > againNS {
+		return false
+	}
+	if c.key.proto == decode.TCP {
+		return c.tcpSeen(p, s)
+	}
+	return slices.Contains(c.rare[s].prints[:], print(p))
+}
+
+// print tells a datagram from its neighbours in the same direction; never 0.
+func print(p *decode.Packet) uint32 {
+	h := uint64(p.IPLen)<<32 | uint64(p.Seq)
+	if n := len(p.Payload); n >= 8 {
+		h = mix(h^binary.NativeEndian.Uint64(p.Payload), binary.NativeEndian.Uint64(p.Payload[n-8:]))
+	} else {
+		for _, b := range p.Payload {
+			h = h<<8 ^ h>>56 ^ uint64(b)
+		}
+		h = mix(h, 1)
+	}
+	return uint32(h) | 1
+}
+
+// ended tells whether p begins a new connection in the place of c.
+func (c *conn) ended(p *decode.Packet, s int) bool {
+	if c.key.proto == decode.TCP {
+		return c.isReuse(p, s)
+	}
+	return c.closed
+}
+
+// replace ends c because its ports are in use again.
+func (w *worker) replace(r connRef, c *conn) {
+	if c.closed {
+		w.drop(r, c)
+		return
+	}
+	if c.reason == event.NoReason {
+		c.reason, c.endTS = event.Destroyed, c.last
+		if c.key.proto == decode.TCP && !c.tcp.synAck && !c.partial {
+			c.reason = event.Timeout // an attempt that was given up
+		}
+	}
+	w.tellClosed(c)
+	w.drop(r, c)
+}
+
+func (w *worker) evict(n int, l *lane) {
+	at := l.victim()
+	c := l.conn(at)
+	if !c.closed {
+		w.Evicted++
+		if c.reason == event.NoReason {
+			c.reason, c.endTS = event.Evicted, w.now
+		}
+		w.tellClosed(c)
+	}
+	w.drop(ref(n, at), c)
+}
+
+func (w *worker) drop(r connRef, c *conn) {
+	w.wheel.remove(r)
+	if c.flow != nil {
+		w.dpi(c).Free(c.flow)
+	}
+	w.lanes[r.lane()].remove(r.place())
+}
+
+// open fills a connection from its first packet and tells which side sent it.
+func (w *worker) open(c *conn, p *decode.Packet) (s int) {
+	c.key = keyOf(p)
+	c.frame, c.start, c.last = p.Frame, p.TS, p.TS
+	c.born, c.told, c.toldTS = p.Clock, p.Clock, p.TS
+	c.id = idFor(&c.key, p.TS, p.Frame)
+	c.iface, c.vlan, c.firstDir, c.tunnelID = p.Iface, p.VLAN, p.Dir, p.TunnelID
+	c.lane = uint8(laneOf(p))
+	c.icmpType, c.icmpCode = p.ICMPType, p.ICMPCode
+	w.Opened++
+	swapped := false
+	switch c.key.proto {
+	case decode.TCP:
+		swapped, c.partial = tcpOrigin(p)
+	case decode.UDP:
+		// A server's well-known port as the source: the question was before our time.
+		swapped = p.SrcPort < 1024 && p.DstPort >= 1024
+	case decode.ICMP:
+		swapped = p.ICMPType == 0 // echo reply
+	case decode.ICMP6:
+		swapped = p.ICMPType == 129
+	}
+	if swapped {
+		c.key = c.key.reversed()
+		c.swapped = true
+		s = 1
+	}
+	c.inspected = c.key.proto != decode.TCP && c.key.proto != decode.UDP
+	return s
+}
+
+func (w *worker) count(c *conn, s int, p *decode.Packet) {
+	d := &c.sides[s]
+	d.bytes += uint64(p.IPLen)
+	d.packets += uint64(p.Frames)
+	if p.Iface != nil {
+		d.iface = int32(p.Iface.Index) + 1
+		if w.ifaces == 0 {
+			w.ifaces = d.iface
+		}
+		if w.ifaces > 0 && w.ifaces != d.iface {
+			w.ifaces = -1
+		}
+		if c.key.proto != decode.TCP && (w.ifaces < 0 || d.packets <= 8) {
+			r := &c.rare[s]
+			copy(r.prints[1:], r.prints[:])
+			r.prints[0] = print(p)
+		}
+	}
+	d.heard, c.heard = p.Clock, p.Clock
+	if p.TS >= c.last {
+		c.last = p.TS
+	} else if p.TS < c.start {
+		c.start = p.TS
+	}
+	c.dirty = true
+	if c.sides[1-s].packets > 0 {
+		c.spared = 2
+	}
+	w.Packets += uint64(p.Frames)
+}
+
+// follow takes what the packet means to its protocol.
+func (w *worker) follow(c *conn, s int, p *decode.Packet) {
+	if p.BadSum {
+		c.note(noteSum, s)
+	}
+	switch c.key.proto {
+	case decode.TCP:
+		c.tcpPacket(p, s)
+		w.inspect(c, s, p)
+		if r := c.tcpEnd(p, s); r != event.NoReason && c.reason == event.NoReason {
+			c.end(r, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+		}
+		return
+	case decode.UDP:
+		w.inspect(c, s, p)
+	case decode.ICMP, decode.ICMP6:
+		c.echo(p, s)
+	}
+	if p.PayloadLen > 0 {
+		c.note(noteData, s)
+	}
+}
+
+func (c *conn) end(r event.Reason, ts, due int64) { c.reason, c.endTS, c.endDue = r, ts, due }
+
+// echo times an ICMP echo by its sequence number (RFC 792, RFC 4443 §4).
+func (c *conn) echo(p *decode.Packet, s int) {
+	switch p.ICMPType {
+	case 8, 128:
+		t := &c.sides[s].tcp
+		t.timedSeq, t.timedTS, t.timing = p.Seq, p.TS, true
+	case 0, 129:
+		t := &c.sides[1-s].tcp
+		if t.timing && t.timedSeq == p.Seq && p.TS >= t.timedTS {
+			if us := max(1, uint32((p.TS-t.timedTS)/1000)); c.rttMicros == 0 || us < c.rttMicros {
+				c.rttMicros = us
+			}
+			t.timing = false
+		}
+	}
+}
+
+// unreachable ends the connection that an ICMP error speaks of, where the error says that nobody
+// listens or that it may not pass (RFC 792, RFC 4443 §3.1; hosts give up on those in SYN_SENT, RFC 1122 §4.2.3.9).
+func (w *worker) unreachable(p *decode.Packet) {
+	if p.ICMPType != 3 && p.ICMPType != 1 || !refusing(p) {
+		return
+	}
+	q, ok := decode.Inner(p)
+	if !ok || !w.mine(&q) {
+		return
+	}
+	w.advance(p.Clock)
+	w.key = order{clock: p.Clock, kind: ofError, frame: p.Frame}
+	n := laneOf(&q)
+	l := &w.lanes[n]
+	at, back, found := l.find(w.stage.secret.hash(&q), &q)
+	if !found {
+		return
+	}
+	c := l.conn(at)
+	if c.closed || c.reason != event.NoReason || back {
+		return
+	}
+	switch q.Proto {
+	case decode.TCP:
+		if c.tcp.synAck || c.partial || q.Seq != c.sides[0].tcp.isn {
+			return
+		}
+	case decode.UDP:
+		if c.sides[1].packets > 0 {
+			return
+		}
+	default:
+		return
+	}
+	c.end(event.Refused, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+	c.dirty = true
+	w.report(ref(n, at), c, false)
+}
+
+func refusing(p *decode.Packet) bool {
+	if p.Proto == decode.ICMP {
+		switch p.ICMPCode {
+		case 2, 3, 9, 10, 13: // protocol, port unreachable; administratively prohibited
+			return p.ICMPType == 3
+		}
+		return false
+	}
+	switch p.ICMPCode {
+	case 1, 4, 5, 6: // administratively prohibited, port unreachable, policy, reject route
+		return p.ICMPType == 1
+	}
+	return false
+}
+
+// inspect shows the payload to the parsers until they have seen enough.
+func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
+	if c.inspected {
+		return
+	}
+	tcp := c.key.proto == decode.TCP
+	if p.PayloadLen == 0 && (p.TCPFlags&decode.FIN == 0 || c.flow == nil) || p.Fragment && p.Payload == nil {
+		return
+	}
+	if c.flow == nil {
+		// The parsers' sides are those of the first packet seen, which do not change when ends swap.
+		a, b := c.key.srcPort, c.key.dstPort
+		if c.swapped {
+			a, b = b, a
+		}
+		c.flow = w.dpi(c).NewFlow(tcp, a, b)
+		if tcp {
+			for i := range c.sides {
+				if t := &c.sides[i].tcp; t.hasISN {
+					w.dpi(c).Segment(c.flow, c.dpiSide(i), t.isn, true, false, nil, 0, p.TS)
+				}
+			}
+		}
+	}
+	var r dpi.Result
+	if tcp {
+		r = w.dpi(c).Segment(c.flow, c.dpiSide(s), p.Seq, p.TCPFlags&decode.SYN != 0, p.TCPFlags&decode.FIN != 0,
+			p.Payload, p.PayloadLen, p.TS)
+	} else {
+		r = w.dpi(c).Datagram(c.flow, c.dpiSide(s), p.Payload, p.PayloadLen, p.TS)
+	}
+	w.learn(c, p, r)
+}
+
+func (w *worker) dpi(c *conn) *dpi.Inspector { return w.lanes[c.lane].dpi }
+
+func (c *conn) dpiSide(s int) dpi.Side {
+	if c.swapped {
+		s = 1 - s
+	}
+	return dpi.Side(s)
+}
+
+func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
+	if r&dpi.Changed != 0 {
+		c.dirty = true
+	}
+	if us := c.flow.RTTMicros(); us != 0 {
+		c.rttMicros = us
+	}
+	// Who asks is the client: evidence, where the start was not seen, and only until it is told.
+	if client, ok := c.flow.Client(); ok && !c.published && (c.partial || c.key.proto == decode.UDP) && client != c.dpiSide(0) {
+		c.swap()
+	}
+	answered := r&dpi.Ended != 0
+	if c.key.proto == decode.UDP {
+		if answered {
+			c.end(event.Fin, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+		} else if c.reason == event.Fin {
+			c.reason = event.NoReason
+		}
+	}
+	if r&dpi.Finished != 0 {
+		c.app = c.flow.App()
+		w.dpi(c).Free(c.flow)
+		c.flow, c.inspected = nil, true
+	} else if r&dpi.Known != 0 {
+		c.known = true
+	}
+}
+
+// report tells what is due after a packet, and sets the timer for what may be due without one.
+func (w *worker) report(r connRef, c *conn, first bool) {
+	if first && w.cfg.Announce {
+		w.tell(c, event.Opened, c.start)
+	}
+	if !c.published && (w.cfg.Settle == 0 || c.known || c.inspected && c.reason == event.NoReason) {
+		w.tellNew(c)
+	}
+	if c.reason != event.NoReason && w.now >= c.endDue {
+		w.tellClosed(c)
+		w.wheel.set(r, w.now+tombstoneNS)
+		return
+	}
+	if c.published && c.dirty && w.cfg.Interval > 0 && w.now >= c.told+int64(w.cfg.Interval) {
+		w.tellUpdated(c)
+	}
+	t := &c.timer
+	if at := w.next(c); t.slot == 0 || slotOf(at) < t.due {
+		w.wheel.set(r, at)
+	}
+}
+
+func (w *worker) tellNew(c *conn) {
+	w.tell(c, event.New, c.start)
+	c.published = true
+	c.told, c.toldTS, c.dirty = w.now, c.last, false
+}
+
+func (w *worker) tellUpdated(c *conn) {
+	w.tell(c, event.Updated, c.last)
+	c.told, c.toldTS, c.dirty = w.now, c.last, false
+}
+
+func (w *worker) tellClosed(c *conn) {
+	if c.flow != nil {
+		w.dpi(c).End(c.flow, c.last)
+	}
+	if !c.published {
+		w.tellNew(c)
+	}
+	w.tell(c, event.Closed, c.endTS)
+	if c.flow != nil {
+		w.dpi(c).Free(c.flow)
+		c.flow = nil
+	}
+	c.app = nil
+	c.closed, c.inspected, c.spared = true, true, 0
+	w.Closed++
+}
+
+func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
+	if c.flow != nil {
+		c.app = c.flow.App()
+	}
+	w.out.Events = append(w.out.Events, event.Event{})
+	e := &w.out.Events[len(w.out.Events)-1]
+	c.fill(e, kind, ts, w.cfg.Local)
+	if w.keys != nil {
+		w.keys = append(w.keys, w.key)
+	}
+	if kind == event.Opened {
+		return
+	}
+	for i := range c.sides {
+		c.rare[i].told = c.sides[i].bytes
+	}
+	w.Events++
+	if w.flush != nil && len(w.out.Events) >= batchEvents {
+		w.flush()
+	}
+}
+
+// tellLost reports packets that the kernel had to drop, at most once a second.
+func (w *worker) tellLost(last bool) {
+	if w.lost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {
+		return
+	}
+	w.out.Events = append(w.out.Events, event.Event{Kind: event.Lost, TS: w.clock, LostWhere: "kernel", LostCount: w.lost})
+	if w.keys != nil {
+		w.keys = append(w.keys, order{clock: w.clock, kind: ofPacket, frame: ^uint64(0)})
+	}
+	w.lost, w.lostTold = 0, w.clock
+	w.Events++
+}
+
+// publish adds what was counted since the last time to the stage's counters.
+func (w *worker) publish() {
+	n, o := &w.Stats, &w.published
+	s := &w.stage.count
+	s.packets.Add(n.Packets - o.Packets)
+	s.opened.Add(n.Opened - o.Opened)
+	s.closed.Add(n.Closed - o.Closed)
+	s.evicted.Add(n.Evicted - o.Evicted)
+	s.events.Add(n.Events - o.Events)
+	for i := range n.Skipped {
+		if d := n.Skipped[i] - o.Skipped[i]; d != 0 {
+			s.skipped[i].Add(d)
+		}
+	}
+	w.published = w.Stats
+}
