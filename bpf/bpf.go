@@ -1,0 +1,112 @@
+// Package bpf is what rustnet runs in the kernel: programs that say whose socket it is, from hooks
+// that run in the process that opens, uses and closes it.
+//
+// The programs are in C, compiled by `go generate` and embedded as an object, which fits every
+// kernel from 5.12 on that has BTF of itself (CO-RE). Each program is loaded by itself: what a kernel
+// refuses is left out, and said in Report.
+package bpf
+
+//go:generate ./compile.sh
+
+// Config is for tests and unusual systems; zero values are right for others.
+type Config struct {
+	CgroupRoot string   // mount of cgroup version 2, default: the one in /proc/self/mounts
+	Without    []string // programs that are not loaded, as if the kernel refused them
+}
+
+// Kind says what a SocketEvent or ProcessEvent tells.
+type Kind uint16
+
+// They are the C file's enum kind.
+const (
+	Used      Kind = iota + 1 // the process connected the socket, sent or received through it
+	Listens                   // waits for connections at Local
+	Bound                     // took a port of its choice; not TCP
+	Peer                      // sent to or received from Remote through a socket that is not connected
+	Released                  // the last descriptor is gone; the process counts where nothing better is known
+	Late                      // the addresses of a socket that was told released before
+	Found                     // has a descriptor of it: only from Hooks.Sockets
+	Destroyed                 // no process is told
+	Created                   // no addresses yet
+
+	Process Kind = iota + 7 // a program, told before the first of its sockets, and again after exec
+	Renamed                 // only Comm is told
+	Exited                  // its sockets are closed after this
+)
+
+// Flags of a SocketEvent.
+const (
+	Shared = 1 << iota // other sockets may have the same port: SO_REUSEADDR, SO_REUSEPORT
+	V6Only
+)
+
+// Types of sockets, as socket(2) numbers them.
+const (
+	Stream   = 1
+	Datagram = 2
+	Raw      = 3
+)
+
+// Header is what all events begin with.
+type Header struct {
+	Start uint64 // when the process began: nanoseconds since boot; with PID it names one process
+	PID   uint32 // thread-group leader; 0 = not told, or not in our PID namespace
+	Kind  Kind
+	Proto uint16 // of the socket: IPPROTO_
+}
+
+// SocketEvent is struct sock_event of the C file.
+type SocketEvent struct {
+	Header
+	TS            int64  // nanoseconds since the epoch, 0 = not told
+	Cookie        uint64 // names the socket for good
+	Local, Remote [16]byte
+	UID           uint32 // whose the socket is
+	NetNS         uint32 // inode of the network namespace, 0 = not told
+	LocalPort     uint16 // of ping sockets the echo identifier; 0 of raw ones
+	RemotePort    uint16
+	Family        uint8 // 2 is IPv4, 10 IPv6
+	Type          uint8
+	State         uint8 // include/net/tcp_states.h
+	Flags         uint8
+}
+
+// ProcessEvent is struct proc_event of the C file. What follows it in the ring, the components of
+// the executable's path and the arguments, is given beside it.
+type ProcessEvent struct {
+	Header
+	PPID       uint32
+	ArgsLen    uint32 // length of all arguments; what was read may be less
+	ExeSize    uint16 // of what follows
+	ArgsSize   uint16
+	ExeCut     bool // the path is longer than what was read
+	_          [3]byte
+	Comm       [16]byte
+	ParentComm [16]byte
+	ParentExe  [64]byte // the file's name only
+}
+
+// Losses counts what did not reach us.
+type Losses struct {
+	Ring    uint64 // the ring was full; sockets are told again when they are used again
+	Storage uint64 // no memory for what belongs to a socket
+	Scratch uint64 // two programs of one core were interrupted while they told of a process
+}
+
+// Hook is one program's fate.
+type Hook struct {
+	Name string // of the program
+	At   string // where it is attached, as bpftool and the C file call it
+	// Err says why it is not in use; nil = it is.
+	Err error
+	// Unneeded: another hook does its work. Err is nil then.
+	Unneeded bool
+}
+
+// Handler takes the events. What it is given is overwritten by the next.
+type Handler interface {
+	Socket(*SocketEvent)
+	// Process takes the executable's path as components, each ended by a zero, the last one first, and
+	// the arguments, each ended by a zero.
+	Process(e *ProcessEvent, exe, args []byte)
+}

@@ -1,0 +1,388 @@
+//go:build amd64 || arm64 || riscv64 || loong64
+
+package bpf
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+)
+
+//go:embed owners.bpf.o
+var object []byte
+
+// Hooks are the programs in the kernel. Everything of them ends with Close or with the process.
+// They belong to one goroutine.
+type Hooks struct {
+	maps   *ebpf.Collection
+	progs  []*ebpf.Collection
+	links  []link.Link
+	ring   *ringbuf.Reader
+	record ringbuf.Record
+	iter   io.ReadCloser
+	report []Hook
+	socket SocketEvent
+	proc   ProcessEvent
+	clock  int64 // what CLOCK_MONOTONIC began at
+}
+
+// Names of the programs that Complete asks for, and that others stand in for.
+const (
+	useSend    = "told_send"
+	useReceive = "told_receive"
+	state      = "told_state"
+	connect    = "tell_connect"
+	release    = "tell_release"
+	iterate    = "find_sockets"
+)
+
+// order is that of attaching: what says less first, so that no event is without what it rests on.
+var order = []string{"told_exec", "told_rename", "told_exit", useSend, useReceive, release, "told_destroy",
+	connect, state, "tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
+	"tell_bind4", "tell_bind6", "tell_create", iterate}
+
+var cgroupAttach = map[ebpf.ProgramType]bool{ebpf.CGroupSock: true, ebpf.CGroupSockAddr: true, ebpf.SockOps: true}
+
+// Open loads and attaches all that this kernel allows. It fails when nothing that names an owner could be.
+func Open(cfg Config) (*Hooks, error) {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded kernel programs: %w", err)
+	}
+	h := &Hooks{}
+	if err := h.open(cfg, spec); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
+	if err := permitted(spec); err != nil {
+		return err
+	}
+	l := loader{spec: spec, types: btf.NewCache(), namespace: pidNamespace()}
+	if l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot); l.rootErr == nil {
+		defer l.root.Close()
+	}
+	var err error
+	if h.maps, err = l.maps(); err != nil {
+		return fmt.Errorf("make the maps of the kernel programs: %w", advise(err))
+	}
+	if h.ring, err = ringbuf.NewReader(h.maps.Maps["ring"]); err != nil {
+		return fmt.Errorf("map the ring buffer: %w", err)
+	}
+	h.ring.SetDeadline(time.Unix(1, 0)) // never wait
+	for _, name := range order {
+		hook := Hook{Name: name, At: spec.Programs[name].SectionName}
+		switch {
+		case h.standsIn(name):
+			hook.Unneeded = true
+		case slices.Contains(cfg.Without, name):
+			hook.Err = errors.New("switched off")
+		default:
+			hook.Err = h.attach(&l, name)
+		}
+		h.report = append(h.report, hook)
+		if err := h.tellOthers(); err != nil {
+			return err
+		}
+	}
+	for _, need := range []string{state, useSend, useReceive, "tell_sendmsg4"} {
+		if h.Attached(need) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no kernel program could be attached: %w", h.firstError())
+}
+
+// loader is what programs are made of.
+type loader struct {
+	spec      *ebpf.CollectionSpec
+	types     *btf.Cache // the kernel's, read once
+	root      *os.File   // of the cgroups
+	rootErr   error
+	namespace uint32
+}
+
+const constants = ".rodata" // the section of what is set before loading: each program has its own
+
+// maps makes those that all programs share.
+func (l *loader) maps() (*ebpf.Collection, error) {
+	s := l.spec.Copy()
+	s.Programs = nil
+	delete(s.Maps, constants)
+	for name, v := range s.Variables {
+		if v.SectionName == constants {
+			delete(s.Variables, name)
+		}
+	}
+	return ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{Cache: l.types})
+}
+
+// program loads one.
+func (l *loader) program(name string, maps map[string]*ebpf.Map, tellsProcess bool) (*ebpf.Collection, error) {
+	s := l.spec.Copy()
+	s.Programs = map[string]*ebpf.ProgramSpec{name: s.Programs[name]}
+	for constant, value := range map[string]any{"pid_namespace": l.namespace, "tells_process": tellsProcess} {
+		if err := s.Variables[constant].Set(value); err != nil {
+			return nil, fmt.Errorf("set %s: %w", constant, err)
+		}
+	}
+	return ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{Cache: l.types, MapReplacements: maps})
+}
+
+// permitted asks the kernel for what it gives to nobody without the capabilities.
+func permitted(spec *ebpf.CollectionSpec) error {
+	m, err := ebpf.NewMap(spec.Maps["ring"])
+	if err != nil {
+		if errors.Is(err, unix.EPERM) { // the library's own advice is about kernels before 5.11
+			err = unix.EPERM
+		}
+		return fmt.Errorf("make a ring buffer for the kernel programs: %w", advise(err))
+	}
+	return m.Close()
+}
+
+// standsIn tells whether a program is only there for where another one could not be attached.
+func (h *Hooks) standsIn(name string) bool {
+	switch name {
+	case "told_destroy":
+		return h.Attached(release)
+	case "tell_create":
+		return h.seesUse()
+	}
+	return false
+}
+
+// tellOthers lets the programs know on which others they may rely.
+func (h *Hooks) tellOthers() error {
+	for name, value := range map[string]bool{
+		"has_sockops": h.Attached(connect),
+		"has_use":     h.seesUse(),
+	} {
+		if err := h.maps.Variables[name].Set(value); err != nil {
+			return fmt.Errorf("set %s of the kernel programs: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// attach loads a program and puts it where it belongs.
+func (h *Hooks) attach(l *loader, name string) error {
+	kind := l.spec.Programs[name].Type
+	if cgroupAttach[kind] && l.rootErr != nil {
+		return l.rootErr
+	}
+	// Those on cgroups leave it to the tracepoints, where there are these, to tell of the process.
+	coll, err := l.program(name, h.maps.Maps, !cgroupAttach[kind] || !h.seesUse())
+	if err != nil {
+		return advise(err)
+	}
+	h.progs = append(h.progs, coll)
+	prog := coll.Programs[name]
+	var attached link.Link
+	switch {
+	case name == iterate:
+		it, err := link.AttachIter(link.IterOptions{Program: prog})
+		if err != nil {
+			return err
+		}
+		defer it.Close()
+		h.iter, err = it.Open()
+		return err
+	case cgroupAttach[kind]:
+		// A link and nothing else: a program that is attached without one would stay when we are killed.
+		attached, err = link.AttachRawLink(link.RawLinkOptions{Target: int(l.root.Fd()), Program: prog,
+			Attach: l.spec.Programs[name].AttachType})
+	default:
+		attached, err = link.AttachTracing(link.TracingOptions{Program: prog})
+	}
+	if err != nil {
+		return fmt.Errorf("attach: %w", advise(err))
+	}
+	h.links = append(h.links, attached)
+	return nil
+}
+
+// advise says what a refusal may be mended by, and shortens the verifier's log to its last words.
+func advise(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err) {
+		return fmt.Errorf("%w (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; try: sudo)", err)
+	}
+	return err
+}
+
+func isVerifier(err error) bool {
+	var v *ebpf.VerifierError
+	return errors.As(err, &v)
+}
+
+func (h *Hooks) firstError() error {
+	for _, r := range h.report {
+		if r.Err != nil {
+			return fmt.Errorf("%s: %w", r.At, r.Err)
+		}
+	}
+	return errors.ErrUnsupported
+}
+
+// Report says what became of each program.
+func (h *Hooks) Report() []Hook { return slices.Clone(h.report) }
+
+// Attached tells whether a program of that name is in use.
+func (h *Hooks) Attached(name string) bool {
+	return slices.ContainsFunc(h.report, func(r Hook) bool { return r.Name == name && r.Err == nil && !r.Unneeded })
+}
+
+// seesUse tells whether everything that is sent and received is seen.
+func (h *Hooks) seesUse() bool { return h.Attached(useSend) && h.Attached(useReceive) }
+
+// Complete tells whether every socket that is used from now on is told with its owner, at its first use.
+func (h *Hooks) Complete() bool {
+	return h.Attached(state) && h.seesUse()
+}
+
+// Drain gives everything that is in the ring to the handler and returns how much it was. It never waits.
+func (h *Hooks) Drain(to Handler) (n int) {
+	if h.ring.AvailableBytes() > 0 {
+		h.clock = sinceEpoch()
+	}
+	for h.ring.AvailableBytes() > 0 {
+		if err := h.ring.ReadInto(&h.record); err != nil {
+			break // the next record is still being written
+		}
+		n++
+		h.give(h.record.RawSample, to)
+	}
+	return n
+}
+
+func (h *Hooks) give(b []byte, to Handler) {
+	if len(b) < int(unsafe.Sizeof(h.socket)) {
+		return
+	}
+	copy(bytesOf(&h.socket), b)
+	if h.socket.Kind < Process {
+		h.socket.TS += h.clock
+		to.Socket(&h.socket)
+		return
+	}
+	size := int(unsafe.Sizeof(h.proc))
+	if len(b) < size {
+		return
+	}
+	copy(bytesOf(&h.proc), b)
+	rest := b[size:]
+	exe, args := int(h.proc.ExeSize), int(h.proc.ArgsSize)
+	if exe+args > len(rest) {
+		exe, args = 0, 0
+	}
+	to.Process(&h.proc, rest[:exe], rest[exe:exe+args])
+}
+
+// bytesOf is the memory of an event: numbers only, laid out as in C, which a test compares.
+func bytesOf[T SocketEvent | ProcessEvent](e *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
+}
+
+// Sockets tells, once, of every socket that a process has a descriptor of: for those that were
+// opened before us. It wraps errors.ErrUnsupported where the kernel cannot.
+func (h *Hooks) Sockets(each func(*SocketEvent)) error {
+	if h.iter == nil {
+		return fmt.Errorf("list the sockets of processes: %w", errors.ErrUnsupported)
+	}
+	all, err := io.ReadAll(h.iter)
+	h.iter.Close()
+	h.iter = nil
+	if err != nil {
+		return fmt.Errorf("list the sockets of processes: %w", err)
+	}
+	for size := int(unsafe.Sizeof(h.socket)); len(all) >= size; all = all[size:] {
+		copy(bytesOf(&h.socket), all)
+		each(&h.socket)
+	}
+	return nil
+}
+
+// Losses gives the counts so far.
+func (h *Hooks) Losses() (l Losses) {
+	if err := h.maps.Variables["lost"].Get(&l); err != nil {
+		return Losses{} // only where the memory cannot be mapped: before 5.5
+	}
+	return l
+}
+
+// Close takes the programs out of the kernel.
+func (h *Hooks) Close() error {
+	var errs []error
+	for _, l := range h.links {
+		errs = append(errs, l.Close())
+	}
+	if h.iter != nil {
+		errs = append(errs, h.iter.Close())
+	}
+	if h.ring != nil {
+		errs = append(errs, h.ring.Close())
+	}
+	for _, c := range h.progs {
+		c.Close()
+	}
+	if h.maps != nil {
+		h.maps.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// cgroupRoot opens the mount of cgroup version 2. In hybrid mode it is below a tmpfs, next to those
+// of version 1.
+func cgroupRoot(path string) (*os.File, error) {
+	if path != "" {
+		return os.Open(path)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
+			root, err := os.Open(f[1])
+			if err == nil {
+				return root, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+}
+
+// pidNamespace is the inode of ours, 0 when it is the first, in which numbers are the kernel's own.
+func pidNamespace() uint32 {
+	const first = 0xeffffffc // PROC_PID_INIT_INO, include/linux/proc_ns.h
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil || st.Ino == first {
+		return 0
+	}
+	return uint32(st.Ino)
+}
+
+// sinceEpoch is what has to be added to CLOCK_MONOTONIC for the time of day.
+func sinceEpoch() int64 {
+	var mono unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
+		return 0 // no system is without it
+	}
+	return time.Now().UnixNano() - mono.Nano()
+}

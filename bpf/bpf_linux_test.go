@@ -1,0 +1,368 @@
+//go:build amd64 || arm64 || riscv64 || loong64
+
+package bpf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+)
+
+// TestLayout compares the Go structures with those in the object, where each field has the same place
+// and size. It needs no privilege.
+func TestLayout(t *testing.T) {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		of     reflect.Type
+		fields map[string]string // by the C name
+	}{
+		"header": {reflect.TypeFor[Header](), map[string]string{"start": "Start", "pid": "PID", "kind": "Kind", "proto": "Proto"}},
+		"sock_event": {reflect.TypeFor[SocketEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "cookie": "Cookie", "local": "Local",
+			"remote": "Remote", "uid": "UID", "netns": "NetNS", "lport": "LocalPort", "rport": "RemotePort", "family": "Family",
+			"type": "Type", "state": "State", "flags": "Flags"}},
+		"proc_event": {reflect.TypeFor[ProcessEvent](), map[string]string{"h": "Header", "ppid": "PPID", "args_len": "ArgsLen",
+			"exe_size": "ExeSize", "args_size": "ArgsSize", "exe_cut": "ExeCut", "pad": "_", "comm": "Comm", "parent_comm": "ParentComm", "parent_exe": "ParentExe"}},
+		"losses": {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
+	} {
+		var c *btf.Struct
+		if err := spec.Types.TypeByName(name, &c); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if int(c.Size) != int(tc.of.Size()) || len(c.Members) != tc.of.NumField() {
+			t.Errorf("%s: C has %d bytes in %d fields, Go %d in %d", name, c.Size, len(c.Members), tc.of.Size(), tc.of.NumField())
+		}
+		for _, m := range c.Members {
+			f, ok := tc.of.FieldByName(tc.fields[m.Name])
+			if !ok {
+				t.Errorf("%s.%s: no such field in Go", name, m.Name)
+				continue
+			}
+			size, err := btf.Sizeof(m.Type)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int(m.Offset.Bytes()) != int(f.Offset) || size != int(f.Type.Size()) {
+				t.Errorf("%s.%s: C has %d bytes at %d, Go %d at %d", name, m.Name, size, m.Offset.Bytes(), f.Type.Size(), f.Offset)
+			}
+		}
+	}
+}
+
+// Every program of the object has its place in the order of attaching.
+func TestOrderIsWhole(t *testing.T) {
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name := range spec.Programs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	want := slices.Clone(order)
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("programs %v, order %v", names, want)
+	}
+}
+
+func open(t testing.TB, cfg Config) *Hooks {
+	t.Helper()
+	h, err := Open(cfg)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("this kernel has no programs for us: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// collector keeps what it is given.
+type collector struct {
+	sockets []SocketEvent
+	procs   []string
+}
+
+func (c *collector) Socket(e *SocketEvent) { c.sockets = append(c.sockets, *e) }
+func (c *collector) Process(e *ProcessEvent, exe, args []byte) {
+	c.procs = append(c.procs, fmt.Sprintf("%d %d %s %q %q", e.Kind, e.PID, bytes.TrimRight(e.Comm[:], "\x00"), exe, args))
+}
+
+// one makes a connection over loopback, and gives its ends.
+func one(t testing.TB) (client, server string) {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	fmt.Fprint(s, "x")
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return c.LocalAddr().String(), l.Addr().String()
+}
+
+// kinds lists what was told of the sockets between two ports, of ours.
+func kinds(events []SocketEvent, local, remote string) (got []Kind) {
+	cookies := map[uint64]bool{}
+	for _, e := range events {
+		at := fmt.Sprintf("%d.%d.%d.%d:%d", e.Local[0], e.Local[1], e.Local[2], e.Local[3], e.LocalPort)
+		to := fmt.Sprintf("%d.%d.%d.%d:%d", e.Remote[0], e.Remote[1], e.Remote[2], e.Remote[3], e.RemotePort)
+		if at == local && (to == remote || remote == "") && e.PID == uint32(os.Getpid()) {
+			cookies[e.Cookie] = true
+		}
+		if cookies[e.Cookie] {
+			got = append(got, e.Kind)
+		}
+	}
+	return got
+}
+
+func TestTellsOfConnection(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		without        []string
+		root           string
+		client, server []Kind
+	}{
+		{"all", nil, "", []Kind{Used, Released}, []Kind{Used, Released}},
+		{"without sockops", []string{connect}, "", []Kind{Used, Released}, []Kind{Used, Released}},
+		{"without use", []string{useSend, useReceive}, "", []Kind{Used, Released}, []Kind{Released}},
+		{"without release", []string{release}, "", []Kind{Used, Destroyed}, []Kind{Used, Destroyed}},
+		{"without cgroups", nil, t.TempDir(), []Kind{Used, Destroyed}, []Kind{Used, Destroyed}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := open(t, Config{Without: tc.without, CgroupRoot: tc.root})
+			var c collector
+			h.Drain(&c)
+			c = collector{}
+			client, server := one(t)
+			h.Drain(&c)
+			got := kinds(c.sockets, client, server)
+			if tc.name == "without sockops" || tc.name == "without cgroups" {
+				got = got[max(0, len(got)-len(tc.client)):] // the port may be told later than the connect
+			}
+			if !slices.Equal(got, tc.client) {
+				t.Errorf("client: got %v, want %v", got, tc.client)
+			}
+			if tc.name == "without use" {
+				return // nothing tells the addresses of an accepted socket
+			}
+			if got := kinds(c.sockets, server, client); !slices.Equal(got, tc.server) {
+				t.Errorf("server: got %v, want %v", got, tc.server)
+			}
+			if l := h.Losses(); l != (Losses{}) {
+				t.Errorf("got losses %+v", l)
+			}
+		})
+	}
+}
+
+// TestReport: every program is named with its place, and those that another stands in for are said so.
+func TestReport(t *testing.T) {
+	h := open(t, Config{Without: []string{"tell_bind4"}})
+	for _, r := range h.Report() {
+		switch {
+		case r.At == "" || !slices.Contains(order, r.Name):
+			t.Errorf("got %+v, want a known program and its place", r)
+		case r.Name == "tell_bind4" && r.Err == nil, r.Name == "told_destroy" && h.Attached(release) != r.Unneeded:
+			t.Errorf("got %+v", r)
+		case r.Err != nil:
+			t.Logf("%s: %v", r.At, r.Err)
+		}
+	}
+	if len(h.Report()) != len(order) {
+		t.Errorf("got %d reports, want %d", len(h.Report()), len(order))
+	}
+}
+
+func TestProcessIsTold(t *testing.T) {
+	h := open(t, Config{})
+	var c collector
+	one(t)
+	h.Drain(&c)
+	want := fmt.Sprintf("%d %d ", Process, os.Getpid())
+	i := slices.IndexFunc(c.procs, func(s string) bool { return strings.HasPrefix(s, want) })
+	if i < 0 || !strings.Contains(c.procs[i], "-test.") || !strings.Contains(c.procs[i], `.test\x00`) {
+		t.Errorf("got %q, want our own program with its path and arguments", c.procs)
+	}
+}
+
+// TestSockets: what we hold is found, in the iterator's words.
+func TestSockets(t *testing.T) {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h := open(t, Config{})
+	found := 0
+	err = h.Sockets(func(e *SocketEvent) {
+		if int(e.LocalPort) == l.Addr().(*net.TCPAddr).Port && e.PID == uint32(os.Getpid()) && e.Kind == Found && e.Family == unix.AF_INET6 &&
+			e.Local == [16]byte{15: 1} && e.State == 10 && e.Cookie != 0 && e.Start != 0 {
+			found++
+		}
+	})
+	if err != nil || found != 1 {
+		t.Errorf("found %d times, %v, want once", found, err)
+	}
+	if err := h.Sockets(nil); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a second time: got %v", err)
+	}
+}
+
+// TestFullRing: nobody drains; what did not fit is counted, and the next use tells again.
+func TestFullRing(t *testing.T) {
+	h := open(t, Config{})
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(s)
+	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	for i := 0; h.Losses().Ring == 0; i++ {
+		to.Port = 1 + i%60000 // another connection each time, so that each is told
+		if err := unix.Connect(s, to); err != nil {
+			t.Fatal(err)
+		}
+		unix.Send(s, nil, 0) // refused, which is all the same
+		if i > 1e6 {
+			t.Fatal("a million sends do not fill the ring")
+		}
+	}
+	var c collector
+	h.Drain(&c)
+	c = collector{}
+	unix.Send(s, nil, 0)
+	h.Drain(&c)
+	if !slices.ContainsFunc(c.sockets, func(e SocketEvent) bool { return int(e.RemotePort) == to.Port && e.PID == uint32(os.Getpid()) }) {
+		t.Errorf("not told again: %+v", c.sockets)
+	}
+}
+
+// nobody is a handler that does nothing.
+type nobody struct{ events int }
+
+func (n *nobody) Socket(*SocketEvent)                   { n.events++ }
+func (n *nobody) Process(*ProcessEvent, []byte, []byte) { n.events++ }
+
+func TestDrainAllocatesNothing(t *testing.T) {
+	h := open(t, Config{})
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(s)
+	var n nobody
+	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if got := testing.AllocsPerRun(100, func() {
+		to.Port++
+		unix.Connect(s, to)
+		unix.Send(s, nil, 0)
+		h.Drain(&n)
+	}); got != 0 {
+		t.Errorf("an event allocates %v times, want 0", got)
+	}
+	if n.events < 100 {
+		t.Errorf("got %d events, want one for each send", n.events)
+	}
+}
+
+// FuzzGive: whatever is in a record, what is handed on lies within it.
+func FuzzGive(f *testing.F) {
+	p := ProcessEvent{Header: Header{Kind: Process}, ExeSize: 4, ArgsSize: 3}
+	f.Add(append(slices.Clone(bytesOf(&p)), "abc\x00xy\x00"...))
+	f.Add(slices.Clone(bytesOf(&SocketEvent{Header: Header{Kind: Used}})))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for n := range len(b) + 1 {
+			(&Hooks{}).give(b[:n:n], &nobody{})
+		}
+	})
+}
+
+// BenchmarkConnection is the whole price of telling of a loopback connection; beside it, one that is not told.
+func BenchmarkConnection(b *testing.B) {
+	for _, told := range []bool{false, true} {
+		b.Run(fmt.Sprintf("told=%v", told), func(b *testing.B) {
+			var n nobody
+			var h *Hooks
+			if told {
+				h = open(b, Config{})
+			}
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			for b.Loop() {
+				c, err := net.Dial("tcp4", l.Addr().String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				s, err := l.Accept()
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Write([]byte{1})
+				c.Read(make([]byte, 1))
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+				s.Close()
+				if told {
+					h.Drain(&n)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSend is what a send through a socket that was told costs, beside one that nobody asks about.
+func BenchmarkSend(b *testing.B) {
+	for _, told := range []bool{false, true} {
+		b.Run(fmt.Sprintf("told=%v", told), func(b *testing.B) {
+			if told {
+				open(b, Config{})
+			}
+			server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer server.Close()
+			c, err := net.Dial("udp4", server.LocalAddr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			for b.Loop() {
+				c.Write([]byte{1})
+			}
+		})
+	}
+}

@@ -1,0 +1,27 @@
+//go:build !(linux && (amd64 || arm64 || riscv64 || loong64))
+
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// Hooks cannot be made here.
+type Hooks struct{ none }
+
+// none has the methods, so that those who use Hooks are the same on every system.
+type none struct{}
+
+func (none) Report() []Hook                   { return nil }
+func (none) Complete() bool                   { return false }
+func (none) Drain(Handler) int                { return 0 }
+func (none) Sockets(func(*SocketEvent)) error { return errors.ErrUnsupported }
+func (none) Losses() Losses                   { return Losses{} }
+func (none) Close() error                     { return nil }
+
+// Open says that there are no kernel programs for this system.
+func Open(Config) (*Hooks, error) {
+	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Compiles the kernel programs to the objects that are embedded. The same sources and the same
+# compiler (Debian 12's clang 14) give the same bytes, wherever the sources are.
+set -eu
+cd "$(dirname "$0")"
+for tool in clang llvm-strip; do
+	command -v "$tool" >/dev/null || {
+		echo "compile the kernel programs: no $tool (Debian: apt-get install clang llvm libbpf-dev)" >&2
+		exit 1
+	}
+done
+echo '#include <bpf/bpf_helpers.h>' | clang -target bpf -E -include linux/types.h -idirafter "/usr/include/$(uname -m)-linux-gnu" - >/dev/null 2>&1 || {
+	echo "compile the kernel programs: no bpf/bpf_helpers.h (Debian: apt-get install libbpf-dev linux-libc-dev)" >&2
+	exit 1
+}
+# mcpu=v3: atomic exchange, Linux 5.12.
+clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
+	-ffile-prefix-map="$PWD"=. -idirafter "/usr/include/$(uname -m)-linux-gnu" \
+	-c owners.bpf.c -o owners.bpf.o
+llvm-strip -g owners.bpf.o

@@ -1,0 +1,851 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whose socket is it? Every hook here but the ones that only give a socket's address runs in the
+ * process that does something with the socket. What it did is told once through the ring buffer; as long
+ * as the same process goes on with the same socket, a look at the socket's own storage is all it costs.
+ *
+ * An owner is the thread-group leader: of a socket, the last process that connected it, sent or received
+ * through it; before that, who bound it or listens; at the very least, who closed it.
+ */
+#include "kernel.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+
+/* include/net/tcp_states.h */
+#define TCP_SYN_SENT 2
+#define TCP_FIN_WAIT1 4
+#define TCP_CLOSE 7
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
+
+/* What happened. */
+enum kind {
+	KIND_USED = 1,	/* the process connected the socket, sent or received */
+	KIND_LISTENS,
+	KIND_BOUND,	/* to a port of its choice, not TCP */
+	KIND_PEER,	/* sends to or receives from remote, the socket not being connected */
+	KIND_RELEASED,	/* the last descriptor has gone; what is said of the process holds where nothing better is known */
+	KIND_LATE,	/* the addresses of a socket that was told released before */
+	KIND_FOUND,	/* by the iterator: the process has a descriptor of it */
+	KIND_DESTROYED, /* no process is told */
+	KIND_CREATED,	/* no addresses yet */
+	KIND_PROCESS = 16,
+	KIND_RENAMED,
+	KIND_EXITED,
+};
+
+#define FLAG_SHARED 1 /* the port may be other sockets' too: SO_REUSEADDR, SO_REUSEPORT */
+#define FLAG_V6ONLY 2
+
+struct header {
+	__u64 start; /* of the process: nanoseconds since boot */
+	__u32 pid;   /* the process's number in our namespace, 0 = not told or not in it */
+	__u16 kind;
+	__u16 proto; /* of the socket */
+};
+
+struct sock_event {
+	struct header h;
+	__u64 ts_ns; /* CLOCK_MONOTONIC; 0 from the iterator */
+	__u64 cookie;
+	__u8 local[16], remote[16]; /* IPv4 in the first four */
+	__u32 uid;		    /* the socket's */
+	__u32 netns;
+	__u16 lport, rport;
+	__u8 family, type, state, flags;
+};
+_Static_assert(sizeof(struct sock_event) == 80, "sock_event: user space reads 80 bytes");
+
+#define EXE_MAX 1024
+#define ARGS_MAX 2048
+#define DEPTH 40 /* components of a path; every one costs time when a program is loaded */
+
+struct proc_event {
+	struct header h;
+	__u32 ppid;
+	__u32 args_len; /* what there is; what follows may be less */
+	__u16 exe_size; /* of data: the path's components, each ended by a zero, the last one first */
+	__u16 args_size;
+	__u8 exe_cut, pad[3];
+	char comm[16];
+	char parent_comm[16];
+	char parent_exe[64]; /* the last component */
+};
+_Static_assert(sizeof(struct proc_event) == 128, "proc_event: user space reads 128 bytes");
+
+/* A structure is in the object's BTF, for the test of the layouts, when a variable is of its type. */
+const struct sock_event *in_btf __attribute__((unused));
+
+/* Set before loading. */
+const volatile __u32 pid_namespace = 0; /* inode of ours; 0 = the first */
+/*
+ * Whether this program tells of the process too. That is most of what the verifier has to look at, so
+ * only those do without which a process would not be told.
+ */
+const volatile _Bool tells_process = 1;
+
+/* Set when it is known which programs could be attached. */
+volatile _Bool has_sockops = 0; /* tell_connect says the address of who connects */
+volatile _Bool has_use = 0;	/* told_send and told_receive see all use */
+
+/* What did not reach user space. */
+struct losses {
+	__u64 ring, storage, scratch;
+};
+volatile struct losses lost = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring SEC(".maps");
+
+/* What was told of a socket. It goes with the socket. */
+struct told_sock {
+	__u64 start;
+	__u64 exec_id;
+	__u64 told_ns; /* only kept where the socket goes to and fro between processes */
+	__u32 tgid;    /* as the kernel numbers it, 0 = nothing told */
+	__u32 pid;
+	__u32 uid;
+	__u32 netns;
+	__be32 daddr;
+	__be32 peer;
+	__u16 lport;
+	__be16 dport;
+	__be16 peer_port;
+	__u16 changes;
+	__u8 shared, released, mine, pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct told_sock);
+} socks SEC(".maps");
+
+/* Which programs were told, by process. */
+struct told_proc {
+	__u64 start;
+	__u64 exec_id;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct told_proc);
+} procs SEC(".maps");
+
+/* Room to put a process event together. Hooks may interrupt each other, so there is more than one. */
+struct room {
+	struct proc_event e;
+	__u8 data[EXE_MAX + 256 + ARGS_MAX];
+	__u32 busy;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct room);
+} rooms SEC(".maps");
+
+/* who gives the leader of the running process, NULL when it is the kernel that runs. */
+static __always_inline struct task_struct *who(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	if (t->flags & PF_KTHREAD)
+		return NULL;
+	return t->group_leader;
+}
+
+/* number gives a process's number in our PID namespace. */
+static __always_inline __u32 number(struct task_struct *leader)
+{
+	struct pid *pid;
+	void *at;
+
+	if (!pid_namespace)
+		return BPF_CORE_READ(leader, tgid);
+	pid = BPF_CORE_READ(leader, thread_pid);
+	at = (void *)pid + bpf_core_field_offset(struct pid, numbers);
+	for (int i = 0; i < 8; i++) {
+		struct upid *u = at + i * bpf_core_type_size(struct upid);
+
+		if (i > BPF_CORE_READ(pid, level))
+			break;
+		if (BPF_CORE_READ(u, ns, ns.inum) == pid_namespace)
+			return BPF_CORE_READ(u, nr);
+	}
+	return 0;
+}
+
+/* climb steps from the root of a mount to what it is mounted on, and tells whether there is more above. */
+static __always_inline _Bool climb(struct mount **m, struct dentry **d)
+{
+	struct mount *over;
+
+	if (*d != BPF_CORE_READ(*m, mnt.mnt_root))
+		return 1;
+	over = BPF_CORE_READ(*m, mnt_parent);
+	if (over == *m)
+		return 0;
+	*d = BPF_CORE_READ(*m, mnt_mountpoint);
+	*m = over;
+	return 1;
+}
+
+/*
+ * exe puts the components of a file's path into data, and gives how much it took. Both branches of
+ * climb leave the verifier with the same state; it would go through DEPTH * DEPTH / 2 of them otherwise.
+ */
+static __always_inline __u32 exe(struct room *r, struct file *f)
+{
+	struct dentry *d = BPF_CORE_READ(f, f_path.dentry), *up;
+	struct vfsmount *v = BPF_CORE_READ(f, f_path.mnt);
+	struct mount *m = (void *)v - bpf_core_field_offset(struct mount, mnt);
+	__u32 pos = 0, len;
+
+	for (int i = 0; i < DEPTH; i++) {
+		if (!climb(&m, &d) || !climb(&m, &d))
+			return pos;
+		len = BPF_CORE_READ(d, d_name.len) & 0xff;
+		if (bpf_probe_read_kernel(r->data + pos, len, BPF_CORE_READ(d, d_name.name)))
+			break;
+		pos += len;
+		if (pos >= EXE_MAX)
+			break;
+		r->data[pos++] = 0;
+		up = BPF_CORE_READ(d, d_parent);
+		if (d == up) /* in no directory: a memfd */
+			return pos;
+		d = up;
+	}
+	r->e.exe_cut = 1;
+	return pos;
+}
+
+/* args puts the process's arguments behind pos. Only what is in memory can be read here. */
+static __always_inline __u32 args(struct room *r, __u32 pos, struct mm_struct *mm)
+{
+	unsigned long at = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	unsigned long len = end - at, page = 4096 - (at & 4095);
+
+	if (end <= at || pos >= EXE_MAX + 256)
+		return 0;
+	r->e.args_len = len;
+	if (len > ARGS_MAX)
+		len = ARGS_MAX;
+	if (!bpf_probe_read_user(r->data + pos, len, (void *)at))
+		return len;
+	if (len > page)
+		len = page;
+	if (len > ARGS_MAX || bpf_probe_read_user(r->data + pos, len, (void *)at))
+		return 0;
+	return len;
+}
+
+static __always_inline void parent(struct proc_event *e, struct task_struct *leader)
+{
+	struct task_struct *p = BPF_CORE_READ(leader, real_parent, group_leader);
+	struct dentry *d = BPF_CORE_READ(p, mm, exe_file, f_path.dentry);
+
+	e->ppid = number(p);
+	bpf_probe_read_kernel(e->parent_comm, sizeof(e->parent_comm), &p->comm);
+	e->parent_exe[0] = 0;
+	bpf_probe_read_kernel_str(e->parent_exe, sizeof(e->parent_exe), BPF_CORE_READ(d, d_name.name));
+}
+
+static __always_inline void fill_room(struct room *r, struct task_struct *leader, struct task_struct *running)
+{
+	/* A leader that has exited before its threads has no memory any more; they have it. */
+	struct mm_struct *mm = BPF_CORE_READ(running, mm);
+	struct file *f = BPF_CORE_READ(mm, exe_file);
+	__u32 size = 0, n = 0;
+
+	r->e.h.kind = KIND_PROCESS;
+	r->e.h.proto = 0;
+	r->e.h.start = leader->start_boottime;
+	r->e.h.pid = number(leader);
+	r->e.args_len = 0;
+	r->e.exe_cut = 0;
+	bpf_probe_read_kernel(r->e.comm, sizeof(r->e.comm), &leader->comm);
+	parent(&r->e, leader);
+	if (f)
+		size = exe(r, f);
+	if (mm)
+		n = args(r, size, mm);
+	r->e.exe_size = size;
+	r->e.args_size = n;
+	size += n;
+	if (size > sizeof(r->data))
+		size = 0;
+	if (bpf_ringbuf_output(&ring, &r->e, sizeof(r->e) + size, BPF_RB_NO_WAKEUP)) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return;
+	}
+	struct told_proc told = {.start = leader->start_boottime, .exec_id = running->self_exec_id};
+	__u32 tgid = leader->tgid;
+
+	bpf_map_update_elem(&procs, &tgid, &told, BPF_ANY);
+}
+
+/* tell_process tells of the running process, if its program was not told yet. */
+static __noinline int tell_process(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader;
+	__u32 tgid = t->tgid, zero = 0, one = 1;
+	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
+	struct room *r;
+
+	if (told && told->start == leader->start_boottime && (told->exec_id == t->self_exec_id || !t->mm))
+		return 0;
+	r = bpf_map_lookup_elem(&rooms, &zero);
+	if (r && __sync_lock_test_and_set(&r->busy, 1)) {
+		r = bpf_map_lookup_elem(&rooms, &one);
+		if (r && __sync_lock_test_and_set(&r->busy, 1))
+			r = NULL;
+	}
+	if (!r) {
+		__sync_fetch_and_add(&lost.scratch, 1);
+		return 0;
+	}
+	fill_room(r, leader, t);
+	r->busy = 0;
+	return 0;
+}
+
+/* owner puts the running process into what is told of a socket. */
+static __always_inline int owner(struct told_sock *st)
+{
+	struct task_struct *leader = who();
+
+	if (!leader)
+		return -1;
+	if (tells_process)
+		tell_process();
+	st->tgid = leader->tgid;
+	st->pid = number(leader);
+	st->start = leader->start_boottime;
+	st->exec_id = bpf_get_current_task_btf()->self_exec_id;
+	return 0;
+}
+
+static __always_inline void from_told(struct sock_event *e, const struct told_sock *st, __u64 cookie, __u16 kind)
+{
+	__builtin_memset(e, 0, sizeof(*e));
+	e->h.kind = kind;
+	e->h.pid = st->pid;
+	e->h.start = st->start;
+	e->ts_ns = bpf_ktime_get_ns();
+	e->cookie = cookie;
+	e->uid = st->uid;
+	e->netns = st->netns;
+}
+
+static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
+{
+	const struct sock_common *c = &sk->__sk_common;
+	__be32 *local = (__be32 *)e->local, *remote = (__be32 *)e->remote;
+
+	e->h.proto = sk->sk_protocol;
+	if (e->h.proto == IPPROTO_MPTCP)
+		e->h.proto = IPPROTO_TCP;
+	e->family = c->skc_family;
+	e->type = sk->sk_type;
+	e->state = c->skc_state;
+	e->uid = sk->sk_uid.val;
+	e->netns = c->skc_net.net->ns.inum;
+	e->lport = c->skc_num;
+	if (!e->lport) /* a socket that has closed has given its port back, and still has it here */
+		e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+	e->rport = bpf_ntohs(c->skc_dport);
+	if (e->type == SOCK_RAW)
+		e->lport = e->rport = 0;
+	if (e->family == AF_INET) {
+		local[0] = c->skc_rcv_saddr;
+		remote[0] = c->skc_daddr;
+	} else {
+		for (int i = 0; i < 4; i++) {
+			local[i] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+			remote[i] = c->skc_v6_daddr.in6_u.u6_addr32[i];
+		}
+	}
+	if (BPF_CORE_READ_BITFIELD(c, skc_reuse) || BPF_CORE_READ_BITFIELD(c, skc_reuseport))
+		e->flags |= FLAG_SHARED;
+	if (BPF_CORE_READ_BITFIELD(c, skc_ipv6only))
+		e->flags |= FLAG_V6ONLY;
+}
+
+/* destination is what a change of the remote end shows in. */
+static __always_inline __be32 destination(struct sock *sk)
+{
+	if (sk->__sk_common.skc_family == AF_INET)
+		return sk->__sk_common.skc_daddr;
+	return sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+}
+
+/*
+ * tell reports a socket with its addresses and the owner in st. What does not get through is told again
+ * at the next use.
+ */
+static __noinline int tell(struct sock *sk, struct told_sock *st, __u16 kind)
+{
+	struct sock_event *e;
+
+	if (!sk || !st)
+		return 0;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		st->tgid = 0;
+		return 0;
+	}
+	from_told(e, st, bpf_get_socket_cookie(sk), kind);
+	from_sock(e, sk);
+	st->uid = e->uid;
+	st->netns = e->netns;
+	st->shared = e->flags & FLAG_SHARED;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline struct told_sock *storage(struct sock *sk)
+{
+	struct told_sock *st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!st)
+		__sync_fetch_and_add(&lost.storage, 1);
+	return st;
+}
+
+#define SWITCHES 16	       /* between processes, before they are told less often */
+#define SWITCH_NS 100000000ull /* then at most so often */
+
+static __always_inline int use(struct sock *sk)
+{
+	__u16 family = sk->__sk_common.skc_family;
+	struct task_struct *t;
+	struct told_sock *st;
+
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	t = bpf_get_current_task_btf();
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (st && st->tgid == t->tgid && st->exec_id == t->self_exec_id && st->dport == sk->__sk_common.skc_dport &&
+	    st->lport == sk->__sk_common.skc_num && st->daddr == destination(sk))
+		return 0;
+	if (t->flags & PF_KTHREAD)
+		return 0;
+	if (!st) {
+		st = storage(sk);
+		if (!st)
+			return 0;
+	} else if (st->tgid && st->tgid != t->tgid && ++st->changes > SWITCHES) {
+		__u64 now = bpf_ktime_get_ns();
+
+		if (now - st->told_ns < SWITCH_NS)
+			return 0;
+		st->told_ns = now;
+		st->changes = SWITCHES;
+	}
+	if (owner(st))
+		return 0;
+	st->lport = sk->__sk_common.skc_num;
+	st->dport = sk->__sk_common.skc_dport;
+	st->daddr = destination(sk);
+	st->mine = 1;
+	return tell(sk, st, KIND_USED);
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(told_send, struct sock *sk, int ret, int flags)
+{
+	return use(sk);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(told_receive, struct sock *sk, int ret, int flags)
+{
+	return use(sk);
+}
+
+/*
+ * Most changes happen in soft interrupts, where the running process is somebody else. A connect and a
+ * listen are the process's own; and what was told released has its owner.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(told_state, struct sock *sk, int from, int to)
+{
+	struct told_sock *st;
+
+	if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
+		st = storage(sk);
+		if (!st || owner(st))
+			return 0;
+		st->mine = 1;
+		if (to == TCP_SYN_SENT && has_sockops) { /* the port is chosen after this */
+			st->lport = 0;
+			st->uid = sk->sk_uid.val;
+			st->netns = sk->__sk_common.skc_net.net->ns.inum;
+			return 0;
+		}
+		st->lport = sk->__sk_common.skc_num;
+		st->dport = sk->__sk_common.skc_dport;
+		st->daddr = destination(sk);
+		return tell(sk, st, to == TCP_LISTEN ? KIND_LISTENS : KIND_USED);
+	}
+	if (from == TCP_SYN_SENT) {
+		st = bpf_sk_storage_get(&socks, sk, 0, 0);
+		if (st && st->tgid && !st->lport) { /* tell_connect did not, or is for other cgroups */
+			st->lport = sk->__sk_common.skc_num;
+			tell(sk, st, KIND_USED);
+		}
+		return 0;
+	}
+	if (to != TCP_CLOSE && to != TCP_FIN_WAIT1 && to != TCP_LAST_ACK)
+		return 0; /* what a close does is one of these */
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (st && st->released && !st->mine) {
+		st->mine = 1;
+		tell(sk, st, KIND_LATE);
+	}
+	return 0;
+}
+
+/* A connecting socket has its port by now, and its SYN is not out yet. */
+SEC("sockops")
+int tell_connect(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct told_sock *st;
+	struct sock_event *e;
+
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !sk)
+		return 1;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!st || !st->tgid)
+		return 1;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		st->tgid = 0;
+		return 1;
+	}
+	from_told(e, st, bpf_get_socket_cookie(ctx), KIND_USED);
+	e->h.proto = IPPROTO_TCP;
+	e->family = ctx->family;
+	e->type = 1;
+	e->state = TCP_SYN_SENT;
+	e->lport = ctx->local_port;
+	e->rport = bpf_ntohl(ctx->remote_port);
+	st->lport = e->lport;
+	st->dport = bpf_htons(e->rport);
+	if (ctx->family == AF_INET) {
+		*(__u32 *)e->local = ctx->local_ip4;
+		*(__u32 *)e->remote = ctx->remote_ip4;
+		st->daddr = ctx->remote_ip4;
+	} else {
+		((__u32 *)e->local)[0] = ctx->local_ip6[0];
+		((__u32 *)e->local)[1] = ctx->local_ip6[1];
+		((__u32 *)e->local)[2] = ctx->local_ip6[2];
+		((__u32 *)e->local)[3] = ctx->local_ip6[3];
+		((__u32 *)e->remote)[0] = ctx->remote_ip6[0];
+		((__u32 *)e->remote)[1] = ctx->remote_ip6[1];
+		((__u32 *)e->remote)[2] = ctx->remote_ip6[2];
+		st->daddr = ctx->remote_ip6[3];
+		((__u32 *)e->remote)[3] = st->daddr;
+	}
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+/*
+ * peer tells the other end of a socket that is not connected, for sockets whose port alone does not
+ * name them. An address' last word is enough to see that it changed.
+ */
+static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct told_sock *st;
+	struct sock_event *e;
+	__be32 last = v6 ? ctx->user_ip6[3] : ctx->user_ip4;
+	__be16 port = ctx->user_port;
+
+	if (!sk)
+		return 1;
+	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!st) {
+		__sync_fetch_and_add(&lost.storage, 1);
+		return 1;
+	}
+	if (st->tgid && !st->shared && (has_use || st->tgid == bpf_get_current_pid_tgid() >> 32))
+		return 1;
+	if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
+		return 1;
+	/* told_send follows where it can, and tells the whole of it. */
+	struct told_sock by = *st;
+
+	if (owner(&by))
+		return 1;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return 1;
+	}
+	from_told(e, &by, bpf_get_socket_cookie(ctx), KIND_PEER);
+	if (!has_use) {
+		st->tgid = by.tgid;
+		st->pid = by.pid;
+		st->start = by.start;
+		st->exec_id = by.exec_id;
+		st->shared = 1; /* not known here */
+	}
+	st->peer = last;
+	st->peer_port = port;
+	e->h.proto = ctx->protocol;
+	e->family = v6 ? AF_INET6 : AF_INET;
+	e->type = ctx->type;
+	e->lport = sk->src_port;
+	e->rport = bpf_ntohs(port);
+	if (v6) {
+		((__u32 *)e->remote)[0] = ctx->user_ip6[0];
+		((__u32 *)e->remote)[1] = ctx->user_ip6[1];
+		((__u32 *)e->remote)[2] = ctx->user_ip6[2];
+	} else {
+		*(__u32 *)e->remote = last;
+	}
+	if (v6)
+		((__u32 *)e->remote)[3] = last;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int tell_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return peer(ctx, 0);
+}
+
+SEC("cgroup/sendmsg6")
+int tell_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return peer(ctx, 1);
+}
+
+SEC("cgroup/recvmsg4")
+int tell_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return peer(ctx, 0);
+}
+
+SEC("cgroup/recvmsg6")
+int tell_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return peer(ctx, 1);
+}
+
+/* What follows are programs on a struct bpf_sock, which the verifier lets tell different things. */
+static __always_inline struct sock_event *begin(struct bpf_sock *ctx, __u16 kind, struct told_sock *by)
+{
+	struct sock_event *e;
+
+	if (owner(by))
+		return NULL;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return NULL;
+	}
+	from_told(e, by, bpf_get_socket_cookie(ctx), kind);
+	e->uid = bpf_get_current_uid_gid();
+	e->h.proto = ctx->protocol;
+	e->family = ctx->family;
+	e->type = ctx->type;
+	return e;
+}
+
+/* A socket that a server waits on has an owner before the first packet is read. */
+SEC("cgroup/post_bind4")
+int tell_bind4(struct bpf_sock *ctx)
+{
+	struct told_sock by = {};
+	struct sock_event *e;
+
+	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
+		return 1; /* told when it listens */
+	e = begin(ctx, KIND_BOUND, &by);
+	if (!e)
+		return 1;
+	e->lport = ctx->src_port;
+	*(__u32 *)e->local = ctx->src_ip4;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+SEC("cgroup/post_bind6")
+int tell_bind6(struct bpf_sock *ctx)
+{
+	struct told_sock by = {};
+	struct sock_event *e;
+
+	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
+		return 1;
+	e = begin(ctx, KIND_BOUND, &by);
+	if (!e)
+		return 1;
+	e->lport = ctx->src_port;
+	((__u32 *)e->local)[0] = ctx->src_ip6[0];
+	((__u32 *)e->local)[1] = ctx->src_ip6[1];
+	((__u32 *)e->local)[2] = ctx->src_ip6[2];
+	((__u32 *)e->local)[3] = ctx->src_ip6[3];
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+/* Only where use is not seen: a raw socket has no other hook then. */
+SEC("cgroup/sock_create")
+int tell_create(struct bpf_sock *ctx)
+{
+	struct told_sock by = {};
+	struct sock_event *e = begin(ctx, KIND_CREATED, &by);
+
+	if (e)
+		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+/*
+ * The last descriptor has gone, in the process that had it. A server may accept and close and do nothing
+ * else: it is named now, and the addresses follow from told_state.
+ */
+SEC("cgroup/sock_release")
+int tell_release(struct bpf_sock *ctx)
+{
+	struct told_sock *st = bpf_sk_storage_get(&socks, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_event *e;
+
+	if (!st) {
+		__sync_fetch_and_add(&lost.storage, 1);
+		return 1;
+	}
+	if (!st->tgid && owner(st))
+		return 1;
+	st->released = 1;
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return 1;
+	}
+	from_told(e, st, bpf_get_socket_cookie(ctx), KIND_RELEASED);
+	e->h.proto = ctx->protocol;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 1;
+}
+
+/* Only where tell_release could not be attached. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(told_destroy, struct sock *sk)
+{
+	struct told_sock none = {};
+	struct sock_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return 0;
+	}
+	from_told(e, &none, bpf_get_socket_cookie(sk), KIND_DESTROYED);
+	e->h.proto = IPPROTO_TCP;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* known tells whether user space has been told of the process. */
+static __always_inline _Bool known(struct task_struct *leader, __u32 tgid)
+{
+	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
+
+	return told && told->start == leader->start_boottime;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(told_exec, struct task_struct *p)
+{
+	if (known(p->group_leader, p->tgid))
+		tell_process();
+	return 0;
+}
+
+static __always_inline void tell_task(struct task_struct *leader, __u16 kind, const char *comm)
+{
+	struct proc_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->h.kind = kind;
+	e->h.start = leader->start_boottime;
+	e->h.pid = number(leader);
+	if (comm)
+		bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+SEC("tp_btf/task_rename")
+int BPF_PROG(told_rename, struct task_struct *p, const char *comm)
+{
+	struct task_struct *leader = p->group_leader;
+
+	if (p == leader && known(leader, p->tgid))
+		tell_task(leader, KIND_RENAMED, comm);
+	return 0;
+}
+
+/* The process's sockets are closed after this. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(told_exit, struct task_struct *p)
+{
+	if (p->signal->live.counter == 0 && known(p->group_leader, p->tgid))
+		tell_task(p->group_leader, KIND_EXITED, NULL);
+	return 0;
+}
+
+/* Who has which socket now: read once, at the start. */
+SEC("iter/task_file")
+int find_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct task_struct *leader;
+	struct sock_event e = {};
+	struct socket *s;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	s = bpf_sock_from_file(file);
+	if (!s)
+		return 0;
+	sk = s->sk;
+	if (!sk)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+		return 0;
+	leader = task->group_leader;
+	e.h.kind = KIND_FOUND;
+	e.h.pid = number(leader);
+	e.h.start = leader->start_boottime;
+	e.cookie = bpf_get_socket_cookie(sk);
+	from_sock(&e, sk);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}

@@ -1,0 +1,634 @@
+// Package enrich says who owns a connection: it finds the socket by the connection's ends, the
+// process by the socket, and puts both ends' owners on the events.
+//
+// Where the kernel lets us load programs, it tells of every socket and the process that uses it, as
+// it happens. What it does not tell is looked for in the kernel's socket tables and in procfs: there the
+// owner is the process that has a descriptor of the socket; of several that inherited it from each other,
+// the first. That sees our own network namespace only. Sockets that the kernel holds for itself have no
+// process.
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"rustnet/bpf"
+	"rustnet/capture/sockets"
+	"rustnet/track/event"
+)
+
+// Values of the field process_source.
+const (
+	sourceEBPF     = "ebpf"      // the kernel told who used the socket
+	sourceIter     = "iter"      // the kernel told who had the socket when we started
+	sourceProcFS   = "procfs"    // found by the socket among the process's descriptors
+	sourceListener = "listener"  // the one that waits for connections there, until one of them is accepted
+	sourceSockDiag = "sock_diag" // the kernel says the user, the process was not found
+)
+
+// Ways of finding owners, as Config.Mode names them.
+const (
+	ModeAuto   = "auto"   // the best that the system allows
+	ModeProcFS = "procfs" // socket tables and procfs only
+)
+
+// Config is what the stage needs to know. Zero values are the system's.
+type Config struct {
+	Mode   string  // ModeAuto, also when empty, or ModeProcFS
+	Proc   string  // root of procfs, default /proc
+	Passwd string  // names of users, default /etc/passwd
+	Budget float64 // share of one core that searching /proc may take in the long run, default 0.05
+
+	now   func() time.Time
+	table table
+	hooks hooks // tests have their own
+}
+
+// table is the kernel's socket table; tests have their own.
+type table interface {
+	finder
+	Close() error
+}
+
+// processes is what the system knows of processes and the sockets they hold.
+type processes interface {
+	// lookup finds who holds a socket, among what is known and what is quickly searched.
+	lookup(inode, uid uint32) (pid uint32, ok bool)
+	// owner makes the value of the process that lookup found; nil when it let go of the socket.
+	owner(inode, uid uint32, source string) *event.Proc
+	user(uid uint32) *event.Proc
+	forget(inode uint32)
+	// program reads what a process is called, if the PID is still its.
+	program(pid uint32, start uint64) (program, bool)
+	userName(uid uint32) string
+	readAll()
+	work() (more bool)
+	stats() searchStats
+	close()
+}
+
+// searchStats counts what finding processes took.
+type searchStats struct {
+	Searches   uint64 // sockets that were not in the index
+	Scanned    uint64 // processes whose descriptors were read
+	Rounds     uint64 // through all processes
+	NotFound   uint64 // sockets that a whole round did not find
+	SearchTime time.Duration
+}
+
+// Stats counts what the stage has done; safe to read at any time.
+type Stats struct {
+	Connections uint64 // that owners were looked for
+	Opened      uint64 // events that were dropped here: the tracker's hints
+	Retried     uint64 // looks at a later event of the connection
+	// How the local end's owner was known when the connection closed.
+	EBPF, Iter, ProcFS, Listener, UserOnly, Unknown uint64
+	Told                                            uint64 // records of sockets and processes from the kernel
+	Lost                                            uint64 // of those, how many did not get through
+	Held                                            uint64 // connections whose new waited because the kernel had not told yet
+	Expired                                         uint64 // of those, how many waited in vain
+	searchStats
+}
+
+// Stage puts owners on events.
+type Stage struct {
+	sockets   *socketFinder
+	procs     processes
+	kernel    *kernel // nil = the kernel tells nothing
+	kernelErr error   // why
+	hooked    []bpf.Hook
+	now       func() time.Time
+	conns     map[uint64]*owners
+	free      []*owners
+	held      []*owners     // whose events wait, oldest first
+	ready     []event.Event // whose waiting is over, to go out before what comes next
+	pool      event.Pool
+	reached   int64 // packet time
+	lostTold  time.Time
+	lost      uint64 // not told yet
+	n         Stats
+	stats     atomic.Pointer[Stats]
+}
+
+// owners is what is remembered of a connection from its first event to its last.
+type owners struct {
+	local, remote end
+	tries         int
+	wait          *wait // nil = its events go out as they come
+}
+
+// wait is the events of a connection that the kernel has not told of yet: new, and what followed.
+type wait struct {
+	events []event.Event
+	until  time.Time
+}
+
+// end is one end of a connection.
+type end struct {
+	proc  *event.Proc
+	sock  *sock  // as the kernel told it; its owner may change
+	inode uint32 // of the socket proc was found by
+	uid   uint32
+}
+
+const (
+	// A look at the first packet, at new, and at a few updates: what is not found by then has gone.
+	triesMax = 6
+	connsMax = 1 << 20
+	workWait = 20 * time.Millisecond // between two slices of a search
+	tellWait = 50 * time.Millisecond // between two looks at what the kernel has told, when nothing comes
+	// A packet can be here before the kernel has told of its socket: a datagram is told right after it
+	// is sent, an accepted connection when it is first read.
+	holdFor  = 10 * time.Millisecond
+	holdStep = 2 * time.Millisecond
+	holdMax  = 4096
+)
+
+// New loads the kernel's hooks where it may, opens the socket tables and, without hooks, reads which
+// process holds which socket now. Afterwards the stage needs no privilege but to read procfs.
+func New(cfg Config) (*Stage, error) {
+	if cfg.Proc == "" {
+		cfg.Proc = "/proc"
+	}
+	if cfg.Passwd == "" {
+		cfg.Passwd = "/etc/passwd"
+	}
+	if cfg.Budget <= 0 {
+		cfg.Budget = 0.05
+	}
+	if cfg.now == nil {
+		cfg.now = time.Now
+	}
+	if cfg.table == nil {
+		conn, err := sockets.Open()
+		if err != nil {
+			return nil, fmt.Errorf("find owners of connections: %w", err)
+		}
+		cfg.table = conn
+	}
+	s := &Stage{sockets: &socketFinder{table: cfg.table, now: cfg.now}, now: cfg.now, conns: map[uint64]*owners{}, pool: event.NewPool(8)}
+	h := s.openHooks(cfg)
+	procs, err := newIndex(cfg, h != nil && h.Complete())
+	if err != nil {
+		cfg.table.Close()
+		if h != nil {
+			h.Close()
+		}
+		return nil, fmt.Errorf("find owners of connections: %w", err)
+	}
+	s.procs = procs
+	if h != nil {
+		s.kernel = newKernel(h, procs, procs.userName, ownNetNS(), cfg.now)
+		if err := s.kernel.readAll(); err != nil {
+			s.kernelErr = err
+			s.procs.readAll()
+		}
+	}
+	s.publish()
+	return s, nil
+}
+
+// openHooks gives nil where the kernel has none for us.
+func (s *Stage) openHooks(cfg Config) hooks {
+	switch {
+	case cfg.hooks != nil:
+		return cfg.hooks
+	case cfg.Mode == ModeProcFS:
+		s.kernelErr = errors.New("switched off")
+		return nil
+	}
+	h, err := bpf.Open(bpf.Config{})
+	if err != nil {
+		s.kernelErr = err
+		return nil
+	}
+	s.hooked = h.Report()
+	return h
+}
+
+// Hooks says what became of each program for the kernel, and why there are none, or what they lack.
+func (s *Stage) Hooks() ([]bpf.Hook, error) { return s.hooked, s.kernelErr }
+
+// Close gives back what New opened. Run does so by itself when it ends.
+func (s *Stage) Close() error {
+	if s.kernel != nil {
+		s.kernel.Close()
+	}
+	s.procs.close()
+	return s.sockets.table.Close()
+}
+
+// Stats gives the counts up to the last batch.
+func (s *Stage) Stats() Stats { return *s.stats.Load() }
+
+func (s *Stage) publish() {
+	n := s.n
+	n.searchStats = s.procs.stats()
+	s.stats.Store(&n)
+}
+
+// Run puts owners on the events of in until it is closed, and drops the Opened ones. It closes out.
+func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
+	defer close(out)
+	defer s.Close()
+	work := time.NewTimer(workWait)
+	defer work.Stop()
+	for {
+		select {
+		case b, ok := <-in:
+			if !ok {
+				return s.end(ctx, out)
+			}
+			s.listen(false)
+			s.batch(b)
+			if err := s.send(ctx, out, b); err != nil {
+				return err
+			}
+			// A busy stream must not keep the search from going on.
+			if s.procs.work() {
+				work.Reset(workWait)
+			} else if len(s.held) > 0 {
+				work.Reset(holdStep)
+			}
+		case <-work.C:
+			s.listen(false)
+			if err := s.send(ctx, out, nil); err != nil {
+				return err
+			}
+			if wait := s.next(s.procs.work()); wait > 0 {
+				work.Reset(wait)
+			}
+			s.publish()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// next is when there is something to do though no batch comes; 0 = never.
+func (s *Stage) next(searching bool) time.Duration {
+	switch {
+	case len(s.held) > 0:
+		return holdStep
+	case searching:
+		return workWait
+	case s.kernel != nil:
+		return tellWait
+	}
+	return 0
+}
+
+func (s *Stage) end(ctx context.Context, out chan<- *event.Batch) error {
+	s.listen(true)
+	s.publish()
+	return s.send(ctx, out, nil)
+}
+
+// listen takes what the kernel has told, and lets go of what waited for it.
+func (s *Stage) listen(last bool) {
+	k := s.kernel
+	if k == nil {
+		return
+	}
+	n := k.drain()
+	s.n.Told += uint64(n)
+	if len(s.held) > 0 {
+		s.letGo(last)
+	}
+	if lost := k.losses(); lost > 0 {
+		s.lost += lost
+		s.n.Lost += lost
+	}
+	if s.lost > 0 && (last || k.at.Sub(s.lostTold) >= time.Second) {
+		s.ready = append(s.ready, event.Event{Kind: event.Lost, TS: s.reached, LostWhere: "owners", LostCount: s.lost})
+		s.lost, s.lostTold = 0, k.at
+	}
+}
+
+// letGo sends on the events of connections that are known by now, or have waited long enough.
+func (s *Stage) letGo(all bool) {
+	now := s.now()
+	n := 0
+	for _, c := range s.held {
+		w := c.wait
+		first := &w.events[0]
+		s.ask(c, first)
+		if !all && now.Before(w.until) && s.worthWaiting(c, first) {
+			s.held[n] = c
+			n++
+			continue
+		}
+		if s.worthWaiting(c, first) {
+			s.n.Expired++
+		}
+		c.wait = nil
+		for i := range w.events {
+			e := &w.events[i]
+			s.look(c, e)
+			s.put(c, e)
+			s.ready = append(s.ready, *e)
+		}
+	}
+	clear(s.held[n:])
+	s.held = s.held[:n]
+}
+
+// send sends on what is ready, and then b.
+func (s *Stage) send(ctx context.Context, out chan<- *event.Batch, b *event.Batch) error {
+	if len(s.ready) > 0 {
+		r := s.pool.Get()
+		r.Events = append(r.Events, s.ready...)
+		r.Now = s.reached
+		clear(s.ready)
+		s.ready = s.ready[:0]
+		if err := r.Send(ctx, out); err != nil {
+			return err
+		}
+	}
+	if b == nil {
+		return nil
+	}
+	s.reached = b.Now
+	return b.Send(ctx, out)
+}
+
+func (s *Stage) batch(b *event.Batch) {
+	n := 0
+	for i := range b.Events {
+		e := &b.Events[i]
+		if e.Kind != event.Lost && !s.event(e) {
+			continue
+		}
+		if n != i {
+			b.Events[n] = *e
+		}
+		n++
+	}
+	if len(b.Events) > 0 {
+		clear(b.Events[n:])
+		b.Events = b.Events[:n]
+		s.publish()
+	}
+}
+
+// event looks for the owners if they are not known, and puts them on the event. It tells whether
+// the event goes on now: Opened never does, and others may have to wait.
+func (s *Stage) event(e *event.Event) (goes bool) {
+	c := s.conns[e.ID]
+	fresh := c == nil
+	if fresh {
+		c = s.take()
+		s.n.Connections++
+		if e.Kind != event.Closed && len(s.conns) < connsMax {
+			s.conns[e.ID] = c
+		}
+	}
+	if c.wait != nil {
+		if e.Kind != event.Opened {
+			c.wait.events = append(c.wait.events, *e)
+		}
+		return false
+	}
+	s.ask(c, e)
+	if (e.Kind == event.New || fresh && e.Kind != event.Opened) && len(s.held) < holdMax && s.worthWaiting(c, e) {
+		s.n.Held++
+		c.wait = &wait{events: []event.Event{*e}, until: s.now().Add(holdFor)}
+		s.held = append(s.held, c)
+		return false
+	}
+	s.look(c, e)
+	if e.Kind == event.Opened {
+		s.n.Opened++
+		e.Proc, e.Peer = c.local.proc, c.remote.proc
+		return false
+	}
+	s.put(c, e)
+	return true
+}
+
+// put writes the owners onto an event that goes out.
+func (s *Stage) put(c *owners, e *event.Event) {
+	e.Proc, e.Peer = c.local.proc, c.remote.proc
+	if e.Kind == event.Closed {
+		s.close(e.ID, c)
+	}
+}
+
+// ask puts onto the connection what the kernel has told of its sockets. The other end of what leaves
+// this machine, or comes to it, may be in another network namespace of it.
+func (s *Stage) ask(c *owners, e *event.Event) {
+	if s.kernel == nil || e.Direction == event.DirectionUnknown && e.Proto != protoTCP {
+		return
+	}
+	s.askEnd(&c.local, e, false, e.Direction == event.Forward)
+	switch e.Direction {
+	case event.DirectionUnknown:
+	case event.Local:
+		s.askEnd(&c.remote, e, true, false)
+	default:
+		s.askEnd(&c.remote, e, true, true)
+	}
+}
+
+func (s *Stage) askEnd(d *end, e *event.Event, remote, elsewhere bool) {
+	if d.sock == nil {
+		if quality(d.proc) == 3 {
+			return // found in procfs
+		}
+		sock, listener := s.kernel.find(e, remote, elsewhere)
+		if sock == nil {
+			return
+		}
+		if listener {
+			if sock.owner != nil {
+				d.proc = s.kernel.value(sock.owner, sock.uid, sourceListener)
+			}
+			return
+		}
+		d.sock = sock
+	}
+	if p := s.kernel.proc(d.sock); p != nil {
+		d.proc, d.inode = p, 0
+	}
+}
+
+// worthWaiting tells whether the kernel may be about to tell more than is known: of a socket of ours
+// that sends, or of the process that will read from a connection to a socket that somebody waits at.
+func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
+	if s.kernel == nil || !s.kernel.complete || !hasPorts(e.Proto) {
+		return false
+	}
+	switch e.Direction {
+	case event.Out:
+		return quality(c.local.proc) < 3
+	case event.In:
+		return quality(c.local.proc) == 2
+	case event.Local:
+		return quality(c.local.proc) < 3 || quality(c.remote.proc) == 2
+	}
+	return false
+}
+
+func (s *Stage) take() *owners {
+	if n := len(s.free); n > 0 {
+		c := s.free[n-1]
+		s.free = s.free[:n-1]
+		return c
+	}
+	return &owners{}
+}
+
+func (s *Stage) close(id uint64, c *owners) {
+	switch p := c.local.proc; quality(p) {
+	case 3:
+		switch p.Source {
+		case sourceEBPF:
+			s.n.EBPF++
+		case sourceIter:
+			s.n.Iter++
+		default:
+			s.n.ProcFS++
+		}
+	case 2:
+		s.n.Listener++
+	case 1:
+		s.n.UserOnly++
+	default:
+		s.n.Unknown++
+	}
+	delete(s.conns, id)
+	for _, d := range [2]*end{&c.local, &c.remote} {
+		// A socket that is not the connection's alone stays: a listener's, unconnected UDP, raw.
+		if d.inode != 0 {
+			s.procs.forget(d.inode)
+		}
+	}
+	if len(s.free) < 1024 {
+		*c = owners{}
+		s.free = append(s.free, c)
+	}
+}
+
+// quality orders how well an owner is known.
+func quality(p *event.Proc) int {
+	switch {
+	case p == nil:
+		return 0
+	case p.Source == sourceSockDiag:
+		return 1
+	case p.Source == sourceListener:
+		return 2
+	}
+	return 3
+}
+
+// look searches the socket tables and procfs, as far as the kernel has not told and this event is the
+// occasion for.
+func (s *Stage) look(c *owners, e *event.Event) {
+	if e.Direction == event.DirectionUnknown && e.Proto != protoTCP || e.Direction == event.Forward {
+		return // none of the ends is known to be here
+	}
+	fresh := c.tries == 0
+	if e.Kind == event.New && !fresh {
+		s.recheck(&c.local)
+		s.recheck(&c.remote)
+	}
+	peer := e.Direction == event.Local
+	if quality(c.local.proc) == 3 && (!peer || quality(c.remote.proc) == 3) || c.tries >= triesMax {
+		return
+	}
+	if e.Kind == event.Closed && c.tries > 1 {
+		return // the sockets have gone, and there were looks enough
+	}
+	if e.Kind == event.Opened && s.kernel != nil && s.kernel.complete {
+		return // it will tell
+	}
+	c.tries++
+	if !fresh {
+		s.n.Retried++
+	}
+	if quality(c.local.proc) < 3 {
+		any := s.find(&c.local, e, false)
+		if !any && e.Kind == event.Opened && e.Direction == event.In && e.Proto == protoTCP {
+			c.tries = triesMax // nobody listens there: a scan, which is to cost little
+		}
+	}
+	if peer && quality(c.remote.proc) < 3 {
+		s.find(&c.remote, e, true)
+	}
+}
+
+// find looks for the owner of one end, and keeps it if it is better than what was known. It tells
+// whether there was a socket at all.
+func (s *Stage) find(d *end, e *event.Event, remote bool) bool {
+	var found [candidatesMax]sockets.Socket
+	n, source := s.sockets.find(found[:], e, remote)
+	var best end
+	var pid uint32
+	for i := range found[:n] {
+		sock := &found[i]
+		if s.known(d, sock, source) {
+			return true
+		}
+		p, inode := s.ofSocket(sock, source)
+		if i > 0 && (p == nil || p.PID == 0 || p.PID != pid) {
+			return true // several sockets may be meant, of different owners: nobody knows which
+		}
+		if p != nil {
+			pid = p.PID
+			best = end{proc: p, inode: inode, uid: sock.UID}
+		}
+	}
+	if quality(best.proc) > quality(d.proc) {
+		*d = best
+	}
+	if source == sourceListener || n > 1 || n == 1 && !found[0].Connected() {
+		d.inode = 0 // not this connection's alone
+	}
+	return n > 0
+}
+
+// known takes the owner of a socket that the kernel has told of, without its addresses.
+func (s *Stage) known(d *end, sock *sockets.Socket, source string) bool {
+	if s.kernel == nil || source != sourceProcFS || sock.Cookie == 0 {
+		return false
+	}
+	k := s.kernel.socks[sock.Cookie]
+	if k == nil || k.owner == nil {
+		return false
+	}
+	d.sock = k
+	d.proc, d.inode = s.kernel.proc(k), 0
+	return true
+}
+
+func (s *Stage) ofSocket(sock *sockets.Socket, source string) (*event.Proc, uint32) {
+	if sock.Inode == 0 {
+		return nil, 0
+	}
+	if _, ok := s.procs.lookup(sock.Inode, sock.UID); ok {
+		if p := s.procs.owner(sock.Inode, sock.UID, source); p != nil {
+			return p, sock.Inode
+		}
+	}
+	if source == sourceListener {
+		return nil, 0 // the connection's own socket may yet come to another user
+	}
+	return s.procs.user(sock.UID), 0
+}
+
+// recheck asks once more who holds the socket: between the first packet and new, a server may have
+// handed it to a child. When nobody holds it any more, the last one known did.
+func (s *Stage) recheck(d *end) {
+	if d.inode == 0 {
+		return
+	}
+	if _, ok := s.procs.lookup(d.inode, d.uid); ok {
+		if p := s.procs.owner(d.inode, d.uid, sourceProcFS); p != nil {
+			d.proc = p
+		}
+	}
+}

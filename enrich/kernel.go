@@ -1,0 +1,604 @@
+package enrich
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"rustnet/bpf"
+	"rustnet/track/event"
+)
+
+// hooks is where the kernel tells of sockets and processes: *bpf.Hooks, or a test's.
+type hooks interface {
+	Drain(bpf.Handler) int
+	Sockets(func(*bpf.SocketEvent)) error
+	Losses() bpf.Losses
+	Complete() bool
+	Report() []bpf.Hook
+	Close() error
+}
+
+// kernel is what it told: every socket that was used since the start, or that a process had then, with
+// its owner. The owner is the process that used the socket last. Sockets stay a while after they are
+// closed, for packets that were on their way to us.
+type kernel struct {
+	hooks
+	procs processes
+	now   func() time.Time
+	netns uint32 // ours; 0 = not known, then all are
+	// complete: all that is used from now on is told, so that waiting for it is worth while.
+	complete bool
+
+	socks   map[uint64]*sock // by cookie
+	tuples  map[tuple]*sock  // those with both ends, chained where several namespaces have the same
+	ports   map[port][]*sock // those with one end only
+	peers   map[farPort]met  // who sent to or received from there without being connected
+	past    []farPort        // keys of peers, the oldest first
+	tasks   map[uint32]*task // by PID
+	closed  []*sock          // since when: in order
+	at      time.Time        // of this draining
+	foreign int              // sockets in other namespaces
+	lost    bpf.Losses
+	users   func(uint32) string
+	tasksN  int // when to look for processes whose end was not told
+}
+
+// addr is an IP address in two words, IPv4 as ::ffff:a.b.c.d.
+type addr struct{ hi, lo uint64 }
+
+const v4Mapped = 0xffff << 32
+
+func addrOf(a netip.Addr) addr {
+	b := a.As16()
+	return addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func addrIn(family uint8, b *[16]byte) addr {
+	if family == familyIPv4 {
+		return addr{0, v4Mapped | uint64(binary.BigEndian.Uint32(b[:4]))}
+	}
+	return addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func (a addr) v4() bool  { return a.hi == 0 && a.lo>>32 == 0xffff }
+func (a addr) any() bool { return a.hi == 0 && (a.lo == 0 || a.lo == v4Mapped) }
+
+const familyIPv4 = 2
+
+// tuple is a socket's, seen from its own end.
+type tuple struct {
+	local, remote       addr
+	proto, lport, rport uint16
+}
+
+type port struct{ proto, number uint16 }
+
+type farPort struct {
+	remote              addr
+	proto, lport, rport uint16
+}
+
+// met is a socket that is not connected, and when it last had to do with the other end.
+type met struct {
+	*sock
+	at time.Time
+}
+
+// sock is one socket.
+type sock struct {
+	cookie uint64
+	tuple
+	netns, uid     uint32
+	raw, v6only    bool
+	listens, found bool
+	indexed        bool
+	owner          *task
+	next           *sock       // of the same tuple
+	since, till    int64       // packet time: told first, closed; 0 = before us, and open
+	final          *event.Proc // who had it when it was closed
+	gone           time.Time   // not zero: closed
+}
+
+// task is a process, by PID and start.
+type task struct {
+	start     uint64
+	pid, ppid uint32
+	refs      int // sockets
+	known     bool
+	exited    bool
+	comm, exe string
+	args      string // each ended by a zero
+	parent    string
+	values    []*event.Proc // published, one for each user and source
+}
+
+const (
+	graceFor   = 5 * time.Second
+	socksMax   = 1 << 18
+	peersMax   = 1 << 16
+	tasksSweep = 1 << 15
+)
+
+func newKernel(h hooks, procs processes, users func(uint32) string, netns uint32, now func() time.Time) *kernel {
+	k := &kernel{hooks: h, procs: procs, users: users, netns: netns, complete: h.Complete(), now: now, tasksN: tasksSweep,
+		socks: map[uint64]*sock{}, tuples: map[tuple]*sock{}, ports: map[port][]*sock{}, peers: map[farPort]met{},
+		tasks: map[uint32]*task{}}
+	k.drain()
+	return k
+}
+
+// drain takes what the kernel has told since the last time.
+func (k *kernel) drain() int {
+	k.at = k.now()
+	n := k.Drain(k)
+	for len(k.closed) > 0 && k.at.Sub(k.closed[0].gone) > graceFor {
+		k.drop(k.closed[0])
+		k.closed[0] = nil
+		k.closed = k.closed[1:]
+	}
+	k.passBy(8)
+	return n
+}
+
+// losses gives what was lost since the last time.
+func (k *kernel) losses() uint64 {
+	now := k.Losses()
+	was := k.lost
+	k.lost = now
+	return now.Ring - was.Ring + now.Storage - was.Storage + now.Scratch - was.Scratch
+}
+
+// Socket is for the hooks.
+func (k *kernel) Socket(e *bpf.SocketEvent) {
+	if e.Kind == bpf.Released || e.Kind == bpf.Destroyed {
+		k.release(e)
+		return
+	}
+	s := k.socks[e.Cookie]
+	if s == nil {
+		s = k.add(e)
+	}
+	if e.UID != 0 || e.Kind != bpf.Peer {
+		s.uid = e.UID
+	}
+	if e.NetNS != 0 && s.netns == 0 {
+		s.netns = e.NetNS
+		if !k.here(s) {
+			k.foreign++
+		}
+	}
+	switch e.Kind {
+	case bpf.Peer:
+		if s.lport == 0 {
+			k.place(s, e)
+		}
+		k.meet(s, e)
+	case bpf.Created:
+	default:
+		k.place(s, e)
+	}
+	s.listens = e.Kind == bpf.Listens || e.Kind == bpf.Found && e.State == stateListen
+	k.own(s, e)
+	if e.Kind == bpf.Late && s.gone.IsZero() {
+		k.end(s, e.TS)
+	}
+}
+
+const stateListen = 10
+
+func (k *kernel) add(e *bpf.SocketEvent) *sock {
+	if len(k.socks) >= socksMax {
+		k.makeRoom()
+	}
+	s := &sock{cookie: e.Cookie, since: e.TS, raw: e.Type == bpf.Raw, v6only: e.Flags&bpf.V6Only != 0, found: e.Kind == bpf.Found}
+	k.socks[e.Cookie] = s
+	return s
+}
+
+// makeRoom drops a socket that is closed, or else any: what is used again is not told again, but found
+// by the ways that there are without hooks.
+func (k *kernel) makeRoom() {
+	if len(k.closed) > 0 {
+		k.drop(k.closed[0])
+		k.closed = k.closed[1:]
+		return
+	}
+	for _, s := range k.socks {
+		k.drop(s)
+		return
+	}
+}
+
+// own sets the socket's owner, as far as the event says more than is known.
+func (k *kernel) own(s *sock, e *bpf.SocketEvent) {
+	if e.PID == 0 {
+		return
+	}
+	t := k.task(e.PID, e.Start)
+	switch old := s.owner; {
+	case old == t:
+	case old == nil:
+	case e.Kind == bpf.Late || e.Kind == bpf.Released:
+		return
+	case e.Kind == bpf.Found && (!s.found || t.pid == 1 || old.pid != 1 && old.start <= t.start):
+		return // the first who had it is the one who opened it; init opens for others
+	}
+	if e.Kind != bpf.Found {
+		s.found = false
+	}
+	k.disown(s)
+	s.owner = t
+	t.refs++
+}
+
+func (k *kernel) disown(s *sock) {
+	if t := s.owner; t != nil {
+		s.owner = nil
+		t.refs--
+		k.forget(t)
+	}
+}
+
+// forget drops a process that has ended and has no socket any more.
+func (k *kernel) forget(t *task) {
+	if t.refs == 0 && t.exited && k.tasks[t.pid] == t {
+		delete(k.tasks, t.pid)
+	}
+}
+
+func (k *kernel) release(e *bpf.SocketEvent) {
+	s := k.socks[e.Cookie]
+	if s == nil || !s.gone.IsZero() {
+		return
+	}
+	k.own(s, e)
+	k.end(s, e.TS)
+}
+
+// end notes that the socket is closed. What its process becomes after that is not its owner.
+func (k *kernel) end(s *sock, ts int64) {
+	s.final = k.proc(s)
+	s.gone, s.till = k.at, ts
+	k.closed = append(k.closed, s)
+}
+
+// place files the socket under its addresses.
+func (k *kernel) place(s *sock, e *bpf.SocketEvent) {
+	at := tuple{local: addrIn(e.Family, &e.Local), remote: addrIn(e.Family, &e.Remote), proto: e.Proto, lport: e.LocalPort, rport: e.RemotePort}
+	if e.Kind == bpf.Peer {
+		at.remote, at.rport = addr{}, 0
+		at.local = addrIn(e.Family, new([16]byte))
+		if e.Family != familyIPv4 {
+			at.local = addr{}
+		}
+	}
+	if !hasPorts(e.Proto) {
+		at.lport, at.rport = 0, 0
+	}
+	if s.indexed {
+		if s.tuple == at {
+			return
+		}
+		k.unplace(s)
+	}
+	s.tuple, s.indexed = at, true
+	if s.rport != 0 {
+		s.next = k.tuples[at]
+		k.tuples[at] = s
+		return
+	}
+	p := port{s.proto, s.lport}
+	k.ports[p] = append(k.ports[p], s)
+}
+
+func hasPorts(proto uint16) bool {
+	return proto == protoTCP || proto == protoUDP || proto == protoSCTP || proto == protoLite
+}
+
+func (k *kernel) unplace(s *sock) {
+	s.indexed = false
+	if s.rport == 0 {
+		p := port{s.proto, s.lport}
+		all := k.ports[p]
+		for i, o := range all {
+			if o == s {
+				all[i] = all[len(all)-1]
+				all[len(all)-1] = nil
+				all = all[:len(all)-1]
+				break
+			}
+		}
+		if len(all) == 0 {
+			delete(k.ports, p)
+		} else {
+			k.ports[p] = all
+		}
+		return
+	}
+	first := k.tuples[s.tuple]
+	if first == s {
+		if s.next == nil {
+			delete(k.tuples, s.tuple)
+		} else {
+			k.tuples[s.tuple] = s.next
+		}
+	}
+	for o := first; o != nil; o = o.next {
+		if o.next == s {
+			o.next = s.next
+		}
+	}
+	s.next = nil
+}
+
+// meet files the socket under the other end that it has talked to, for a while.
+func (k *kernel) meet(s *sock, e *bpf.SocketEvent) {
+	far := farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort}
+	if _, ok := k.peers[far]; !ok {
+		k.passBy(2) // more go than come, as soon as there are any to go
+		if len(k.past) >= peersMax {
+			delete(k.peers, k.past[0])
+			k.past = k.past[1:]
+		}
+		k.past = append(k.past, far)
+	}
+	k.peers[far] = met{s, k.at}
+}
+
+// passBy looks at the oldest keys of peers. What was met again since then goes to the end.
+func (k *kernel) passBy(n int) {
+	for range min(n, len(k.past)) {
+		far := k.past[0]
+		k.past = k.past[1:]
+		if k.at.Sub(k.peers[far].at) > graceFor {
+			delete(k.peers, far)
+		} else {
+			k.past = append(k.past, far)
+		}
+	}
+}
+
+func (k *kernel) drop(s *sock) {
+	if k.socks[s.cookie] != s {
+		return
+	}
+	delete(k.socks, s.cookie)
+	if !k.here(s) {
+		k.foreign--
+	}
+	if s.indexed {
+		k.unplace(s)
+	}
+	if s.final == nil {
+		s.final = k.proc(s)
+	}
+	k.disown(s)
+}
+
+// task gives the process of that PID and start.
+func (k *kernel) task(pid uint32, start uint64) *task {
+	t := k.tasks[pid]
+	if t != nil && t.start == start {
+		return t
+	}
+	t = &task{pid: pid, start: start}
+	k.tasks[pid] = t
+	if len(k.tasks) > k.tasksN {
+		k.sweep(t)
+	}
+	return t
+}
+
+// sweep drops processes without sockets, whose end we may not have been told.
+func (k *kernel) sweep(but *task) {
+	for pid, t := range k.tasks {
+		if t.refs == 0 && t != but {
+			delete(k.tasks, pid)
+		}
+	}
+	k.tasksN = max(tasksSweep, 2*len(k.tasks))
+}
+
+// Process is for the hooks.
+func (k *kernel) Process(e *bpf.ProcessEvent, exe, args []byte) {
+	t := k.task(e.PID, e.Start)
+	switch e.Kind {
+	case bpf.Exited:
+		t.exited = true
+		k.forget(t)
+		return
+	case bpf.Renamed:
+		t.comm, t.values = text0(e.Comm[:]), nil
+		return
+	}
+	t.known = true
+	t.values = nil
+	t.comm, t.ppid = text0(e.Comm[:]), e.PPID
+	t.exe, t.args = joinPath(exe), string(args)
+	t.parent = fullName(text0(e.ParentComm[:]), text0(e.ParentExe[:]), nil)
+	if e.ExeCut || t.exe == "" || len(args) < int(e.ArgsLen) {
+		if p, ok := k.procs.program(t.pid, t.start); ok {
+			t.exe, t.args = p.exe, p.args
+		}
+	}
+}
+
+func text0(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	return string(b)
+}
+
+// joinPath makes a path of components, the last one first.
+func joinPath(components []byte) string {
+	var path []byte
+	for len(components) > 0 {
+		c := components[:len(components)-1]
+		at := bytes.LastIndexByte(c, 0) + 1
+		path = append(append(path, '/'), c[at:]...)
+		components = components[:at]
+	}
+	return string(path)
+}
+
+// proc gives the published value of the socket's owner, nil when it has none.
+func (k *kernel) proc(s *sock) *event.Proc {
+	switch {
+	case s.final != nil:
+		return s.final
+	case s.owner == nil:
+		return nil
+	case s.found:
+		return k.value(s.owner, s.uid, sourceIter)
+	}
+	return k.value(s.owner, s.uid, sourceEBPF)
+}
+
+func (k *kernel) value(t *task, uid uint32, source string) *event.Proc {
+	for _, v := range t.values {
+		if v.UID == uid && v.Source == source {
+			return v
+		}
+	}
+	if !t.known {
+		t.known = true
+		if p, ok := k.procs.program(t.pid, t.start); ok {
+			t.comm, t.exe, t.args, t.ppid, t.parent = p.comm, p.exe, p.args, p.ppid, p.parent
+		}
+	}
+	v := &event.Proc{PID: t.pid, PPID: t.ppid, HasUID: true, UID: uid, User: k.users(uid), Source: source,
+		Name: fullName(t.comm, t.exe, []byte(t.args)), Exe: t.exe, Cmdline: joinArgs([]byte(t.args)), Parent: t.parent}
+	t.values = append(t.values, v)
+	return v
+}
+
+// program is what procfs says of a process.
+type program struct {
+	comm, exe, args, parent string
+	ppid                    uint32
+}
+
+// readAll takes the sockets that were there before us.
+func (k *kernel) readAll() error {
+	k.at = k.now()
+	return k.Sockets(k.Socket)
+}
+
+// find gives the socket of an end, and whether it only listens there. nil = none was told, or
+// several that differ in their owners. elsewhere asks for sockets of other network namespaces than ours.
+func (k *kernel) find(e *event.Event, remote, elsewhere bool) (s *sock, listener bool) {
+	local, other := e.Local, e.Remote
+	if remote {
+		local, other = other, local
+	}
+	if !local.IsValid() || !other.IsValid() {
+		return nil, false
+	}
+	at := tuple{addrOf(local.Addr()), addrOf(other.Addr()), e.Proto, local.Port(), other.Port()}
+	switch {
+	case elsewhere:
+		if k.foreign == 0 {
+			return nil, false
+		}
+		return k.connected(at, true, e.Start), false
+	case hasPorts(e.Proto):
+		if s := k.connected(at, false, e.Start); s != nil {
+			return s, false
+		}
+		if e.Proto == protoTCP {
+			if e.Direction == event.In || remote {
+				return k.oneEnded(at, true, e.Start), true
+			}
+			return nil, false
+		}
+		if m := k.peers[farPort{at.remote, at.proto, at.lport, at.rport}]; m.sock != nil && k.here(m.sock) {
+			return m.sock, false
+		}
+		return k.oneEnded(at, false, e.Start), false
+	case remote || e.Proto > 255 || e.Proto == protoIGMP:
+		return nil, false
+	case (e.Proto == protoICMP || e.Proto == protoICMP6) && (e.Direction == event.In || !e.HasICMP || !asks(e.Proto, e.ICMPType)):
+		return nil, false
+	}
+	return k.oneEnded(at, false, e.Start), false
+}
+
+func (k *kernel) here(s *sock) bool { return s.netns == k.netns || s.netns == 0 || k.netns == 0 }
+
+// connected gives the socket with both ends. Of several in turn it is the first that was not closed
+// when the connection began.
+func (k *kernel) connected(at tuple, elsewhere bool, begun int64) (s *sock) {
+	for o := k.tuples[at]; o != nil; o = o.next { // the newest first
+		if elsewhere != k.here(o) && (s == nil || o.openAt(begun)) {
+			s = o
+		}
+	}
+	return s
+}
+
+// slack is what two clocks of the kernel may differ by, and what it takes to tell of a socket.
+const slack = 1_000_000
+
+func (s *sock) openAt(ts int64) bool { return s.till == 0 || s.till+slack >= ts }
+
+// oneEnded gives the socket that takes packets for the port, or that sent them without having one. One
+// that was open when the connection began goes before others.
+func (k *kernel) oneEnded(at tuple, listens bool, begun int64) *sock {
+	var best *sock
+	var score int
+	clear := true
+	toAll := at.proto == protoUDP && (isGroup(at.local) || isGroup(at.remote))
+	for _, s := range k.ports[port{at.proto, at.lport}] {
+		v := k.fit(s, &at, toAll, begun)
+		if v == 0 || s.listens != listens || v < score {
+			continue
+		}
+		if v > score {
+			best, score, clear = s, v, true
+			continue
+		}
+		clear = clear && best.owner == s.owner && (best.final == nil) == (s.final == nil)
+	}
+	if !clear {
+		return nil
+	}
+	return best
+}
+
+func isGroup(a addr) bool {
+	if a.v4() {
+		return a.lo>>28&0xf == 0xe || a.lo&0xffffffff == 0xffffffff
+	}
+	return a.hi>>56 == 0xff
+}
+
+// fit says how well a socket with one end fits, 0 = not at all. Packets to a group are for whoever
+// is bound to the port.
+func (k *kernel) fit(s *sock, at *tuple, toAll bool, begun int64) int {
+	if !k.here(s) {
+		return 0
+	}
+	v := 1
+	switch {
+	case s.local == at.local:
+		v += 2
+	case toAll:
+	case !s.local.any() || s.local.v4() != at.local.v4() && (s.local.v4() || s.v6only):
+		return 0
+	}
+	if !s.remote.any() {
+		if s.remote != at.remote {
+			return 0
+		}
+		v += 4
+	}
+	if s.openAt(begun) && s.since <= begun+slack {
+		v += 8
+	}
+	// Without ports several may have sent it. The first of a socket is told right after it is sent.
+	if !hasPorts(at.proto) && s.since >= begun && s.since <= begun+slack {
+		v += 16
+	}
+	return v
+}
