@@ -1,0 +1,46 @@
+# make            builds ./rustnet
+# make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
+# make test       runs all tests and says how many were skipped, and why
+# make bench      measures each stage, and the whole program beside tcpdump on the same file
+# make captures   records the project's own captures again (root; says which programs it needs)
+# make check      what CI runs after the tests
+
+GO      ?= go
+PACKETS ?= 1000000
+
+export CGO_ENABLED = 0
+
+.PHONY: rustnet run test race fuzz bench captures generate check install clean
+rustnet:
+	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
+
+run: rustnet
+	./rustnet $(ARGS)
+
+test:
+	$(GO) tool gotestsum --format pkgname-and-test-fails -- ./...
+
+race: # the race detector needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+FUZZTIME ?= 30s
+fuzz:
+	testdata/fuzz.sh $(FUZZTIME)
+
+bench: rustnet
+	testdata/bench.sh $(PACKETS)
+
+captures:
+	testdata/record.sh
+
+generate:
+	$(GO) generate ./...
+
+check:
+	.ci/check
+
+install:
+	$(GO) install -trimpath -ldflags '-s -w' .
+
+clean:
+	rm -f rustnet

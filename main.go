@@ -1,0 +1,637 @@
+// Command rustnet streams the connections of this machine, or of a capture file, as lines: one
+// event for each that opens, changes and closes, with the process that owns it and what it speaks.
+//
+// This file holds the command line and the wiring of the stages; the work is theirs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/net/bpf"
+	"golang.org/x/term"
+
+	"rustnet/capture"
+	"rustnet/capture/decode"
+	"rustnet/capture/file"
+	"rustnet/capture/live"
+	"rustnet/capture/pcapfilter"
+	"rustnet/capture/sockets"
+	"rustnet/enrich"
+	"rustnet/filter"
+	"rustnet/output"
+	"rustnet/track"
+	"rustnet/track/dpi"
+	"rustnet/track/event"
+)
+
+// Exit statuses; scripts rest on them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNothing     = 3
+	exitInterrupted = 130
+)
+
+// schema is the one list of fields that every format, filter and document uses.
+var schema = event.NewSchema(dpi.Fields())
+
+// cli is every flag there is; the packages' own are declared in their Config.
+type cli struct {
+	Live      live.Config    `embed:"" group:"capture"`
+	Read      string         `short:"r" placeholder:"FILE" group:"capture" help:"Read a pcap or pcapng file instead, also .gz and .zst; - is stdin."`
+	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, live and for files."`
+	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Addresses of this side, for files; repeatable."`
+	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
+	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: ${enum} (${default})."`
+
+	Filter string `short:"f" placeholder:"EXPR" group:"output" help:"Only records for which this holds, e.g. 'sni endsWith \".io\"'; see rustnet fields."`
+
+	JSON   bool          `name:"json" group:"output" xor:"form" help:"Short for --output json, one object a line."`
+	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv."`
+	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
+	Output output.Config `embed:"" group:"output"`
+	Track  track.Config  `embed:"" group:"tracking"`
+
+	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
+
+	Duration time.Duration `placeholder:"D" group:"running" help:"Stop after this time; for files, this much of the capture."`
+	Config   string        `type:"existingfile" placeholder:"FILE" group:"running" help:"Read flags from a TOML file: the same names."`
+	Quiet    bool          `short:"q" group:"running" help:"No summary and no warnings on stderr."`
+	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: ${enum} (${default})."`
+
+	Stream struct{} `cmd:"" default:"withargs" hidden:""`
+	Fields struct {
+		Markdown bool `help:"As a Markdown table."`
+	} `cmd:"" help:"List the fields of a record: for --fields and --filter."`
+	Version struct{} `cmd:"" help:"Print the version."`
+}
+
+const description = `Streams connections as lines: which program talks to whom, about what, right now.
+
+  rustnet                                      a table of every connection as it opens, changes, closes
+  rustnet --json | jq 'select(.event=="new") | {process, host, remote_port}'
+  rustnet --filter 'sni endsWith ".io"'
+  rustnet -r incident.pcapng --json --filter 'app == "dns" && dns_rcode == "NXDOMAIN"'
+  rustnet --filter 'process == "nc" && direction == "out"' -n 1 --exit-code && page-me
+
+Every flag can also stand in the file that --config names, or in the environment: --max-connections
+as RUSTNET_MAX_CONNECTIONS. Flag > environment > file > default.`
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// usageError is a mistake on the command line: exit status 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func run(args []string) int {
+	status, err := execute(args)
+	var usage usageError
+	switch {
+	case err == nil:
+		return status
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "rustnet: %v\n", usage)
+		return exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "rustnet: %v\n", err)
+	return exitFailed
+}
+
+func execute(args []string) (status int, err error) {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description(description),
+		kong.DefaultEnvars("RUSTNET"), kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // every flag has its RUSTNET_ variable: said once, above
+		kong.ExplicitGroups([]kong.Group{{Key: "capture", Title: "What to read:"}, {Key: "output", Title: "What to write:"},
+			{Key: "tracking", Title: "Connections:"}, {Key: "running", Title: "Running:"}}),
+		kong.Resolvers(&configFile{}))
+	if err != nil {
+		return 0, err
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", err)}
+	}
+	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
+		if short {
+			c.Output.Format = form
+		}
+	}
+	switch ctx.Command() {
+	case "fields":
+		return 0, fields(&c)
+	case "version":
+		_, err := fmt.Println("rustnet", version())
+		return 0, err
+	}
+	return stream(&c)
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown build)"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return fmt.Sprintf("%s %s %s/%s", v, info.GoVersion, runtime.GOOS, runtime.GOARCH)
+}
+
+// fields prints the schema.
+func fields(c *cli) error {
+	format := c.Output.Format
+	if c.Fields.Markdown {
+		format = "markdown"
+	}
+	return output.WriteFields(os.Stdout, schema, format)
+}
+
+// source is where events begin: packets that are tracked, or the kernel's socket tables.
+type source struct {
+	live   bool
+	run    func(p *pipe, stop context.Context, out chan<- *event.Batch)
+	report func() string // what was read and what was lost, for people
+	// progress tells how far the reading has come; nil where it has no end.
+	progress func() (packets uint64, bytes, total int64)
+	close    func() error
+}
+
+// stream is the default command: from a source to lines on stdout.
+func stream(c *cli) (int, error) {
+	// The collector starts when the heap has doubled. Most runs need little memory and would have it
+	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
+	ballast := make([]byte, 64<<20)
+	defer runtime.KeepAlive(ballast)
+
+	say := newTeller(c)
+	var keep *filter.Stage
+	if c.Filter != "" {
+		program, err := filter.Compile(c.Filter, schema)
+		if err != nil {
+			return 0, usageError{fmt.Errorf("--filter: %w", err)}
+		}
+		keep = filter.NewStage(program)
+	}
+	event.CommunitySeed = c.CommunityIDSeed
+	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 {
+		c.Output.Fields = []string{"-process"} // a file knows none
+		if len(c.Local) == 0 {
+			c.Output.Fields = append(c.Output.Fields, "-direction")
+		}
+	}
+	c.Output.Spool = c.Read == ""
+	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
+		c.Output.Color = "never"
+	}
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		c.Output.Width, c.Output.Height, _ = term.GetSize(int(os.Stdout.Fd()))
+	}
+	out, err := output.New(c.Output, schema, os.Stdout)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
+	src, err := open(c, say)
+	if err != nil {
+		return 0, err
+	}
+	defer src.close()
+
+	p := newPipe()
+	stop, stopSource := context.WithCancel(p.ctx)
+	defer stopSource()
+	made := make(chan *event.Batch, 16)
+	src.run(p, stop, made)
+	if keep != nil {
+		kept := make(chan *event.Batch, 16)
+		in := made
+		p.stage(func() error { return keep.Run(p.ctx, in, kept) })
+		made = kept
+	}
+	p.stage(func() error { return out.Run(p.ctx, made) })
+
+	summary := func() {
+		if c.Quiet {
+			return
+		}
+		var filtered uint64
+		if keep != nil {
+			filtered = keep.Stats().FilteredOut
+		}
+		fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", src.report(), outcome(out.Stats(), filtered))
+	}
+	endProgress := func() {}
+	if src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && c.Output.Width == 0 {
+		endProgress = output.Progress(os.Stderr, src.progress)
+	}
+	err = p.wait(stopSource, signals, out.Stopped(), output.WatchReader(p.ctx, os.Stdout), c.wallClock(),
+		func() uint64 { return out.Stats().Events() }, summary)
+	endProgress()
+	summary()
+	switch {
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted, nil
+	case errors.Is(err, output.ErrReaderGone):
+		err = nil
+	}
+	if err == nil && c.Output.ExitCode && out.Stats().Events() == 0 {
+		return exitNothing, nil
+	}
+	return exitDone, err
+}
+
+// wallClock ends a live run after --duration. A file's end comes by its own clock, see open.
+func (c *cli) wallClock() <-chan time.Time {
+	if c.Duration == 0 || c.Read != "" {
+		return nil
+	}
+	return time.After(c.Duration)
+}
+
+// outcome says what became of the events: those made are written, filtered out, or told to be lost.
+func outcome(st output.Stats, filtered uint64) string {
+	s := fmt.Sprintf("%d events written", st.Events())
+	for _, n := range []struct {
+		count uint64
+		what  string
+	}{{filtered, "filtered out"}, {st.Unselected, "not selected"}, {st.Merged, "merged for a slow reader"},
+		{st.Lost, "lost to a slow reader"}, {st.AfterStop, "not written after the end"}} {
+		if n.count > 0 {
+			s += fmt.Sprintf(", %d %s", n.count, n.what)
+		}
+	}
+	return s
+}
+
+// teller prints a line for people, as --quiet and --log-level allow.
+type teller func(level, format string, args ...any)
+
+func newTeller(c *cli) teller {
+	rank := map[string]int{"error": 0, "warn": 1, "info": 2}
+	limit := rank[c.LogLevel]
+	if c.Quiet {
+		limit = 0
+	}
+	return func(level, format string, args ...any) {
+		if rank[level] <= limit {
+			fmt.Fprintf(os.Stderr, "rustnet: "+format+"\n", args...)
+		}
+	}
+}
+
+// open opens the source that the flags ask for. Without the right to capture it falls back on the
+// socket tables, unless the flags ask for what only packets can tell.
+func open(c *cli, say teller) (*source, error) {
+	if c.Read != "" {
+		return openFile(c)
+	}
+	src, err := openLive(c, say)
+	if errors.Is(err, fs.ErrPermission) && len(c.Live.Interfaces) == 0 && c.BPF == "" {
+		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
+		return openSockets(c, say)
+	}
+	return src, err
+}
+
+func openFile(c *cli) (*source, error) {
+	var keep *pcapfilter.Set
+	if c.BPF != "" {
+		var err error
+		if keep, err = pcapfilter.NewSet(c.BPF); err != nil {
+			return nil, usageError{fmt.Errorf("--bpf: %w", err)}
+		}
+	}
+	f, err := file.Open(c.Read)
+	if err != nil {
+		return nil, err
+	}
+	if keep != nil {
+		f.SetFilter(keep.Match)
+	}
+	f.SetDuration(c.Duration)
+	if len(c.Local) > 0 {
+		c.Track.Local = func(a netip.Addr) bool {
+			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
+		}
+	}
+	src, err := packets(c, f.Run, nil, f.Close, func() string {
+		st := f.Stats()
+		s := fmt.Sprintf("%d packets read", st.Packets)
+		if st.Filtered > 0 {
+			s += fmt.Sprintf(", %d kept back by --bpf", st.Filtered)
+			if err := keep.Err(); err != nil {
+				s += fmt.Sprintf(" (%v)", err)
+			}
+		}
+		return s
+	})
+	if src != nil {
+		src.progress = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }
+	}
+	return src, err
+}
+
+func openLive(c *cli, say teller) (*source, error) {
+	cfg := c.Live
+	cfg.Warn = func(s string) { say("warn", "%s", s) }
+	if c.BPF != "" {
+		o := pcapfilter.Options{Live: true}
+		program, err := pcapfilter.CompileAny(c.BPF, o)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--bpf: %w", err)}
+		}
+		cfg.FilterAny = program.Raw()
+		cfg.FilterFor = func(link capture.LinkType) ([]bpf.RawInstruction, error) {
+			o.Link = link
+			program, err := pcapfilter.Compile(c.BPF, o)
+			if err != nil {
+				return nil, err
+			}
+			return program.Raw(), nil
+		}
+	}
+	src, err := live.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	local, err := live.WatchLocal()
+	if err != nil {
+		return nil, err
+	}
+	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
+	owners, err := openOwners(c, say)
+	if err != nil {
+		return nil, err
+	}
+	if err := live.DropPrivileges(live.DropConfig{}); err != nil {
+		say("warn", "%v", err)
+	}
+	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
+	s, err := packets(c, src.Run, owners, closeAll, func() string {
+		st := src.Stats()
+		s := fmt.Sprintf("%d packets captured", st.Received)
+		if st.Dropped > 0 {
+			s += fmt.Sprintf(", %d dropped by the kernel", st.Dropped)
+		}
+		return s
+	})
+	if s != nil {
+		s.live = true
+	}
+	return s, err
+}
+
+// packets is the way of frames: decode, track, owners.
+func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, owners *enrich.Stage,
+	close func() error, account func() string) (*source, error) {
+	if c.Track.Workers == 0 {
+		c.Track.Workers = max(1, runtime.NumCPU()/4)
+	}
+	decoder := decode.New(decode.Config{Checksums: c.Checksums})
+	tracker, err := track.New(c.Track)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &source{close: close,
+		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+			frames, decoded := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16)
+			p.source(func() error { return read(stop, frames) })
+			p.stage(func() error { return decoder.Run(p.ctx, frames, decoded) })
+			if owners == nil {
+				p.stage(func() error { return tracker.Run(p.ctx, decoded, out) })
+				return
+			}
+			tracked := make(chan *event.Batch, 16)
+			p.stage(func() error { return tracker.Run(p.ctx, decoded, tracked) })
+			p.stage(func() error { return owners.Run(p.ctx, tracked, out) })
+		},
+		report: func() string {
+			d, t := decoder.Stats(), tracker.Stats()
+			s := fmt.Sprintf("%s, %d in %d connections", account(), t.Packets, t.Opened)
+			for i := range d.Skipped {
+				if n := d.Skipped[i] + t.Skipped[i]; n > 0 {
+					s += fmt.Sprintf(", %d skipped (%s)", n, decode.Skip(i))
+				}
+			}
+			if t.Evicted > 0 {
+				s += fmt.Sprintf(", %d connections evicted (--max-connections)", t.Evicted)
+			}
+			return s
+		}}, nil
+}
+
+// openOwners opens what finds owners; without it, where the system has none, everything else still works.
+func openOwners(c *cli, say teller) (*enrich.Stage, error) {
+	if c.Process == "none" {
+		return nil, nil
+	}
+	owners, err := enrich.New(enrich.Config{})
+	if errors.Is(err, errors.ErrUnsupported) {
+		say("warn", "no processes: %v", err)
+		return nil, nil
+	}
+	return owners, err
+}
+
+// openSockets is the source without privilege: the kernel's socket tables, read again and again.
+func openSockets(c *cli, say teller) (*source, error) {
+	poller := &sockets.Poller{}
+	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
+	owners, err := openOwners(c, say)
+	if err != nil {
+		return nil, err
+	}
+	return &source{live: true, close: func() error { return nil },
+		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+			tables := make(chan *sockets.Table)
+			p.source(func() error { return poller.Run(stop, tables) })
+			if owners == nil {
+				p.stage(func() error { return tracker.Run(p.ctx, tables, out) })
+				return
+			}
+			tracked := make(chan *event.Batch, 16)
+			p.stage(func() error { return tracker.Run(p.ctx, tables, tracked) })
+			p.stage(func() error { return owners.Run(p.ctx, tracked, out) })
+		},
+		report: func() string {
+			st := tracker.Stats()
+			return fmt.Sprintf("%d readings of the socket tables, %d connections", st.Readings, st.Opened)
+		}}, nil
+}
+
+// pipe runs the stages and keeps the first error that is more than the end of another stage.
+type pipe struct {
+	ctx    context.Context // the hard stop: what is in flight is dropped
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	err    error
+}
+
+var errInterrupted = errors.New("interrupted")
+
+func newPipe() *pipe {
+	p := &pipe{}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+func (p *pipe) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil && err != nil && !errors.Is(err, context.Canceled) {
+		p.err = err
+	}
+}
+
+// source runs the first stage: when it fails, what it has read so far still comes out.
+func (p *pipe) source(run func() error) {
+	p.wg.Go(func() { p.fail(run()) })
+}
+
+// stage runs one of the others: when it fails, all end.
+func (p *pipe) stage(run func() error) {
+	p.wg.Go(func() {
+		if err := run(); err != nil {
+			p.fail(err)
+			p.cancel()
+		}
+	})
+}
+
+// patience is how long a reader that takes nothing holds up the end.
+const patience = 5 * time.Second
+
+var errStuck = errors.New("the reader of stdout takes nothing: what was left is not written")
+
+// wait waits for the stages. The first signal stops the source only, so that what is in flight, and
+// the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
+func (p *pipe) wait(stopSource func(), signals <-chan os.Signal, stopped, readerGone <-chan struct{},
+	timeUp <-chan time.Time, written func() uint64, summary func()) error {
+	done := make(chan struct{})
+	go func() { p.wg.Wait(); close(done) }()
+	asked := output.SummarySignal()
+	var stuck <-chan time.Time
+	var before uint64
+	ending := false
+	for {
+		select {
+		case <-done:
+			p.cancel()
+			return p.err
+		case <-signals:
+			if ending {
+				return errInterrupted
+			}
+			ending, before, stuck = true, written(), time.After(patience)
+			stopSource()
+		case <-timeUp:
+			before, stuck = written(), time.After(patience)
+			stopSource()
+		case <-stuck:
+			now := written()
+			if now == before {
+				p.fail(errStuck)
+				p.cancel()
+			}
+			before, stuck = now, time.After(patience)
+		case <-asked:
+			summary()
+		case <-stopped: // --count, a reader that left, or a failure: what still comes is dropped
+			stopped = nil
+			stopSource()
+		case <-readerGone:
+			readerGone = nil
+			stopSource()
+		}
+	}
+}
+
+// configFile gives flags their values from the file that --config names: weaker than the command
+// line and the environment, stronger than defaults.
+type configFile struct {
+	path   string
+	values map[string]any
+}
+
+func (f *configFile) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if err := f.load(ctx); err != nil || f.values == nil {
+		return nil, err
+	}
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
+	return f.values[flag.Name], nil
+}
+
+func (f *configFile) load(ctx *kong.Context) error {
+	if f.path != "" {
+		return nil
+	}
+	for _, flag := range ctx.Flags() {
+		if flag.Name == "config" {
+			f.path, _ = ctx.FlagValue(flag).(string)
+		}
+	}
+	if f.path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return err
+	}
+	if err := toml.Unmarshal(text, &f.values); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	return nil
+}
+
+// Validate rejects names that no flag has.
+func (f *configFile) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	var names []string
+	for _, flag := range app.Flags {
+		known[flag.Name] = true
+		names = append(names, flag.Name)
+	}
+	for _, c := range app.Children {
+		for _, flag := range c.Flags {
+			known[flag.Name] = true
+		}
+	}
+	for name := range f.values {
+		if known[name] && name != "config" && name != "help" {
+			continue
+		}
+		hint := "its names are those of the flags"
+		if n := event.Nearest(name, names); n != "" {
+			hint = fmt.Sprintf("did you mean %q?", n)
+		}
+		return fmt.Errorf("%s: unknown key %q (%s)", f.path, name, hint)
+	}
+	return nil
+}

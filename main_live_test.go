@@ -1,0 +1,532 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// These tests watch real programs talk, in network namespaces of their own.
+
+// needs skips where the machine cannot do it, and says why.
+func needs(t *testing.T, root bool, programs ...string) {
+	t.Helper()
+	if root && os.Geteuid() != 0 {
+		t.Skip("needs root, for network namespaces and packet capture")
+	}
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("needs %s, which is not installed", p)
+		}
+	}
+}
+
+// must runs a command that has to succeed.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// namespace makes a network namespace that goes with the test, and everything in it.
+func namespace(t *testing.T, name string) {
+	t.Helper()
+	must(t, "ip", "netns", "add", name)
+	t.Cleanup(func() {
+		pids, _ := exec.Command("ip", "netns", "pids", name).Output()
+		for pid := range strings.FieldsSeq(string(pids)) {
+			exec.Command("kill", "-9", pid).Run()
+		}
+		exec.Command("ip", "netns", "del", name).Run()
+	})
+	must(t, "ip", "-n", name, "link", "set", "lo", "up")
+}
+
+// in gives the command line that runs a program in a namespace. nsenter leaves /sys as it is.
+func in(ns string, args ...string) []string {
+	return append([]string{"nsenter", "--net=/run/netns/" + ns, "--"}, args...)
+}
+
+// background starts a program that is killed when the test ends.
+func background(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() && out.Len() > 0 {
+			t.Logf("%s said: %s", args[0], out.String())
+		}
+	})
+	return cmd
+}
+
+// watcher is a rustnet that runs beside the test.
+type watcher struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  chan string
+	stderr bytes.Buffer
+	seen   []record
+	ndjson strings.Builder
+}
+
+func watch(t *testing.T, args ...string) *watcher {
+	t.Helper()
+	w := &watcher{t: t, cmd: exec.Command(args[0], args[1:]...), lines: make(chan string, 10000)}
+	w.cmd.Stderr = &w.stderr
+	stdout, err := w.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.cmd.Process.Kill() })
+	go func() {
+		defer close(w.lines)
+		r := bufio.NewReader(stdout)
+		for {
+			line, err := r.ReadString('\n')
+			if line != "" {
+				w.lines <- line
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return w
+}
+
+// until reads records until one fits, for at most five seconds; poke is done meanwhile, again and again.
+func (w *watcher) until(what string, fits func(*record) bool, poke func()) *record {
+	w.t.Helper()
+	end := time.After(5 * time.Second)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case line, ok := <-w.lines:
+			if !ok {
+				w.t.Fatalf("rustnet ended before it said of %s; stderr: %s", what, w.stderr.String())
+			}
+			w.ndjson.WriteString(line)
+			var r record
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				w.t.Fatalf("%v in %s", err, line)
+			}
+			w.seen = append(w.seen, r)
+			if fits(&r) {
+				return &r
+			}
+		case <-tick.C:
+			if poke != nil {
+				poke()
+			}
+		case <-end:
+			w.t.Fatalf("rustnet said nothing of %s within 5 s; it said:\n%s\nstderr: %s", what, w.ndjson.String(), w.stderr.String())
+		}
+	}
+}
+
+// end interrupts rustnet and reads the rest.
+func (w *watcher) end() {
+	w.t.Helper()
+	w.cmd.Process.Signal(os.Interrupt)
+	for line := range w.lines {
+		w.ndjson.WriteString(line)
+	}
+	if err := w.cmd.Wait(); err != nil {
+		w.t.Errorf("rustnet: %v; stderr: %s", err, w.stderr.String())
+	}
+	w.seen = records(w.t, w.ndjson.String())
+}
+
+// closed gives the last record of the connections that fit.
+func (w *watcher) closed(fits func(*record) bool) (rs []record) {
+	for _, r := range w.seen {
+		if r.Event == "closed" && fits(&r) {
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+// twoHosts makes client and server namespaces that a veth pair joins: 10.77.0.1 and 10.77.0.2.
+func twoHosts(t *testing.T) (client, server string) {
+	t.Helper()
+	client, server = fmt.Sprintf("rnt-c-%d", os.Getpid()), fmt.Sprintf("rnt-s-%d", os.Getpid())
+	namespace(t, client)
+	namespace(t, server)
+	must(t, "ip", "-n", client, "link", "add", "c0", "type", "veth", "peer", "name", "s0", "netns", server)
+	for ns, dev := range map[string]string{client: "c0", server: "s0"} {
+		addr := map[string]string{"c0": "1", "s0": "2"}[dev]
+		must(t, "ip", "-n", ns, "addr", "add", "10.77.0."+addr+"/24", "dev", dev)
+		must(t, "ip", "-n", ns, "addr", "add", "fd77::"+addr+"/64", "dev", dev, "nodad")
+		must(t, "ip", "-n", ns, "link", "set", dev, "up")
+	}
+	return client, server
+}
+
+func writeFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestLive compares what rustnet prints with what curl, dig, ssh and nc did with nginx, dnsmasq and sshd.
+func TestLive(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "nginx", "openssl", "curl", "dig", "dnsmasq", "ssh", "sshd", "ssh-keygen", "nc", "ping")
+	client, server := twoHosts(t)
+	dir := t.TempDir()
+	must(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+		"-subj", "/CN=demo.test", "-keyout", dir+"/key.pem", "-out", dir+"/cert.pem")
+	must(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/hostkey")
+	writeFile(t, dir+"/slow.bin", strings.Repeat("x", 200_000))
+	background(t, in(server, "nginx", "-p", dir, "-c", writeFile(t, dir+"/nginx.conf", `daemon off; master_process off; pid `+dir+`/nginx.pid; error_log stderr;
+		events {} http { access_log off; client_body_temp_path `+dir+`; proxy_temp_path `+dir+`; fastcgi_temp_path `+dir+`; uwsgi_temp_path `+dir+`; scgi_temp_path `+dir+`;
+		server { listen 8080; listen [::]:8080; root `+dir+`; limit_rate 150k; location /hello { return 200 hi; } }
+		server { listen 443 ssl; ssl_certificate `+dir+`/cert.pem; ssl_certificate_key `+dir+`/key.pem; location / { return 200 ok; } } }`))...)
+	background(t, in(server, "dnsmasq", "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="+dir+"/dnsmasq.pid",
+		"--address=/app.demo.io/10.77.0.2", "--local=/demo.io/", "--user=root")...)
+	os.MkdirAll("/run/sshd", 0o755)
+	sshd, _ := exec.LookPath("sshd")
+	background(t, in(server, sshd, "-D", "-e", "-f", writeFile(t, dir+"/sshd_config", "Port 2222\nHostKey "+dir+"/hostkey\nPidFile none\n"))...)
+
+	for _, port := range []string{"8080", "443", "2222", "53"} {
+		waitListening(t, server, port)
+	}
+	w := watch(t, in(client, "rustnet", "--json")...)
+	w.until("a probe", func(r *record) bool { return r.RemotePort == 9 && r.Proto == "udp" }, func() {
+		exec.Command("nsenter", "--net=/run/netns/"+client, "bash", "-c", "echo > /dev/udp/10.77.0.2/9").Run()
+	})
+
+	curl := func(args ...string) {
+		must(t, in(client, append([]string{"curl", "-sS", "-o", "/dev/null", "-m", "5"}, args...)...)...)
+	}
+	curl("-k", "--resolve", "app.demo.io:443:10.77.0.2", "https://app.demo.io/")
+	curl("http://10.77.0.2:8080/hello?token=secret")
+	curl("http://[fd77::2]:8080/hello")
+	curl("http://10.77.0.2:8080/slow.bin")
+	must(t, in(client, "dig", "+short", "+time=1", "+tries=1", "@10.77.0.2", "app.demo.io")...)
+	must(t, in(client, "dig", "+short", "+time=1", "+tries=1", "@10.77.0.2", "nowhere.demo.io")...)
+	exec.Command("nsenter", in(client, "ssh", "-p", "2222", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+		"-o", "UserKnownHostsFile=/dev/null", "-F", "none", "nobody@10.77.0.2", "true")[1:]...).Run()
+	exec.Command("nsenter", in(client, "nc", "-z", "-w", "1", "10.77.0.2", "81")[1:]...).Run()
+	must(t, in(client, "ping", "-q", "-c", "2", "-i", "0.2", "10.77.0.2")...)
+	time.Sleep(300 * time.Millisecond)
+	w.end()
+	checkPromises(t, w.ndjson.String())
+
+	is := func(name string, n int, fits func(*record) bool) []record {
+		t.Helper()
+		rs := w.closed(fits)
+		if len(rs) != n {
+			t.Errorf("%s: got %d connections, want %d:\n%s", name, len(rs), n, w.ndjson.String())
+		}
+		for _, r := range rs {
+			if r.Direction != "out" || r.Iface != "c0" || r.LocalAddr != "10.77.0.1" && r.LocalAddr != "fd77::1" {
+				t.Errorf("%s: got %+v, want direction out on c0", name, r)
+			}
+		}
+		return rs
+	}
+	owner := func(r record, name string) { // the right one, or nobody
+		t.Helper()
+		if r.Process != "" && r.Process != name {
+			t.Errorf("process of %s:%d: got %q, want %q", r.RemoteAddr, r.RemotePort, r.Process, name)
+		}
+	}
+	for _, r := range is("https", 1, func(r *record) bool { return r.RemotePort == 443 }) {
+		if r.App != "tls" || r.SNI != "app.demo.io" || r.Host != "app.demo.io" || r.Reason != "fin" {
+			t.Errorf("https: got %+v", r)
+		}
+		owner(r, "curl")
+	}
+	web := is("http", 3, func(r *record) bool { return r.RemotePort == 8080 })
+	for _, r := range web {
+		if r.App != "http" || r.HTTPStatus != 200 || r.Reason != "fin" {
+			t.Errorf("http: got %+v", r)
+		}
+		owner(r, "curl")
+		if r.HTTPPath == "/slow.bin" && (r.Process != "curl" || r.Exe == "" || r.User != "root" || r.Rx < 200_000) {
+			t.Errorf("a curl of more than a second: got %+v", r)
+		}
+	}
+	if !slices.ContainsFunc(web, func(r record) bool { return r.HTTPPath == "/hello" }) {
+		t.Errorf("http: no path /hello in %+v", web)
+	}
+	if strings.Contains(regexp.MustCompile(`"cmdline":"[^"]*"`).ReplaceAllString(w.ndjson.String(), ""), "secret") {
+		t.Error("the query string is in the output")
+	}
+	for query, rcode := range map[string]string{"app.demo.io": "NOERROR", "nowhere.demo.io": "NXDOMAIN"} {
+		for _, r := range is("dns "+query, 1, func(r *record) bool { return r.DNSQuery == query }) {
+			if r.App != "dns" || r.DNSRcode != rcode || r.RemotePort != 53 || r.Reason != "fin" {
+				t.Errorf("dns: got %+v", r)
+			}
+			owner(r, "dig")
+		}
+	}
+	for _, r := range is("ssh", 1, func(r *record) bool { return r.RemotePort == 2222 }) {
+		if r.App != "ssh" || !strings.HasPrefix(r.SSHClient, "SSH-2.0-OpenSSH") {
+			t.Errorf("ssh: got %+v", r)
+		}
+		owner(r, "ssh")
+	}
+	for _, r := range is("refused", 1, func(r *record) bool { return r.RemotePort == 81 }) {
+		if r.Reason != "refused" || r.State != "CLOSED" {
+			t.Errorf("refused: got %+v", r)
+		}
+	}
+	for _, r := range is("ping", 1, func(r *record) bool { return r.Proto == "icmp" && r.TxPackets == 2 }) {
+		if r.RxPackets != 2 || r.Tx != 168 {
+			t.Errorf("ping: got %+v", r)
+		}
+	}
+}
+
+func waitListening(t *testing.T, ns, port string) {
+	t.Helper()
+	for range 100 {
+		out, _ := exec.Command("nsenter", "--net=/run/netns/"+ns, "ss", "-Htlun", "sport = :"+port).Output()
+		if len(out) > 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("nothing listens on port %s after 5 s", port)
+}
+
+// TestLoopback: a connection within the machine is one, and both ends are named.
+func TestLoopback(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "python3", "curl")
+	ns := fmt.Sprintf("rnt-l-%d", os.Getpid())
+	namespace(t, ns)
+	background(t, in(ns, "python3", "-c", `
+import http.server, time
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.7)
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"hi")
+http.server.HTTPServer(("127.0.0.1", 8099), H).serve_forever()`)...)
+	waitListening(t, ns, "8099")
+	w := watch(t, in(ns, "rustnet", "--json")...)
+	w.until("a probe", func(r *record) bool { return r.RemotePort == 9 }, func() {
+		exec.Command("nsenter", "--net=/run/netns/"+ns, "bash", "-c", "echo > /dev/udp/127.0.0.1/9").Run()
+	})
+	must(t, in(ns, "curl", "-sS", "-o", "/dev/null", "http://127.0.0.1:8099/x")...)
+	w.until("the end", func(r *record) bool { return r.RemotePort == 8099 && r.Event == "closed" }, nil)
+	w.end()
+	rs := w.closed(func(r *record) bool { return r.RemotePort == 8099 || r.LocalPort == 8099 })
+	if len(rs) != 1 {
+		t.Fatalf("got %d connections, want 1:\n%s", len(rs), w.ndjson.String())
+	}
+	if r := rs[0]; r.Direction != "local" || r.RemotePort != 8099 || r.Process != "curl" || r.PeerProcess != "python3" ||
+		r.Reason != "fin" || r.HTTPPath != "/x" || r.Iface != "lo" {
+		t.Errorf("got %+v", r)
+	}
+	// And each packet counted once: SYN, SYN-ACK, …: a handshake, a request, an answer and two FINs are 9 to 13.
+	if n := rs[0].TxPackets + rs[0].RxPackets; n < 9 || n > 13 {
+		t.Errorf("got %d packets, want about 10", n)
+	}
+}
+
+// TestUnprivileged: without any right rustnet follows the socket tables, and says so in one line.
+func TestUnprivileged(t *testing.T) {
+	needs(t, true, "setpriv", "bash")
+	dir, err := os.MkdirTemp("", "rustnet-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	os.Chmod(dir, 0o755)
+	self, err := exec.LookPath("rustnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, self, filepath.Join(dir, "rustnet"))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	nobody := []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"}
+	w := watch(t, append(nobody, filepath.Join(dir, "rustnet"), "--json", "--filter", fmt.Sprintf("remote_port == %d", port))...)
+	time.Sleep(700 * time.Millisecond)
+	background(t, append(nobody, "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d; sleep 1.5; exec 3>&-; sleep 9", port))...)
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(io.Discard, c); c.Close() }()
+		}
+	}()
+	r := w.until("the connection", func(r *record) bool { return r.Event == "new" }, nil)
+	if r.Proto != "tcp" || r.Direction != "local" || r.State != "ESTABLISHED" || r.Process != "bash" || r.PID == 0 {
+		t.Errorf("new: got %+v", r)
+	}
+	w.until("the end", func(r *record) bool { return r.Event == "closed" }, nil)
+	w.end()
+	checkPromises(t, w.ndjson.String())
+	if s := w.stderr.String(); !strings.HasPrefix(s, "rustnet: ") || !strings.Contains(s, "CAP_NET_RAW") || strings.Count(s, "\n") != 2 {
+		t.Errorf("stderr: got %q, want one line that names CAP_NET_RAW, and the summary", s)
+	}
+	if out, err := exec.Command(nobody[0], append(nobody[1:], filepath.Join(dir, "rustnet"), "-i", "lo")...).CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), "setcap") {
+		t.Errorf("-i lo without the right: got %v, %s; want an error that names setcap", err, out)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPipes: readers that leave, that are slow, that are full; signals.
+func TestPipes(t *testing.T) {
+	t.Run("head leaves", func(t *testing.T) {
+		out := must(t, "bash", "-c", "set -o pipefail; rustnet -q -r testdata/http.pcap --json | head -n 1")
+		if strings.Count(out, "\n") != 1 {
+			t.Errorf("got %q, want one line and status 0", out)
+		}
+	})
+	t.Run("full disk", func(t *testing.T) {
+		if _, err := os.Stat("/dev/full"); err != nil {
+			t.Skip("needs /dev/full")
+		}
+		out, err := exec.Command("bash", "-c", "rustnet -r testdata/http.pcap --json > /dev/full").CombinedOutput()
+		if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 1 || !strings.Contains(string(out), "rustnet: write stdout: no space left on device") {
+			t.Errorf("got %v, %s; want status 1 and the reason", err, out)
+		}
+	})
+	t.Run("streams from a pipe as it comes", func(t *testing.T) {
+		r, wr, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile("testdata/dns.pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &watcher{t: t, cmd: exec.Command("rustnet", "-r", "-", "--json", "--settle", "0"), lines: make(chan string, 1000)}
+		w.cmd.Stdin, w.cmd.Stderr = r, &w.stderr
+		stdout, _ := w.cmd.StdoutPipe()
+		if err := w.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer w.cmd.Process.Kill()
+		r.Close()
+		go func() {
+			defer close(w.lines)
+			for s := bufio.NewScanner(stdout); s.Scan(); {
+				w.lines <- s.Text() + "\n"
+			}
+		}()
+		wr.Write(data[:len(data)/2])
+		w.until("the first half", func(r *record) bool { return r.Event == "new" }, nil)
+		w.cmd.Process.Signal(syscall.SIGUSR1)
+		time.Sleep(300 * time.Millisecond) // for it to be answered before the end
+		wr.Write(data[len(data)/2:])
+		wr.Close()
+		for line := range w.lines {
+			w.ndjson.WriteString(line)
+		}
+		if err := w.cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		checkPromises(t, w.ndjson.String())
+		if n := strings.Count(w.stderr.String(), "packets read"); n != 2 {
+			t.Errorf("stderr: got %q, want a summary at SIGUSR1 and one at the end", w.stderr.String())
+		}
+	})
+	t.Run("a reader that takes nothing does not hold up the end", func(t *testing.T) {
+		needs(t, true, "bash")
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		cmd := exec.Command("rustnet", "-i", "lo", "--json", "--settle", "0", "--process", "none")
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		time.Sleep(500 * time.Millisecond)
+		for range 500 { // more than a pipe holds
+			c, err := net.Dial("udp", "127.0.0.1:9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write([]byte("x"))
+			c.Close()
+		}
+		time.Sleep(200 * time.Millisecond)
+		cmd.Process.Signal(syscall.SIGTERM)
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case err := <-ended:
+			if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 1 || !strings.Contains(stderr.String(), "takes nothing") {
+				t.Errorf("got %v, %q; want status 1 and the reason", err, stderr.String())
+			}
+		case <-time.After(20 * time.Second):
+			cmd.Process.Kill()
+			t.Error("rustnet still waits after 20 s")
+		}
+	})
+	t.Run("interrupted twice", func(t *testing.T) {
+		cmd := exec.Command("rustnet", "-r", "-", "--json")
+		stdin, _ := cmd.StdinPipe()
+		out, _ := cmd.StdoutPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		data, _ := os.ReadFile("testdata/dns.pcap")
+		stdin.Write(data)
+		bufio.NewReader(out).ReadString('\n') // it runs; nobody reads on
+		cmd.Process.Signal(os.Interrupt)
+		time.Sleep(50 * time.Millisecond)
+		cmd.Process.Signal(os.Interrupt)
+		err := cmd.Wait()
+		if e, ok := err.(*exec.ExitError); err != nil && (!ok || e.ExitCode() != 130) {
+			t.Errorf("got %v, want 0 or status 130", err)
+		}
+	})
+}

@@ -1,0 +1,488 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"rustnet/output"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/golden and the README's table of fields")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rustnet": main})
+}
+
+// TestScripts runs what users would: commands, what they print where, and their status.
+func TestScripts(t *testing.T) {
+	captures, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CAPTURES", captures)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+	})
+}
+
+// status runs a command that must end with the status that comes first: status 2 rustnet --nonsense.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if e, ok := err.(*exec.ExitError); ok {
+		exit = e
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status: got %d, want %d", got, want)
+	}
+}
+
+// rustnet runs this program with args.
+func rustnet(t testing.TB, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.Command("rustnet", args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if e, ok := err.(*exec.ExitError); ok {
+		status = e.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), status
+}
+
+func captures(t testing.TB) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*.pcap", "*.pcapng", "*.gz", "*.zst"} {
+		files, err := filepath.Glob("testdata/" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, files...)
+	}
+	if len(all) < 50 {
+		t.Fatalf("found %d captures, want at least 50", len(all))
+	}
+	return all
+}
+
+// TestGolden compares each capture's events with testdata/golden, whatever the number of workers,
+// and holds them to the promises.
+func TestGolden(t *testing.T) {
+	for _, path := range captures(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			got, stderr, _ := rustnet(t, "-r", path, "--json")
+			golden := filepath.Join("testdata/golden", filepath.Base(path)+".ndjson")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			diffLines(t, got, string(want))
+			for _, workers := range []string{"2", "4", "16"} {
+				if other, _, _ := rustnet(t, "-r", path, "--json", "--workers", workers, "-q"); other != got {
+					t.Errorf("with %s workers:", workers)
+					diffLines(t, other, got)
+				}
+			}
+			checkPromises(t, got)
+			checkSummary(t, stderr, got)
+		})
+	}
+}
+
+func diffLines(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range max(len(g), len(w)) {
+		var a, b string
+		if i < len(g) {
+			a = g[i]
+		}
+		if i < len(w) {
+			b = w[i]
+		}
+		if a != b {
+			t.Errorf("line %d:\n got %s\nwant %s", i+1, a, b)
+			return
+		}
+	}
+}
+
+type record struct {
+	V                                uint64
+	Event, ID, Proto, Reason, State  string
+	TS, Start                        string
+	Seq                              uint64
+	TxBytes, RxBytes                 uint64 `json:"-"`
+	Tx                               uint64 `json:"tx_bytes"`
+	Rx                               uint64 `json:"rx_bytes"`
+	TxD                              uint64 `json:"tx_bytes_delta"`
+	RxD                              uint64 `json:"rx_bytes_delta"`
+	TxPackets                        uint64 `json:"tx_packets"`
+	RxPackets                        uint64 `json:"rx_packets"`
+	LocalAddr                        string `json:"local_addr"`
+	RemoteAddr                       string `json:"remote_addr"`
+	LocalPort                        int    `json:"local_port"`
+	RemotePort                       int    `json:"remote_port"`
+	Direction, App, SNI, Host, Iface string
+	Process, Exe, User               string
+	PID, UID                         int
+	PeerProcess                      string `json:"peer_process"`
+	HTTPPath                         string `json:"http_path"`
+	HTTPStatus                       int    `json:"http_status"`
+	DNSQuery                         string `json:"dns_query"`
+	DNSRcode                         string `json:"dns_rcode"`
+	SSHClient                        string `json:"ssh_client"`
+	LostWhere                        string `json:"lost_where"`
+	LostCount                        uint64 `json:"lost_count"`
+}
+
+func records(t testing.TB, ndjson string) []record {
+	t.Helper()
+	var rs []record
+	for line := range strings.Lines(ndjson) {
+		if !strings.HasSuffix(line, "\n") {
+			t.Fatalf("the last record is not whole: %q", line)
+		}
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+// checkPromises: one new, any number of updated, one closed; seq without gaps; deltas that add up.
+func checkPromises(t *testing.T, ndjson string) {
+	t.Helper()
+	last := map[string]string{}
+	sum := map[string]uint64{}
+	for i, r := range records(t, ndjson) {
+		if r.V != 1 || r.Seq != uint64(i+1) {
+			t.Errorf("record %d: v %d seq %d", i+1, r.V, r.Seq)
+		}
+		if r.Event == "lost" {
+			continue
+		}
+		before := last[r.ID]
+		if (r.Event == "new") != (before == "") || before == "closed" {
+			t.Errorf("record %d: %s of %s after %q", i+1, r.Event, r.ID, before)
+		}
+		last[r.ID] = r.Event
+		sum[r.ID] += r.TxD + r.RxD
+		if r.Event == "closed" && (sum[r.ID] != r.Tx+r.Rx || r.Reason == "") {
+			t.Errorf("record %d: deltas add up to %d of %d, reason %q", i+1, sum[r.ID], r.Tx+r.Rx, r.Reason)
+		}
+	}
+	for id, e := range last {
+		if e != "closed" {
+			t.Errorf("connection %s ends with %s", id, e)
+		}
+	}
+}
+
+// checkSummary: packets read = tracked + skipped, and events made = written.
+func checkSummary(t *testing.T, stderr, ndjson string) {
+	t.Helper()
+	e := strings.Index(stderr, "packets read")
+	if e < 0 {
+		t.Fatalf("no summary in %q", stderr)
+	}
+	line, _, _ := strings.Cut(stderr[strings.LastIndex(stderr[:e], "rustnet: "):], "\n")
+	var read, tracked, conns, skipped, written uint64
+	line, events, _ := strings.Cut(strings.TrimPrefix(line, "rustnet: "), ";")
+	for part := range strings.SplitSeq(line, ", ") {
+		var n uint64
+		var what string
+		fmt.Sscan(part, &n, &what)
+		switch what {
+		case "packets":
+			read = n
+		case "in":
+			tracked = n
+			fmt.Sscanf(part, "%d in %d", &n, &conns)
+		case "skipped":
+			skipped += n
+		}
+	}
+	fmt.Sscan(events, &written)
+	if read != tracked+skipped {
+		t.Errorf("read %d, but tracked %d + skipped %d: %s", read, tracked, skipped, line)
+	}
+	rs := records(t, ndjson)
+	if n := len(rs) - count(rs, "lost"); uint64(n) != written {
+		t.Errorf("summary says %d events, there are %d", written, n)
+	}
+	closed := slices.DeleteFunc(rs, func(r record) bool { return r.Event != "closed" })
+	var packets uint64
+	for _, r := range closed {
+		packets += r.TxPackets + r.RxPackets
+	}
+	if uint64(len(closed)) != conns || packets != tracked {
+		t.Errorf("summary says %d packets in %d connections; closed events say %d in %d", tracked, conns, packets, len(closed))
+	}
+}
+
+// TestTruth compares with what Wireshark's dissectors say of the same captures (testdata/truth.tsv):
+// counts of every TCP and UDP connection, and the names in them.
+func TestTruth(t *testing.T) {
+	text, err := os.ReadFile("testdata/truth.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type conn struct{ file, proto, src, sport, dst, dport string }
+	truth := map[conn]map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) != 8 || f[1] != "tcp" && f[1] != "udp" || f[2] == "-" {
+			continue
+		}
+		k := conn{f[0], f[1], f[2], f[3], f[4], f[5]}
+		if truth[k] == nil {
+			truth[k] = map[string][]string{}
+		}
+		truth[k][f[6]] = append(truth[k][f[6]], f[7])
+	}
+	got := map[conn]map[string]string{} // by both orders of the ends
+	for _, path := range captures(t) {
+		stdout, _, _ := rustnet(t, "-q", "-r", path, "--json", "--events", "closed")
+		for line := range strings.Lines(stdout) {
+			var r map[string]any
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatal(err)
+			}
+			if r["event"] == "lost" {
+				continue
+			}
+			str := func(key string) string {
+				switch v := r[key].(type) {
+				case float64:
+					return strconv.FormatFloat(v, 'f', -1, 64)
+				case []any:
+					var s []string
+					for _, x := range v {
+						s = append(s, fmt.Sprint(x))
+					}
+					return strings.Join(s, "|")
+				case string:
+					return v
+				}
+				return ""
+			}
+			k := conn{filepath.Base(path), str("proto"), str("local_addr"), str("local_port"), str("remote_addr"), str("remote_port")}
+			back := conn{k.file, k.proto, k.dst, k.dport, k.src, k.sport}
+			m := got[k]
+			if m == nil {
+				m = map[string]string{}
+				got[k], got[back] = m, m
+			}
+			for key := range r {
+				m[key] = str(key)
+			}
+			n, _ := strconv.ParseUint(m["all_packets"], 10, 64)
+			b, _ := strconv.ParseUint(m["all_bytes"], 10, 64)
+			m["all_packets"] = fmt.Sprint(n + uint64(r["tx_packets"].(float64)+r["rx_packets"].(float64)))
+			m["all_bytes"] = fmt.Sprint(b + uint64(r["tx_bytes"].(float64)+r["rx_bytes"].(float64)))
+		}
+	}
+	sum := func(values []string) (n uint64) {
+		for _, v := range values {
+			x, _ := strconv.ParseUint(v, 10, 64)
+			n += x
+		}
+		return n
+	}
+	// Wireshark counts only the fragment that completes a datagram; every sighting of a packet; and
+	// takes a total length of 0 literally.
+	uncounted := []string{"dns-fragmented.pcap", "ip-fragments.pcap", "forwarded.pcap", "no-length.pcap"}
+	compared := map[string]int{}
+	for k, want := range truth {
+		if k.file == "tunnel-deep.pcap" {
+			continue // ten tunnels, one in the other: we stop at eight
+		}
+		m := got[k]
+		if m == nil {
+			t.Errorf("%v: not found", k)
+			continue
+		}
+		check := func(key, got, want string) {
+			compared[key]++
+			if got != want {
+				t.Errorf("%v: %s: got %q, want %q", k, key, got, want)
+			}
+		}
+		if !slices.Contains(uncounted, k.file) {
+			check("packets", m["all_packets"], fmt.Sprint(sum(want["packets_out"])+sum(want["packets_in"])))
+			check("ip_bytes", m["all_bytes"], fmt.Sprint(sum(want["ip_bytes_out"])+sum(want["ip_bytes_in"])))
+		}
+		for _, key := range []string{"community_id", "sni", "alpn", "ja3", "ssh_client", "ssh_server", "hassh", "hassh_server",
+			"http_method", "http_user_agent", "http_status", "dns_query"} {
+			if k.file == "ssdp.pcap" && strings.HasPrefix(key, "http_") {
+				continue // the same header lines, another protocol
+			}
+			if k.file == "tls-failed.pcap" && key == "http_status" {
+				continue // what a web server says to a ClientHello: the connection is TLS by its first word
+			}
+			if v := want[key]; len(v) > 0 {
+				check(key, m[key], v[0])
+			}
+		}
+		if v := want["http_host"]; len(v) > 0 && k.file != "ssdp.pcap" {
+			check("http_host", m["http_host"], v[0])
+		}
+	}
+	for key, least := range map[string]int{"packets": 200, "ip_bytes": 200, "community_id": 200, "sni": 30, "ja3": 30,
+		"http_method": 90, "http_host": 90, "http_status": 90, "dns_query": 60, "ssh_client": 2, "hassh": 2} {
+		if compared[key] < least {
+			t.Errorf("%s: compared %d connections, want at least %d", key, compared[key], least)
+		}
+	}
+}
+
+func count(rs []record, kind string) (n int) {
+	for _, r := range rs {
+		if r.Event == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// TestImports holds the way that imports run: design of the tree, as the style of this project has it.
+func TestImports(t *testing.T) {
+	const own = "rustnet/"
+	may := map[string][]string{
+		"capture":            {},
+		"capture/decode":     {"capture"},
+		"capture/file":       {"capture"},
+		"capture/live":       {"capture"},
+		"capture/pcapfilter": {"capture"},
+		"capture/sockets":    {},
+		"track/event":        {},
+		"track/dpi":          {"track/event"},
+		"track":              {"capture", "capture/decode", "capture/sockets", "track/dpi", "track/event"},
+		"bpf":                {},
+		"enrich":             {"bpf", "capture/sockets", "track/event"},
+		"filter":             {"track/event"},
+		"output":             {"track/event"},
+	}
+	only := map[string][]string{ // who may use these modules
+		"github.com/google/gopacket":   {"capture/decode"},
+		"github.com/cilium/ebpf":       {"bpf"},
+		"github.com/expr-lang/expr":    {"filter"},
+		"github.com/alecthomas/kong":   {"."},
+		"github.com/pelletier/go-toml": {"."},
+	}
+	pure := []string{"capture/decode", "track/dpi", "track/event"} // know no system, file, clock or network
+	impure := []string{"os", "net", "net/http", "os/exec", "syscall", "golang.org/x/sys"}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (path == "testdata" || strings.HasPrefix(path, ".") && path != ".") {
+			return fs.SkipDir
+		}
+		if d.IsDir() && strings.HasSuffix(path, "/testdata") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		if len(f.Comments) > 0 && strings.HasPrefix(f.Comments[0].List[0].Text, "//go:build ignore") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		for _, spec := range f.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			if room, ok := strings.CutPrefix(name, own); ok && dir != "." && !slices.Contains(may[dir], room) {
+				t.Errorf("%s imports %s", path, room)
+			}
+			for module, rooms := range only {
+				if strings.HasPrefix(name, module) && !slices.Contains(rooms, dir) {
+					t.Errorf("%s imports %s", path, name)
+				}
+			}
+			if slices.Contains(pure, dir) && slices.ContainsFunc(impure, func(s string) bool { return name == s || strings.HasPrefix(name, s+"/") && s != "net" }) {
+				t.Errorf("%s imports %s: this room knows no system", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReadme holds the README's table of fields to the one declaration.
+func TestReadme(t *testing.T) {
+	const begin, end = "<!-- fields: made by go test -run TestReadme -update . -->\n", "<!-- end of fields -->"
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := output.WriteFields(&table, schema, "markdown"); err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	old, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md has no %q … %q", begin, end)
+	}
+	if old == table.String() {
+		return
+	}
+	if *update {
+		if err := os.WriteFile("README.md", []byte(before+begin+table.String()+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Error("README.md's table of fields is not what the code declares: run go test -run TestReadme -update .")
+}
