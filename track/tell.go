@@ -1,0 +1,105 @@
+package track
+
+import "rustnet/track/event"
+
+// report tells what is due after a packet, and sets the timer for what may be due without one.
+func (w *worker) report(r connRef, c *conn, first bool) {
+	if first && w.cfg.Announce {
+		w.tell(c, event.Opened, c.start)
+	}
+	if !c.published && (w.cfg.Settle == 0 || c.known || c.inspected && c.reason == event.NoReason) {
+		w.tellNew(c)
+	}
+	if c.reason != event.NoReason && w.now >= c.endDue {
+		w.tellClosed(c)
+		w.wheel.set(r, w.now+tombstoneNS)
+		return
+	}
+	if c.published && c.dirty && w.cfg.Interval > 0 && w.now >= c.told+int64(w.cfg.Interval) {
+		w.tellUpdated(c)
+	}
+	t := &c.timer
+	if at := w.next(c); t.slot == 0 || slotOf(at) < t.due {
+		w.wheel.set(r, at)
+	}
+}
+
+func (w *worker) tellNew(c *conn) {
+	w.tell(c, event.New, c.start)
+	c.published = true
+	c.told, c.toldTS, c.dirty = w.now, c.last, false
+}
+
+func (w *worker) tellUpdated(c *conn) {
+	w.tell(c, event.Updated, c.last)
+	c.told, c.toldTS, c.dirty = w.now, c.last, false
+}
+
+func (w *worker) tellClosed(c *conn) {
+	if c.flow != nil {
+		w.dpi(c).End(c.flow, c.last)
+	}
+	if !c.published {
+		w.tellNew(c)
+	}
+	w.tell(c, event.Closed, c.endTS)
+	if c.flow != nil {
+		w.dpi(c).Free(c.flow)
+		c.flow = nil
+	}
+	c.app = nil
+	c.closed, c.inspected, c.spared = true, true, 0
+	w.Closed++
+}
+
+func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
+	if c.flow != nil {
+		c.app = c.flow.App()
+	}
+	w.out.Events = append(w.out.Events, event.Event{})
+	e := &w.out.Events[len(w.out.Events)-1]
+	c.fill(e, kind, ts, w.cfg.Local)
+	if w.keys != nil {
+		w.keys = append(w.keys, w.key)
+	}
+	if kind == event.Opened {
+		return
+	}
+	for i := range c.sides {
+		c.rare[i].told = c.sides[i].bytes
+	}
+	w.Events++
+	if w.flush != nil && len(w.out.Events) >= batchEvents {
+		w.flush()
+	}
+}
+
+// tellLost reports packets that the kernel had to drop, at most once a second.
+func (w *worker) tellLost(last bool) {
+	if w.lost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {
+		return
+	}
+	w.out.Events = append(w.out.Events, event.Event{Kind: event.Lost, TS: w.clock, LostWhere: "kernel", LostCount: w.lost})
+	if w.keys != nil {
+		w.keys = append(w.keys, order{clock: w.clock, kind: ofPacket, frame: ^uint64(0)})
+	}
+	w.lost, w.lostTold = 0, w.clock
+	w.Events++
+}
+
+// publish adds what was counted since the last time to the stage's counters.
+func (w *worker) publish() {
+	n, o := &w.Stats, &w.published
+	s := &w.stage.count
+	s.packets.Add(n.Packets - o.Packets)
+	s.opened.Add(n.Opened - o.Opened)
+	s.closed.Add(n.Closed - o.Closed)
+	s.evicted.Add(n.Evicted - o.Evicted)
+	s.events.Add(n.Events - o.Events)
+	for i := range n.Skipped {
+		if d := n.Skipped[i] - o.Skipped[i]; d != 0 {
+			s.skipped[i].Add(d)
+		}
+	}
+	w.published = w.Stats
+}
