@@ -307,10 +307,18 @@ func open(c *cli, say teller) (*source, error) {
 	if c.Read != "" {
 		return openFile(c)
 	}
-	src, err := openLive(c, say)
+	// Owners first: of a connection that is seen, the owner must have been seen as well.
+	owners, err := openOwners(c, say)
+	if err != nil {
+		return nil, err
+	}
+	src, err := openLive(c, owners, say)
 	if errors.Is(err, fs.ErrPermission) && len(c.Live.Interfaces) == 0 && c.BPF == "" {
 		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
-		return openSockets(c, say)
+		return openSockets(c, owners), nil
+	}
+	if err != nil && owners != nil {
+		owners.Close()
 	}
 	return src, err
 }
@@ -353,7 +361,7 @@ func openFile(c *cli) (*source, error) {
 	return src, err
 }
 
-func openLive(c *cli, say teller) (*source, error) {
+func openLive(c *cli, owners *enrich.Stage, say teller) (*source, error) {
 	cfg := c.Live
 	cfg.Warn = func(s string) { say("warn", "%s", s) }
 	if c.BPF != "" {
@@ -381,10 +389,6 @@ func openLive(c *cli, say teller) (*source, error) {
 		return nil, err
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
-	owners, err := openOwners(c, say)
-	if err != nil {
-		return nil, err
-	}
 	if err := live.DropPrivileges(live.DropConfig{}); err != nil {
 		say("warn", "%v", err)
 	}
@@ -438,6 +442,9 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 			if t.Evicted > 0 {
 				s += fmt.Sprintf(", %d connections evicted (--max-connections)", t.Evicted)
 			}
+			if owners != nil && owners.Stats().Shed > 0 {
+				s += fmt.Sprintf(", %d looks for owners left out for want of time", owners.Stats().Shed)
+			}
 			return s
 		}}, nil
 }
@@ -447,7 +454,7 @@ func openOwners(c *cli, say teller) (*enrich.Stage, error) {
 	if c.Process == "none" {
 		return nil, nil
 	}
-	owners, err := enrich.New(enrich.Config{})
+	owners, err := enrich.New(enrich.Config{Mode: c.Process})
 	if errors.Is(err, errors.ErrUnsupported) {
 		say("warn", "no processes: %v", err)
 		return nil, nil
@@ -456,13 +463,9 @@ func openOwners(c *cli, say teller) (*enrich.Stage, error) {
 }
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
-func openSockets(c *cli, say teller) (*source, error) {
+func openSockets(c *cli, owners *enrich.Stage) *source {
 	poller := &sockets.Poller{}
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
-	owners, err := openOwners(c, say)
-	if err != nil {
-		return nil, err
-	}
 	return &source{live: true, close: func() error { return nil },
 		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
 			tables := make(chan *sockets.Table)
@@ -478,7 +481,7 @@ func openSockets(c *cli, say teller) (*source, error) {
 		report: func() string {
 			st := tracker.Stats()
 			return fmt.Sprintf("%d readings of the socket tables, %d connections", st.Readings, st.Opened)
-		}}, nil
+		}}
 }
 
 // pipe runs the stages and keeps the first error that is more than the end of another stage.

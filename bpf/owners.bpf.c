@@ -350,6 +350,16 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->netns = st->netns;
 }
 
+/* Kernels may be built without IPv6 and without network namespaces. */
+#define HAS_V6(c) bpf_core_field_exists((c)->skc_v6_daddr)
+
+static __always_inline __u32 netns(const struct sock_common *c)
+{
+	if (!bpf_core_field_exists(c->skc_net.net))
+		return 0;
+	return c->skc_net.net->ns.inum;
+}
+
 static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 {
 	const struct sock_common *c = &sk->__sk_common;
@@ -362,7 +372,7 @@ static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 	e->type = sk->sk_type;
 	e->state = c->skc_state;
 	e->uid = sk->sk_uid.val;
-	e->netns = c->skc_net.net->ns.inum;
+	e->netns = netns(c);
 	e->lport = c->skc_num;
 	if (!e->lport) /* a socket that has closed has given its port back, and still has it here */
 		e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
@@ -372,7 +382,7 @@ static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 	if (e->family == AF_INET) {
 		local[0] = c->skc_rcv_saddr;
 		remote[0] = c->skc_daddr;
-	} else {
+	} else if (HAS_V6(c)) {
 		for (int i = 0; i < 4; i++) {
 			local[i] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
 			remote[i] = c->skc_v6_daddr.in6_u.u6_addr32[i];
@@ -387,9 +397,11 @@ static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 /* destination is what a change of the remote end shows in. */
 static __always_inline __be32 destination(struct sock *sk)
 {
-	if (sk->__sk_common.skc_family == AF_INET)
-		return sk->__sk_common.skc_daddr;
-	return sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+	const struct sock_common *c = &sk->__sk_common;
+
+	if (c->skc_family == AF_INET6 && HAS_V6(c))
+		return c->skc_v6_daddr.in6_u.u6_addr32[3];
+	return c->skc_daddr;
 }
 
 /*
@@ -494,7 +506,7 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
 		if (to == TCP_SYN_SENT && has_sockops) { /* the port is chosen after this */
 			st->lport = 0;
 			st->uid = sk->sk_uid.val;
-			st->netns = sk->__sk_common.skc_net.net->ns.inum;
+			st->netns = netns(&sk->__sk_common);
 			return 0;
 		}
 		st->lport = sk->__sk_common.skc_num;

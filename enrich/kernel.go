@@ -32,7 +32,7 @@ type kernel struct {
 	complete bool
 
 	socks   map[uint64]*sock // by cookie
-	tuples  map[tuple]*sock  // those with both ends, chained where several namespaces have the same
+	tuples  map[tuple]*sock  // those with both ends; several with the same, in turn or in other namespaces, are chained
 	ports   map[port][]*sock // those with one end only
 	peers   map[farPort]met  // who sent to or received from there without being connected
 	past    []farPort        // keys of peers, the oldest first
@@ -40,9 +40,9 @@ type kernel struct {
 	closed  []*sock          // since when: in order
 	at      time.Time        // of this draining
 	foreign int              // sockets in other namespaces
-	lost    bpf.Losses
-	users   func(uint32) string
-	tasksN  int // when to look for processes whose end was not told
+	dropped uint64           // open sockets that there was no room for
+	lost    uint64           // all losses when they were asked for last
+	tasksN  int              // when to look for processes whose end was not told
 }
 
 // addr is an IP address in two words, IPv4 as ::ffff:a.b.c.d.
@@ -91,9 +91,9 @@ type sock struct {
 	cookie uint64
 	tuple
 	netns, uid     uint32
-	raw, v6only    bool
-	listens, found bool
-	indexed        bool
+	v6only         bool
+	listens, found bool // found: by the iterator, and not used since
+	indexed        bool // in tuples or ports
 	owner          *task
 	next           *sock       // of the same tuple
 	since, till    int64       // packet time: told first, closed; 0 = before us, and open
@@ -121,8 +121,8 @@ const (
 	tasksSweep = 1 << 15
 )
 
-func newKernel(h hooks, procs processes, users func(uint32) string, netns uint32, now func() time.Time) *kernel {
-	k := &kernel{hooks: h, procs: procs, users: users, netns: netns, complete: h.Complete(), now: now, tasksN: tasksSweep,
+func newKernel(h hooks, procs processes, netns uint32, now func() time.Time) *kernel {
+	k := &kernel{hooks: h, procs: procs, netns: netns, complete: h.Complete(), now: now, tasksN: tasksSweep,
 		socks: map[uint64]*sock{}, tuples: map[tuple]*sock{}, ports: map[port][]*sock{}, peers: map[farPort]met{},
 		tasks: map[uint32]*task{}}
 	k.drain()
@@ -144,10 +144,10 @@ func (k *kernel) drain() int {
 
 // losses gives what was lost since the last time.
 func (k *kernel) losses() uint64 {
-	now := k.Losses()
+	l := k.Losses()
 	was := k.lost
-	k.lost = now
-	return now.Ring - was.Ring + now.Storage - was.Storage + now.Scratch - was.Scratch
+	k.lost = l.Ring + l.Storage + l.Scratch + k.dropped
+	return k.lost - was
 }
 
 // Socket is for the hooks.
@@ -192,7 +192,7 @@ func (k *kernel) add(e *bpf.SocketEvent) *sock {
 	if len(k.socks) >= socksMax {
 		k.makeRoom()
 	}
-	s := &sock{cookie: e.Cookie, since: e.TS, raw: e.Type == bpf.Raw, v6only: e.Flags&bpf.V6Only != 0, found: e.Kind == bpf.Found}
+	s := &sock{cookie: e.Cookie, since: e.TS, v6only: e.Flags&bpf.V6Only != 0, found: e.Kind == bpf.Found}
 	k.socks[e.Cookie] = s
 	return s
 }
@@ -206,6 +206,7 @@ func (k *kernel) makeRoom() {
 		return
 	}
 	for _, s := range k.socks {
+		k.dropped++
 		k.drop(s)
 		return
 	}
@@ -467,7 +468,7 @@ func (k *kernel) value(t *task, uid uint32, source string) *event.Proc {
 			t.comm, t.exe, t.args, t.ppid, t.parent = p.comm, p.exe, p.args, p.ppid, p.parent
 		}
 	}
-	v := &event.Proc{PID: t.pid, PPID: t.ppid, HasUID: true, UID: uid, User: k.users(uid), Source: source,
+	v := &event.Proc{PID: t.pid, PPID: t.ppid, HasUID: true, UID: uid, User: k.procs.userName(uid), Source: source,
 		Name: fullName(t.comm, t.exe, []byte(t.args)), Exe: t.exe, Cmdline: joinArgs([]byte(t.args)), Parent: t.parent}
 	t.values = append(t.values, v)
 	return v

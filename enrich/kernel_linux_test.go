@@ -111,7 +111,7 @@ func newTold(t testing.TB, before ...bpf.SocketEvent) *told {
 	b := &told{hooks: &fakeHooks{before: before}, procs: &fakeProcs{programs: map[uint32]program{}}, clock: time.Unix(1e9, 0)}
 	now := func() time.Time { return b.clock }
 	b.Stage = &Stage{sockets: &socketFinder{table: &noTable{}, now: now}, procs: b.procs, now: now, conns: map[uint64]*owners{}, pool: event.NewPool(4)}
-	b.kernel = newKernel(b.hooks, b.procs, b.procs.userName, testNetNS, now)
+	b.kernel = newKernel(b.hooks, b.procs, testNetNS, now)
 	if err := b.kernel.readAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -323,6 +323,24 @@ func TestToldUDP(t *testing.T) {
 	}
 }
 
+// TestToldSuccessor: two sockets in turn at one port are one connection to the tracker.
+func TestToldSuccessor(t *testing.T) {
+	b := newTold(t)
+	b.procs.programs = map[uint32]program{20: {comm: "a"}, 21: {comm: "b"}}
+	at := func(ms int64, e bpf.SocketEvent) bpf.SocketEvent { e.TS = ms * 1_000_000; return e }
+	e := conn(1, 17, event.Out, "10.0.0.1:5000", "192.0.2.1:53")
+	e.Start, e.Last = 1000*1_000_000, 1000*1_000_000
+	b.hooks.socket(at(1000, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:5000", "192.0.2.1:53")))
+	wantOwner(t, "new", b.send(e, event.New).Proc, "ebpf 20 a")
+	b.hooks.socket(at(1100, sockEvent(bpf.Released, 1, 20, 17, "0.0.0.0:0", "0.0.0.0:0")))
+	e.Last = 1200 * 1_000_000
+	wantOwner(t, "a late answer", b.send(e, event.Updated).Proc, "ebpf 20 a")
+	b.hooks.socket(at(1300, sockEvent(bpf.Used, 2, 21, 17, "10.0.0.1:5000", "192.0.2.1:53")))
+	wantOwner(t, "before the second", b.send(e, event.Updated).Proc, "ebpf 20 a")
+	e.Last = 1300 * 1_000_000
+	wantOwner(t, "the second", b.send(e, event.Closed).Proc, "ebpf 21 b")
+}
+
 // What passes through is between sockets of other namespaces, or from one to ours.
 func TestToldNamespaces(t *testing.T) {
 	there := func(e bpf.SocketEvent) bpf.SocketEvent { e.NetNS = 5; return e }
@@ -489,6 +507,9 @@ func TestToldIsBounded(t *testing.T) {
 		k.Socket(&e)
 		e.Kind, e.RemotePort = bpf.Peer, uint16(i>>8)
 		k.Socket(&e)
+	}
+	if k.losses() != 100 {
+		t.Error("the sockets without room are not counted")
 	}
 	if len(k.socks) != socksMax || len(k.tuples) > socksMax || len(k.peers) > peersMax || len(k.past) > peersMax {
 		t.Errorf("got %d sockets, %d tuples, %d peers", len(k.socks), len(k.tuples), len(k.peers))

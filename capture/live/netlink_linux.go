@@ -235,5 +235,5 @@ func needsRaw(err error) error {
 		exe = "/path/to/rustnet"
 	}
 	return fmt.Errorf("open packet socket (needs CAP_NET_RAW: run with sudo, or once: "+
-		"sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep %s): %w", exe, err)
+		"sudo setcap cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search+ep %s): %w", exe, err)
 }

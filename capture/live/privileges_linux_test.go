@@ -88,7 +88,7 @@ func TestOpenWithoutPrivilege(t *testing.T) {
 	}
 	got := output(t, "refused")
 	want := "open packet socket (needs CAP_NET_RAW: run with sudo, or once: " +
-		"sudo setcap cap_net_raw,cap_sys_ptrace,cap_dac_read_search+ep " + exe + "): operation not permitted\ntrue\n"
+		"sudo setcap cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search+ep " + exe + "): operation not permitted\ntrue\n"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

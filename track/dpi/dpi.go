@@ -125,7 +125,7 @@ var table = []parser{
 	{Name: "snmp", UDP: parseSNMP, First: snmpFirst, Min: 16, Ports: []uint16{161, 162}, Follow: 16 << 10, Fields: snmpFields},
 	{Name: "rpc", TCP: parseRPCStream, UDP: parseRPC, Min: 20, Ports: []uint16{111, 2049}, Follow: 4 << 10, Fields: rpcFields},
 	{Name: "dtls", UDP: parseDTLS, First: dtlsFirst, Min: dtlsHeaderLen, Ports: []uint16{443, 4433, 5684}, Follow: 64 << 10},
-	{Name: "stun", TCP: parseSTUNStream, UDP: parseSTUN, First: stunFirst, Min: stunHeaderLen, Ports: []uint16{3478, 3479, 19302}, Follow: 8 << 10, Fields: stunFields},
+	{Name: "stun", TCP: parseSTUNStream, UDP: parseSTUN, First: stunFirst, Min: stunHeaderLen, Ports: []uint16{3478, 3479, 19302}, Follow: 16 << 10, Fields: stunFields},
 	{Name: "isakmp", UDP: parseISAKMP, Min: 1, Ports: []uint16{500, isakmpNATPort}, Follow: 4 << 10, Fields: isakmpFields},
 	{Name: "wireguard", UDP: parseWireGuard, First: wireguardFirst, Min: wireguardData, Ports: []uint16{51820}, Follow: 4 << 10},
 	{Name: "openvpn", TCP: parseOpenVPNStream, UDP: parseOpenVPN, First: openvpnFirst, Min: openvpnPlainLen, Ports: []uint16{openvpnPort}, Follow: 4 << 10},

@@ -14,7 +14,7 @@ var kafkaFirst = bytesIn("\x00", 1, 0)
 
 const (
 	kafkaMaxRequest = 1 << 20
-	kafkaMaxVersion = 20
+	kafkaMaxVersion = 18
 )
 
 // kafkaAPIs are the API keys in order (Kafka protocol guide, Api Keys).
@@ -65,7 +65,15 @@ func (h *kafkaRequest) read(v *view) verdict {
 
 // alone tells whether a request needs no answer to be known by: one that fills what was sent, and names its client or says that it has no name.
 func (h *kafkaRequest) alone(v *view) bool {
-	return len(v.b) == h.size && (len(h.client) > 2 || be16(v.b[12:]) == 0xffff)
+	if len(v.b) != h.size || h.client == nil {
+		return len(v.b) == h.size && be16(v.b[12:]) == 0xffff
+	}
+	for _, ch := range h.client {
+		if !alphanumeric(ch) && ch != '-' && ch != '_' && ch != '.' {
+			return false
+		}
+	}
+	return len(h.client) > 2
 }
 
 // parseKafka takes as proof a request that is whole, or the beginning of one and an answer of the other side with

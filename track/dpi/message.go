@@ -58,7 +58,7 @@ const maxFactLen = 255
 
 // oneLine tells whether b can be shown as a fact.
 func oneLine(b []byte) bool {
-	return len(b) <= maxFactLen && readable(b) && bytes.IndexAny(b, "\t\n\r") < 0
+	return len(b) <= maxFactLen && readable(b) && !bytes.ContainsAny(b, "\t\n\r")
 }
 
 // fact sets a text field when b is fit to be shown.

@@ -33,8 +33,8 @@ func parseOpenFlow(c *call) verdict {
 		if own == 0 {
 			return no
 		}
-		if more, also := openflowChain(other.b); more > 0 && other.b[0] == b[0] {
-			own, telling = own+more, telling || also
+		if _, also := openflowChain(other.b); len(other.b) >= openflowHeaderLen && other.b[0] == b[0] && be32(other.b[4:]) == be32(b[4:]) && be32(b[4:]) != 0 {
+			own, telling = own+1, telling || also // a request and its answer have one number
 		}
 		if own > 1 && telling {
 			return c.openflow(b[0])

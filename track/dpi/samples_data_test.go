@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -280,5 +281,42 @@ func TestDataHandover(t *testing.T) {
 		if got["app"] != app || got["sni"] != "host.example.org" || got["tls_version"] != "1.3" {
 			t.Errorf("%s: got %v, want app, sni and version", app, got)
 		}
+	}
+}
+
+// TestNoise holds that bytes by chance get no name: from nowhere, and as short frames whose length is right, which
+// is what most binary protocols of nobody's interest look like.
+func TestNoise(t *testing.T) {
+	in := NewInspector(Config{})
+	r := rand.New(rand.NewPCG(1, 2))
+	ports := []uint16{502, 1433, 1883, 2404, 3306, 5432, 5672, 6653, 9042, 9092, 20000, 27017, 44818, 50000}
+	for i := range 60000 {
+		f := in.NewFlow(true, 40000, ports[i%len(ports)])
+		start := i%2 == 0
+		for side := Orig; side <= Resp; side++ {
+			b := make([]byte, 8+r.IntN(56))
+			for j := range b {
+				two := r.Uint32()
+				b[j] = byte(two) & byte(two>>8) // small numbers are more common than large ones
+			}
+			switch i % 5 {
+			case 1:
+				binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+			case 2:
+				binary.LittleEndian.PutUint32(b, uint32(len(b)))
+			case 3:
+				binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+			case 4:
+				b[1] = byte(len(b) - 2)
+			}
+			if start {
+				in.Segment(f, side, 99, true, false, nil, 0, 0)
+			}
+			in.Segment(f, side, 100, false, false, b, uint32(len(b)), 0)
+			if got := facts(f.App()); len(got) > 0 {
+				t.Errorf("%x of side %d, start seen %v: got %v, want nothing", b, side, start, got)
+			}
+		}
+		in.Free(f)
 	}
 }

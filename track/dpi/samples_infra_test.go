@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"encoding/binary"
+	"maps"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -20,7 +21,7 @@ func berInt(n byte) string { return tlv(berInteger, string([]byte{n})) }
 
 func be16Text(n int) string    { return string([]byte{byte(n >> 8), byte(n)}) }
 func be32Text(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)) }
-func nuls(n int) string       { return strings.Repeat("\x00", n) }
+func nuls(n int) string        { return strings.Repeat("\x00", n) }
 
 // behind16 and behind32 put a length before a message.
 func behind16(s string) string { return be16Text(len(s)) + s }
@@ -196,6 +197,8 @@ func infraSamples() []sample {
 		"tls_cipher": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ja3": md5Hex("65277,49195-49199,0-10-13,29,"), "ja3s": md5Hex("65277,49195,"),
 		"ja4": "dd2d020300_" + sha12("c02b,c02f") + "_" + sha12("000a,000d_0403")}
 	dtlsServer := "\xfe\xfd" + strings.Repeat("s", 32) + "\x00\xc0\x2b\x00"
+	stunDTLS := maps.Clone(dtlsWant)
+	stunDTLS["app"], stunDTLS["stun_method"], stunDTLS["stun_mapped"] = "stun", "binding", "192.0.2.10:40000"
 	smbWant := facted{"app": "smb", "smb_dialect": "3.1.1", "smb_shares": `\\files\IPC$ \\files\team`, "smb_user": `CORP\alice`}
 	smbTree := func(path string) string {
 		return smb2Test(3, false, "\x09\x00\x00\x00\x48\x00"+string([]byte{byte(len(wide(path))), 0})+wide(path))
@@ -223,6 +226,8 @@ func infraSamples() []sample {
 			"o"+stunTest(1, stunID, "\x00\x06\x00\x07"+secret+"\x00"), "r"+stunTest(0x101, stunID, mapped+"\x80\x22\x00\x0aserver 1.0\x00\x00")),
 		datagramsOf("stun before the cookie", 40000, 50001, facted{"app": "stun", "stun_method": "binding", "stun_mapped": "192.0.2.10:40000"},
 			"o\x00\x01\x00\x00sixteen bytes id", "r\x01\x01\x00\x0csixteen bytes id\x00\x01\x00\x08\x00\x01\x9c\x40\xc0\x00\x02\x0a"),
+		datagramsOf("stun, then dtls", 40000, 50001, stunDTLS, "o"+stunTest(1, stunID, ""), "r"+stunTest(0x101, stunID, mapped),
+			"o"+dtlsTest(1, 0, 0, len(dtlsTestHello), dtlsTestHello), "r"+dtlsTest(2, 0, 0, len(dtlsServer), dtlsServer)),
 		streamOf("turn over tcp", 40000, 3478, facted{"app": "stun", "stun_method": "allocate", "stun_software": "server 1.0", "stun_mapped": "192.0.2.10:40000"},
 			"o"+stunTest(3, stunID, ""), "r"+stunTest(0x103, stunID, mapped+"\x80\x22\x00\x0aserver 1.0\x00\x00")),
 		datagramsOf("netbios-ns", 137, 137, facted{"app": "netbios-ns", "netbios_name": "WORKGROUP"},

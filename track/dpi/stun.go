@@ -19,7 +19,7 @@ var stunFirst = bytesIn("", 0, 0x3f)
 const (
 	stunHeaderLen = 20
 	stunCookie    = 0x2112a442 // RFC 8489 section 5
-	stunMaxWait   = 6          // messages after which no more is wanted
+	stunMaxWait   = 24         // messages after which no more is wanted
 )
 
 // stunMethods is https://www.iana.org/assignments/stun-parameters, with the shared secret of RFC 3489.
@@ -72,7 +72,11 @@ func parseSTUN(c *call) verdict {
 		if ok {
 			return c.stunFacts(v.b)
 		}
-		return match // channel data, or what the two were looking for each other for
+		// What the two were looking for each other for: mostly DTLS (RFC 7983), whose keys are SRTP's.
+		if size, ok := dtlsRecord(v.b); ok && v.b[0] == tlsHandshake && v.exactly(size) {
+			c.become("dtls")
+		}
+		return match
 	}
 	hinted := c.hasPort(3478) || c.hasPort(3479)
 	// Zoom sends one zero more than the length says.

@@ -21,7 +21,6 @@ type vncState struct {
 	server  Side
 	version [2]bool
 	minor   byte
-	offered bool
 }
 
 // parseVNC reads the versions and the choice of security (RFC 6143 section 7.1).
