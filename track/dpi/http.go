@@ -568,6 +568,10 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 		if len(h.upgrade) > 0 {
 			c.edit().SetStr(fieldHTTPUpgrade, c.text(h.upgrade))
 		}
+		if equalFold(h.upgrade, "h2c") { // RFC 7540 §3.2
+			c.become("http2")
+			return false
+		}
 		return true
 	case isConnect && status < 300:
 		c.become("tls") // mostly; when it is not, that is all

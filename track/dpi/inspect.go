@@ -484,12 +484,11 @@ func (in *Inspector) ask(f *Flow, s Side, mask [2]uint64) bool {
 			if f.tcp {
 				parse = p.TCP
 			}
-			got := no
-			app, state := f.app, f.state
-			if f.tcp || len(in.call.view[s].b) >= p.Min {
-				got = parse(&in.call)
+			if !f.tcp && len(in.call.view[s].b) < p.Min {
+				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
-			switch got {
+			app, state := f.app, f.state
+			switch got := parse(&in.call); got {
 			case no:
 				f.dir[s].open[w] &^= m & -m
 				if f.app != app || f.state != state { // it changed its mind within one segment
