@@ -267,7 +267,7 @@ func (c *call) http2Response(side *http2Side) {
 		case ":status":
 			if status, ok := decimal(value); ok && len(value) == 3 && status >= 200 {
 				side.told = true
-				c.edit().SetUint(fieldHTTPStatus, status)
+				c.firstNumber(fieldHTTPStatus, status) // after an upgrade it is 101
 			}
 		case "server":
 			c.fact(fieldHTTPServer, value)
