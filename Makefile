@@ -20,8 +20,8 @@ run: rustnet
 test:
 	$(GO) tool gotestsum --format pkgname-and-test-fails -- ./...
 
-race: # the race detector needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+race: # needs a C compiler; programs under it would sleep a second before they exit
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -short ./...
 
 FUZZTIME ?= 30s
 fuzz:
