@@ -1,6 +1,12 @@
 package live
 
-import "rustnet/capture"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rustnet/capture"
+)
 
 // keepGone bounds how many interfaces are remembered after they went, for frames of theirs that
 // are still in a ring.
@@ -76,4 +82,10 @@ func (t *ifaceTable) refresh() {
 	for _, d := range all {
 		t.set(d)
 	}
+}
+
+// noInterface is the error for a name that no interface has: it says which there are.
+func noInterface(name string, have []string) error {
+	slices.Sort(have)
+	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), ErrNoInterface)
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/net/bpf"
 
@@ -102,10 +101,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.Interfaces = nil
 	}
 	return c, nil
-}
-
-// noInterface is the error for a name that no interface has: it says which there are.
-func noInterface(name string, have []string) error {
-	slices.Sort(have)
-	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), ErrNoInterface)
 }
