@@ -2,6 +2,7 @@ package output
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -9,12 +10,20 @@ import (
 )
 
 // jsonEncoder writes one object a line, without reflection or allocation.
-type jsonEncoder struct{ columns []jsonColumn }
+type jsonEncoder struct {
+	columns []jsonColumn
+	// Of some two hundred application fields a record has ten: they are found by what is set, not by
+	// asking each. place is a field's column, by its AppIndex.
+	place [event.MaxAppFields]int16
+	set   []uint8 // scratch
+	cols  []int16 // scratch
+}
 
 type jsonColumn struct {
 	key   []byte // "name":
 	field *event.Field
 	stamp stamp
+	run   int // so many columns from here on are application fields
 }
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
@@ -22,6 +31,18 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	for _, f := range fields {
 		key := append(appendJSONString(nil, f.Name), ':')
 		enc.columns = append(enc.columns, jsonColumn{key: key, field: f, stamp: newStamp(timeFormat)})
+	}
+	for i := len(enc.columns) - 1; i >= 0; i-- {
+		c := &enc.columns[i]
+		index, ok := c.field.AppIndex()
+		if !ok {
+			continue
+		}
+		enc.place[index] = int16(i)
+		c.run = 1
+		if i+1 < len(enc.columns) {
+			c.run += enc.columns[i+1].run
+		}
 	}
 	return enc
 }
@@ -31,13 +52,36 @@ func (enc *jsonEncoder) header(dst []byte) []byte { return dst }
 func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 	dst = append(dst, '{')
 	start := len(dst)
-	for i := range enc.columns {
-		dst = enc.columns[i].append(dst, e)
+	for i := 0; i < len(enc.columns); i++ {
+		c := &enc.columns[i]
+		if c.run == 0 {
+			dst = c.append(dst, e)
+			continue
+		}
+		dst = enc.application(dst, e, i, i+c.run)
+		i += c.run - 1
 	}
 	if len(dst) > start {
 		dst = dst[:len(dst)-1] // the last comma
 	}
 	return append(dst, '}', '\n')
+}
+
+// application writes the fields that are set among the columns from to to, in the columns' order.
+func (enc *jsonEncoder) application(dst []byte, e *event.Event, from, to int) []byte {
+	enc.set, enc.cols = e.App.AppendSet(enc.set[:0]), enc.cols[:0]
+	for _, index := range enc.set {
+		if at := int(enc.place[index]); at >= from && at < to {
+			if i, ok := enc.columns[at].field.AppIndex(); ok && i == int(index) {
+				enc.cols = append(enc.cols, int16(at))
+			}
+		}
+	}
+	slices.Sort(enc.cols)
+	for _, at := range enc.cols {
+		dst = enc.columns[at].append(dst, e)
+	}
+	return dst
 }
 
 // append writes key, value and comma, or nothing when the field is absent.

@@ -9,7 +9,7 @@ type App struct {
 	// Host is the name that the client gave to the server, HostSource how: sni, http.
 	Host, HostSource string
 
-	has    [4]uint64
+	has    [MaxAppFields / 64]uint64
 	values []appValue
 }
 
@@ -26,13 +26,16 @@ type AppField struct {
 	index uint8
 }
 
+// MaxAppFields bounds how many fields parsers can declare.
+const MaxAppFields = 256
+
 var appFields int
 
 func newAppField(name, unit, doc string, t Type) *AppField {
-	if appFields > 255 {
+	if appFields >= MaxAppFields {
 		panic("event: more than 256 application fields; widen App.has")
 	}
-	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t}, index: uint8(appFields)}
+	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t, app: uint16(appFields + 1)}, index: uint8(appFields)}
 	appFields++
 	return f
 }
@@ -102,6 +105,17 @@ func (a *App) List(f *AppField) []string {
 		return v.list
 	}
 	return nil
+}
+
+// AppendSet appends the AppIndex of every field that is set.
+func (a *App) AppendSet(dst []uint8) []uint8 {
+	if a == nil {
+		return dst
+	}
+	for i := range a.values {
+		dst = append(dst, a.values[i].index)
+	}
+	return dst
 }
 
 // Fact returns the text that was set i-th, for a line that says in short what the connection is about;

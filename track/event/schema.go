@@ -35,7 +35,8 @@ type Field struct {
 	Unit  string // "" when it has none: "bytes", "s", "ms", "bytes/s"
 	Doc   string // one sentence
 	Type  Type
-	Width int // columns in the table, 0 = by type
+	Width int    // columns in the table, 0 = by type
+	app   uint16 // 1 + index among the fields of the parsers, 0 = core
 
 	Str func(*Event) string
 	// Append appends what Str gives, for texts that are made on demand, so that writing them allocates nothing.
@@ -47,6 +48,9 @@ type Field struct {
 	Time   func(*Event) int64
 	List   func(*Event) []string
 }
+
+// AppIndex numbers the fields that parsers declare, below MaxAppFields; ok is false for the others.
+func (f *Field) AppIndex() (i int, ok bool) { return int(f.app) - 1, f.app != 0 }
 
 // Schema is the ordered list of all fields.
 type Schema struct {
