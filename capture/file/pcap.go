@@ -34,13 +34,13 @@ const (
 
 // pcap parses the records of a pcap file.
 type pcap struct {
-	bigEndian bool
-	lengths   lengthOrder
-	header    int   // bytes before a packet's data
-	unit      int64 // nanoseconds in a unit of the fraction
-	snap      uint32
-	maxLen    uint32
-	iface     *capture.Interface
+	endian
+	lengths lengthOrder
+	header  int   // bytes before a packet's data
+	unit    int64 // nanoseconds in a unit of the fraction
+	snap    uint32
+	maxLen  uint32
+	iface   *capture.Interface
 }
 
 // pcapMagic reads the magic number in either byte order.
@@ -71,7 +71,7 @@ func newPcap(head []byte) (*pcap, error) {
 		return nil, &cutError{fmt.Sprintf("cut off in the file header (only %d bytes)", len(head))}
 	}
 	magic, bigEndian := pcapMagic(head)
-	p := &pcap{bigEndian: bigEndian, header: pcapRecordHeader, unit: 1000}
+	p := &pcap{endian: endian{bigEndian}, header: pcapRecordHeader, unit: 1000}
 	major, minor := p.uint16(head[4:]), p.uint16(head[6:])
 	var err error
 	if p.lengths, err = pcapVersion(major, minor); err != nil {
@@ -175,17 +175,3 @@ func (p *pcap) parse(b []byte, f *capture.Frames) (used, need int, err error) {
 }
 
 func (p *pcap) isPacket([]byte) bool { return true }
-
-func (p *pcap) uint16(b []byte) uint16 {
-	if p.bigEndian {
-		return bits.ReverseBytes16(le.Uint16(b))
-	}
-	return le.Uint16(b)
-}
-
-func (p *pcap) uint32(b []byte) uint32 {
-	if p.bigEndian {
-		return bits.ReverseBytes32(le.Uint32(b))
-	}
-	return le.Uint32(b)
-}

@@ -36,7 +36,7 @@ const maxTime = 1<<62 - 1
 
 // pcapng parses the blocks of a pcapng file.
 type pcapng struct {
-	bigEndian  bool          // of this section
+	endian                   // of this section
 	interfaces []ngInterface // of this section
 	described  int           // interfaces of all sections
 	last       int64         // time of the last packet that had one
@@ -427,25 +427,4 @@ func (o *ngOptions) next() bool {
 	}
 	o.value, o.rest = o.rest[4:4+n], o.rest[padded:]
 	return true
-}
-
-func (p *pcapng) uint16(b []byte) uint16 {
-	if p.bigEndian {
-		return bits.ReverseBytes16(le.Uint16(b))
-	}
-	return le.Uint16(b)
-}
-
-func (p *pcapng) uint32(b []byte) uint32 {
-	if p.bigEndian {
-		return bits.ReverseBytes32(le.Uint32(b))
-	}
-	return le.Uint32(b)
-}
-
-func (p *pcapng) uint64(b []byte) uint64 {
-	if p.bigEndian {
-		return bits.ReverseBytes64(le.Uint64(b))
-	}
-	return le.Uint64(b)
 }

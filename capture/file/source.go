@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,31 @@ import (
 )
 
 var le = binary.LittleEndian
+
+// endian reads the numbers of either byte order, without the calls through an interface that
+// binary.ByteOrder costs for every record.
+type endian struct{ bigEndian bool }
+
+func (e *endian) uint16(b []byte) uint16 {
+	if e.bigEndian {
+		return bits.ReverseBytes16(le.Uint16(b))
+	}
+	return le.Uint16(b)
+}
+
+func (e *endian) uint32(b []byte) uint32 {
+	if e.bigEndian {
+		return bits.ReverseBytes32(le.Uint32(b))
+	}
+	return le.Uint32(b)
+}
+
+func (e *endian) uint64(b []byte) uint64 {
+	if e.bigEndian {
+		return bits.ReverseBytes64(le.Uint64(b))
+	}
+	return le.Uint64(b)
+}
 
 // Source is an open capture.
 type Source struct {
