@@ -320,6 +320,11 @@ func open(c *cli, say teller) (*source, error) {
 	if err != nil && owners != nil {
 		owners.Close()
 	}
+	if err == nil && owners != nil && c.Process == enrich.ModeAuto {
+		if _, why := owners.Hooks(); why != nil {
+			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed: %v", why)
+		}
+	}
 	return src, err
 }
 
