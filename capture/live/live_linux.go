@@ -453,8 +453,9 @@ func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) error 
 	for _, r := range s.rings {
 		err = errors.Join(err, attach(r.fd, rejectAll)) // else a flood would never let us end
 	}
+	// Also when nobody takes them any more: then they are counted as abandoned, which does not wait.
 	deadline := time.Now().Add(stopDrain)
-	for hard.Err() == nil && !s.isClosing() {
+	for {
 		if s.deliver(hard, out) {
 			continue
 		}

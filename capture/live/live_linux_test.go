@@ -357,8 +357,10 @@ func TestStopWithoutReader(t *testing.T) {
 	out, ended := make(chan *capture.Frames, 1), make(chan error, 1)
 	go func() { ended <- src.Run(ctx, out) }()
 	time.Sleep(200 * time.Millisecond)
-	newSender(t, "v0").send(t, testFrame(testType, 60), 100)
-	time.Sleep(200 * time.Millisecond) // the other end's softirq may have to wait for a processor
+	for range 3 { // so that the ring holds more than the block that Run is stuck with
+		newSender(t, "v0").send(t, testFrame(testType, 60), 100)
+		time.Sleep(100 * time.Millisecond) // the other end's softirq may have to wait for a processor
+	}
 	start := time.Now()
 	stop()
 	select {
@@ -372,8 +374,8 @@ func TestStopWithoutReader(t *testing.T) {
 	if d := time.Since(start); d < stopGrace/2 || d > 2*stopGrace {
 		t.Errorf("Run returned after %v, want about %v", d, stopGrace)
 	}
-	if st := src.Stats(); st.Received != 100 || st.Abandoned != 100 {
-		t.Errorf("got %+v, want 100 received and abandoned", st)
+	if st := src.Stats(); st.Received != 300 || st.Abandoned != 300 {
+		t.Errorf("got %+v, want 300 received and abandoned", st)
 	}
 	if f := <-out; len(f.Frames) != 0 {
 		t.Errorf("got %d frames, want the heartbeat from before", len(f.Frames))
