@@ -582,11 +582,12 @@ func (p *pipe) wait(stopSource func(), signals <-chan os.Signal, stopped, reader
 type configFile struct {
 	path   string
 	values map[string]any
+	err    error // told by Validate: from Resolve it would seem to be about the flag that is asked for first
 }
 
 func (f *configFile) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if err := f.load(ctx); err != nil || f.values == nil {
-		return nil, err
+	if f.load(ctx); f.values == nil {
+		return nil, nil
 	}
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {
@@ -596,9 +597,9 @@ func (f *configFile) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (
 	return f.values[flag.Name], nil
 }
 
-func (f *configFile) load(ctx *kong.Context) error {
+func (f *configFile) load(ctx *kong.Context) {
 	if f.path != "" {
-		return nil
+		return
 	}
 	for _, flag := range ctx.Flags() {
 		if flag.Name == "config" {
@@ -606,20 +607,22 @@ func (f *configFile) load(ctx *kong.Context) error {
 		}
 	}
 	if f.path == "" {
-		return nil
+		return
 	}
 	text, err := os.ReadFile(f.path)
+	if err == nil {
+		err = toml.Unmarshal(text, &f.values)
+	}
 	if err != nil {
-		return err
+		f.values, f.err = nil, fmt.Errorf("--config %s: %w", f.path, err)
 	}
-	if err := toml.Unmarshal(text, &f.values); err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
-	}
-	return nil
 }
 
 // Validate rejects names that no flag has.
 func (f *configFile) Validate(app *kong.Application) error {
+	if f.err != nil {
+		return f.err
+	}
 	known := map[string]bool{}
 	var names []string
 	for _, flag := range app.Flags {

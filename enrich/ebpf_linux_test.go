@@ -413,6 +413,23 @@ while True:
 	}
 }
 
+// sentBy reads until the datagram in which pid tells its number, and gives its sender. The port may have
+// been another program's before, whose peers still send there.
+func sentBy(t *testing.T, u net.PacketConn, pid int) net.Addr {
+	t.Helper()
+	u.SetReadDeadline(time.Now().Add(10 * time.Second))
+	b := make([]byte, 32)
+	for {
+		n, from, err := u.ReadFrom(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(b[:n]) == strconv.Itoa(pid) {
+			return from
+		}
+	}
+}
+
 // TestEBPFRungs: whatever the kernel refuses, nobody is named wrongly, and who can be named is.
 func TestEBPFRungs(t *testing.T) {
 	for _, tc := range []struct {
@@ -439,18 +456,15 @@ func TestEBPFRungs(t *testing.T) {
 			defer u.Close()
 			for range 10 {
 				// Alive while it is looked for: what is looked up in procfs has to be there.
-				cmd, in, _ := child(t, "python3", "-S", "-c", fmt.Sprintf("import socket,sys; s=socket.create_connection(('127.0.0.1',%d)); s.send(b'x'); "+
-					"u=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b'x',('127.0.0.1',%d)); sys.stdin.read()",
+				cmd, in, _ := child(t, "python3", "-S", "-c", fmt.Sprintf("import os,socket,sys; s=socket.create_connection(('127.0.0.1',%d)); s.send(b'x'); "+
+					"u=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b'%%d'%%os.getpid(),('127.0.0.1',%d)); sys.stdin.read()",
 					l.Addr().(*net.TCPAddr).Port, u.LocalAddr().(*net.UDPAddr).Port))
 				c, err := l.Accept()
 				if err != nil {
 					t.Fatal(err)
 				}
 				c.Read(make([]byte, 1))
-				_, from, err := u.ReadFrom(make([]byte, 1))
-				if err != nil {
-					t.Fatal(err)
-				}
+				from := sentBy(t, u, cmd.Process.Pid)
 				tcp, _ := trackConn(t, s, protoTCP, plain(c.RemoteAddr()), plain(c.LocalAddr()))
 				udp, _ := trackConn(t, s, protoUDP, plain(from), plain(u.LocalAddr()))
 				for what, p := range map[string]*event.Proc{"tcp": tcp.Proc, "udp": udp.Proc} {
