@@ -441,7 +441,11 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 			s := fmt.Sprintf("%s, %d in %d connections", account(), t.Packets, t.Opened)
 			for i := range d.Skipped {
 				if n := d.Skipped[i] + t.Skipped[i]; n > 0 {
-					s += fmt.Sprintf(", %d skipped (%s)", n, decode.Skip(i))
+					what := decode.Skip(i).String()
+					if decode.Skip(i) == decode.SkipLinkType {
+						what = fmt.Sprintf("%s %d, which is not known", what, d.UnknownLink)
+					}
+					s += fmt.Sprintf(", %d skipped (%s)", n, what)
 				}
 			}
 			if t.Evicted > 0 {

@@ -38,6 +38,8 @@ type Stats struct {
 	Packets uint64
 	Held    uint64 // frames that wait for the rest of their datagram
 	Skipped [NumSkips]uint64
+	// UnknownLink is the first link type that was skipped for SkipLinkType.
+	UnknownLink capture.LinkType
 }
 
 // Decoder turns frames into packets. All methods but Stats belong to one goroutine.
@@ -61,6 +63,7 @@ type Decoder struct {
 	published struct {
 		frames, packets, held atomic.Uint64
 		skipped               [NumSkips]atomic.Uint64
+		unknownLink           atomic.Uint32
 	}
 }
 
@@ -151,6 +154,9 @@ func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
 	case Held:
 		d.n.Held += uint64(d.weight)
 	default:
+		if s == SkipLinkType && d.n.Skipped[s] == 0 {
+			d.n.UnknownLink = fr.Link
+		}
 		d.n.Skipped[s] += uint64(d.weight)
 	}
 	return s
@@ -166,7 +172,8 @@ func (d *Decoder) Flush() {
 
 // Stats may be called from any goroutine; it is as of the last batch.
 func (d *Decoder) Stats() Stats {
-	s := Stats{Frames: d.published.frames.Load(), Packets: d.published.packets.Load(), Held: d.published.held.Load()}
+	s := Stats{Frames: d.published.frames.Load(), Packets: d.published.packets.Load(), Held: d.published.held.Load(),
+		UnknownLink: capture.LinkType(d.published.unknownLink.Load())}
 	for i := range s.Skipped {
 		s.Skipped[i] = d.published.skipped[i].Load()
 	}
@@ -177,6 +184,7 @@ func (d *Decoder) publish() {
 	d.published.frames.Store(d.n.Frames)
 	d.published.packets.Store(d.n.Packets)
 	d.published.held.Store(d.n.Held)
+	d.published.unknownLink.Store(uint32(d.n.UnknownLink))
 	for i, v := range d.n.Skipped {
 		d.published.skipped[i].Store(v)
 	}

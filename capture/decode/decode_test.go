@@ -128,6 +128,10 @@ func TestSkips(t *testing.T) {
 			if got := d.Decode(&c.frame, &p, storage()); got != c.want {
 				t.Errorf("got %v, want %v: %s", got, c.want, describe(&p))
 			}
+			d.Flush()
+			if got := d.Stats().UnknownLink; c.want == SkipLinkType && got != c.frame.Link {
+				t.Errorf("unknown link type: got %v, want %v", got, c.frame.Link)
+			}
 		})
 	}
 }
