@@ -3,6 +3,7 @@
 # make test       runs all tests and says how many were skipped, and why
 # make bench      measures each stage, and the whole program beside tcpdump on the same file
 # make captures   records the project's own captures again (root; says which programs it needs)
+# make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls")
 # make check      what CI runs after the tests
 
 GO      ?= go
@@ -25,7 +26,7 @@ race: # needs a C compiler; programs under it would sleep a second before they e
 
 FUZZTIME ?= 30s
 fuzz:
-	testdata/fuzz.sh $(FUZZTIME)
+	testdata/fuzz.sh $(FUZZTIME) $(PARSER)
 
 bench: rustnet
 	testdata/bench.sh $(PACKETS)

@@ -20,8 +20,8 @@ const (
 )
 
 // coapMessage visits a message (RFC 7252 section 3) and returns its path, appended to dst. The options' numbers must be
-// known ones in all critical cases.
-func coapMessage(dst, b []byte) (path []byte, ok bool) {
+// known ones in all critical cases. Of a message that the capture cut within the path there is none.
+func coapMessage(dst, b []byte, cut bool) (path []byte, ok bool) {
 	tkl, class := int(b[0]&15), b[1]>>5
 	code := b[1]
 	if tkl > 8 || len(b) < 4+tkl || class != 0 && class != 2 && class != 4 && class != 5 || class == 0 && int(code) >= len(coapMethods) ||
@@ -49,6 +49,9 @@ func coapMessage(dst, b []byte) (path []byte, ok bool) {
 			}
 			dst = append(append(dst, '/'), body...)
 		}
+	}
+	if cut && number <= coapUriPath {
+		dst = dst[:0]
 	}
 	return dst, true
 }
@@ -81,7 +84,7 @@ func parseCoAP(c *call) verdict {
 	if len(b) < coapHeaderLen || !coapFirst.has(b[0]) {
 		return no
 	}
-	path, ok := coapMessage(c.hash[:0], b)
+	path, ok := coapMessage(c.hash[:0], b, c.view[c.side].gap)
 	if !ok {
 		return no
 	}

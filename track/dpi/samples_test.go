@@ -374,14 +374,5 @@ func quicSample(name string, version uint32) sample {
 
 func run(t testing.TB, s *sample) map[string]string {
 	t.Helper()
-	in := NewInspector(Config{})
-	f := in.NewFlow(s.tcp, s.orig, s.resp)
-	defer in.Free(f)
-	if s.tcp {
-		return runSegments(in, f, s.msgs)
-	}
-	for i, m := range s.msgs {
-		in.Datagram(f, m.side, m.b, uint32(len(m.b)), int64(i+1)*1e6)
-	}
-	return facts(f.App())
+	return s.on(NewInspector(Config{}))
 }

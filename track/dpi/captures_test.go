@@ -1,0 +1,164 @@
+package dpi
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"rustnet/capture"
+	"rustnet/capture/decode"
+	"rustnet/capture/file"
+)
+
+const captures = "../../testdata"
+
+var recordedOnce struct {
+	sync.Once
+	list []sample
+}
+
+// recorded gives the conversations of the project's captures: what real programs said, each up to the first byte
+// that the capture lost or cut. want is what the parsers make of them.
+func recorded(t testing.TB) []sample {
+	t.Helper()
+	recordedOnce.Do(func() {
+		names, err := filepath.Glob(captures + "/*.pcap")
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no captures in %s: %v", captures, err)
+		}
+		known := map[string]bool{} // many of the synthesised files wrap the same conversations
+		for _, name := range names {
+			for _, s := range conversations(t, name) {
+				s.want = run(t, &s)
+				if in := string(s.fuzzInput()); s.want["app"] != "" && !known[in] {
+					known[in] = true
+					recordedOnce.list = append(recordedOnce.list, s)
+				}
+			}
+		}
+	})
+	if len(recordedOnce.list) == 0 {
+		t.Fatal("no conversations in the captures")
+	}
+	return recordedOnce.list
+}
+
+// conversations reads those of one capture, in the order in which they begin.
+func conversations(t testing.TB, name string) []sample {
+	type ends struct {
+		src, dst         decode.Addr
+		srcPort, dstPort uint16
+		proto            decode.Proto
+	}
+	type open struct {
+		at   int
+		next [2]uint32
+		seen [2]bool
+		cut  [2]bool // what follows cannot be put in its place
+	}
+	var list []sample
+	known := map[ends]*open{}
+	eachPacket(t, name, func(p *decode.Packet) {
+		if p.Proto != decode.TCP && p.Proto != decode.UDP {
+			return
+		}
+		e, side := ends{p.Src, p.Dst, p.SrcPort, p.DstPort, p.Proto}, Orig
+		o := known[e]
+		if o == nil {
+			if o = known[ends{p.Dst, p.Src, p.DstPort, p.SrcPort, p.Proto}]; o != nil {
+				side = Resp
+			}
+		}
+		if o == nil || p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN && o.seen[side] && p.Seq+1 != o.next[side] {
+			o = &open{at: len(list)}
+			list = append(list, sample{name: strings.TrimSuffix(filepath.Base(name), ".pcap") + " " + strconv.Itoa(len(list)+1),
+				tcp: p.Proto == decode.TCP, orig: p.SrcPort, resp: p.DstPort})
+			known[e], side = o, Orig
+		}
+		if p.Proto == decode.TCP && !o.seen[side] {
+			o.seen[side], o.next[side] = true, p.Seq
+			if p.TCPFlags&decode.SYN != 0 {
+				o.next[side]++
+			}
+		}
+		if len(p.Payload) == 0 || o.cut[side] {
+			return
+		}
+		b := p.Payload
+		if p.Proto == decode.TCP {
+			switch ahead := int32(p.Seq - o.next[side]); {
+			case ahead > 0:
+				o.cut[side] = true
+				return
+			case -int(ahead) >= len(b):
+				return // sent again
+			default:
+				b = b[-ahead:]
+			}
+			o.next[side] += uint32(len(b))
+		}
+		o.cut[side] = p.PayloadLen > uint32(len(p.Payload))
+		s := &list[o.at]
+		s.msgs = append(s.msgs, message{side, append([]byte(nil), b...)})
+	})
+	return list
+}
+
+// eachPacket decodes a capture.
+func eachPacket(t testing.TB, name string, do func(*decode.Packet)) {
+	src, err := file.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	frames, packets := make(chan *capture.Frames), make(chan *decode.Packets)
+	go func() { _ = src.Run(context.Background(), frames) }() // some end early on purpose
+	go func() { _ = decode.New(decode.Config{}).Run(context.Background(), frames, packets) }()
+	for b := range packets {
+		for i := range b.Packets {
+			do(&b.Packets[i])
+		}
+		b.Release()
+	}
+}
+
+// TestCaptures cuts what real programs said into other pieces and cuts it short: the same comes out, or less of it.
+func TestCaptures(t *testing.T) {
+	in := NewInspector(Config{})
+	for _, s := range recorded(t) {
+		t.Run(s.name, func(t *testing.T) {
+			if s.tcp {
+				for _, n := range []int{1, 3, 17, 256, 1448} {
+					if got, _ := play(in, &s, cut(s.msgs, n)); !maps.Equal(got, s.want) {
+						t.Errorf("in pieces of %d: got %v\nwant %v", n, got, s.want)
+					}
+				}
+			}
+			for i, m := range s.msgs {
+				for k := 0; k < len(m.b); k += 1 + len(m.b)/40 {
+					f := in.NewFlow(s.tcp, s.orig, s.resp)
+					if s.tcp {
+						runSegments(in, f, append(s.msgs[:i:i], message{m.side, m.b[:k]}))
+						in.End(f, 1e9)
+					} else {
+						for j, p := range s.msgs[:i+1] { // the last one as the capture would cut it
+							b := p.b
+							if j == i {
+								b = b[:k]
+							}
+							in.Datagram(f, p.side, b, uint32(len(p.b)), int64(j+1)*1e6)
+						}
+					}
+					if c := contradiction(facts(f.App()), s.want); c != "" {
+						t.Errorf("message %d, %d of %d bytes: %s", i, k, len(m.b), c)
+					}
+					in.Free(f)
+				}
+			}
+		})
+	}
+}
