@@ -1,17 +1,18 @@
 # make            builds ./rustnet
 # make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
 # make test       runs all tests and says how many were skipped, and why
-# make bench      measures each stage, and the whole program beside tcpdump on the same file
+# make bench      measures each stage, and the whole program beside others on the same files
+# make bench-data makes those files (2.6 GB in bench/)
 # make captures   records the project's own captures again (root; says which programs it needs)
 # make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls")
 # make check      what CI runs after the tests
 
 GO      ?= go
-PACKETS ?= 1000000
+ROUNDS  ?= 5
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test race fuzz bench captures generate check install clean
+.PHONY: rustnet run test race fuzz bench bench-data captures generate check install clean
 rustnet:
 	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
 
@@ -28,8 +29,17 @@ FUZZTIME ?= 30s
 fuzz:
 	testdata/fuzz.sh $(FUZZTIME) $(PARSER)
 
-bench: rustnet
-	testdata/bench.sh $(PACKETS)
+# How many packets of each kind of traffic.
+shapes = mix=3000000 mix-tenth=300000 elephant=500000 http=500000 keepalive=500000 \
+	synflood=1000000 dnsflood=1000000 udprandom=1000000
+bench-data: $(foreach s,$(shapes),bench/$(firstword $(subst =, ,$(s))).pcap)
+bench/%.pcap: $(wildcard testdata/mkbench/*.go)
+	@mkdir -p bench
+	$(GO) run ./testdata/mkbench -o $@.part -shape $(subst -tenth,,$*) -packets $(patsubst $*=%,%,$(filter $*=%,$(shapes)))
+	@mv $@.part $@
+
+bench: rustnet bench-data
+	$(GO) run ./testdata/bench -rounds $(ROUNDS) -o docs/bench.txt
 
 captures:
 	testdata/record.sh

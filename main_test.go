@@ -490,3 +490,24 @@ func TestReadme(t *testing.T) {
 	}
 	t.Error("README.md's table of fields is not what the code declares: run go test -run TestReadme -update .")
 }
+
+// BenchmarkFile runs the whole program over one of the files of make bench-data, for profiles:
+// BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
+func BenchmarkFile(b *testing.B) {
+	file := os.Getenv("BENCH")
+	if file == "" {
+		b.Skip("BENCH names no capture file")
+	}
+	stdout := os.Stdout
+	defer func() { os.Stdout = stdout }()
+	var err error
+	if os.Stdout, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+		b.Fatal(err)
+	}
+	defer os.Stdout.Close()
+	for b.Loop() {
+		if status := run([]string{"-q", "-r", file, "--json"}); status != exitDone {
+			b.Fatalf("got status %d, want %d", status, exitDone)
+		}
+	}
+}

@@ -38,37 +38,37 @@ type flow struct {
 	loopBytes [2]int
 }
 
+// captures are those whose connections the mix replicates, and how many of 10,000 connections each of
+// theirs makes up. It is a list, not the folder, so that a new capture does not change the measure.
+var captures = []struct {
+	share int
+	names string
+}{
+	{70, "tls12 tls13 tls-segmented ipv6"},
+	{40, "http"},
+	{30, "dns quic"},
+	{15, "http-connect icmp tls-failed tls-hrr tls-reordered tls-resumed tls-starttls udp"},
+	{5, "ssh tcp-halfclose tcp-loss tcp-refused tcp-retransmit tcp-rst"},
+	{2, "bfd bgp bittorrent coap dhcp dtls ftp gearman git http2 imap irc isakmp kerberos ldap memcached modbus mqtt mysql nats netbios " +
+		"netflow ntp openflow openvpn pop3 postgresql radius redis rpc rsync sip smb smtp snmp socks ssdp stun syslog telnet tftp vnc wireguard x11 xmpp zabbix"},
+}
+
 // captured reads the plain Ethernet captures in dir and takes every connection that is whole.
 func captured(dir string) ([]*flow, error) {
 	var flows []*flow
-	for _, name := range []string{"dns", "http", "http-connect", "icmp", "ipv6", "quic", "ssh", "tcp-halfclose", "tcp-loss",
-		"tcp-refused", "tcp-retransmit", "tcp-rst", "tls-failed", "tls-hrr", "tls-reordered", "tls-resumed", "tls-segmented",
-		"tls-starttls", "tls12", "tls13", "udp"} {
-		fs, err := connections(filepath.Join(dir, name+".pcap"), name)
-		if err != nil {
-			return nil, err
+	for _, c := range captures {
+		for name := range strings.FieldsSeq(c.names) {
+			fs, err := connections(filepath.Join(dir, name+".pcap"), name, c.share)
+			if err != nil {
+				return nil, err
+			}
+			flows = append(flows, fs...)
 		}
-		flows = append(flows, fs...)
 	}
 	return flows, nil
 }
 
-// share is how many of 10,000 connections one captured connection of a kind makes up.
-func share(name string) int {
-	switch {
-	case strings.HasPrefix(name, "tls1"), name == "tls-segmented", name == "ipv6":
-		return 70
-	case name == "quic", name == "http":
-		return 50
-	case name == "dns":
-		return 30
-	case strings.HasPrefix(name, "tcp-"), name == "ssh":
-		return 5
-	}
-	return 15
-}
-
-func connections(file, name string) ([]*flow, error) {
+func connections(file, name string, share int) ([]*flow, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("read captures: %w (make captures records them)", err)
@@ -91,7 +91,7 @@ func connections(file, name string) ([]*flow, error) {
 		}
 		fl := byKey[key]
 		if fl == nil {
-			fl = &flow{kind: "capture:" + name, weight: share(name), six: six, proto: proto}
+			fl = &flow{kind: "capture:" + name, weight: share, six: six, proto: proto}
 			byKey[key] = fl
 			keys = append(keys, key)
 			last[key] = ci.Timestamp.UnixNano()
@@ -298,17 +298,20 @@ func lone(kind string, six bool) *flow {
 	return b.done()
 }
 
-// dns is a question for a name of its own and the answer (RFC 1035 §4).
-func dns(six bool, qtype uint16) *flow {
-	b := newFlow("dns", 2000, six, 17, 53)
+// dns is a question for a name of its own and its answer, if it has one (RFC 1035 §4).
+func dns(kind string, six bool, qtype uint16, answered bool) *flow {
+	b := newFlow(kind, 2300, six, 17, 53)
 	if six {
-		b.weight = 500
+		b.weight = 600
 	}
 	name := fmt.Sprintf("\x08%s\x05bench\x07example\x04test\x00", mark)
 	q := append([]byte{0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, name...)
 	q = be.AppendUint16(q, qtype)
 	q = append(q, 0, 1)
 	b.udp(0, true, q)
+	if !answered {
+		return b.done()
+	}
 	a := bytes.Clone(q)
 	copy(a[2:], []byte{0x81, 0x80, 0, 1, 0, 1})
 	a = append(a, 0xc0, 12)
@@ -326,16 +329,33 @@ func dns(six bool, qtype uint16) *flow {
 func http(six bool, size int) *flow {
 	b := newFlow("http", 60, six, 6, 80)
 	b.handshake()
+	b.exchange(size)
+	b.finish()
+	return b.done()
+}
+
+// exchange is one HTTP request and the answer of size bytes.
+func (b *builder) exchange(size int) {
 	b.send(true, fmt.Appendf(nil, "GET /%d/%s HTTP/1.1\r\nHost: %s.bench.example.test\r\nUser-Agent: mkbench/1\r\nAccept: */*\r\n\r\n", size, mark, mark))
 	body := bytes.Repeat([]byte("text of no meaning, but of some length. "), size/40+1)[:size]
 	b.send(false, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, body))
-	b.finish()
+}
+
+// persistent asks again and again over one connection.
+func persistent(six bool, size int) *flow {
+	b := newFlow("http", 1, six, 6, 80)
+	b.handshake()
+	b.loop = len(b.steps)
+	before := b.seq
+	b.exchange(size)
+	b.loopBytes = [2]int{int(b.seq[0] - before[0]), int(b.seq[1] - before[1])}
+	b.steps[b.loop].gap = 50e6
 	return b.done()
 }
 
 // bulk is a protocol nobody knows that moves size bytes.
 func bulk(six, upload bool, size int, r *rng) *flow {
-	b := newFlow("bulk", 7, six, 6, uint16(r.between(20000, 30000)))
+	b := newFlow("bulk", 8, six, 6, uint16(r.between(20000, 30000)))
 	data := make([]byte, size)
 	r.fill(data)
 	b.handshake()
@@ -396,7 +416,7 @@ func refused(six bool) *flow {
 
 // generated is the bulk of the mix, one in five of it over IPv6.
 func generated(r *rng) []*flow {
-	fs := []*flow{dns(false, 1), dns(true, 28)}
+	fs := []*flow{dns("dns", false, 1, true), dns("dns", true, 28, true)}
 	for i := range 40 {
 		six := i%5 == 0
 		fs = append(fs, http(six, r.between(100, 9000)), chat(six, r.between(2, 14), r), garbage(six, r),

@@ -20,7 +20,7 @@ func main() {
 	out := flag.String("o", "", "`file` to write, - for stdout")
 	packets := flag.Int("packets", 1_000_000, "how many packets")
 	seed := flag.Uint64("seed", 1, "another seed gives other traffic of the same kind")
-	shape := flag.String("shape", "mix", "mix, elephant, synflood, dnsflood, udprandom or keepalive")
+	shape := flag.String("shape", "mix", "mix, elephant, synflood, dnsflood, udprandom, http or keepalive")
 	dir := flag.String("dir", "testdata", "folder of the captures that mix replicates")
 	rate := flag.Float64("rate", 2000, "new connections a second, on average")
 	flag.Parse()

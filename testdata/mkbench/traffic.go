@@ -56,18 +56,23 @@ func (t *traffic) choose(shape, dir string) error {
 		t.flows = []*flow{lone("synflood", false), lone("synflood", true)}
 	case "dnsflood":
 		t.clients, t.servers, t.rate = 1<<16, 4, 2e5
-		t.flows = []*flow{dns(false, 1), dns(true, 28)}
+		t.flows = []*flow{dns("dnsflood", false, 1, false), dns("dnsflood", true, 28, false)}
 	case "udprandom":
 		t.clients, t.servers, t.rate = 1<<30, 1<<30, 1e6
 		for range 64 {
 			t.flows = append(t.flows, garbage(t.rnd.intn(5) == 0, &t.rnd))
+		}
+	case "http":
+		t.most = max(t.limit/1000, 1)
+		for i := range 20 {
+			t.flows = append(t.flows, persistent(i%5 == 0, 100+400*i))
 		}
 	case "keepalive":
 		t.most = max(t.limit/40, 1)
 		t.rate = 20000
 		t.flows = []*flow{keepAlive(false), keepAlive(true)}
 	default:
-		return fmt.Errorf("unknown shape %q (there are mix, elephant, synflood, dnsflood, udprandom, keepalive)", shape)
+		return fmt.Errorf("unknown shape %q (there are mix, elephant, synflood, dnsflood, udprandom, http, keepalive)", shape)
 	}
 	for _, f := range t.flows {
 		t.total += f.weight
