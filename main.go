@@ -28,6 +28,7 @@ import (
 	"rustnet/capture/decode"
 	"rustnet/capture/file"
 	"rustnet/capture/live"
+	"rustnet/capture/ndjson"
 	"rustnet/capture/pcapfilter"
 	"rustnet/capture/sockets"
 	"rustnet/enrich"
@@ -54,6 +55,7 @@ var schema = event.NewSchema(dpi.Fields())
 type cli struct {
 	Live      live.Config    `embed:"" group:"capture"`
 	Read      string         `short:"r" placeholder:"FILE" group:"capture" help:"Read a pcap or pcapng file instead, also .gz and .zst; - is stdin."`
+	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read back records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, for rotated files."`
 	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, live and for files."`
 	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Addresses of this side, for files; repeatable."`
 	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
@@ -170,9 +172,11 @@ func fields(c *cli) error {
 type source struct {
 	live   bool
 	run    func(p *pipe, stop context.Context, out chan<- *event.Batch)
-	report func() string // what was read and what was lost, for people
-	// progress tells how far the reading has come; nil where it has no end.
-	progress func() (packets uint64, bytes, total int64)
+	report func() string   // what was read and what was lost, for people
+	notes  func() []string // what people should know of the end of the reading; may be nil
+	// progress tells how many packets or lines have been read, and how far that is; nil where it has no end.
+	progress func() (n uint64, bytes, total int64)
+	unit     string
 	close    func() error
 }
 
@@ -184,9 +188,13 @@ func stream(c *cli) (int, error) {
 	defer runtime.KeepAlive(ballast)
 
 	say := newTeller(c)
+	fields := schema
+	if len(c.From) > 0 {
+		fields = schema.Stored()
+	}
 	var keep *filter.Stage
 	if c.Filter != "" {
-		program, err := filter.Compile(c.Filter, schema)
+		program, err := filter.Compile(c.Filter, fields)
 		if err != nil {
 			return 0, usageError{fmt.Errorf("--filter: %w", err)}
 		}
@@ -199,21 +207,21 @@ func stream(c *cli) (int, error) {
 			c.Output.Fields = append(c.Output.Fields, "-direction")
 		}
 	}
-	c.Output.Spool = c.Read == ""
+	c.Output.Spool = c.live()
 	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
 		c.Output.Color = "never"
 	}
 	if term.IsTerminal(int(os.Stdout.Fd())) {
 		c.Output.Width, c.Output.Height, _ = term.GetSize(int(os.Stdout.Fd()))
 	}
-	out, err := output.New(c.Output, schema, os.Stdout)
+	out, err := output.New(c.Output, fields, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
-	src, err := open(c, say)
+	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, err
 	}
@@ -244,11 +252,16 @@ func stream(c *cli) (int, error) {
 	}
 	endProgress := func() {}
 	if src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && c.Output.Width == 0 {
-		endProgress = output.Progress(os.Stderr, src.progress)
+		endProgress = output.Progress(os.Stderr, src.unit, src.progress)
 	}
 	err = p.wait(stopSource, signals, out.Stopped(), output.WatchReader(p.ctx, os.Stdout), c.wallClock(),
 		func() uint64 { return out.Stats().Events() }, summary)
 	endProgress()
+	if src.notes != nil {
+		for _, note := range src.notes() {
+			say("warn", "%s", note)
+		}
+	}
 	summary()
 	switch {
 	case errors.Is(err, errInterrupted):
@@ -264,11 +277,14 @@ func stream(c *cli) (int, error) {
 
 // wallClock ends a live run after --duration. A file's end comes by its own clock, see open.
 func (c *cli) wallClock() <-chan time.Time {
-	if c.Duration == 0 || c.Read != "" {
+	if c.Duration == 0 || !c.live() {
 		return nil
 	}
 	return time.After(c.Duration)
 }
+
+// live tells whether it is this machine's traffic that is looked at.
+func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 }
 
 // outcome says what became of the events: those made are written, filtered out, or told to be lost.
 func outcome(st output.Stats, filtered uint64) string {
@@ -303,8 +319,13 @@ func newTeller(c *cli) teller {
 
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
-func open(c *cli, say teller) (*source, error) {
-	if c.Read != "" {
+func open(c *cli, fields *event.Schema, say teller) (*source, error) {
+	switch {
+	case c.Read != "" && len(c.From) > 0:
+		return nil, usageError{errors.New("--read and --from: packets or records, not both")}
+	case len(c.From) > 0:
+		return openRecords(c, fields)
+	case c.Read != "":
 		return openFile(c)
 	}
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
@@ -361,9 +382,24 @@ func openFile(c *cli) (*source, error) {
 		return s
 	})
 	if src != nil {
-		src.progress = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }
+		src.progress, src.unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
 	}
 	return src, err
+}
+
+func openRecords(c *cli, fields *event.Schema) (*source, error) {
+	if c.BPF != "" {
+		return nil, usageError{errors.New("--bpf: records are no packets (use --filter)")}
+	}
+	r, err := ndjson.Open(c.From, fields)
+	if err != nil {
+		return nil, err
+	}
+	r.SetDuration(c.Duration)
+	return &source{report: r.Report, notes: r.Notes, progress: r.Progress, unit: "lines", close: r.Close,
+		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+			p.source(func() error { return r.Run(p.ctx, stop, out) })
+		}}, nil
 }
 
 func openLive(c *cli, owners *enrich.Stage, say teller) (*source, error) {

@@ -135,6 +135,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestRoundTrip: what is read back and written again is the same, whatever the capture.
+func TestRoundTrip(t *testing.T) {
+	golden, err := filepath.Glob("testdata/golden/*.ndjson")
+	if err != nil || len(golden) < 50 {
+		t.Fatalf("%d golden outputs, %v", len(golden), err)
+	}
+	for _, path := range golden {
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, stderr, status := rustnet(t, "--from", path, "--json", "-q")
+		if diffLines(t, got, string(want)); status != 0 || stderr != "" {
+			t.Errorf("%s: status %d, stderr %q", path, status, stderr)
+		}
+	}
+}
+
 func diffLines(t *testing.T, got, want string) {
 	t.Helper()
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
@@ -403,6 +421,7 @@ func TestImports(t *testing.T) {
 		"capture/file":       {"capture"},
 		"capture/live":       {"capture"},
 		"capture/pcapfilter": {"capture"},
+		"capture/ndjson":     {"capture/file", "track/event"},
 		"capture/sockets":    {},
 		"track/event":        {},
 		"track/dpi":          {"track/event"},

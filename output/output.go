@@ -92,23 +92,25 @@ func New(cfg Config, schema *event.Schema, w io.Writer) (*Stage, error) {
 	case CSV:
 		s.enc = newCSV(sel.fields(schema.Fields), cfg.TimeFormat, cfg.Width > 0)
 	case Table, "":
-		s.enc = newTable(sel, cfg)
+		s.enc = newTable(sel, schema, cfg)
 	default:
 		return nil, fmt.Errorf("--output: unknown format %q (json, csv or table)", cfg.Format)
 	}
 	return s, nil
 }
 
+// selectable are the kinds that --events may name; the others come anyway.
+var selectable = []string{event.New.String(), event.Updated.String(), event.Closed.String()}
+
 func (s *Stage) selectKinds(names []string) error {
-	s.kinds[event.Lost] = true // an account of every loss
 	words := splitList(names)
-	for k := event.New; k <= event.Closed; k++ {
-		s.kinds[k] = len(words) == 0 || slices.Contains(words, k.String())
+	for k := range s.kinds {
+		name := event.Kind(k).String()
+		s.kinds[k] = len(words) == 0 || slices.Contains(words, name) || name != "" && !slices.Contains(selectable, name)
 	}
 	for _, w := range words {
-		if w != event.New.String() && w != event.Updated.String() && w != event.Closed.String() {
-			return fmt.Errorf("--events: unknown event %q%s (new, updated or closed)", w,
-				didYouMean(w, []string{"new", "updated", "closed"}))
+		if !slices.Contains(selectable, w) {
+			return fmt.Errorf("--events: unknown event %q%s (new, updated or closed)", w, didYouMean(w, selectable))
 		}
 	}
 	return nil
@@ -138,10 +140,19 @@ type Stats struct {
 	AfterStop  uint64 // after --count was reached, the reader had left or writing failed
 }
 
-// Events is how many events about connections were written, which is what --count and --exit-code go by.
+// Events is how many events were written, which is what --count and --exit-code go by: all but those that
+// tell of rustnet itself.
 func (s Stats) Events() uint64 {
-	return s.Written[event.New] + s.Written[event.Updated] + s.Written[event.Closed]
+	var n uint64
+	for k, written := range s.Written {
+		if counts(event.Kind(k)) {
+			n += written
+		}
+	}
+	return n
 }
+
+func counts(k event.Kind) bool { return k != event.Lost && k != event.Stats }
 
 // Stats may be asked at any time, from any goroutine.
 func (s *Stage) Stats() Stats {
@@ -260,7 +271,7 @@ func (s *Stage) format(e *event.Event) {
 	e.Seq = s.seq
 	s.buf = s.enc.record(s.buf, e)
 	s.inBuf[e.Kind]++
-	if e.Kind != event.Lost {
+	if counts(e.Kind) {
 		s.counted++
 		if s.counted == s.cfg.Count {
 			s.flush()

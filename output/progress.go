@@ -8,8 +8,8 @@ import (
 
 // Progress shows on w, a terminal, how far a long reading has come: once a second on one line that it
 // wipes when the function it returns is called. Readings of less than a second show nothing. done may
-// be called from another goroutine; total is 0 where it is not known.
-func Progress(w io.Writer, done func() (packets uint64, bytes, total int64)) (end func()) {
+// be called from another goroutine; total is 0 where it is not known. what is it that is counted.
+func Progress(w io.Writer, what string, done func() (n uint64, bytes, total int64)) (end func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	begin := time.Now()
 	go func() {
@@ -19,8 +19,8 @@ func Progress(w io.Writer, done func() (packets uint64, bytes, total int64)) (en
 		for shown := false; ; shown = true {
 			select {
 			case <-tick.C:
-				packets, bytes, total := done()
-				fmt.Fprintf(w, "\r\x1b[K%s", progressLine(packets, bytes, total, time.Since(begin)))
+				n, bytes, total := done()
+				fmt.Fprintf(w, "\r\x1b[K%s", progressLine(n, what, bytes, total, time.Since(begin)))
 			case <-stop:
 				if shown {
 					fmt.Fprint(w, "\r\x1b[K")
@@ -33,9 +33,9 @@ func Progress(w io.Writer, done func() (packets uint64, bytes, total int64)) (en
 }
 
 // progressLine is like "12.3M packets, 2.1M/s, 45 %, 7s left".
-func progressLine(packets uint64, bytes, total int64, elapsed time.Duration) string {
-	rate := float64(packets) / elapsed.Seconds()
-	line := fmt.Sprintf("%s packets, %s/s", appendBytes(nil, packets), appendBytes(nil, uint64(rate)))
+func progressLine(n uint64, what string, bytes, total int64, elapsed time.Duration) string {
+	rate := float64(n) / elapsed.Seconds()
+	line := fmt.Sprintf("%s %s, %s/s", appendBytes(nil, n), what, appendBytes(nil, uint64(rate)))
 	if total <= 0 || bytes <= 0 {
 		return line
 	}

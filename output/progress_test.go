@@ -17,7 +17,7 @@ func TestProgressLine(t *testing.T) {
 		{"a pipe has no size", 500, 50, 0, "500 packets, 50/s"},
 		{"read ahead of the size", 500, 101, 100, "500 packets, 50/s, 100 %, 0s left"},
 	} {
-		if got := progressLine(tt.packets, tt.bytes, tt.total, 10*time.Second); got != tt.want {
+		if got := progressLine(tt.packets, "packets", tt.bytes, tt.total, 10*time.Second); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -25,7 +25,7 @@ func TestProgressLine(t *testing.T) {
 
 func TestProgressOfAShortReadingShowsNothing(t *testing.T) {
 	var b strings.Builder
-	Progress(&b, func() (uint64, int64, int64) { return 1, 1, 1 })()
+	Progress(&b, "packets", func() (uint64, int64, int64) { return 1, 1, 1 })()
 	if b.Len() != 0 {
 		t.Errorf("got %q, want nothing", b.String())
 	}

@@ -2,7 +2,6 @@ package output
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,8 @@ type table struct {
 	color   bool
 	every   int // lines after which the header comes again, 0 = never
 	lines   int
-	losses  bool // a lost record's own fields are among the columns
+	losses  bool           // a lost record's own fields are among the columns
+	words   []*event.Field // what a lost record is put into words from
 
 	cell []byte // the text of the cell being made
 }
@@ -29,7 +29,8 @@ type table struct {
 // leaves over makes it up to max wide.
 type column struct {
 	title    string
-	fields   []string // gone when --fields takes the first of these away
+	fields   []string       // what the text is made of; gone when --fields takes the first of these away
+	of       []*event.Field // those fields, nil for one that the schema does not have
 	min, max int
 	rank     int // columns that do not fit go by the highest rank
 	width    int
@@ -38,13 +39,13 @@ type column struct {
 
 	// text appends the cell's text, escaped. What stands behind keep is never cut: a port, a process number.
 	text  func(c *column, dst []byte, e *event.Event) (_ []byte, keep int)
-	color func(e *event.Event) string
+	color func(c *column, e *event.Event) string
 
 	field *event.Field
 	stamp stamp
 }
 
-func newTable(sel selection, cfg Config) *table {
+func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	t := &table{color: cfg.Color == "always" || cfg.Color == "auto" && cfg.Width > 0}
 	if cfg.Width > 0 && cfg.Height > 4 && !cfg.NoHeader {
 		t.every = cfg.Height - 1
@@ -65,8 +66,12 @@ func newTable(sel selection, cfg Config) *table {
 		}
 		t.columns = layOut(slices.DeleteFunc(defaultColumns(cfg.TimeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
 	}
+	t.words = []*event.Field{schema.Lookup("lost_where"), schema.Lookup("lost_count")}
 	for i := range t.columns {
 		c := &t.columns[i]
+		for _, name := range c.fields {
+			c.of = append(c.of, schema.Lookup(name))
+		}
 		t.losses = t.losses || c.field != nil && c.field.Name == "lost_count"
 		if c.title == "TIME" && c.width < c.max {
 			c.stamp.digits = 0
@@ -84,17 +89,17 @@ func defaultColumns(timeFormat string) []column {
 	}
 	return []column{
 		when,
-		{title: "EVENT", fields: []string{"event"}, min: 7, max: 7, text: eventText, color: eventColor},
-		{title: "PROTO", fields: []string{"proto"}, min: 5, max: 5, rank: 1, text: protoText},
-		{title: "APP", fields: []string{"app"}, min: 5, max: 8, rank: 4, text: appText},
-		{title: "PROCESS", fields: []string{"process"}, min: 15, max: 30, rank: 2, text: processText},
-		{title: "LOCAL", fields: []string{"local_addr"}, min: 21, max: 47, rank: 8, cut: cutMiddle, text: localText},
+		{title: "EVENT", fields: []string{"event"}, min: 7, max: 7, text: wordText, color: eventColor},
+		{title: "PROTO", fields: []string{"proto"}, min: 5, max: 5, rank: 1, text: wordText},
+		{title: "APP", fields: []string{"app"}, min: 5, max: 8, rank: 4, text: wordText},
+		{title: "PROCESS", fields: []string{"process", "pid"}, min: 15, max: 30, rank: 2, text: processText},
+		{title: "LOCAL", fields: []string{"local_addr", "local_port", "local_mac"}, min: 21, max: 47, rank: 8, cut: cutMiddle, text: endText},
 		{title: "", fields: []string{"direction"}, min: 2, max: 2, rank: 2, text: arrowText},
-		{title: "REMOTE", fields: []string{"remote_addr"}, min: 22, max: 47, cut: cutMiddle, text: remoteText},
-		{title: "ABOUT", fields: []string{"host"}, min: 19, max: 60, rank: 6, cut: cutStart, text: aboutText},
-		{title: "STATE", fields: []string{"state"}, min: 11, max: 11, rank: 5, text: stateText, color: stateColor},
-		{title: "TX", fields: []string{"tx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: txText},
-		{title: "RX", fields: []string{"rx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: rxText},
+		{title: "REMOTE", fields: []string{"remote_addr", "remote_port", "remote_mac", "host"}, min: 22, max: 47, cut: cutMiddle, text: endText},
+		{title: "ABOUT", fields: []string{"host", "host_source", "peer_process", "peer_pid"}, min: 19, max: 60, rank: 6, cut: cutStart, text: aboutText},
+		{title: "STATE", fields: []string{"state", "reason"}, min: 11, max: 11, rank: 5, text: stateText, color: stateColor},
+		{title: "TX", fields: []string{"tx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: bytesText},
+		{title: "RX", fields: []string{"rx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: bytesText},
 		{title: "DURATION", fields: []string{"duration"}, min: 8, max: 8, rank: 7, right: true, text: durationText},
 	}
 }
@@ -278,7 +283,7 @@ func (t *table) record(dst []byte, e *event.Event) []byte {
 		t.cell, keep = c.text(c, t.cell[:0], e)
 		color := ""
 		if t.color && c.color != nil && len(t.cell) > 0 {
-			color = c.color(e)
+			color = c.color(c, e)
 		}
 		dst = append(dst, color...)
 		dst = pad(dst, t.cell, c, i == len(t.columns)-1, keep)
@@ -342,8 +347,9 @@ func (t *table) lost(dst []byte, e *event.Event) []byte {
 		}
 	}
 	dst = append(dst, "lost    "...)
-	dst = strconv.AppendUint(dst, e.LostCount, 10)
-	switch e.LostWhere {
+	count, _ := t.words[1].Uint(e)
+	dst = strconv.AppendUint(dst, count, 10)
+	switch where := t.words[0].Str(e); where {
 	case "kernel":
 		dst = append(dst, " packets: the kernel's capture ring was full"...)
 	case "table":
@@ -351,7 +357,7 @@ func (t *table) lost(dst []byte, e *event.Event) []byte {
 	case "output":
 		dst = append(dst, " events: the reader of this output was too slow"...)
 	default:
-		dst = appendEscaped(append(dst, ": "...), e.LostWhere)
+		dst = appendEscaped(append(dst, ": "...), where)
 	}
 	if t.color {
 		dst = append(dst, "\x1b[0m"...)
@@ -370,13 +376,14 @@ func fieldText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 }
 
 func bytesText(c *column, dst []byte, e *event.Event) ([]byte, int) {
-	if c.field.Uint != nil {
-		if n, ok := c.field.Uint(e); ok {
+	f := c.of[0]
+	if f.Uint != nil {
+		if n, ok := f.Uint(e); ok {
 			dst = appendBytes(dst, n)
 		}
 		return dst, 0
 	}
-	if n, ok := c.field.Float(e); ok && n >= 0 {
+	if n, ok := f.Float(e); ok && n >= 0 {
 		dst = appendBytes(dst, uint64(n))
 	}
 	return dst, 0
@@ -400,14 +407,17 @@ func appendBytes(dst []byte, n uint64) []byte {
 }
 
 func timeText(c *column, dst []byte, e *event.Event) ([]byte, int) {
-	return c.stamp.append(dst, e.TS), 0
+	if ns := c.of[0].Time(e); ns != 0 {
+		dst = c.stamp.append(dst, ns)
+	}
+	return dst, 0
 }
 
-func eventText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return append(dst, e.Kind.String()...), 0
+func wordText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendEscaped(dst, c.of[0].Str(e)), 0
 }
 
-func eventColor(e *event.Event) string {
+func eventColor(_ *column, e *event.Event) string {
 	switch e.Kind {
 	case event.New:
 		return "\x1b[32m"
@@ -415,102 +425,78 @@ func eventColor(e *event.Event) string {
 		return "\x1b[2m"
 	case event.Closed:
 		return "\x1b[36m"
+	case event.Lost:
+		return "\x1b[1;31m"
 	}
-	return "\x1b[1;31m"
+	return ""
 }
 
-func protoText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return append(dst, event.ProtoName(e.Proto)...), 0
+func processText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	return appendProc(dst, c.of[0], c.of[1], e)
 }
 
-func appText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	if e.App == nil {
-		return dst, 0
-	}
-	return appendEscaped(dst, e.App.Name), 0
-}
-
-func processText(_ *column, dst []byte, e *event.Event) ([]byte, int) { return appendProc(dst, e.Proc) }
-
-func appendProc(dst []byte, p *event.Proc) ([]byte, int) {
-	if p == nil {
-		return dst, 0
-	}
-	dst = appendEscaped(dst, p.Name)
+// appendProc writes a process as name[pid].
+func appendProc(dst []byte, name, pid *event.Field, e *event.Event) ([]byte, int) {
+	dst = appendEscaped(dst, name.Str(e))
 	start := len(dst)
-	if p.PID != 0 {
-		dst = append(strconv.AppendUint(append(dst, '['), uint64(p.PID), 10), ']')
+	if n, ok := pid.Uint(e); ok {
+		dst = append(strconv.AppendUint(append(dst, '['), n, 10), ']')
 	}
 	return dst, len(dst) - start
 }
 
-// appendEnd writes an end as addr:port, or as its link address where the protocol has no others.
-func appendEnd(dst []byte, end netip.AddrPort, mac uint64) ([]byte, int) {
-	a := end.Addr()
+// endText writes an end as addr:port, or as its link address where the protocol has no others.
+func endText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	a := c.of[0].Addr(e)
 	if !a.IsValid() {
-		return appendMAC(dst, mac), 0
+		return appendEscaped(dst, c.of[2].Str(e)), 0
 	}
-	if a.Is4() || end.Port() == 0 {
+	port, ok := c.of[1].Uint(e)
+	if a.Is4() || !ok {
 		dst = a.AppendTo(dst)
 	} else {
 		dst = append(a.AppendTo(append(dst, '[')), ']')
 	}
-	return appendPort(dst, end.Port())
+	return appendPort(dst, port, ok)
 }
 
-func appendMAC(dst []byte, mac uint64) []byte {
-	if mac == 0 {
-		return dst
-	}
-	for shift := 40; shift >= 0; shift -= 8 {
-		dst = append(dst, hexDigits[mac>>(shift+4)&15], hexDigits[mac>>shift&15], ':')
-	}
-	return dst[:len(dst)-1]
-}
-
-func appendPort(dst []byte, port uint16) ([]byte, int) {
-	if port == 0 {
+func appendPort(dst []byte, port uint64, ok bool) ([]byte, int) {
+	if !ok {
 		return dst, 0
 	}
 	start := len(dst)
-	dst = strconv.AppendUint(append(dst, ':'), uint64(port), 10)
+	dst = strconv.AppendUint(append(dst, ':'), port, 10)
 	return dst, len(dst) - start
-}
-
-func localText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return appendEnd(dst, e.Local, e.LocalMAC)
-}
-func remoteText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return appendEnd(dst, e.Remote, e.RemoteMAC)
 }
 
 // remoteNameText prefers the name, for where there is no room for both.
 func remoteNameText(c *column, dst []byte, e *event.Event) ([]byte, int) {
-	start := len(dst)
-	if dst = appendEscaped(dst, e.Host()); len(dst) == start {
+	host := c.of[3].Str(e)
+	if host == "" {
 		c.cut = cutMiddle
-		return appendEnd(dst, e.Remote, e.RemoteMAC)
+		return endText(c, dst, e)
 	}
 	c.cut = cutStart
-	return appendPort(dst, e.Remote.Port())
+	port, ok := c.of[1].Uint(e)
+	return appendPort(appendEscaped(dst, host), port, ok)
 }
 
 // aboutText says who the other end is, by name or by process when that is here too, and what it is
 // about: the first facts that the protocol gave.
 func aboutText(c *column, dst []byte, e *event.Event) ([]byte, int) {
-	start := len(dst)
-	dst = appendEscaped(dst, e.Host())
+	start, host := len(dst), c.of[0].Str(e)
+	dst = appendEscaped(dst, host)
 	c.cut = cutStart
-	if e.App != nil && e.App.Host != "" && e.App.HostSource == "sni" && len(dst) > start {
+	if c.of[1].Str(e) == "sni" {
 		return dst, 0 // what more there is, is how it is encrypted
 	}
 	if len(dst) == start {
 		c.cut = cutEnd
-		dst, _ = appendProc(dst, e.Peer)
+		dst, _ = appendProc(dst, c.of[2], c.of[3], e)
 	}
 	for i := range 3 {
-		fact := e.App.Fact(i)
-		if fact == "" || fact == e.Host() {
+		fact := e.Fact(i)
+		if fact == "" || fact == host {
 			continue
 		}
 		c.cut = cutEnd
@@ -522,60 +508,58 @@ func aboutText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 	return dst, 0
 }
 
-func arrowText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	switch e.Direction {
-	case event.Out:
+func arrowText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	switch c.of[0].Str(e) {
+	case "out":
 		dst = append(dst, "->"...)
-	case event.In:
+	case "in":
 		dst = append(dst, "<-"...)
-	case event.Local:
+	case "local":
 		dst = append(dst, "<>"...)
-	case event.Forward:
+	case "forward":
 		dst = append(dst, "--"...)
 	}
 	return dst, 0
 }
 
 // stateText is the reason once there is one.
-func stateText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	if e.Reason != event.NoReason {
-		return append(dst, e.Reason.String()...), 0
+func stateText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	if reason := c.of[1].Str(e); reason != "" {
+		return append(dst, reason...), 0
 	}
-	return append(dst, e.State.String()...), 0
+	return append(dst, c.of[0].Str(e)...), 0
 }
 
-func stateColor(e *event.Event) string {
-	switch e.Reason {
-	case event.Rst, event.Refused, event.Timeout, event.Evicted:
+func stateColor(c *column, e *event.Event) string {
+	switch c.of[1].Str(e) {
+	case "rst", "refused", "timeout", "evicted":
 		return "\x1b[33m"
 	}
 	return ""
 }
 
-func txText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return appendBytes(dst, e.Tx.Bytes), 0
-}
-func rxText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	return appendBytes(dst, e.Rx.Bytes), 0
+func durationText(c *column, dst []byte, e *event.Event) ([]byte, int) {
+	seconds, ok := c.of[0].Float(e)
+	if !ok || seconds < 0 {
+		return dst, 0
+	}
+	return appendDuration(dst, int64(seconds*1e6+0.5)/1000), 0
 }
 
-// durationText gives the two largest units, in at most seven columns.
-func durationText(_ *column, dst []byte, e *event.Event) ([]byte, int) {
-	ms := (e.Last - e.Start) / 1e6
+// appendDuration gives the two largest units, in at most seven columns.
+func appendDuration(dst []byte, ms int64) []byte {
 	switch {
-	case ms < 0:
-		return dst, 0
 	case ms < 1000:
-		return append(strconv.AppendInt(dst, ms, 10), "ms"...), 0
+		return append(strconv.AppendInt(dst, ms, 10), "ms"...)
 	case ms < 60_000:
 		dst = append(strconv.AppendInt(dst, ms/1000, 10), '.', '0'+byte(ms/100%10))
-		return append(dst, 's'), 0
+		return append(dst, 's')
 	case ms < 3600_000:
-		return appendPair(dst, ms/60_000, 'm', ms/1000%60, 's'), 0
+		return appendPair(dst, ms/60_000, 'm', ms/1000%60, 's')
 	case ms < 100*3600_000:
-		return appendPair(dst, ms/3600_000, 'h', ms/60_000%60, 'm'), 0
+		return appendPair(dst, ms/3600_000, 'h', ms/60_000%60, 'm')
 	}
-	return appendPair(dst, ms/86400_000, 'd', ms/3600_000%24, 'h'), 0
+	return appendPair(dst, ms/86400_000, 'd', ms/3600_000%24, 'h')
 }
 
 func appendPair(dst []byte, a int64, unitA byte, b int64, unitB byte) []byte {

@@ -45,12 +45,17 @@ func (e *endian) uint64(b []byte) uint64 {
 	return le.Uint64(b)
 }
 
+// opened is an open file or pipe.
+type opened struct {
+	name string
+	file *os.File // what Close closes, nil when the reader is the caller's
+	in   *input
+	size int64 // as it lies on disk, 0 when not known
+}
+
 // Source is an open capture.
 type Source struct {
-	name   string
-	file   *os.File // what Close closes, nil when the reader is the caller's
-	in     *input
-	size   int64
+	opened
 	format format
 	filter func(capture.LinkType, *capture.Frame) bool
 	span   int64 // nanoseconds after the first packet at which the run is over, 0 = at the end
@@ -102,65 +107,88 @@ func (e *cutError) Unwrap() error { return io.ErrUnexpectedEOF }
 // Open opens the capture at path, "-" being standard input, and reads its header. It waits until
 // the header has arrived when path is a pipe.
 func Open(path string) (*Source, error) {
-	f, name := os.Stdin, "standard input"
-	if path == "-" {
-		if term.IsTerminal(int(f.Fd())) {
-			return nil, errors.New("standard input: it is a terminal (try: tcpdump -U -w - | rustnet -r -)")
-		}
-	} else {
-		var err error
-		if f, err = os.Open(path); err != nil {
-			return nil, err
-		}
-		name = path
-	}
-	s, err := openFile(name, f)
+	o, err := open(path, "a capture file", "tcpdump -U -w - | rustnet -r -")
 	if err != nil {
-		f.Close()
+		return nil, err
+	}
+	s, err := newSource(o)
+	if err != nil {
+		o.file.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func openFile(name string, f *os.File) (*Source, error) {
-	info, err := f.Stat()
+// open opens what is at path, which should be what; feed is a command that would give standard input something.
+func open(path, what, feed string) (opened, error) {
+	o := opened{name: path}
+	var err error
+	if path == "-" {
+		if o.name, o.file = "standard input", os.Stdin; term.IsTerminal(int(o.file.Fd())) {
+			return o, fmt.Errorf("standard input: it is a terminal (try: %s)", feed)
+		}
+	} else if o.file, err = os.Open(path); err != nil {
+		return o, err
+	}
+	if err := o.look(what); err != nil {
+		o.file.Close()
+		return o, err
+	}
+	return o, nil
+}
+
+// look finds out what kind of file it is, and whether it is compressed.
+func (o *opened) look(what string) error {
+	info, err := o.file.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s: it is a directory, not a capture file", name)
+		return fmt.Errorf("%s: it is a directory, not %s", o.name, what)
 	}
 	regular := info.Mode().IsRegular()
-	s, err := newSource(name, f, regular)
-	if err != nil {
-		return nil, err
-	}
-	s.file = f
 	if regular {
-		s.size = info.Size()
+		o.size = info.Size()
 	}
-	return s, nil
+	if o.in, err = newInput(o.file, regular); err != nil {
+		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	return nil
+}
+
+// Close closes the file. What was read stays valid.
+func (o *opened) Close() error {
+	if !o.in.left {
+		o.in.close()
+	}
+	if o.file == nil {
+		return nil
+	}
+	return o.file.Close()
 }
 
 // NewSource reads a capture from r and calls it name in errors. It hands over what each Read gives
 // before it asks for more.
-func NewSource(name string, r io.Reader) (*Source, error) { return newSource(name, r, false) }
-
-func newSource(name string, r io.Reader, steady bool) (*Source, error) {
-	in, err := newInput(r, steady)
+func NewSource(name string, r io.Reader) (*Source, error) {
+	in, err := newInput(r, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s := &Source{name: name, in: in, pool: newPool(), limit: slabSize}
+	return newSource(opened{name: name, in: in})
+}
+
+func newSource(o opened) (*Source, error) {
+	s := &Source{opened: o, pool: newPool(), limit: slabSize}
+	var err error
 	if s.slab, err = s.pool.takeSlab(context.Background()); err != nil {
 		return nil, err
 	}
-	if s.w, err = in.head(s.slab.buf[:headLen]); err == nil {
+	if s.w, err = s.in.head(s.slab.buf[:headLen]); err == nil {
 		s.format, s.r, err = newFormat(s.slab.buf[:s.w])
 	}
 	if err != nil {
-		in.close()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		s.in.close()
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return s, nil
 }
@@ -200,17 +228,6 @@ func (s *Source) Stats() Stats {
 		Size:     s.size,
 		Offset:   s.in.raw.n.Load(),
 	}
-}
-
-// Close closes the file. Batches that are still out stay valid.
-func (s *Source) Close() error {
-	if !s.in.left {
-		s.in.close()
-	}
-	if s.file == nil {
-		return nil
-	}
-	return s.file.Close()
 }
 
 // Run sends the packets in batches and closes out when it returns, which it does once. A file that

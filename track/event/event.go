@@ -14,13 +14,27 @@ const (
 	New
 	Updated
 	Closed
+	Open // there when somebody looked: a snapshot's
 	Lost
+	Stats // totals of the run
+	Group // sums over connections that have something in common
+	Other // read back, and of no kind known here
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "new", "updated", "closed", "lost"}
+var kindNames = [NumKinds]string{"opened", "new", "updated", "closed", "open", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
+
+// KindOf is the kind that a record names in its field event.
+func KindOf(name string) Kind {
+	for k := New; k < Other; k++ {
+		if kindNames[k] == name {
+			return k
+		}
+	}
+	return Other
+}
 
 // Direction is who opened the connection, seen from this machine.
 type Direction uint8
@@ -145,6 +159,16 @@ type Event struct {
 	// Lost
 	LostWhere string
 	LostCount uint64
+
+	Stored *Stored // nil for what a source made
+}
+
+// Fact is what the connection is about, in texts that its protocol gave: see App.Fact.
+func (e *Event) Fact(i int) string {
+	if e.Stored != nil {
+		return e.Stored.fact(i)
+	}
+	return e.App.Fact(i)
 }
 
 // Proc is a process: the thread-group leader.

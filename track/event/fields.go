@@ -26,7 +26,7 @@ func (e *Event) conn() bool { return e.Kind < Lost }
 var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
-	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; or lost, for what rustnet itself could not keep.",
+	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
 		Str: func(e *Event) string { return e.Kind.String() }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
 		Time: func(e *Event) int64 { return e.TS }},

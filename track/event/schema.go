@@ -38,6 +38,9 @@ type Field struct {
 	Width int    // columns in the table, 0 = by type
 	app   uint16 // 1 + index among the fields of the parsers, 0 = core
 
+	stored int  // 1 + its place in a Stored schema, 0 = a field of a schema of sources
+	parsed bool // in a Stored schema: a parser declared it
+
 	Str func(*Event) string
 	// Append appends what Str gives, for texts that are made on demand, so that writing them allocates nothing.
 	Append func(dst []byte, e *Event) []byte
