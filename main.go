@@ -448,29 +448,31 @@ func openLive(c *cli, owners *enrich.Stage, say teller) (*source, error) {
 	return s, err
 }
 
-// packets is the way of frames: decode, track, owners.
+// packets is the way of frames: decode, track, names, owners.
 func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, owners *enrich.Stage,
 	close func() error, account func() string) (*source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
-	decoder := decode.New(decode.Config{Checksums: c.Checksums})
+	c.Track.Names = true
+	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums}), enrich.NewHosts(c.Track.Local)
 	tracker, err := track.New(c.Track)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return &source{close: close,
 		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
-			frames, decoded := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16)
+			frames, decoded, tracked := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16), make(chan *event.Batch, 16)
 			p.source(func() error { return read(stop, frames) })
 			p.stage(func() error { return decoder.Run(p.ctx, frames, decoded) })
+			p.stage(func() error { return tracker.Run(p.ctx, decoded, tracked) })
 			if owners == nil {
-				p.stage(func() error { return tracker.Run(p.ctx, decoded, out) })
+				p.stage(func() error { return hosts.Run(p.ctx, tracked, out) })
 				return
 			}
-			tracked := make(chan *event.Batch, 16)
-			p.stage(func() error { return tracker.Run(p.ctx, decoded, tracked) })
-			p.stage(func() error { return owners.Run(p.ctx, tracked, out) })
+			named := make(chan *event.Batch, 16)
+			p.stage(func() error { return hosts.Run(p.ctx, tracked, named) })
+			p.stage(func() error { return owners.Run(p.ctx, named, out) })
 		},
 		report: func() string {
 			d, t := decoder.Stats(), tracker.Stats()
@@ -486,6 +488,9 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 			}
 			if t.Evicted > 0 {
 				s += fmt.Sprintf(", %d connections evicted (--max-connections)", t.Evicted)
+			}
+			if n := hosts.Stats().Forgotten; n > 0 {
+				s += fmt.Sprintf(", %d addresses with names from DNS forgotten for want of room", n)
 			}
 			if owners != nil && owners.Stats().Shed > 0 {
 				s += fmt.Sprintf(", %d looks for owners left out for want of time", owners.Stats().Shed)

@@ -243,7 +243,7 @@ func (s *Stage) runSpooled(in <-chan *event.Batch) error {
 
 // take counts an event in, and tells whether it is one to write.
 func (s *Stage) take(e *event.Event) bool {
-	if e.Kind == event.Opened {
+	if e.Kind < event.New {
 		return false
 	}
 	s.made[e.Kind].Add(1)

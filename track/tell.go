@@ -74,6 +74,14 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	}
 }
 
+// tellLearned hands on what a DNS response said. It is no event of a connection.
+func (w *worker) tellLearned(a *event.Answer, ts int64) {
+	w.out.Events = append(w.out.Events, event.Event{Kind: event.Learned, TS: ts, Answer: a})
+	if w.keys != nil {
+		w.keys = append(w.keys, w.key)
+	}
+}
+
 // tellLost reports packets that the kernel had to drop, at most once a second.
 func (w *worker) tellLost(last bool) {
 	if w.lost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {

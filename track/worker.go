@@ -44,6 +44,7 @@ func newWorker(s *Stage, i, of int) *worker {
 	w.wheel.at = func(r connRef) *timer { return &w.at(r).timer }
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
+	inspect.Names = s.cfg.Names
 	for l := range w.lanes {
 		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)
 		if l%of == i {
@@ -508,6 +509,10 @@ func (c *conn) dpiSide(s int) dpi.Side {
 func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
 	if r&dpi.Changed != 0 {
 		c.dirty = true
+	}
+	if a := w.dpi(c).TakeAnswer(); a != nil {
+		a.Asker, a.Sender = p.Dst.Netip(p.IPVersion), p.Src.Netip(p.IPVersion)
+		w.tellLearned(a, p.TS)
 	}
 	if us := c.flow.RTTMicros(); us != 0 {
 		c.rttMicros = us

@@ -2,7 +2,6 @@ package dpi
 
 import (
 	"bytes"
-	"net/netip"
 
 	"rustnet/track/event"
 )
@@ -26,7 +25,7 @@ const (
 	dnsMaxAnswers = 32
 	dnsMaxText    = 255
 	dnsPending    = 8  // questions whose answers are waited for
-	mdnsMessages  = 64 // multicast never ends: after so many messages nothing more is wanted
+	dnsUnanswered = 64 // messages without an answer to any: half of the connection is not in sight
 )
 
 // dnsState follows the questions and answers of a connection.
@@ -38,15 +37,18 @@ type dnsState struct {
 	queries  uint32
 	messages uint32
 	answers  []string
-	pending  [dnsPending]dnsQuestion
+	pending  [dnsPending]dnsQuestion // oldest first
 	waiting  uint8
 	lost     bool // more were asked than pending holds
+	answered bool // one of them was answered
 	roles    bool // who asks is told
 }
 
+// dnsQuestion is a question that waits for its answer; about is the hash of name and type.
 type dnsQuestion struct {
-	ts int64
-	id uint16
+	ts    int64
+	about uint32
+	id    uint16
 }
 
 // dnsMessage is a message taken apart.
@@ -56,11 +58,12 @@ type dnsMessage struct {
 	counts     [4]int // questions, answers, authorities, additional
 	qtype      uint16
 	question   int // offset of the first question's name, 0 = none
+	asked      int // offset behind the first question
 	answers    int // offset of the first record
 	rcode      uint16
-	cut        bool // the end is missing
-	records    int  // answers that are whole
-	sane, tidy bool // sane: what RFC 1035 allows; tidy: also what everybody does
+	cut        bool   // the end is missing
+	records    [4]int // as counts, those that are whole
+	sane, tidy bool   // sane: what RFC 1035 allows; tidy: also what everybody does
 }
 
 func (m *dnsMessage) response() bool { return m.flags&0x8000 != 0 }
@@ -82,7 +85,7 @@ func parseDNS(c *call) verdict {
 		return no
 	}
 	c.dnsMessage(&m)
-	if st := c.f.state.(*dnsState); st.messages >= mdnsMessages && (c.multicast() || st.lost) {
+	if st := c.f.state.(*dnsState); st.messages >= dnsUnanswered && st.lost && !st.answered {
 		return done
 	}
 	return match
@@ -181,15 +184,16 @@ func (m *dnsMessage) parse(b []byte, cut bool) {
 	m.answers = at
 	for section := 1; section <= 3; section++ {
 		for range m.counts[section] {
-			next, ok := m.record(at)
+			r, ok := m.record(at)
 			if !ok {
 				m.sane = cut
 				return
 			}
-			if section == 1 {
-				m.records++
+			if r.kind == dnsOPT { // the upper bits of the response code (RFC 6891 section 6.1.3)
+				m.rcode |= uint16(r.ttl>>24) << 4
 			}
-			at = next
+			m.records[section]++
+			at = r.end
 		}
 	}
 	m.tidy = m.tidy && at == len(b)
@@ -210,7 +214,7 @@ func (m *dnsMessage) questions() (at int, ok bool) {
 		}
 		m.tidy = m.tidy && printable && !netbiosName(m.b, at)
 		if m.question == 0 {
-			m.question, m.qtype = at, be16(m.b[next:])
+			m.question, m.asked, m.qtype = at, next+4, be16(m.b[next:])
 		}
 		at = next + 4
 	}
@@ -228,86 +232,6 @@ func netbiosName(b []byte, at int) bool {
 		}
 	}
 	return true
-}
-
-// record visits a resource record and returns the offset behind it.
-func (m *dnsMessage) record(at int) (next int, ok bool) {
-	at, _, ok = dnsSkipName(m.b, at)
-	if !ok || at+10 > len(m.b) {
-		return 0, false
-	}
-	kind, n := be16(m.b[at:]), int(be16(m.b[at+8:]))
-	if at+10+n > len(m.b) {
-		return 0, false
-	}
-	response := m.flags>>11&15 == 0
-	if response && (kind == 1 && n != 4 && n != 0 || kind == 28 && n != 16 && n != 0) {
-		return 0, false
-	}
-	if kind == 41 { // OPT: the upper bits of the response code (RFC 6891 section 6.1.3)
-		m.rcode |= uint16(m.b[at+4]) << 4
-	}
-	return at + 10 + n, true
-}
-
-// dnsSkipName returns the offset behind a name, and whether its letters can be printed.
-func dnsSkipName(b []byte, at int) (next int, printable, ok bool) {
-	printable = true
-	for size := 0; at < len(b); {
-		n := int(b[at])
-		switch {
-		case n == 0:
-			return at + 1, printable, true
-		case n&0xc0 == 0xc0: // RFC 1035 section 4.1.4
-			if at+2 > len(b) || int(be16(b[at:])&0x3fff) >= at || be16(b[at:])&0x3fff < dnsHeaderLen {
-				return 0, false, false
-			}
-			return at + 2, printable, true
-		case n > 63 || at+1+n > len(b):
-			return 0, false, false
-		}
-		for _, c := range b[at+1 : at+1+n] {
-			printable = printable && c > ' ' && c < 0x7f
-		}
-		at += 1 + n
-		if size += 1 + n; size > dnsMaxName {
-			break
-		}
-	}
-	return 0, false, false
-}
-
-// dnsName appends a name in dotted form. Pointers lead only back, which bounds their number.
-func dnsName(dst, b []byte, at int) ([]byte, bool) {
-	start := len(dst)
-	for limit := len(b); at < len(b); {
-		n := int(b[at])
-		switch {
-		case n == 0:
-			if len(dst) == start {
-				dst = append(dst, '.')
-			}
-			return dst, true
-		case n&0xc0 == 0xc0:
-			if at+2 > len(b) {
-				return dst, false
-			}
-			to := int(be16(b[at:]) & 0x3fff)
-			if to >= at || to >= limit || to < dnsHeaderLen {
-				return dst, false
-			}
-			at, limit = to, to
-			continue
-		case n > 63 || at+1+n > len(b) || len(dst)-start+n > dnsMaxName:
-			return dst, false
-		}
-		if len(dst) > start {
-			dst = append(dst, '.')
-		}
-		dst = append(dst, b[at+1:at+1+n]...)
-		at += 1 + n
-	}
-	return dst, false
 }
 
 // dnsMessage tells what a message brings.
@@ -339,10 +263,27 @@ func (c *call) dnsMessage(m *dnsMessage) {
 	c.f.ended = !c.f.tcp && st.waiting == 0 && !st.lost && m.response() && !c.multicast()
 }
 
+// about hashes the first question: name, type and class, whatever the case of the letters (RFC 4343).
+func (m *dnsMessage) about() uint32 {
+	h := uint32(2166136261) // FNV-1a
+	for _, b := range m.b[m.question:m.asked] {
+		h = (h ^ uint32(lower(b))) * 16777619
+	}
+	return h
+}
+
+func lower(b byte) byte {
+	if b >= 'A' && b <= 'Z' {
+		b |= 0x20
+	}
+	return b
+}
+
 // dnsQuery notes a question; the same one sent again is not another.
 func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
+	about := m.about()
 	for i := range st.waiting {
-		if st.pending[i].id == m.id && !c.multicast() {
+		if q := &st.pending[i]; q.id == m.id && q.about == about && !c.multicast() {
 			return
 		}
 	}
@@ -354,10 +295,29 @@ func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
 	}
 	if int(st.waiting) == len(st.pending) {
 		st.lost = true
-		return
+		st.waiting--
+		copy(st.pending[:], st.pending[1:])
 	}
-	st.pending[st.waiting] = dnsQuestion{ts: c.ts, id: m.id}
+	st.pending[st.waiting] = dnsQuestion{ts: c.ts, id: m.id, about: about}
 	st.waiting++
+}
+
+// dnsTake finds the question that a response answers, and tells whether it is also about what was asked.
+func (c *call) dnsTake(st *dnsState, m *dnsMessage) (asked bool) {
+	for i := range st.waiting {
+		q := st.pending[i]
+		if q.id != m.id {
+			continue
+		}
+		if us := (c.ts - q.ts) / 1000; us > 0 && us < 1<<31 && (c.f.rtt == 0 || uint32(us) < c.f.rtt) {
+			c.f.rtt = uint32(us)
+		}
+		copy(st.pending[i:], st.pending[i+1:])
+		st.waiting--
+		st.answered = true
+		return m.question != 0 && q.about == m.about()
+	}
+	return false
 }
 
 // dnsFirst keeps the connection's first question.
@@ -379,15 +339,9 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 
 // dnsResponse joins a response with its question.
 func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
-	for i := range st.waiting {
-		if q := st.pending[i]; q.id == m.id {
-			if us := (c.ts - q.ts) / 1000; us > 0 && us < 1<<31 && (c.f.rtt == 0 || uint32(us) < c.f.rtt) {
-				c.f.rtt = uint32(us)
-			}
-			st.waiting--
-			st.pending[i] = st.pending[st.waiting]
-			break
-		}
+	asked := c.dnsTake(st, m)
+	if c.cfg.Names {
+		c.dnsHosts(m, asked)
 	}
 	c.dnsFirst(st, m)
 	if c.multicast() {
@@ -421,14 +375,16 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 func (c *call) dnsAnswers(st *dnsState, m *dnsMessage) {
 	at, before := m.answers, len(st.answers)
 	list := st.answers[:before:before] // the one told before is not changed
-	for range m.records {
-		head, _, _ := dnsSkipName(m.b, at)
-		kind, n := be16(m.b[head:]), int(be16(m.b[head+8:]))
-		at = head + 10 + n
+	for range m.records[1] {
+		r, _ := m.record(at)
+		at = r.end
 		if len(list) >= dnsMaxAnswers {
 			break
 		}
-		text, ok := c.dnsData(c.hash[:0], m.b, head+10, at, kind)
+		if (r.kind == dnsRRSIG || r.kind == dnsNSEC) && r.kind != m.qtype && m.qtype != dnsANY {
+			continue // proof of what is beside it
+		}
+		text, ok := c.dnsData(c.hash[:0], m.b, &r)
 		c.hash = text
 		if !ok || len(text) == 0 || len(text) > 4*dnsMaxText {
 			continue
@@ -450,74 +406,4 @@ func containsText(list []string, text []byte) bool {
 		}
 	}
 	return false
-}
-
-// dnsData appends the data of a record, from at to end of b, as a zone file would hold it; false for types that are not shown.
-func (c *call) dnsData(dst, b []byte, at, end int, kind uint16) ([]byte, bool) {
-	d := b[at:end]
-	switch kind {
-	case 1:
-		if len(d) == 4 {
-			return netip.AddrFrom4([4]byte(d)).AppendTo(dst), true
-		}
-	case 28:
-		if len(d) == 16 {
-			return netip.AddrFrom16([16]byte(d)).AppendTo(dst), true
-		}
-	case 2, 5, 12, 39: // NS CNAME PTR DNAME
-		return dnsName(dst, b[:end], at)
-	case 15, 18, 36, 21: // MX AFSDB KX RT
-		if len(d) > 2 {
-			return dnsName(append(appendUint(dst, uint64(be16(d))), ' '), b[:end], at+2)
-		}
-	case 33: // SRV, RFC 2782
-		if len(d) > 6 {
-			for i := 0; i < 6; i += 2 {
-				dst = append(appendUint(dst, uint64(be16(d[i:]))), ' ')
-			}
-			return dnsName(dst, b[:end], at+6)
-		}
-	case 6: // SOA
-		return dnsSOA(dst, b[:end], at)
-	case 16, 99: // TXT SPF
-		return dnsTexts(dst, d)
-	case 64, 65: // SVCB HTTPS, RFC 9460: priority and target; the parameters are left out
-		if len(d) > 2 {
-			return dnsName(append(appendUint(dst, uint64(be16(d))), ' '), b[:end], at+2)
-		}
-	case 257: // CAA, RFC 8659
-		if len(d) > 2 && 2+int(d[1]) <= len(d) {
-			tag := 2 + int(d[1])
-			dst = append(append(appendUint(dst, uint64(d[0])), ' '), d[2:tag]...)
-			return append(append(dst, ' '), d[tag:]...), true
-		}
-	}
-	return dst, false
-}
-
-func dnsSOA(dst, b []byte, at int) ([]byte, bool) {
-	for range 2 { // primary server, mailbox
-		var ok bool
-		if dst, ok = dnsName(dst, b, at); !ok {
-			return dst, false
-		}
-		dst = append(dst, ' ')
-		at, _, _ = dnsSkipName(b, at)
-	}
-	if at == 0 || at+4 > len(b) {
-		return dst, false
-	}
-	return appendUint(dst, uint64(be32(b[at:]))), true
-}
-
-func dnsTexts(dst, d []byte) ([]byte, bool) {
-	r := cursor{b: d}
-	for len(r.b) > 0 {
-		s := r.vector8()
-		if r.bad {
-			return dst, false
-		}
-		dst = append(dst, s...)
-	}
-	return dst, true
 }

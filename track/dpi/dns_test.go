@@ -51,9 +51,17 @@ func TestDNS(t *testing.T) {
 		dnsTestRR(16, "\x03abc\x02de"):                            "abcde",
 		dnsTestRR(33, "\x00\x01\x00\x02\x01\xbb\x01h\xc0\x0c"):    "1 2 443 h.example.com",
 		dnsTestRR(6, "\x02ns\xc0\x0c\xc0\x0c"+"\x00\x00\x00\x07"): "ns.example.com example.com 7",
-		dnsTestRR(65, "\x00\x01\x00\x00\x01\x00\x03\x02h2"):       "1 .",
+		dnsTestRR(65, "\x00\x01\x00\x00\x01\x00\x03\x02h2"):       "1 . alpn=h2",
 		dnsTestRR(257, "\x00\x05issueca.example"):                 "0 issue ca.example",
-		dnsTestRR(46, "whatever"):                                 "",
+		dnsTestRR(13, "\x03x86\x05Linux"):                         "x86 Linux",
+		dnsTestRR(35, "\x00\x0a\x00\x14\x01u\x03E2U\x03!x!\x00"):  `10 20 "u" "E2U" "!x!" .`,
+		dnsTestRR(43, "\x30\x39\x0d\x02\xab\xcd"):                 "12345 13 2 abcd",
+		dnsTestRR(44, "\x04\x02\xab\xcd"):                         "4 2 abcd",
+		dnsTestRR(48, "\x01\x01\x03\x0d\xab\xcd\xef"):             "257 3 13 q83v",
+		dnsTestRR(52, "\x03\x01\x01\xab\xcd"):                     "3 1 1 abcd",
+		dnsTestRR(256, "\x00\x0a\x00\x01ftp://a.example/"):        "10 1 ftp://a.example/",
+		dnsTestRR(65, "\x00\x01\x00\x00\x01\x00\x06\x02h2\x02h3\x00\x03\x00\x02\x20\xfb\x00\x04\x00\x04\xc0\x00\x02\x01\x00\x05\x00\x03abc"): "1 . alpn=h2,h3 port=8443 ipv4hint=192.0.2.1 ech",
+		dnsTestRR(46, "whatever"): "",
 	}
 	for data, want := range rr {
 		got, _, _ := datagrams(4000, 53, message{Orig, query}, message{Resp, dnsTest(9, 0x8180, "example.com", 1, data)})

@@ -35,6 +35,7 @@ type Config struct {
 	MaxBytes      int  `help:"Bytes kept of each direction of a connection until its protocol is known." default:"16384" placeholder:"BYTES"`
 	MaxTotalBytes int  `help:"Bytes kept of all connections together." default:"33554432" placeholder:"BYTES"`
 	Unsafe        bool `name:"unsafe-payload-fields" help:"Show what may hold secrets: query strings."`
+	Names         bool `kong:"-"` // keep what DNS responses say of addresses, see Inspector.Answer
 }
 
 // parser is one line of the table. The names that First and Ports give only save work: they
@@ -58,7 +59,7 @@ var table = []parser{
 	{Name: "tls", TCP: parseTLS, First: tlsFirst, Ports: []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5061, 5671, 8443, 8883}, Follow: 64 << 10, Fields: tlsFields},
 	{Name: "http", TCP: parseHTTP, First: httpFirst, Ports: []uint16{80, 591, 3128, 5000, 5985, 8000, 8008, 8080, 8081, 8888}, Follow: 64 << 10, Fields: httpFields},
 	{Name: "ssh", TCP: parseSSH, First: sshFirst, Ports: []uint16{22, 830, 2222}, Follow: 32 << 10, Fields: sshFields},
-	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 256 << 10, Fields: dnsFields},
+	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 64 << 20, Fields: dnsFields},
 	{Name: "quic", UDP: parseQUIC, First: quicFirst, Min: 21, Ports: []uint16{443, 80, 853, 4433, 8443}, Follow: 64 << 10, Fields: quicFields},
 	{Name: "smtp", TCP: parseSMTP, First: smtpFirst, Ports: []uint16{25, 24, 587, 2525}, Follow: 32 << 10, Fields: smtpFields},
 	{Name: "ftp", TCP: parseFTP, First: ftpFirst, Ports: []uint16{21, 2121}, Follow: 32 << 10, Fields: ftpFields},

@@ -13,7 +13,7 @@ func FuzzParsers(f *testing.F) {
 	for _, s := range samples() {
 		f.Add(s.fuzzInput())
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { converse(t, NewInspector(Config{}), b) })
+	f.Fuzz(func(t *testing.T, b []byte) { converse(t, NewInspector(Config{Names: true}), b) })
 }
 
 // FuzzParser sends the same to one parser alone, so that no other takes the bytes away and all the time goes into
@@ -65,7 +65,7 @@ func TestEveryParserHasASeed(t *testing.T) {
 
 // onlyParser is an Inspector that asks one parser, and those that it hands over to.
 func onlyParser(i int) *Inspector {
-	in := NewInspector(Config{})
+	in := NewInspector(Config{Names: true})
 	var only [2]uint64
 	only[i>>6] = 1 << (i & 63)
 	for transport := range in.first {
@@ -164,7 +164,7 @@ func FuzzPayload(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b, reply []byte) {
 		for i := range table {
-			in := NewInspector(Config{})
+			in := NewInspector(Config{Names: true})
 			p := &table[i]
 			for _, tcp := range []bool{false, true} {
 				fl := in.NewFlow(tcp, 40000, p.Ports[0])

@@ -28,6 +28,8 @@ type Inspector struct {
 	names  names
 	alpns  map[string][]string
 
+	answer *event.Answer // what the packet's DNS responses said
+
 	hash    []byte   // scratch of the fingerprints
 	numbers []uint16 // likewise
 	plain   []byte   // scratch: a packet without its protection
@@ -145,6 +147,14 @@ func (f *Flow) Client() (Side, bool) { return Side(f.client - 1), f.client != 0 
 // RTTMicros is the round trip that the protocol shows, such as a DNS server's response time; 0 is not known.
 func (f *Flow) RTTMicros() uint32 { return f.rtt }
 
+// TakeAnswer gives, once, what the DNS responses in the packet shown last said of addresses, nil where it held
+// none; its Asker and Sender are the caller's to set. There is none unless Config.Names is set.
+func (in *Inspector) TakeAnswer() *event.Answer {
+	a := in.answer
+	in.answer = nil
+	return a
+}
+
 // Segment takes a TCP segment: the sequence number as in the header, wireLen bytes of payload on
 // the wire, of which the capture holds payload. A SYN sets the start; without one, the first
 // segment seen is where the parsers start. payload is not used after the return.
@@ -192,8 +202,8 @@ func (in *Inspector) End(f *Flow, ts int64) Result {
 		}
 	}
 	f.finished = true
-	res := in.end(f)
-	return res
+	in.answer = nil // of a response without an end
+	return in.end(f)
 }
 
 // Datagram takes a UDP datagram of wireLen bytes, of which the capture holds payload.

@@ -68,7 +68,7 @@ func play(in *Inspector, s *sample, list []piece) (map[string]string, Result) {
 }
 
 func TestSegmentation(t *testing.T) {
-	in := NewInspector(Config{})
+	in := NewInspector(Config{Names: true})
 	for _, s := range samples() {
 		if !s.tcp {
 			continue
@@ -125,7 +125,7 @@ func TestSegmentation(t *testing.T) {
 
 // TestPrefixes cuts every conversation short at every byte: what is known by then must be right.
 func TestPrefixes(t *testing.T) {
-	in := NewInspector(Config{})
+	in := NewInspector(Config{Names: true})
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
 			for i, m := range s.msgs {

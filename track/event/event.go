@@ -7,10 +7,12 @@ import "net/netip"
 // Kind says what happened to a connection.
 type Kind uint8
 
-// Opened never leaves the enrich stage: it tells it of a connection at its first packet, so that
-// the owner is looked for while it still lives, and New follows when more is known.
+// Opened and Learned never leave the enrich stages. Opened tells of a connection at its first packet, so
+// that the owner is looked for while it still lives, and New follows when more is known. Learned tells
+// what a DNS response said, at its place in the stream.
 const (
 	Opened Kind = iota
+	Learned
 	New
 	Updated
 	Closed
@@ -22,7 +24,7 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "new", "updated", "closed", "open", "lost", "stats", "group", ""}
+var kindNames = [NumKinds]string{"opened", "learned", "new", "updated", "closed", "open", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -156,6 +158,8 @@ type Event struct {
 	RemoteName string // from reverse DNS or from answers seen
 	NameSource string // how RemoteName is known: dns, ptr
 
+	Answer *Answer // of Learned
+
 	// Lost
 	LostWhere string
 	LostCount uint64
@@ -169,6 +173,20 @@ func (e *Event) Fact(i int) string {
 		return e.Stored.fact(i)
 	}
 	return e.App.Fact(i)
+}
+
+// Answer is what a DNS response said of addresses.
+type Answer struct {
+	Asker, Sender netip.Addr // whom the response went to, and from; Asker may be a multicast group
+	Asked         bool       // it answers a question that was seen, about the name that was asked for
+	Hosts         []HostAddr
+}
+
+// HostAddr is an address of a host.
+type HostAddr struct {
+	Name string // lower case, without the last dot
+	Addr netip.Addr
+	TTL  uint32 // seconds
 }
 
 // Proc is a process: the thread-group leader.

@@ -126,7 +126,7 @@ var core = []Field{
 		Str: func(e *Event) string { return e.service() }},
 	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end.",
 		Str: func(e *Event) string { h, _ := e.host(); return h }},
-	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (an answer seen before), ptr.",
+	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (what a DNS response said of the address), ptr.",
 		Str: func(e *Event) string { _, s := e.host(); return s }},
 
 	{Name: "pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process that owns the local end (thread-group leader).",

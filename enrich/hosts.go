@@ -1,0 +1,249 @@
+package enrich
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"rustnet/track/event"
+)
+
+// nameDNS is the value of the field host_source for names from DNS responses.
+const nameDNS = "dns"
+
+const (
+	// An address may be used longer than its answer is valid: programs keep addresses, and connect again.
+	minTTL = 5 * time.Minute
+	maxTTL = 24 * time.Hour
+	// hostsMax bounds the addresses whose names are known, namedMax the connections that were given one.
+	hostsMax = 1 << 16
+	namedMax = 1 << 18
+	// namesKept is how many names of an address are remembered: a connection is told of some time after it began,
+	// and another name may have been asked for since.
+	namesKept = 4
+)
+
+// Hosts gives the remote ends of connections the names that DNS responses taught before the connection began:
+// what is said later is no reason why it was opened. The name stays.
+//
+// Whoever asked for a name means that one: what a client was answered names its own connections, the latest answer
+// first. All of this machine's addresses are one client, so that it does not matter over which of them, or over which
+// resolver on this machine, it asked. Where the client's own question was not seen (it went to a resolver in another
+// way, or over the other IP version), the name that others were answered counts, as long as all were answered the same one.
+//
+// Responses count only where they answer a question that was seen. Multicast DNS and LLMNR, which tell unasked,
+// can name only local hosts: names under .local, or of one label, and their sender's address or a private one.
+type Hosts struct {
+	local func(netip.Addr) bool
+	known map[hostKey]int32 // place in hosts
+	hosts []host
+	hand  int // of the clock that looks for whom to forget
+	named map[uint64]string
+
+	learned, forgotten, given atomic.Uint64
+}
+
+// HostStats counts what the stage has done.
+type HostStats struct {
+	Learned   uint64 // addresses that responses told
+	Named     uint64 // connections that were given a name
+	Forgotten uint64 // addresses pushed out by others while their names still counted
+}
+
+// hostKey is an address as a client asked for it; the zero asker is everybody.
+type hostKey struct{ asker, addr netip.Addr }
+
+type host struct {
+	key   hostKey
+	names [namesKept]hostName // the latest first
+	used  bool                // since the hand came by last
+}
+
+// hostName is a name, and from when to when it counts, in packet time.
+type hostName struct {
+	name         string
+	since, until int64
+}
+
+func (n *hostName) counts(at int64) bool { return n.name != "" && n.since <= at && at <= n.until }
+
+// machine stands for all addresses of this machine.
+var machine = netip.IPv6LinkLocalAllNodes()
+
+// NewHosts makes the stage; local tells this machine's addresses, nil where nobody knows.
+func NewHosts(local func(netip.Addr) bool) *Hosts {
+	return &Hosts{local: local, known: map[hostKey]int32{}, named: map[uint64]string{}}
+}
+
+// Stats gives the counts so far.
+func (h *Hosts) Stats() HostStats {
+	return HostStats{Learned: h.learned.Load(), Named: h.given.Load(), Forgotten: h.forgotten.Load()}
+}
+
+// Run names the connections of in until it is closed, and drops the Learned ones. It closes out.
+func (h *Hosts) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
+	defer close(out)
+	for b := range in {
+		h.batch(b)
+		if err := b.Send(ctx, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Hosts) batch(b *event.Batch) {
+	n := 0
+	for i := range b.Events {
+		e := &b.Events[i]
+		switch e.Kind {
+		case event.Learned:
+			h.learn(e.Answer, e.TS)
+			continue
+		case event.New, event.Updated, event.Closed:
+			h.name(e)
+		}
+		if n != i {
+			b.Events[n] = *e
+		}
+		n++
+	}
+	clear(b.Events[n:])
+	b.Events = b.Events[:n]
+}
+
+// name puts the name on an event that has no better one.
+func (h *Hosts) name(e *event.Event) {
+	if e.Kind != event.New {
+		if name, ok := h.named[e.ID]; ok {
+			e.RemoteName, e.NameSource = name, nameDNS
+			if e.Kind == event.Closed {
+				delete(h.named, e.ID)
+			}
+		}
+		return
+	}
+	if len(h.hosts) == 0 || e.Host() != "" || !e.Remote.IsValid() {
+		return
+	}
+	name := h.find(h.client(e.Local.Addr()), e.Remote.Addr(), e.Start)
+	if name == "" {
+		return
+	}
+	e.RemoteName, e.NameSource = name, nameDNS
+	h.given.Add(1)
+	if len(h.named) < namedMax {
+		h.named[e.ID] = name
+	}
+}
+
+// client is who asks from an address.
+func (h *Hosts) client(a netip.Addr) netip.Addr {
+	if h.local != nil && h.local(a) {
+		return machine
+	}
+	return a
+}
+
+// find gives the name that a client knew an address by at a time, else the one that all others did.
+func (h *Hosts) find(client, addr netip.Addr, at int64) string {
+	if place, ok := h.known[hostKey{client, addr}]; ok {
+		o := &h.hosts[place]
+		for i := range o.names {
+			if o.names[i].counts(at) {
+				o.used = true
+				return o.names[i].name
+			}
+		}
+	}
+	place, ok := h.known[hostKey{addr: addr}]
+	if !ok {
+		return ""
+	}
+	o, name := &h.hosts[place], ""
+	for i := range o.names {
+		switch n := &o.names[i]; {
+		case !n.counts(at):
+		case name == "":
+			name = n.name
+		case name != n.name:
+			return ""
+		}
+	}
+	o.used = o.used || name != ""
+	return name
+}
+
+// learn takes what a response said.
+func (h *Hosts) learn(a *event.Answer, now int64) {
+	for i := range a.Hosts {
+		n := &a.Hosts[i]
+		n.Addr = n.Addr.Unmap()
+		if !nameable(n.Addr) || !a.Asked && !vouched(a, n) {
+			continue
+		}
+		h.learned.Add(1)
+		until := now + int64(min(max(time.Duration(n.TTL)*time.Second, minTTL), maxTTL))
+		if !a.Asker.IsMulticast() {
+			h.set(hostKey{h.client(a.Asker), n.Addr}, n.Name, now, until)
+		}
+		h.set(hostKey{addr: n.Addr}, n.Name, now, until)
+	}
+}
+
+// nameable tells addresses that a name can mean; others stand for "nowhere" and "here" in answers.
+func nameable(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// vouched tells what a host may say unasked.
+func vouched(a *event.Answer, n *event.HostAddr) bool {
+	if n.TTL == 0 { // RFC 6762 section 10.1: it goes away
+		return false
+	}
+	if strings.HasSuffix(n.Name, ".local") {
+		return n.Addr == a.Sender || n.Addr.IsPrivate() || n.Addr.IsLinkLocalUnicast()
+	}
+	return !strings.Contains(n.Name, ".") && n.Addr == a.Sender
+}
+
+func (h *Hosts) set(k hostKey, name string, now, until int64) {
+	at, ok := h.known[k]
+	if !ok {
+		at = h.place(now)
+		h.known[k] = at
+		h.hosts[at] = host{key: k}
+	}
+	names := &h.hosts[at].names
+	if names[0].name == name {
+		names[0].until = max(names[0].until, until)
+		return
+	}
+	copy(names[1:], names[:])
+	names[0] = hostName{name, now, until}
+}
+
+// place finds room. Beyond the bound a clock's hand goes round, and takes what has named no connection since it came by
+// last: a flood of answers that nobody follows pushes out itself first.
+func (h *Hosts) place(now int64) int32 {
+	if len(h.hosts) < hostsMax {
+		h.hosts = append(h.hosts, host{})
+		return int32(len(h.hosts) - 1)
+	}
+	for {
+		at := h.hand
+		h.hand = (h.hand + 1) % hostsMax
+		o := &h.hosts[at]
+		if o.used && o.names[0].until >= now {
+			o.used = false
+			continue
+		}
+		if o.names[0].until >= now {
+			h.forgotten.Add(1)
+		}
+		delete(h.known, o.key)
+		return int32(at)
+	}
+}
