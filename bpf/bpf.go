@@ -32,6 +32,7 @@ const (
 	Process Kind = iota + 7 // a program, told before the first of its sockets, and again after exec
 	Renamed                 // only Comm is told
 	Exited                  // its sockets are closed after this
+	Moved                   // only the cgroup is told
 )
 
 // Flags of a SocketEvent.
@@ -71,19 +72,50 @@ type SocketEvent struct {
 	Flags         uint8
 }
 
-// ProcessEvent is struct proc_event of the C file. What follows it in the ring, the components of
-// the executable's path and the arguments, is given beside it.
+// ProcessEvent is struct proc_event of the C file.
 type ProcessEvent struct {
 	Header
-	PPID       uint32
+	Caps       uint64 // effective
+	UserNS     uint32 // inode of the user namespace
 	ArgsLen    uint32 // length of all arguments; what was read may be less
-	ExeSize    uint16 // of what follows
+	ExeSize    uint16 // of what follows in the ring, which is given beside it
+	CgroupSize uint16
 	ArgsSize   uint16
 	ExeCut     bool // the path is longer than what was read
-	_          [3]byte
+	ExeDeleted bool // the file has no name (any more)
+	AboveSize  uint8
+	Seccomp    uint8 // prctl(2) PR_GET_SECCOMP
+	NoNewPrivs bool
+	_          [5]byte
 	Comm       [16]byte
-	ParentComm [16]byte
 	ParentExe  [64]byte // the file's name only
+	Above      [12]Ancestor
+}
+
+// Ancestors of the process, the parent first.
+func (e *ProcessEvent) Ancestors() []Ancestor { return e.Above[:min(int(e.AboveSize), len(e.Above))] }
+
+// Ancestor is struct ancestor of the C file: what names a process for good, and what it is called.
+type Ancestor struct {
+	Start uint64
+	PID   uint32 // 0 = not in our PID namespace
+	Comm  [16]byte
+	_     [4]byte
+}
+
+// taskEvent is struct task_event of the C file: the beginning of what else is told of a process.
+type taskEvent struct {
+	Header
+	Comm [16]byte
+}
+
+// Texts is what follows a ProcessEvent in the ring. Paths are components, each ended by a zero, the last
+// one first; arguments are each ended by a zero.
+type Texts struct {
+	Exe, Args []byte
+	// Cgroup is the path from the root of the hierarchy where it is the longest, whatever cgroup
+	// namespace we are in. Empty is the root.
+	Cgroup []byte
 }
 
 // Losses counts what did not reach us.
@@ -106,7 +138,5 @@ type Hook struct {
 // Handler takes the events. What it is given is overwritten by the next.
 type Handler interface {
 	Socket(*SocketEvent)
-	// Process takes the executable's path as components, each ended by a zero, the last one first, and
-	// the arguments, each ended by a zero.
-	Process(e *ProcessEvent, exe, args []byte)
+	Process(*ProcessEvent, Texts)
 }

@@ -36,6 +36,7 @@ type Hooks struct {
 	report []Hook
 	socket SocketEvent
 	proc   ProcessEvent
+	task   taskEvent
 	clock  int64 // what CLOCK_MONOTONIC began at
 }
 
@@ -50,7 +51,7 @@ const (
 )
 
 // order is that of attaching: what says less first, so that no event is without what it rests on.
-var order = []string{"told_exec", "told_rename", "told_exit", useSend, useReceive, release, "told_destroy",
+var order = []string{"told_exec", "told_rename", "told_move", "told_exit", useSend, useReceive, release, "told_destroy",
 	connect, state, "tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
 	"tell_bind4", "tell_bind6", "tell_create", iterate}
 
@@ -272,30 +273,42 @@ func (h *Hooks) Drain(to Handler) (n int) {
 }
 
 func (h *Hooks) give(b []byte, to Handler) {
-	if len(b) < int(unsafe.Sizeof(h.socket)) {
+	if len(b) < int(unsafe.Sizeof(h.task)) {
 		return
 	}
-	copy(bytesOf(&h.socket), b)
-	if h.socket.Kind < Process {
+	copy(bytesOf(&h.task), b)
+	switch h.task.Kind {
+	case Renamed, Exited:
+		h.proc = ProcessEvent{Header: h.task.Header, Comm: h.task.Comm}
+		to.Process(&h.proc, Texts{})
+	case Process, Moved:
+		size := int(unsafe.Sizeof(h.proc))
+		if len(b) < size {
+			return
+		}
+		copy(bytesOf(&h.proc), b)
+		to.Process(&h.proc, h.proc.texts(b[size:]))
+	default:
+		if len(b) < int(unsafe.Sizeof(h.socket)) {
+			return
+		}
+		copy(bytesOf(&h.socket), b)
 		h.socket.TS += h.clock
 		to.Socket(&h.socket)
-		return
 	}
-	size := int(unsafe.Sizeof(h.proc))
-	if len(b) < size {
-		return
+}
+
+// texts are what the event says that follows it; none when that is more than there is.
+func (e *ProcessEvent) texts(b []byte) (t Texts) {
+	exe, cgroup, args := int(e.ExeSize), int(e.CgroupSize), int(e.ArgsSize)
+	if exe+cgroup+args > len(b) {
+		return t
 	}
-	copy(bytesOf(&h.proc), b)
-	rest := b[size:]
-	exe, args := int(h.proc.ExeSize), int(h.proc.ArgsSize)
-	if exe+args > len(rest) {
-		exe, args = 0, 0
-	}
-	to.Process(&h.proc, rest[:exe], rest[exe:exe+args])
+	return Texts{Exe: b[:exe], Cgroup: b[exe:][:cgroup], Args: b[exe+cgroup:][:args]}
 }
 
 // bytesOf is the memory of an event: numbers only, laid out as in C, which a test compares.
-func bytesOf[T SocketEvent | ProcessEvent](e *T) []byte {
+func bytesOf[T SocketEvent | ProcessEvent | taskEvent](e *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
 }
 

@@ -33,9 +33,12 @@ func TestLayout(t *testing.T) {
 		"sock_event": {reflect.TypeFor[SocketEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "cookie": "Cookie", "local": "Local",
 			"remote": "Remote", "uid": "UID", "netns": "NetNS", "lport": "LocalPort", "rport": "RemotePort", "family": "Family",
 			"type": "Type", "state": "State", "flags": "Flags"}},
-		"proc_event": {reflect.TypeFor[ProcessEvent](), map[string]string{"h": "Header", "ppid": "PPID", "args_len": "ArgsLen",
-			"exe_size": "ExeSize", "args_size": "ArgsSize", "exe_cut": "ExeCut", "pad": "_", "comm": "Comm", "parent_comm": "ParentComm", "parent_exe": "ParentExe"}},
-		"losses": {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
+		"proc_event": {reflect.TypeFor[ProcessEvent](), map[string]string{"h": "Header", "caps": "Caps", "userns": "UserNS", "args_len": "ArgsLen",
+			"exe_size": "ExeSize", "cgroup_size": "CgroupSize", "args_size": "ArgsSize", "exe_cut": "ExeCut", "exe_deleted": "ExeDeleted",
+			"ancestors": "AboveSize", "seccomp": "Seccomp", "no_new_privs": "NoNewPrivs", "pad": "_", "comm": "Comm", "parent_exe": "ParentExe", "above": "Above"}},
+		"ancestor":   {reflect.TypeFor[Ancestor](), map[string]string{"start": "Start", "pid": "PID", "comm": "Comm", "pad": "_"}},
+		"task_event": {reflect.TypeFor[taskEvent](), map[string]string{"h": "Header", "comm": "Comm"}},
+		"losses":     {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
 	} {
 		var c *btf.Struct
 		if err := spec.Types.TypeByName(name, &c); err != nil {
@@ -100,8 +103,8 @@ type collector struct {
 }
 
 func (c *collector) Socket(e *SocketEvent) { c.sockets = append(c.sockets, *e) }
-func (c *collector) Process(e *ProcessEvent, exe, args []byte) {
-	c.procs = append(c.procs, fmt.Sprintf("%d %d %s %q %q", e.Kind, e.PID, bytes.TrimRight(e.Comm[:], "\x00"), exe, args))
+func (c *collector) Process(e *ProcessEvent, t Texts) {
+	c.procs = append(c.procs, fmt.Sprintf("%d %d %s %q %q %q", e.Kind, e.PID, bytes.TrimRight(e.Comm[:], "\x00"), t.Exe, t.Args, t.Cgroup))
 }
 
 // one makes a connection over loopback, and gives its ends.
@@ -270,8 +273,8 @@ func TestFullRing(t *testing.T) {
 // nobody is a handler that does nothing.
 type nobody struct{ events int }
 
-func (n *nobody) Socket(*SocketEvent)                   { n.events++ }
-func (n *nobody) Process(*ProcessEvent, []byte, []byte) { n.events++ }
+func (n *nobody) Socket(*SocketEvent)          { n.events++ }
+func (n *nobody) Process(*ProcessEvent, Texts) { n.events++ }
 
 func TestDrainAllocatesNothing(t *testing.T) {
 	h := open(t, Config{})
@@ -297,8 +300,9 @@ func TestDrainAllocatesNothing(t *testing.T) {
 
 // FuzzGive: whatever is in a record, what is handed on lies within it.
 func FuzzGive(f *testing.F) {
-	p := ProcessEvent{Header: Header{Kind: Process}, ExeSize: 4, ArgsSize: 3}
-	f.Add(append(slices.Clone(bytesOf(&p)), "abc\x00xy\x00"...))
+	p := ProcessEvent{Header: Header{Kind: Process}, ExeSize: 4, CgroupSize: 5, ArgsSize: 3, AboveSize: 200}
+	f.Add(append(slices.Clone(bytesOf(&p)), "abc\x00init\x00xy\x00"...))
+	f.Add(slices.Clone(bytesOf(&taskEvent{Header: Header{Kind: Exited}})))
 	f.Add(slices.Clone(bytesOf(&SocketEvent{Header: Header{Kind: Used}})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for n := range len(b) + 1 {

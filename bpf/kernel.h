@@ -74,12 +74,17 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
 struct qstr {
 	__u32 len;
 	const unsigned char *name;
 };
 
 struct dentry {
+	struct hlist_bl_node d_hash; /* pprev: NULL when it is in no directory */
 	struct dentry *d_parent;
 	struct qstr d_name;
 };
@@ -122,6 +127,51 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct user_namespace {
+	struct ns_common ns;
+};
+
+typedef struct {
+	__u64 val; /* two words before 6.3, the lower first on all machines that we are for */
+} kernel_cap_t;
+
+struct cred {
+	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
+};
+
+struct seccomp {
+	int mode;
+};
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
+};
+
+struct kernfs_node___before_6_15 {
+	struct kernfs_node *parent;
+};
+
+struct cgroup {
+	int level; /* 0 is the root */
+	struct kernfs_node *kn;
+};
+
+/* Puts the processes of a css_set into a cgroup; there is one for each hierarchy. */
+struct cgrp_cset_link {
+	struct cgroup *cgrp;
+	struct list_head cgrp_link;
+};
+
+struct css_set {
+	struct list_head cgrp_links;
+};
+
 typedef struct {
 	int counter;
 } atomic_t;
@@ -139,6 +189,10 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct pid *thread_pid;
+	const struct cred *cred;
+	struct seccomp seccomp;
+	unsigned long atomic_flags;
+	struct css_set *cgroups;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 };

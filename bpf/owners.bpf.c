@@ -37,6 +37,7 @@ enum kind {
 	KIND_PROCESS = 16,
 	KIND_RENAMED,
 	KIND_EXITED,
+	KIND_MOVED, /* to another cgroup */
 };
 
 #define FLAG_SHARED 1 /* the port may be other sockets' too: SO_REUSEADDR, SO_REUSEPORT */
@@ -62,24 +63,45 @@ struct sock_event {
 _Static_assert(sizeof(struct sock_event) == 80, "sock_event: user space reads 80 bytes");
 
 #define EXE_MAX 1024
+#define CGROUP_MAX 1024
 #define ARGS_MAX 2048
-#define DEPTH 40 /* components of a path; every one costs time when a program is loaded */
+#define DEPTH 40	/* components of a path; every one costs time when a program is loaded */
+#define CGROUP_DEPTH 20 /* a container in a container's pod has about twelve */
+#define HIERARCHIES 16	/* of cgroups: one, and with version 1 one more for each controller */
+#define ANCESTORS 12
+
+struct ancestor {
+	__u64 start;
+	__u32 pid; /* 0 = not in our PID namespace */
+	char comm[16];
+	__u8 pad[4];
+};
+_Static_assert(sizeof(struct ancestor) == 32, "ancestor: user space reads 32 bytes");
 
 struct proc_event {
 	struct header h;
-	__u32 ppid;
+	__u64 caps; /* effective */
+	__u32 userns;
 	__u32 args_len; /* what there is; what follows may be less */
-	__u16 exe_size; /* of data: the path's components, each ended by a zero, the last one first */
-	__u16 args_size;
-	__u8 exe_cut, pad[3];
+	/* What follows the event: paths as components, each ended by a zero, the last one first. */
+	__u16 exe_size, cgroup_size, args_size;
+	__u8 exe_cut, exe_deleted, ancestors;
+	__u8 seccomp; /* SECCOMP_MODE_ */
+	__u8 no_new_privs, pad[5];
 	char comm[16];
-	char parent_comm[16];
-	char parent_exe[64]; /* the last component */
+	char parent_exe[64];	       /* the last component */
+	struct ancestor above[ANCESTORS]; /* the parent first */
 };
-_Static_assert(sizeof(struct proc_event) == 128, "proc_event: user space reads 128 bytes");
+_Static_assert(sizeof(struct proc_event) == 512, "proc_event: user space reads 512 bytes");
+
+struct task_event {
+	struct header h;
+	char comm[16];
+};
 
 /* A structure is in the object's BTF, for the test of the layouts, when a variable is of its type. */
 const struct sock_event *in_btf __attribute__((unused));
+const struct task_event *in_btf_too __attribute__((unused));
 
 /* Set before loading. */
 const volatile __u32 pid_namespace = 0; /* inode of ours; 0 = the first */
@@ -133,6 +155,9 @@ struct {
 struct told_proc {
 	__u64 start;
 	__u64 exec_id;
+	__u64 caps;
+	__u32 confined; /* how it is */
+	__u32 pad;
 };
 
 struct {
@@ -145,7 +170,7 @@ struct {
 /* Room to put a process event together. Hooks may interrupt each other, so there is more than one. */
 struct room {
 	struct proc_event e;
-	__u8 data[EXE_MAX + 256 + ARGS_MAX];
+	__u8 data[EXE_MAX + 256 + CGROUP_MAX + 256 + ARGS_MAX];
 	__u32 busy;
 };
 
@@ -238,7 +263,7 @@ static __always_inline __u32 args(struct room *r, __u32 pos, struct mm_struct *m
 	unsigned long at = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
 	unsigned long len = end - at, page = 4096 - (at & 4095);
 
-	if (end <= at || pos >= EXE_MAX + 256)
+	if (end <= at || pos >= EXE_MAX + 256 + CGROUP_MAX + 256)
 		return 0;
 	r->e.args_len = len;
 	if (len > ARGS_MAX)
@@ -252,15 +277,124 @@ static __always_inline __u32 args(struct room *r, __u32 pos, struct mm_struct *m
 	return len;
 }
 
-static __always_inline void parent(struct proc_event *e, struct task_struct *leader)
+/* above puts the ancestors into the event, as far up as there is room for. */
+static __always_inline void above(struct proc_event *e, struct task_struct *leader)
 {
 	struct task_struct *p = BPF_CORE_READ(leader, real_parent, group_leader);
 	struct dentry *d = BPF_CORE_READ(p, mm, exe_file, f_path.dentry);
 
-	e->ppid = number(p);
-	bpf_probe_read_kernel(e->parent_comm, sizeof(e->parent_comm), &p->comm);
 	e->parent_exe[0] = 0;
 	bpf_probe_read_kernel_str(e->parent_exe, sizeof(e->parent_exe), BPF_CORE_READ(d, d_name.name));
+	for (int i = 0; i < ANCESTORS; i++) {
+		struct ancestor *a = &e->above[i];
+
+		if (!BPF_CORE_READ(p, tgid))
+			return;
+		a->start = BPF_CORE_READ(p, start_boottime);
+		a->pid = number(p);
+		bpf_probe_read_kernel(a->comm, sizeof(a->comm), &p->comm);
+		e->ancestors = i + 1;
+		p = BPF_CORE_READ(p, real_parent, group_leader);
+	}
+}
+
+/*
+ * deepest gives the process's cgroup in the hierarchy where it is farthest from the root: it says most.
+ * Without branches, of which the verifier would follow both sides each time round.
+ */
+static __always_inline struct kernfs_node *deepest(struct task_struct *leader)
+{
+	struct css_set *set = BPF_CORE_READ(leader, cgroups);
+	struct list_head *head = (void *)set + bpf_core_field_offset(struct css_set, cgrp_links), *at = head;
+	struct cgroup *c;
+	__u64 best = 0;
+	__s64 level = 0;
+
+	for (int i = 0; i < HIERARCHIES; i++) {
+		struct cgrp_cset_link *link;
+		__s64 deeper, end;
+
+		at = BPF_CORE_READ(at, next);
+		link = (void *)at - bpf_core_field_offset(struct cgrp_cset_link, cgrp_link);
+		c = BPF_CORE_READ(link, cgrp);
+		end = (__s64)at - (__s64)head; /* the head is no link; what is read there is nonsense */
+		end = (end | -end) >> 63;
+		deeper = (level - BPF_CORE_READ(c, level)) >> 63 & end;
+		asm volatile("" : "+r"(deeper));
+		best = (best & ~deeper) | ((__u64)c & deeper);
+		level = (level & ~deeper) | (BPF_CORE_READ(c, level) & deeper);
+	}
+	c = (void *)best;
+	return BPF_CORE_READ(c, kn); /* NULL when it is in the root of all */
+}
+
+/*
+ * cgroup puts the components of the path of the process's cgroup behind pos. The names are read here
+ * because the directory of a container that lived no longer than its one program is gone when we are told.
+ */
+static __always_inline void cgroup(struct room *r, __u32 pos, struct task_struct *leader)
+{
+	struct kernfs_node *kn, *up;
+	__u32 begin = pos;
+	long len;
+
+	if (!bpf_core_field_exists(leader->cgroups) || !bpf_core_type_exists(struct cgrp_cset_link))
+		return;
+	kn = deepest(leader);
+	for (int i = 0; i < CGROUP_DEPTH; i++) {
+		if (bpf_core_field_exists(kn->__parent))
+			up = BPF_CORE_READ(kn, __parent);
+		else
+			up = BPF_CORE_READ((struct kernfs_node___before_6_15 *)kn, parent);
+		if (!up || pos >= EXE_MAX + 256 + CGROUP_MAX)
+			return;
+		len = bpf_probe_read_kernel_str(r->data + pos, 256, BPF_CORE_READ(kn, name));
+		if (len <= 0 || len > 256)
+			return;
+		pos += len;
+		r->e.cgroup_size = pos - begin;
+		kn = up;
+	}
+}
+
+/* confined is the seccomp mode and whether more privileges can be had by exec. */
+static __always_inline __u32 confined(struct task_struct *leader)
+{
+	__u32 mode = 0;
+
+	if (bpf_core_field_exists(leader->seccomp.mode))
+		mode = BPF_CORE_READ(leader, seccomp.mode);
+	return mode << 1 | (BPF_CORE_READ(leader, atomic_flags) & 1); /* PFA_NO_NEW_PRIVS */
+}
+
+static __always_inline __u64 caps(struct task_struct *leader)
+{
+	const struct cred *c = BPF_CORE_READ(leader, cred);
+
+	return BPF_CORE_READ(c, cap_effective.val);
+}
+
+/*
+ * written gives a size that was put into the event. The verifier knows no more of what comes from memory
+ * than its bound, so that all ways that led here are one to it, and it looks at what follows once.
+ */
+static __always_inline __u32 written(const __u16 *size, __u32 max)
+{
+	__u32 n = *(const volatile __u16 *)size;
+
+	return n > max ? 0 : n;
+}
+
+/* tell_room tells what has been put together. */
+static __always_inline int tell_room(struct room *r, __u32 size)
+{
+	if (size > sizeof(r->data))
+		size = 0;
+	if (bpf_ringbuf_output(&ring, &r->e, sizeof(r->e) + size, BPF_RB_NO_WAKEUP)) {
+		__sync_fetch_and_add(&lost.ring, 1);
+		return -1;
+	}
+	return 0;
 }
 
 static __always_inline void fill_room(struct room *r, struct task_struct *leader, struct task_struct *running)
@@ -268,55 +402,67 @@ static __always_inline void fill_room(struct room *r, struct task_struct *leader
 	/* A leader that has exited before its threads has no memory any more; they have it. */
 	struct mm_struct *mm = BPF_CORE_READ(running, mm);
 	struct file *f = BPF_CORE_READ(mm, exe_file);
-	__u32 size = 0, n = 0;
-
-	r->e.h.kind = KIND_PROCESS;
-	r->e.h.proto = 0;
-	r->e.h.start = leader->start_boottime;
-	r->e.h.pid = number(leader);
-	r->e.args_len = 0;
-	r->e.exe_cut = 0;
-	bpf_probe_read_kernel(r->e.comm, sizeof(r->e.comm), &leader->comm);
-	parent(&r->e, leader);
-	if (f)
-		size = exe(r, f);
-	if (mm)
-		n = args(r, size, mm);
-	r->e.exe_size = size;
-	r->e.args_size = n;
-	size += n;
-	if (size > sizeof(r->data))
-		size = 0;
-	if (bpf_ringbuf_output(&ring, &r->e, sizeof(r->e) + size, BPF_RB_NO_WAKEUP)) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return;
-	}
-	struct told_proc told = {.start = leader->start_boottime, .exec_id = running->self_exec_id};
+	__u32 size;
+	struct told_proc told = {
+		.start = leader->start_boottime, .exec_id = running->self_exec_id, .caps = caps(leader), .confined = confined(leader)};
 	__u32 tgid = leader->tgid;
 
+	__builtin_memset(&r->e, 0, sizeof(r->e));
+	r->e.h.kind = KIND_PROCESS;
+	r->e.h.start = told.start;
+	r->e.h.pid = number(leader);
+	r->e.caps = told.caps;
+	r->e.userns = BPF_CORE_READ(leader, cred, user_ns, ns.inum);
+	r->e.seccomp = told.confined >> 1;
+	r->e.no_new_privs = told.confined & 1;
+	bpf_probe_read_kernel(r->e.comm, sizeof(r->e.comm), &leader->comm);
+	above(&r->e, leader);
+	if (f) {
+		r->e.exe_size = exe(r, f);
+		r->e.exe_deleted = !BPF_CORE_READ(f, f_path.dentry, d_hash.pprev);
+	}
+	cgroup(r, written(&r->e.exe_size, EXE_MAX + 256), leader);
+	size = written(&r->e.exe_size, EXE_MAX + 256) + written(&r->e.cgroup_size, CGROUP_MAX + 256);
+	if (mm)
+		r->e.args_size = args(r, size, mm);
+	if (tell_room(r, size + written(&r->e.args_size, ARGS_MAX)))
+		return;
 	bpf_map_update_elem(&procs, &tgid, &told, BPF_ANY);
 }
 
-/* tell_process tells of the running process, if its program was not told yet. */
-static __noinline int tell_process(void)
+/* take_room gives room that is ours as long as it is busy. */
+static __always_inline struct room *take_room(void)
 {
-	struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader;
-	__u32 tgid = t->tgid, zero = 0, one = 1;
-	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
-	struct room *r;
+	__u32 zero = 0, one = 1;
+	struct room *r = bpf_map_lookup_elem(&rooms, &zero);
 
-	if (told && told->start == leader->start_boottime && (told->exec_id == t->self_exec_id || !t->mm))
-		return 0;
-	r = bpf_map_lookup_elem(&rooms, &zero);
 	if (r && __sync_lock_test_and_set(&r->busy, 1)) {
 		r = bpf_map_lookup_elem(&rooms, &one);
 		if (r && __sync_lock_test_and_set(&r->busy, 1))
 			r = NULL;
 	}
-	if (!r) {
+	if (!r)
 		__sync_fetch_and_add(&lost.scratch, 1);
+	return r;
+}
+
+/*
+ * tell_process tells of the running process, if its program was not told yet, or has given up or been
+ * given powers since.
+ */
+static __noinline int tell_process(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader;
+	__u32 tgid = t->tgid;
+	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
+	struct room *r;
+
+	if (told && told->start == leader->start_boottime && (told->exec_id == t->self_exec_id || !t->mm) &&
+	    told->caps == caps(leader) && told->confined == confined(leader))
 		return 0;
-	}
+	r = take_room();
+	if (!r)
+		return 0;
 	fill_room(r, leader, t);
 	r->busy = 0;
 	return 0;
@@ -797,7 +943,7 @@ int BPF_PROG(told_exec, struct task_struct *p)
 
 static __always_inline void tell_task(struct task_struct *leader, __u16 kind, const char *comm)
 {
-	struct proc_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	struct task_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 
 	if (!e) {
 		__sync_fetch_and_add(&lost.ring, 1);
@@ -828,6 +974,28 @@ int BPF_PROG(told_exit, struct task_struct *p)
 {
 	if (p->signal->live.counter == 0 && known(p->group_leader, p->tgid))
 		tell_task(p->group_leader, KIND_EXITED, NULL);
+	return 0;
+}
+
+/* By whoever moves it: after it was told, as a login's session is. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct *p)
+{
+	struct task_struct *leader = p->group_leader;
+	struct room *r;
+
+	if (!known(leader, p->tgid))
+		return 0;
+	r = take_room();
+	if (!r)
+		return 0;
+	__builtin_memset(&r->e, 0, sizeof(r->e));
+	r->e.h.kind = KIND_MOVED;
+	r->e.h.start = leader->start_boottime;
+	r->e.h.pid = number(leader);
+	cgroup(r, 0, leader);
+	tell_room(r, written(&r->e.cgroup_size, CGROUP_MAX + 256));
+	r->busy = 0;
 	return 0;
 }
 

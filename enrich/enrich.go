@@ -40,6 +40,7 @@ type Config struct {
 	Mode   string  // ModeAuto, also when empty, or ModeProcFS
 	Proc   string  // root of procfs, default /proc
 	Passwd string  // names of users, default /etc/passwd
+	Root   string  // where the files of container runtimes are looked for, default /
 	Budget float64 // share of one core that searching /proc may take in the long run, default 0.05
 
 	now   func() time.Time
@@ -61,8 +62,11 @@ type processes interface {
 	owner(inode, uid uint32, source string) *event.Proc
 	user(uid uint32) *event.Proc
 	forget(inode uint32)
-	// program reads what a process is called, if the PID is still its.
+	// program, name and label read what procfs says of a process, if the PID is still its.
 	program(pid uint32, start uint64) (program, bool)
+	name(pid uint32, start uint64) (string, bool)
+	label(pid uint32, start uint64) string // of a security module; "" where there is none
+	cgroup(path []byte) *event.Cgroup
 	userName(uid uint32) string
 	readAll()
 	work() (more bool)
@@ -101,6 +105,7 @@ type Stage struct {
 	kernel    *kernel // nil = the kernel tells nothing
 	kernelErr error   // why
 	hooked    []bpf.Hook
+	netns     uint32 // ours, which packets are seen in
 	now       func() time.Time
 	conns     map[uint64]*owners
 	free      []*owners
@@ -158,6 +163,9 @@ func New(cfg Config) (*Stage, error) {
 	if cfg.Passwd == "" {
 		cfg.Passwd = "/etc/passwd"
 	}
+	if cfg.Root == "" {
+		cfg.Root = "/"
+	}
 	if cfg.Budget <= 0 {
 		cfg.Budget = 0.05
 	}
@@ -171,7 +179,7 @@ func New(cfg Config) (*Stage, error) {
 		}
 		cfg.table = conn
 	}
-	s := &Stage{sockets: &socketFinder{table: cfg.table, now: cfg.now}, now: cfg.now, conns: map[uint64]*owners{}, pool: event.NewPool(8)}
+	s := &Stage{sockets: &socketFinder{table: cfg.table, now: cfg.now}, now: cfg.now, netns: ownNetNS(), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
 	h := s.openHooks(cfg)
 	procs, err := newIndex(cfg, h != nil && h.Complete())
 	if err != nil {
@@ -183,7 +191,7 @@ func New(cfg Config) (*Stage, error) {
 	}
 	s.procs = procs
 	if h != nil {
-		s.kernel = newKernel(h, procs, ownNetNS(), cfg.now)
+		s.kernel = newKernel(h, procs, s.netns, cfg.now)
 		if err := s.kernel.readAll(); err != nil {
 			s.kernelErr = err
 			s.procs.readAll()
@@ -414,7 +422,7 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 
 // put writes the owners onto an event that goes out.
 func (s *Stage) put(c *owners, e *event.Event) {
-	e.Proc, e.Peer = c.local.proc, c.remote.proc
+	e.Proc, e.Peer, e.NetNS = c.local.proc, c.remote.proc, s.netns
 	if e.Kind == event.Closed {
 		s.close(e.ID, c)
 	}
@@ -447,7 +455,7 @@ func (s *Stage) askEnd(d *end, e *event.Event, remote, elsewhere bool) {
 		}
 		if listener {
 			if sock.owner != nil {
-				d.proc = s.kernel.value(sock.owner, sock.uid, sourceListener)
+				d.proc = s.kernel.value(sock, sourceListener)
 			}
 			return
 		}

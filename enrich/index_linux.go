@@ -15,6 +15,7 @@ import (
 // answers all that is missing at once. What this costs is bounded by a share of one core.
 type index struct {
 	root  *procRoot
+	netns uint32 // ours, which all sockets are in that the tables show
 	users *users
 	now   func() time.Time
 
@@ -93,11 +94,11 @@ const (
 
 // newIndex reads who holds what, unless it is told by other means.
 func newIndex(cfg Config, told bool) (processes, error) {
-	root, err := openProc(cfg.Proc)
+	root, err := openProc(cfg.Proc, newCgroups(cfg.Root, cfg.now))
 	if err != nil {
 		return nil, err
 	}
-	x := &index{root: root, users: &users{path: cfg.Passwd, now: cfg.now}, now: cfg.now, share: cfg.Budget,
+	x := &index{root: root, netns: ownNetNS(), users: &users{path: cfg.Passwd, now: cfg.now}, now: cfg.now, share: cfg.Budget,
 		holders: map[uint32]holder{}, procs: map[uint32]*process{}, missing: map[uint32]missing{},
 		credit: burst, paid: cfg.now()}
 	x.lastPID, _ = root.lastPID()
@@ -470,8 +471,7 @@ func (x *index) owner(inode, uid uint32, source string) *event.Proc {
 			return v
 		}
 	}
-	v := &event.Proc{PID: h.pid, PPID: p.id.ppid, HasUID: true, UID: uid, User: x.users.name(uid), Source: source,
-		Name: p.id.name, Exe: p.id.exe, Cmdline: p.id.cmdline, Parent: p.id.parent}
+	v := p.id.proc(h.pid, uid, x.users.name(uid), source, x.netns)
 	p.procs = append(p.procs, v)
 	return v
 }
@@ -505,11 +505,35 @@ func (x *index) user(uid uint32) *event.Proc { return x.users.proc(uid) }
 
 func (x *index) userName(uid uint32) string { return x.users.name(uid) }
 
-// program reads what a process is called, if the PID is still its: the kernel gave the nanoseconds of
-// its start, procfs gives clock ticks, of which there are 100 a second for user space.
+// ticks makes clock ticks, of which there are 100 a second for user space, of the nanoseconds that
+// the kernel's programs tell of a process's start.
+func ticks(start uint64) uint64 { return start / (1e9 / 100) }
+
 func (x *index) program(pid uint32, start uint64) (program, bool) {
-	return x.root.program(pid, start/(1e9/100))
+	return x.root.program(pid, ticks(start))
 }
+
+func (x *index) name(pid uint32, start uint64) (string, bool) {
+	name, s, ok := x.root.name(pid)
+	return name, ok && s.start == ticks(start)
+}
+
+func (x *index) label(pid uint32, start uint64) string {
+	if !x.root.labels {
+		return ""
+	}
+	dir, err := x.root.open(pid)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(dir)
+	if s, ok := x.root.stat(dir, "stat"); !ok || s.start != ticks(start) {
+		return ""
+	}
+	return x.root.label(dir, "attr/current")
+}
+
+func (x *index) cgroup(path []byte) *event.Cgroup { return x.root.groups.of(path) }
 
 // ownNetNS is the inode of our network namespace, 0 when it is not known.
 func ownNetNS() uint32 {

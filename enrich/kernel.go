@@ -103,15 +103,13 @@ type sock struct {
 
 // task is a process, by PID and start.
 type task struct {
-	start     uint64
-	pid, ppid uint32
-	refs      int // sockets
-	known     bool
-	exited    bool
-	comm, exe string
-	args      string // each ended by a zero
-	parent    string
-	values    []*event.Proc // published, one for each user and source
+	start  uint64
+	pid    uint32
+	refs   int // sockets
+	known  bool
+	exited bool
+	program
+	values []*event.Proc // published, one for each user, source and network namespace
 }
 
 const (
@@ -403,7 +401,7 @@ func (k *kernel) sweep(but *task) {
 }
 
 // Process is for the hooks.
-func (k *kernel) Process(e *bpf.ProcessEvent, exe, args []byte) {
+func (k *kernel) Process(e *bpf.ProcessEvent, told bpf.Texts) {
 	t := k.task(e.PID, e.Start)
 	switch e.Kind {
 	case bpf.Exited:
@@ -413,17 +411,53 @@ func (k *kernel) Process(e *bpf.ProcessEvent, exe, args []byte) {
 	case bpf.Renamed:
 		t.comm, t.values = text0(e.Comm[:]), nil
 		return
+	case bpf.Moved:
+		t.cgroup, t.values = k.procs.cgroup(joinPath(told.Cgroup)), nil
+		return
 	}
 	t.known = true
 	t.values = nil
-	t.comm, t.ppid = text0(e.Comm[:]), e.PPID
-	t.exe, t.args = joinPath(exe), string(args)
-	t.parent = fullName(text0(e.ParentComm[:]), text0(e.ParentExe[:]), nil)
-	if e.ExeCut || t.exe == "" || len(args) < int(e.ArgsLen) {
+	t.program = program{comm: text0(e.Comm[:]), exe: string(joinPath(told.Exe)), exeDeleted: e.ExeDeleted, args: string(told.Args),
+		cgroup:   k.procs.cgroup(joinPath(told.Cgroup)),
+		security: securityOf(e.Caps, e.UserNS, e.Seccomp, e.NoNewPrivs, k.procs.label(t.pid, t.start))}
+	if len(told.Exe) == 0 {
+		t.exe = ""
+	}
+	k.setAncestors(t, e)
+	if e.ExeCut || t.exe == "" || len(told.Args) < int(e.ArgsLen) {
 		if p, ok := k.procs.program(t.pid, t.start); ok {
 			t.exe, t.args = p.exe, p.args
 		}
 	}
+}
+
+func (k *kernel) setAncestors(t *task, e *bpf.ProcessEvent) {
+	above := e.Ancestors()
+	if len(above) == 0 {
+		return
+	}
+	t.ancestors = make([]string, len(above))
+	for i := range above {
+		t.ancestors[i] = k.nameOf(&above[i])
+	}
+	t.ppid = above[0].PID
+	t.parent = fullName(text0(above[0].Comm[:]), text0(e.ParentExe[:]), nil)
+	t.ancestors[0] = t.parent
+}
+
+// nameOf completes a name that was cut, of a process that is known or lives.
+func (k *kernel) nameOf(a *bpf.Ancestor) string {
+	comm := text0(a.Comm[:])
+	if len(comm) < commMax || a.PID == 0 {
+		return comm
+	}
+	if t := k.tasks[a.PID]; t != nil && t.start == a.Start && t.known {
+		return fullName(t.comm, t.exe, []byte(t.args))
+	}
+	if name, ok := k.procs.name(a.PID, a.Start); ok {
+		return name
+	}
+	return comm
 }
 
 func text0(b []byte) string {
@@ -431,16 +465,19 @@ func text0(b []byte) string {
 	return string(b)
 }
 
-// joinPath makes a path of components, the last one first.
-func joinPath(components []byte) string {
-	var path []byte
+// joinPath makes a path of components, the last one first; the root of none.
+func joinPath(components []byte) []byte {
+	if len(components) == 0 {
+		return []byte{'/'}
+	}
+	path := make([]byte, 0, len(components))
 	for len(components) > 0 {
 		c := components[:len(components)-1]
 		at := bytes.LastIndexByte(c, 0) + 1
 		path = append(append(path, '/'), c[at:]...)
 		components = components[:at]
 	}
-	return string(path)
+	return path
 }
 
 // proc gives the published value of the socket's owner, nil when it has none.
@@ -451,33 +488,28 @@ func (k *kernel) proc(s *sock) *event.Proc {
 	case s.owner == nil:
 		return nil
 	case s.found:
-		return k.value(s.owner, s.uid, sourceIter)
+		return k.value(s, sourceIter)
 	}
-	return k.value(s.owner, s.uid, sourceEBPF)
+	return k.value(s, sourceEBPF)
 }
 
-func (k *kernel) value(t *task, uid uint32, source string) *event.Proc {
+// value gives the published value of the process that has the socket.
+func (k *kernel) value(s *sock, source string) *event.Proc {
+	t := s.owner
 	for _, v := range t.values {
-		if v.UID == uid && v.Source == source {
+		if v.UID == s.uid && v.Source == source && v.NetNS == s.netns {
 			return v
 		}
 	}
 	if !t.known {
 		t.known = true
 		if p, ok := k.procs.program(t.pid, t.start); ok {
-			t.comm, t.exe, t.args, t.ppid, t.parent = p.comm, p.exe, p.args, p.ppid, p.parent
+			t.program = p
 		}
 	}
-	v := &event.Proc{PID: t.pid, PPID: t.ppid, HasUID: true, UID: uid, User: k.procs.userName(uid), Source: source,
-		Name: fullName(t.comm, t.exe, []byte(t.args)), Exe: t.exe, Cmdline: joinArgs([]byte(t.args)), Parent: t.parent}
+	v := t.proc(t.pid, s.uid, k.procs.userName(s.uid), source, s.netns)
 	t.values = append(t.values, v)
 	return v
-}
-
-// program is what procfs says of a process.
-type program struct {
-	comm, exe, args, parent string
-	ppid                    uint32
 }
 
 // readAll takes the sockets that were there before us.

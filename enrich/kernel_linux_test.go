@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,11 +46,18 @@ func (f *fakeHooks) socket(e bpf.SocketEvent) {
 }
 
 func (f *fakeHooks) process(kind bpf.Kind, pid uint32, start uint64, comm, exe, args string) {
-	e := bpf.ProcessEvent{Header: bpf.Header{Kind: kind, PID: pid, Start: start}, PPID: 1, ArgsLen: uint32(len(args))}
+	f.processIn(kind, pid, start, comm, bpf.Texts{Exe: []byte(exe), Args: []byte(args)})
+}
+
+func (f *fakeHooks) processIn(kind bpf.Kind, pid uint32, start uint64, comm string, texts bpf.Texts) {
+	e := bpf.ProcessEvent{Header: bpf.Header{Kind: kind, PID: pid, Start: start}, ArgsLen: uint32(len(texts.Args)), AboveSize: 2,
+		Caps: 1 << 13, UserNS: firstUserNS, Seccomp: 2, NoNewPrivs: true}
+	e.Above[0].PID, e.Above[0].Start = 1, 1
 	copy(e.Comm[:], comm)
-	copy(e.ParentComm[:], "a-parent-with-a")
+	copy(e.Above[0].Comm[:], "a-parent-with-a")
 	copy(e.ParentExe[:], "a-parent-with-a-long-name")
-	f.waiting = append(f.waiting, func(h bpf.Handler) { h.Process(&e, []byte(exe), []byte(args)) })
+	copy(e.Above[1].Comm[:], "grandparent")
+	f.waiting = append(f.waiting, func(h bpf.Handler) { h.Process(&e, texts) })
 }
 
 // sockEvent makes an event of a socket: kind, cookie, PID (start is ten times that), its ends.
@@ -90,10 +98,16 @@ func (f *fakeProcs) program(pid uint32, _ uint64) (p program, ok bool) {
 	p, ok = f.programs[pid]
 	return
 }
-func (f *fakeProcs) readAll()           {}
-func (f *fakeProcs) work() bool         { return false }
-func (f *fakeProcs) stats() searchStats { return searchStats{} }
-func (f *fakeProcs) close()             {}
+func (f *fakeProcs) name(pid uint32, _ uint64) (string, bool) {
+	p, ok := f.programs[pid]
+	return fullName(p.comm, p.exe, nil), ok
+}
+func (f *fakeProcs) label(uint32, uint64) string      { return "a-label" }
+func (f *fakeProcs) cgroup(path []byte) *event.Cgroup { return placeOf(string(path)) }
+func (f *fakeProcs) readAll()                         {}
+func (f *fakeProcs) work() bool                       { return false }
+func (f *fakeProcs) stats() searchStats               { return searchStats{} }
+func (f *fakeProcs) close()                           {}
 
 // noTable is a kernel without a socket.
 type noTable struct{ fakeTable }
@@ -157,7 +171,9 @@ func TestToldOwner(t *testing.T) {
 	p := b.send(outbound, event.Opened).Proc
 	wantOwner(t, "opened", p, "ebpf 20 a-program-with-a-long-name")
 	if p.Exe != "/opt/bin/a-program-with-a-long-name" || p.Cmdline != "x -v two words" || p.PPID != 1 || p.Parent != "a-parent-with-a-long-name" ||
-		p.User != "user1000" || p.UID != 1000 || !p.HasUID {
+		p.User != "user1000" || p.UID != 1000 || !p.HasUID || !slices.Equal(p.Ancestors, []string{"a-parent-with-a-long-name", "grandparent"}) ||
+		!slices.Equal(p.Caps, []string{"cap_net_raw"}) || p.UserNS != 0 || p.Seccomp != "filter" || !p.NoNewPrivs || p.Label != "a-label" ||
+		p.NetNS != testNetNS || p.Cgroup.Path != "/" {
 		t.Errorf("got %+v", p)
 	}
 	if again := b.send(outbound, event.New).Proc; again != p {
@@ -193,6 +209,20 @@ func TestToldExecAndRename(t *testing.T) {
 	b.hooks.process(bpf.Process, 21, 210, "child", "", "")
 	b.hooks.socket(sockEvent(bpf.Used, 1, 21, 6, "10.0.0.1:40000", "192.0.2.1:443"))
 	wantOwner(t, "handed on", b.send(outbound, event.Closed).Proc, "ebpf 21 child")
+}
+
+func TestToldCgroup(t *testing.T) {
+	b := newTold(t)
+	id := strings.Repeat("0123456789abcdef", 4)
+	b.hooks.processIn(bpf.Process, 20, 200, "sshd", bpf.Texts{Cgroup: []byte("docker-" + id + ".scope\x00system.slice\x00")})
+	b.hooks.socket(sockEvent(bpf.Used, 1, 20, 6, "10.0.0.1:40000", "192.0.2.1:443"))
+	if c := b.send(outbound, event.New).Proc.Cgroup; c.ContainerID != id || c.Runtime != "docker" || c.Path != "/system.slice/docker-"+id+".scope" {
+		t.Errorf("got %+v, want a container", c)
+	}
+	b.hooks.processIn(bpf.Moved, 20, 200, "", bpf.Texts{Cgroup: []byte("session-3.scope\x00user-0.slice\x00user.slice\x00")})
+	if p := b.send(outbound, event.Updated).Proc; p.Cgroup.Unit != "session-3.scope" || p.Cgroup.Container != "" || p.Name != "sshd" {
+		t.Errorf("moved: got %+v %+v, want a session", p, p.Cgroup)
+	}
 }
 
 func TestToldPIDReuse(t *testing.T) {
@@ -523,8 +553,8 @@ func TestToldIsBounded(t *testing.T) {
 }
 
 func TestJoinPath(t *testing.T) {
-	for in, want := range map[string]string{"": "", "curl\x00bin\x00usr\x00": "/usr/bin/curl", "memfd:x\x00": "/memfd:x", "\x00": "/"} {
-		if got := joinPath([]byte(in)); got != want {
+	for in, want := range map[string]string{"": "/", "curl\x00bin\x00usr\x00": "/usr/bin/curl", "memfd:x\x00": "/memfd:x", "\x00": "/"} {
+		if got := string(joinPath([]byte(in))); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

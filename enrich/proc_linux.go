@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"rustnet/track/event"
 )
 
 // procRoot reads a /proc tree. It belongs to one goroutine.
@@ -17,10 +19,12 @@ type procRoot struct {
 	fd   int
 	path string
 	// own: the tree shows the PID namespace that we are in, so that loadavg's last PID is of its numbers.
-	own  bool
-	buf  []byte
-	num  []byte // the name of a file, while it is asked for
-	link [64]byte
+	own    bool
+	labels bool // a security module labels processes
+	groups *cgroups
+	buf    []byte
+	num    []byte // the name of a file, while it is asked for
+	link   [64]byte
 }
 
 const (
@@ -28,14 +32,18 @@ const (
 	readMax    = 64 << 10
 )
 
-func openProc(path string) (*procRoot, error) {
+func openProc(path string, groups *cgroups) (*procRoot, error) {
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	r := &procRoot{fd: fd, path: path, buf: make([]byte, readMax)}
+	r := &procRoot{fd: fd, path: path, groups: groups, buf: make([]byte, readMax)}
 	self, err := os.Readlink(path + "/self")
 	r.own = err == nil && self == strconv.Itoa(os.Getpid())
+	r.labels = r.label(fd, "self/attr/current") != ""
+	if mounts, err := os.ReadFile(path + "/self/mountinfo"); err == nil {
+		groups.own = ownPlace(mounts)
+	}
 	return r, nil
 }
 
@@ -158,8 +166,11 @@ func (r *procRoot) socketLink(dir int, name []byte) uint32 {
 }
 
 // socketInode reads "socket:[4711]".
-func socketInode(link []byte) uint32 {
-	rest, ok := bytes.CutPrefix(link, []byte("socket:["))
+func socketInode(link []byte) uint32 { return inodeOf(link, "socket:[") }
+
+// inodeOf reads the number that follows a kind of file in its link, 0 when it is another kind.
+func inodeOf(link []byte, kind string) uint32 {
+	rest, ok := bytes.CutPrefix(link, []byte(kind))
 	if !ok {
 		return 0
 	}
@@ -238,16 +249,16 @@ func parseStat(b []byte) (s stat, ok bool) {
 	}
 }
 
-// identity is what a process is called.
+// identity is a program, and when its process began.
 type identity struct {
-	stat
-	name, exe, cmdline, parent string
+	program
+	start uint64 // clock ticks since boot
 }
 
 // identify reads who a process is, provided it still holds the socket at the descriptor. All is
 // read below one open directory, which stays the one process's even if its PID is given out again.
 func (r *procRoot) identify(pid, fd, inode uint32) (id identity, ok bool) {
-	dir, err := unix.Openat(r.fd, r.pathOf(pid, ""), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := r.open(pid)
 	if err != nil {
 		return id, false
 	}
@@ -255,14 +266,36 @@ func (r *procRoot) identify(pid, fd, inode uint32) (id identity, ok bool) {
 	if r.socketLink(dir, strconv.AppendUint(append(r.num[:0], "fd/"...), uint64(fd), 10)) != inode {
 		return id, false
 	}
+	return r.about(dir)
+}
+
+// program reads who a process is, if it is the one that began at that tick.
+func (r *procRoot) program(pid uint32, start uint64) (program, bool) {
+	dir, err := r.open(pid)
+	if err != nil {
+		return program{}, false
+	}
+	defer unix.Close(dir)
+	id, ok := r.about(dir)
+	return id.program, ok && id.start == start
+}
+
+func (r *procRoot) open(pid uint32) (dir int, err error) {
+	return unix.Openat(r.fd, r.pathOf(pid, ""), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+}
+
+// about reads all there is to know of the process whose directory that is.
+func (r *procRoot) about(dir int) (id identity, ok bool) {
 	for range 3 { // an exec between the reads makes them two programs'
-		if id.stat, ok = r.stat(dir, "stat"); !ok {
+		s, ok := r.stat(dir, "stat")
+		if !ok {
 			return id, false
 		}
-		id.exe = r.exe(dir)
+		id.comm, id.ppid, id.start = s.comm, s.ppid, s.start
+		id.exe, id.exeDeleted = r.exe(dir)
 		args, _ := r.readAt(dir, "cmdline", cmdlineMax)
-		id.name = fullName(id.comm, id.exe, args)
-		id.cmdline = joinArgs(args)
+		id.args = string(args)
+		id.security = r.security(dir)
 		after, ok := r.stat(dir, "stat")
 		if !ok {
 			return id, false
@@ -271,53 +304,102 @@ func (r *procRoot) identify(pid, fd, inode uint32) (id identity, ok bool) {
 			break
 		}
 	}
-	if id.ppid != 0 {
-		id.parent = r.nameOf(id.ppid)
+	if b, err := r.readAt(dir, "cgroup", readMax); err == nil {
+		id.cgroup = r.groups.of(longest(b))
+	}
+	id.ancestors = r.ancestors(id.ppid, id.start)
+	if len(id.ancestors) > 0 {
+		id.parent = id.ancestors[0]
 	}
 	return id, true
 }
 
-// nameOf gives a process's full name, "" when it has gone.
-func (r *procRoot) nameOf(pid uint32) string {
-	dir, err := unix.Openat(r.fd, r.pathOf(pid, ""), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// ancestors gives the names from the parent up. Nobody is younger than its child: a PID of which
+// that is so was given out again.
+func (r *procRoot) ancestors(pid uint32, child uint64) (names []string) {
+	for pid != 0 && len(names) < ancestorsMax {
+		name, s, ok := r.name(pid)
+		if !ok || s.start > child {
+			break
+		}
+		names = append(names, name)
+		pid, child = s.ppid, s.start
+	}
+	return names
+}
+
+// name gives a process's full name.
+func (r *procRoot) name(pid uint32) (name string, s stat, ok bool) {
+	dir, err := r.open(pid)
 	if err != nil {
-		return ""
+		return "", s, false
 	}
 	defer unix.Close(dir)
-	s, ok := r.stat(dir, "stat")
-	if !ok {
-		return ""
+	s, ok = r.stat(dir, "stat")
+	if !ok || len(s.comm) < commMax {
+		return s.comm, s, ok
 	}
 	args, _ := r.readAt(dir, "cmdline", cmdlineMax)
-	return fullName(s.comm, r.exe(dir), args)
+	exe, _ := r.exe(dir)
+	return fullName(s.comm, exe, args), s, true
 }
 
 // exe gives the path of a process's program, "" when it may not be known. The kernel appends
 // " (deleted)" when the file is gone: the path is what it was.
-func (r *procRoot) exe(dir int) string {
+func (r *procRoot) exe(dir int) (path string, deleted bool) {
 	var b [unix.PathMax]byte
 	n, err := unix.Readlinkat(dir, "exe", b[:])
 	if err != nil {
-		return ""
+		return "", false
 	}
-	return strings.TrimSuffix(string(b[:n]), " (deleted)")
+	return strings.CutSuffix(string(b[:n]), " (deleted)")
 }
 
-// program reads what a process is called, if it is the one that began at that tick.
-func (r *procRoot) program(pid uint32, start uint64) (p program, ok bool) {
-	dir, err := unix.Openat(r.fd, r.pathOf(pid, ""), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// security reads what the process may do, as far as proc_pid_status(5) tells.
+func (r *procRoot) security(dir int) event.Security {
+	var caps uint64
+	var seccomp, noNewPrivs uint8
+	b, err := r.readAt(dir, "status", readMax)
+	if err != nil || !parseStatus(b, &caps, &seccomp, &noNewPrivs) {
+		return event.Security{}
+	}
+	userns := uint32(firstUserNS)
+	n, err := unix.Readlinkat(dir, "ns/user", r.link[:])
+	if err == nil {
+		userns = inodeOf(r.link[:n], "user:[")
+	}
+	return securityOf(caps, userns, seccomp, noNewPrivs != 0, r.label(dir, "attr/current"))
+}
+
+// label reads the security module's label of a process. Modules that have none refuse.
+func (r *procRoot) label(dir int, file string) string {
+	b, err := r.readAt(dir, file, 4096)
 	if err != nil {
-		return p, false
+		return ""
 	}
-	defer unix.Close(dir)
-	s, ok := r.stat(dir, "stat")
-	if !ok || s.start != start {
-		return p, false
+	return string(bytes.TrimRight(b, "\x00\n"))
+}
+
+// parseStatus takes numbers from proc_pid_status(5). Those of kernels before 4.10 have not all of them.
+func parseStatus(b []byte, caps *uint64, seccomp, noNewPrivs *uint8) (ok bool) {
+	for line := range bytes.Lines(b) {
+		key, value, _ := bytes.Cut(line, []byte{':'})
+		bits := 8
+		if string(key) == "CapEff" {
+			bits = 64
+		}
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 16, bits)
+		if err != nil {
+			continue
+		}
+		switch string(key) {
+		case "CapEff":
+			*caps, ok = n, true
+		case "Seccomp":
+			*seccomp = uint8(n)
+		case "NoNewPrivs":
+			*noNewPrivs = uint8(n)
+		}
 	}
-	args, _ := r.readAt(dir, "cmdline", cmdlineMax)
-	p = program{comm: s.comm, args: string(args), exe: r.exe(dir), ppid: s.ppid}
-	if p.ppid != 0 {
-		p.parent = r.nameOf(p.ppid)
-	}
-	return p, true
+	return ok
 }

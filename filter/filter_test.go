@@ -29,7 +29,8 @@ func sample() *event.Event {
 	return &event.Event{Kind: event.New, Proto: 6, Direction: event.Out, State: event.Established, ID: 0xabc, RemoteServes: true,
 		TS: 1767225600e9, Start: 1767225599e9, Last: 1767225689e9,
 		Local: netip.MustParseAddrPort("10.0.0.5:50000"), Remote: netip.MustParseAddrPort("93.184.216.34:443"),
-		Tx: event.Side{Bytes: 3_000_000, Packets: 10}, App: app, Proc: &event.Proc{PID: 1234, Name: "curl", UID: 0, HasUID: true}}
+		Tx: event.Side{Bytes: 3_000_000, Packets: 10}, App: app, Proc: &event.Proc{PID: 1234, Name: "curl", UID: 0, HasUID: true,
+			Security: event.Security{Known: true, Caps: []string{"all"}, Seccomp: "disabled"}}}
 }
 
 func TestMatch(t *testing.T) {
@@ -71,6 +72,7 @@ func TestMatch(t *testing.T) {
 		{`last(dns_answers) == "192.0.2.7" && get(dns_answers, -1) startsWith "192"`, true, false},
 		{`first(filter(dns_answers, # endsWith ".7")) == "192.0.2.7"`, true, false},
 		{`count(dns_answers, # matches "^1") == 2`, true, false},
+		{`capable(caps, "cap_net_raw") and seccomp == "disabled" and not no_new_privs`, true, false},
 		{`private(local_addr) and not private(remote_addr)`, true, true},
 		{`remote_addr == "93.184.216.34" || remote_addr == "2001:db8::1"`, true, true},
 		{`host matches "^EXAMPLE"`, false, false},

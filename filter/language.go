@@ -27,7 +27,7 @@ var units = map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, 
 
 // functionNames is what a misspelt function may have been meant to be.
 func functionNames() []string {
-	names := append(slices.Clone(builtins), "cidr", "private", "seconds", "first", "last", "get")
+	names := append(slices.Clone(builtins), "cidr", "private", "capable", "seconds", "first", "last", "get")
 	for name := range units {
 		names = append(names, name)
 	}
@@ -48,6 +48,8 @@ func functions() []expr.Option {
 			}
 			return number(a[0]), nil
 		}, new(func(string) float64), new(func(int) float64), new(func(float64) float64)),
+		expr.Function("capable", func(a ...any) (any, error) { return isCapable(a[0].([]string), a[1].(string)), nil },
+			new(func([]string, string) bool)),
 		// expr's own give nil for what is not there, on which == fails.
 		expr.Function("first", func(a ...any) (any, error) { return element(a[0], 0), nil },
 			new(func([]string) string), new(func([]any) string)),
@@ -83,6 +85,11 @@ func element(list any, i int) string {
 		}
 	}
 	return ""
+}
+
+// isCapable tells whether a capability is among the field caps, where "all" stands for every one.
+func isCapable(caps []string, name string) bool {
+	return len(caps) == 1 && caps[0] == "all" || slices.Contains(caps, name)
 }
 
 func number(v any) float64 {

@@ -191,13 +191,51 @@ type HostAddr struct {
 
 // Proc is a process: the thread-group leader.
 type Proc struct {
-	PID, PPID uint32
-	HasUID    bool
-	UID       uint32
-	Name      string // full name, not the 15 bytes of comm where the executable is known
-	Exe       string
-	Cmdline   string
-	User      string
-	Parent    string
-	Source    string // ebpf iter sock_diag procfs listener
+	PID, PPID  uint32
+	HasUID     bool
+	UID        uint32
+	Name       string // full name, not the 15 bytes of comm where the executable is known
+	Exe        string
+	ExeDeleted bool
+	Cmdline    string
+	User       string
+	Parent     string
+	Ancestors  []string // names, the parent's first
+	Source     string   // ebpf iter sock_diag procfs listener
+	NetNS      uint32   // inode of the socket's network namespace, 0 = not known
+
+	Cgroup *Cgroup // nil = not known
+	Security
+}
+
+// Cgroup is where a process was put: by systemd, by a container runtime. Many processes share it.
+type Cgroup struct {
+	Path           string
+	Container      string // its name where the runtime's files tell, else ContainerID
+	ContainerID    string // "" where the name is the identifier
+	Runtime        string // docker podman containerd cri-o lxc nspawn …
+	Pod            string // namespace/name of Kubernetes where files tell, else PodUID
+	PodUID         string
+	Unit, UserUnit string // of systemd: the system's, and the user's manager's below it
+	Slice          string
+}
+
+// Security is what a process may do. The zero value is: not known.
+type Security struct {
+	Known      bool
+	Caps       []string // effective; "all" alone stands for every one
+	UserNS     uint32   // inode of the user namespace that Caps hold in; 0 = the first
+	Seccomp    string   // disabled strict filter
+	NoNewPrivs bool
+	Label      string // of SELinux, AppArmor, …; "" = none or not known
+}
+
+// noCgroup is read where there is none.
+var noCgroup Cgroup
+
+func (p *Proc) cgroup() *Cgroup {
+	if p == nil || p.Cgroup == nil {
+		return &noCgroup
+	}
+	return p.Cgroup
 }

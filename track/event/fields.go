@@ -163,6 +163,71 @@ var core = []Field{
 		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Name }) }},
 	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
 		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
+	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable has no file of that name any more, or never had (memfd).",
+		Bool: func(e *Event) (bool, bool) { deleted := e.Proc != nil && e.Proc.ExeDeleted; return deleted, deleted }},
+	{Name: "ancestors", Group: groupProcess, Type: List, Width: 24, Doc: "Names of the processes above it, the parent first.",
+		List: func(e *Event) []string {
+			if e.Proc == nil {
+				return nil
+			}
+			return e.Proc.Ancestors
+		}},
+	{Name: "process_netns", Group: groupProcess, Type: Uint, Width: 10, Doc: "Network namespace (inode) of its socket: a container's own, also where its packets were seen outside.",
+		Uint: func(e *Event) (uint64, bool) {
+			if e.Proc == nil {
+				return 0, false
+			}
+			return uint64(e.Proc.NetNS), e.Proc.NetNS != 0
+		}},
+	{Name: "cgroup", Group: groupProcess, Type: String, Width: 32, Doc: "Path of its cgroup, from the root of the hierarchy in which it is the longest.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Path }},
+	{Name: "container", Group: groupProcess, Type: String, Width: 16, Doc: "Name of the container that it runs in, where its runtime's files tell it; else the identifier.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Container }},
+	{Name: "container_id", Group: groupProcess, Type: String, Width: 12, Doc: "The container's full identifier; absent where containers have names only (LXC, nspawn).",
+		Str: func(e *Event) string { return e.Proc.cgroup().ContainerID }},
+	{Name: "container_runtime", Group: groupProcess, Type: String, Width: 10, Doc: "What runs the container: docker, podman, containerd, cri-o, lxc, nspawn, libvirt, buildkit.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Runtime }},
+	{Name: "pod", Group: groupProcess, Type: String, Width: 24, Doc: "Kubernetes pod as namespace/name, where the runtime's or the kubelet's files tell it; else the identifier. Also pods of Podman.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Pod }},
+	{Name: "pod_uid", Group: groupProcess, Type: String, Width: 36, Doc: "The pod's identifier.",
+		Str: func(e *Event) string { return e.Proc.cgroup().PodUID }},
+	{Name: "unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit (service or scope); in a container with systemd, that one's.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Unit }},
+	{Name: "user_unit", Group: groupProcess, Type: String, Width: 20, Doc: "Unit of the user's own systemd.",
+		Str: func(e *Event) string { return e.Proc.cgroup().UserUnit }},
+	{Name: "slice", Group: groupProcess, Type: String, Width: 16, Doc: "systemd slice that the unit is in.",
+		Str: func(e *Event) string { return e.Proc.cgroup().Slice }},
+	{Name: "caps", Group: groupProcess, Type: List, Width: 16, Doc: "Effective capabilities; only \"all\" when it has every one. The filter's capable(caps, \"cap_net_raw\") knows both.",
+		List: func(e *Event) []string {
+			if e.Proc == nil {
+				return nil
+			}
+			return e.Proc.Caps
+		}},
+	{Name: "userns", Group: groupProcess, Type: Uint, Width: 10, Doc: "User namespace (inode) that its capabilities hold in, when it is not the machine's first.",
+		Uint: func(e *Event) (uint64, bool) {
+			if e.Proc == nil {
+				return 0, false
+			}
+			return uint64(e.Proc.UserNS), e.Proc.UserNS != 0
+		}},
+	{Name: "lsm_label", Group: groupProcess, Type: String, Width: 24, Doc: "Label of SELinux, AppArmor or another security module, read from procfs while the process lives.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Label }) }},
+	{Name: "seccomp", Group: groupProcess, Type: String, Width: 8, Doc: "How its system calls are restricted: disabled (not), strict, filter.",
+		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Seccomp }) }},
+	{Name: "no_new_privs", Group: groupProcess, Type: Bool, Width: 5, Doc: "Whether it can gain no privileges by executing a program.",
+		Bool: func(e *Event) (v, ok bool) {
+			if e.Proc == nil {
+				return false, false
+			}
+			return e.Proc.NoNewPrivs, e.Proc.Known
+		}},
+	{Name: "peer_container", Group: groupProcess, Type: String, Width: 16, Doc: "Container at the other end, named as container is.",
+		Str: func(e *Event) string { return e.Peer.cgroup().Container }},
+	{Name: "peer_pod", Group: groupProcess, Type: String, Width: 24, Doc: "Pod at the other end, named as pod is.",
+		Str: func(e *Event) string { return e.Peer.cgroup().Pod }},
+	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
+		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
 
 	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow).",
 		Str: func(e *Event) string { return e.LostWhere }},
