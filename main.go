@@ -34,6 +34,7 @@ import (
 	"rustnet/enrich"
 	"rustnet/filter"
 	"rustnet/output"
+	"rustnet/output/summary"
 	"rustnet/track"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
@@ -76,7 +77,17 @@ type cli struct {
 	Quiet    bool          `short:"q" group:"running" help:"No summary and no warnings on stderr."`
 	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: ${enum} (${default})."`
 
-	Stream struct{} `cmd:"" default:"withargs" hidden:""`
+	Every time.Duration `name:"stats" placeholder:"D" group:"output" help:"Also write a record of totals every D, whatever the filter."`
+
+	Stream   struct{} `cmd:"" default:"withargs" hidden:""`
+	Snapshot struct {
+		Listen bool `help:"Also the sockets that wait: listening ones, and UDP without a remote end."`
+		summary.Config
+	} `cmd:"" help:"Print the connections there are now; with --duration or --watch also names and rates, from packets."`
+	Stats struct {
+		Graph bool `help:"Also draw bytes over time."`
+		summary.Config
+	} `cmd:"" help:"Print how connections are distributed over protocols, applications, processes, hosts: live, or of --read or --from."`
 	Fields struct {
 		Markdown bool `help:"As a Markdown table."`
 	} `cmd:"" help:"List the fields of a record: for --fields and --filter."`
@@ -90,6 +101,8 @@ const description = `Streams connections as lines: which program talks to whom, 
   rustnet --filter 'sni endsWith ".io"'
   rustnet -r incident.pcapng --json --filter 'app == "dns" && dns_rcode == "NXDOMAIN"'
   rustnet --filter 'process == "nc" && direction == "out"' -n 1 --exit-code && page-me
+  rustnet snapshot --group-by process --sort tx_rate --watch 2s
+  rustnet stats -r incident.pcapng --graph
 
 Every flag can also stand in the file that --config names, or in the environment: --max-connections
 as RUSTNET_MAX_CONNECTIONS. Flag > environment > file > default.`
@@ -136,6 +149,10 @@ func execute(args []string) (status int, err error) {
 		}
 	}
 	switch ctx.Command() {
+	case "snapshot":
+		return snapshot(&c)
+	case "stats":
+		return distribution(&c)
 	case "fields":
 		return 0, fields(&c)
 	case "version":
@@ -182,25 +199,11 @@ type source struct {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	// The collector starts when the heap has doubled. Most runs need little memory and would have it
-	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
-	ballast := make([]byte, 64<<20)
-	defer runtime.KeepAlive(ballast)
-
-	say := newTeller(c)
-	fields := schema
-	if len(c.From) > 0 {
-		fields = schema.Stored()
+	say, fields := newTeller(c), c.schema()
+	keep, err := c.prepare(fields)
+	if err != nil {
+		return 0, err
 	}
-	var keep *filter.Stage
-	if c.Filter != "" {
-		program, err := filter.Compile(c.Filter, fields)
-		if err != nil {
-			return 0, usageError{fmt.Errorf("--filter: %w", err)}
-		}
-		keep = filter.NewStage(program)
-	}
-	event.CommunitySeed = c.CommunityIDSeed
 	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 {
 		c.Output.Fields = []string{"-process"} // a file knows none
 		if len(c.Local) == 0 {
@@ -208,68 +211,181 @@ func stream(c *cli) (int, error) {
 		}
 	}
 	c.Output.Spool = c.live()
-	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
-		c.Output.Color = "never"
-	}
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		c.Output.Width, c.Output.Height, _ = term.GetSize(int(os.Stdout.Fd()))
-	}
 	out, err := output.New(c.Output, fields, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
+	var stages []stage
+	if c.Every != 0 {
+		totals, err := summary.NewTotals(c.Every, c.live())
+		if err == nil && len(c.From) > 0 {
+			err = errors.New("--stats: records that are read back are added up by rustnet stats --from")
+		}
+		if err != nil {
+			return 0, usageError{err}
+		}
+		stages = append(stages, totals.Run)
+	}
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, err
 	}
+	return c.flow(say, src, append(stages, keep.Run), sink{run: out.Run, stopped: out.Stopped(),
+		written: func() uint64 { return out.Stats().Events() },
+		outcome: func() string { return outcome(out.Stats(), keep.Stats().FilteredOut) }})
+}
+
+// snapshot prints the connections that there are.
+func snapshot(c *cli) (int, error) {
+	if !c.live() {
+		return 0, usageError{errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")}
+	}
+	say, cfg := newTeller(c), c.Snapshot.Config
+	keep, err := c.prepare(schema)
+	if err != nil {
+		return 0, err
+	}
+	if c.Output.Format == output.Table && len(c.Output.Fields) == 0 && len(cfg.GroupBy) == 0 {
+		c.Output.Fields = []string{"-ts", "-event", "-tx_bytes", "-rx_bytes"} // the same in all, or less than the rates say
+		if c.passes() {
+			c.Output.Fields = append(c.Output.Fields, "+tx_rate", "+rx_rate")
+		} else {
+			c.Output.Fields = append(c.Output.Fields, "-app", "-duration") // only packets tell
+		}
+	}
+	cfg.Size = terminalSize
+	show, err := summary.New(cfg, c.Output, schema, os.Stdout)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	src, own, err := openSnapshot(c, say)
+	if err != nil {
+		return 0, err
+	}
+	board := summary.NewBoard(cfg.Watch, own)
+	return c.flow(say, src, []stage{board.Run, keep.Run}, sink{run: show.Run, written: show.Events, end: show.Restore})
+}
+
+// passes tells whether a snapshot takes time, in which packets tell more than the sockets do.
+func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
+
+// distribution is the command stats.
+func distribution(c *cli) (int, error) {
+	say, cfg, fields := newTeller(c), c.Stats.Config, c.schema()
+	keep, err := c.prepare(fields)
+	if err != nil {
+		return 0, err
+	}
+	cfg.Size = terminalSize
+	stats, err := summary.NewStats(cfg, c.Stats.Graph, c.live(), c.Output, fields, os.Stdout)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	src, err := open(c, fields, say)
+	if err != nil {
+		return 0, err
+	}
+	return c.flow(say, src, []stage{keep.Run}, sink{run: stats.Run, written: stats.Events, end: stats.Restore,
+		outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }})
+}
+
+// schema is that of the records: those that are read back have their own.
+func (c *cli) schema() *event.Schema {
+	if len(c.From) > 0 {
+		return schema.Stored()
+	}
+	return schema
+}
+
+// prepare compiles the filter, and finds out where the records go to.
+func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
+	event.CommunitySeed = c.CommunityIDSeed
+	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
+		c.Output.Color = "never"
+	}
+	c.Output.Width, c.Output.Height = terminalSize()
+	if c.Filter == "" {
+		return filter.NewStage(nil), nil
+	}
+	program, err := filter.Compile(c.Filter, fields)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--filter: %w", err)}
+	}
+	return filter.NewStage(program), nil
+}
+
+// terminalSize is that of stdout, zero where it is no terminal.
+func terminalSize() (width, height int) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return 0, 0
+	}
+	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
+	return width, height
+}
+
+// stage is one between source and sink.
+type stage func(context.Context, <-chan *event.Batch, chan<- *event.Batch) error
+
+// sink is the last stage: what becomes of the records.
+type sink struct {
+	run     func(context.Context, <-chan *event.Batch) error
+	stopped <-chan struct{} // closed when it wants no more; nil = never
+	written func() uint64
+	outcome func() string // for people; nil when there is nothing to say
+	end     func()        // also when it was left behind; may be nil
+}
+
+// flow runs the source's events through the stages into the sink, until the source ends or somebody ends
+// it, and gives the exit status.
+func (c *cli) flow(say teller, src *source, stages []stage, to sink) (int, error) {
+	// The collector starts when the heap has doubled. Most runs need little memory and would have it
+	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
+	ballast := make([]byte, 64<<20)
+	defer runtime.KeepAlive(ballast)
 	defer src.close()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 
 	p := newPipe()
 	stop, stopSource := context.WithCancel(p.ctx)
 	defer stopSource()
 	made := make(chan *event.Batch, 16)
 	src.run(p, stop, made)
-	if keep != nil {
-		kept := make(chan *event.Batch, 16)
-		in := made
-		p.stage(func() error { return keep.Run(p.ctx, in, kept) })
-		made = kept
+	for _, run := range stages {
+		in, out := made, make(chan *event.Batch, 16)
+		p.stage(func() error { return run(p.ctx, in, out) })
+		made = out
 	}
-	p.stage(func() error { return out.Run(p.ctx, made) })
+	p.stage(func() error { return to.run(p.ctx, made) })
 
-	summary := func() {
-		if c.Quiet {
-			return
+	account := func() {
+		if !c.Quiet && to.outcome != nil {
+			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", src.report(), to.outcome())
 		}
-		var filtered uint64
-		if keep != nil {
-			filtered = keep.Stats().FilteredOut
-		}
-		fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", src.report(), outcome(out.Stats(), filtered))
 	}
 	endProgress := func() {}
-	if src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && c.Output.Width == 0 {
+	if width, _ := terminalSize(); src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
 		endProgress = output.Progress(os.Stderr, src.unit, src.progress)
 	}
-	err = p.wait(stopSource, signals, out.Stopped(), output.WatchReader(p.ctx, os.Stdout), c.wallClock(),
-		func() uint64 { return out.Stats().Events() }, summary)
+	err := p.wait(stopSource, signals, to.stopped, output.WatchReader(p.ctx, os.Stdout), c.wallClock(), to.written, account)
 	endProgress()
+	if to.end != nil {
+		to.end()
+	}
 	if src.notes != nil {
 		for _, note := range src.notes() {
 			say("warn", "%s", note)
 		}
 	}
-	summary()
+	account()
 	switch {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted, nil
 	case errors.Is(err, output.ErrReaderGone):
 		err = nil
 	}
-	if err == nil && c.Output.ExitCode && out.Stats().Events() == 0 {
+	if err == nil && c.Output.ExitCode && to.written() == 0 {
 		return exitNothing, nil
 	}
 	return exitDone, err
@@ -534,6 +650,66 @@ func openSockets(c *cli, owners *enrich.Stage) *source {
 		}}
 }
 
+// openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
+// again, and where time passes the packets of it. own is our network namespace.
+func openSnapshot(c *cli, say teller) (src *source, own uint32, err error) {
+	watch := c.Snapshot.Watch
+	over := c.passes()
+	if c.Process == enrich.ModeAuto && !over {
+		c.Process = enrich.ModeProcFS // the sockets are there: who has them stands in procfs
+	}
+	owners, err := openOwners(c, say)
+	if err != nil {
+		return nil, 0, err
+	}
+	conns, err := sockets.OpenAll()
+	if len(conns) == 0 {
+		return nil, 0, err
+	}
+	if err != nil {
+		say("warn", "%v", err)
+	}
+	poller := &sockets.Poller{Conns: conns, Once: !over, Interval: watch}
+	tracker := track.NewSockets(track.SocketConfig{Interval: 1, MaxConnections: c.Track.MaxConnections, Listening: c.Snapshot.Listen, Unchanged: true})
+	if c.Track.Interval = watch / 2; watch == 0 {
+		c.Track.Interval = 0
+	}
+	live := &source{run: func(_ *pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, close: func() error { return nil }}
+	if over {
+		opened, err := openLive(c, nil, say)
+		switch {
+		case err == nil:
+			live = opened
+		case !errors.Is(err, fs.ErrPermission) || len(c.Live.Interfaces) > 0 || c.BPF != "":
+			return nil, 0, err
+		default:
+			say("warn", "%v; showing what the socket tables tell: no names, no bytes, no rates", err)
+		}
+	}
+	return &source{live: true, close: live.close,
+		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+			tables, found, seen := make(chan *sockets.Table), make(chan *event.Batch, 16), make(chan *event.Batch, 16)
+			p.source(func() error { return poller.Run(stop, tables) })
+			p.stage(func() error { return tracker.Run(p.ctx, tables, found) })
+			live.run(p, stop, seen)
+			if owners == nil {
+				p.merge(out, found, seen)
+				return
+			}
+			both := make(chan *event.Batch, 16)
+			p.merge(both, found, seen)
+			p.stage(func() error { return owners.Run(p.ctx, both, out) })
+		},
+		notes: func() []string {
+			if owners == nil || owners.Stats().UserOnly == 0 {
+				return nil
+			}
+			return []string{fmt.Sprintf("of %d connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)",
+				owners.Stats().UserOnly)}
+		},
+	}, conns[0].NetNS(), nil
+}
+
 // pipe runs the stages and keeps the first error that is more than the end of another stage.
 type pipe struct {
 	ctx    context.Context // the hard stop: what is in flight is dropped
@@ -572,6 +748,24 @@ func (p *pipe) stage(run func() error) {
 			p.cancel()
 		}
 	})
+}
+
+// merge sends on the batches of several stages, and closes out when all have ended.
+func (p *pipe) merge(out chan<- *event.Batch, ins ...<-chan *event.Batch) {
+	var left sync.WaitGroup
+	for _, in := range ins {
+		left.Add(1)
+		p.stage(func() error {
+			defer left.Done()
+			for b := range in {
+				if err := b.Send(p.ctx, out); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	p.stage(func() error { left.Wait(); close(out); return nil })
 }
 
 // patience is how long a reader that takes nothing holds up the end.

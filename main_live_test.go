@@ -530,3 +530,110 @@ func TestPipes(t *testing.T) {
 		}
 	})
 }
+
+// TestSnapshot: what is there is told at once, with its owners, also where it listens, and what packets add.
+func TestSnapshot(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go io.Copy(c, c)
+		}
+	}()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.CopyN(io.Discard, io.TeeReader(strings.NewReader("x"), c), 1); err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	mine := fmt.Sprintf("local_port == %d || remote_port == %d", port, port)
+	find := func(args ...string) (listening, open []record) {
+		t.Helper()
+		out, stderr, status := rustnet(t, append([]string{"snapshot", "--json", "-f", mine}, args...)...)
+		if status != 0 {
+			t.Fatalf("status %d: %s", status, stderr)
+		}
+		for _, r := range records(t, out) {
+			if r.Event != "open" || r.Process != "rustnet.test" || r.PID != os.Getpid() {
+				t.Errorf("got %+v, want an open one of process %d", r, os.Getpid())
+			}
+			if r.State == "LISTEN" {
+				listening = append(listening, r)
+			} else {
+				open = append(open, r)
+			}
+		}
+		return listening, open
+	}
+	listening, open := find()
+	if len(listening) != 0 || len(open) != 1 || open[0].Direction != "local" || open[0].PeerProcess != "rustnet.test" || open[0].RemotePort != port {
+		t.Errorf("got %d listening and %+v, want one connection", len(listening), open)
+	}
+	again, _ := find("--listen")
+	if len(again) != 1 || again[0].LocalPort != port || again[0].RemoteAddr != "" {
+		t.Errorf("listening: got %+v", again)
+	}
+	if _, later := find(); len(later) != 1 || len(open) != 1 || later[0].ID != open[0].ID {
+		t.Errorf("the identifier changes from %+v to %+v", open, later)
+	}
+	out, _, _ := rustnet(t, "snapshot", "--csv", "-f", mine, "--listen", "--group-by", "process", "--fields", "process,connections", "--watch", "100ms", "--duration", "800ms", "-q")
+	if n := strings.Count(out, "rustnet.test,2"); n < 2 || strings.Count(out, "process,connections") != 1 {
+		t.Errorf("again and again: got\n%s", out)
+	}
+	if os.Geteuid() != 0 {
+		return // without packets
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				fmt.Fprint(c, "hello")
+			}
+		}
+	}()
+	if _, open := find("--duration", "500ms"); len(open) != 1 || open[0].Tx == 0 || open[0].TxD != open[0].Tx {
+		t.Errorf("with packets: got %+v, want one with bytes", open)
+	}
+}
+
+// TestSnapshotNamespaces: the sockets of another network namespace are told, with their owner.
+func TestSnapshotNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make a network namespace")
+	}
+	cmd := exec.Command("unshare", "--net", "sh", "-c", "ip link set lo up && exec nc -l 127.0.0.1 7077")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var own, other string
+	for range 100 {
+		out, _, _ := rustnet(t, "snapshot", "--listen", "--csv", "--no-header", "-q", "--fields", "netns,pid", "-f", "local_port == 7077")
+		if other = strings.TrimSpace(out); other != "" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if link, err := os.Readlink("/proc/self/ns/net"); err == nil {
+		own = strings.Trim(link, "net:[]")
+	}
+	netns, pid, _ := strings.Cut(other, ",")
+	if netns == "" || netns == own || pid != fmt.Sprint(cmd.Process.Pid) {
+		t.Errorf("got %q, want the namespace of process %d, not %s", other, cmd.Process.Pid, own)
+	}
+}

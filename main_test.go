@@ -430,6 +430,7 @@ func TestImports(t *testing.T) {
 		"enrich":             {"bpf", "capture/sockets", "track/event"},
 		"filter":             {"track/event"},
 		"output":             {"track/event"},
+		"output/summary":     {"output", "track/event"},
 	}
 	only := map[string][]string{ // who may use these modules
 		"github.com/google/gopacket":   {"capture/decode"},

@@ -179,7 +179,7 @@ func New(cfg Config) (*Stage, error) {
 		}
 		cfg.table = conn
 	}
-	s := &Stage{sockets: &socketFinder{table: cfg.table, now: cfg.now}, now: cfg.now, netns: ownNetNS(), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
+	s := &Stage{sockets: &socketFinder{table: cfg.table, netns: ownNetNS(), now: cfg.now}, now: cfg.now, netns: ownNetNS(), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
 	h := s.openHooks(cfg)
 	procs, err := newIndex(cfg, h != nil && h.Complete())
 	if err != nil {
@@ -422,7 +422,10 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 
 // put writes the owners onto an event that goes out.
 func (s *Stage) put(c *owners, e *event.Event) {
-	e.Proc, e.Peer, e.NetNS = c.local.proc, c.remote.proc, s.netns
+	e.Proc, e.Peer = c.local.proc, c.remote.proc
+	if e.NetNS == 0 { // of sockets the source says it
+		e.NetNS = s.netns
+	}
 	if e.Kind == event.Closed {
 		s.close(e.ID, c)
 	}
@@ -431,8 +434,8 @@ func (s *Stage) put(c *owners, e *event.Event) {
 // ask puts onto the connection what the kernel has told of its sockets. The other end of what leaves
 // this machine, or comes to it, may be in another network namespace of it.
 func (s *Stage) ask(c *owners, e *event.Event) {
-	if s.kernel == nil || e.Direction == event.DirectionUnknown && e.Proto != protoTCP {
-		return
+	if s.kernel == nil || e.Direction == event.DirectionUnknown && e.Proto != protoTCP || e.Sockets != nil {
+		return // a socket that the source names is found by that
 	}
 	s.askEnd(&c.local, e, false, e.Direction == event.Forward)
 	switch e.Direction {
@@ -481,7 +484,7 @@ func (s *Stage) successor(d *end, e *event.Event, remote, elsewhere bool) {
 // worthWaiting tells whether the kernel may be about to tell more than is known: of a socket of ours
 // that sends, or of the process that will read from a connection to a socket that somebody waits at.
 func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
-	if s.kernel == nil || !s.kernel.complete || !hasPorts(e.Proto) {
+	if s.kernel == nil || !s.kernel.complete || !hasPorts(e.Proto) || e.Sockets != nil {
 		return false
 	}
 	switch e.Direction {
@@ -551,7 +554,7 @@ func quality(p *event.Proc) int {
 // look searches the socket tables and procfs, as far as the kernel has not told and this event is the
 // occasion for.
 func (s *Stage) look(c *owners, e *event.Event) {
-	if e.Direction == event.DirectionUnknown && e.Proto != protoTCP || e.Direction == event.Forward {
+	if e.Direction == event.DirectionUnknown && e.Proto != protoTCP && e.Sockets == nil || e.Direction == event.Forward {
 		return // none of the ends is known to be here
 	}
 	if s.behind {

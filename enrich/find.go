@@ -37,6 +37,7 @@ type finder interface {
 // socketFinder finds the sockets of a connection's ends.
 type socketFinder struct {
 	table table
+	netns uint32 // ours
 	now   func() time.Time
 	lists [256]list
 
@@ -55,6 +56,19 @@ func (f *socketFinder) find(found []sockets.Socket, e *event.Event, remote bool)
 	local, other := e.Local, e.Remote
 	if remote {
 		local, other = other, local
+	}
+	if e.Sockets != nil {
+		ref := e.Sockets[0]
+		if remote {
+			ref = e.Sockets[1]
+		}
+		if ref.Inode != 0 {
+			found[0] = sockets.Socket{Proto: uint8(e.Proto), Local: local, Remote: other, Inode: ref.Inode, UID: ref.UID, Cookie: ref.Cookie}
+			return 1, sourceProcFS
+		}
+		if e.NetNS != 0 && e.NetNS != f.netns {
+			return 0, "" // our tables do not have it
+		}
 	}
 	switch e.Proto {
 	case protoTCP:

@@ -77,6 +77,12 @@ func (enc *csvEncoder) text(dst []byte, start int) []byte {
 	return append(append(append(dst[:start], '"'), quoted...), '"')
 }
 
+// AppendText appends a field's value as text, nothing when it is absent.
+func AppendText(dst []byte, f *event.Field, e *event.Event) []byte {
+	st := stamp{number: true}
+	return appendValue(dst, f, &st, e)
+}
+
 // appendValue writes a value as it is, texts unescaped; nothing when it is absent.
 func appendValue(dst []byte, f *event.Field, st *stamp, e *event.Event) []byte {
 	switch f.Type {

@@ -34,10 +34,11 @@ type Config struct {
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto"`
 	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:""`
 
-	Width     int  `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
-	Height    int  `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
-	Spool     bool `kong:"-"` // live: a slow reader costs merged updates and never holds up the source
-	SpoolSize int  `kong:"-"` // events kept for a slow reader, 0 = 65536
+	Columns   []string `kong:"-"` // of the table by default, most important first, where the usual ones do not fit the records
+	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
+	Height    int      `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
+	Spool     bool     `kong:"-"` // live: a slow reader costs merged updates and never holds up the source
+	SpoolSize int      `kong:"-"` // events kept for a slow reader, 0 = 65536
 }
 
 // ErrReaderGone is what Run ends with when the reader closed its end. It is no failure.
@@ -64,6 +65,7 @@ type Stage struct {
 	seq     uint64
 	counted uint64 // towards Config.Count
 	over    bool   // nothing more is written
+	begun   bool   // see Frame
 	err     error
 
 	stopped  chan struct{}
@@ -241,6 +243,22 @@ func (s *Stage) runSpooled(in <-chan *event.Batch) error {
 	return s.err
 }
 
+// Frame writes records that belong together, at once and in this goroutine; the header comes before the
+// first. It is instead of Run, for those who have all records before any is written.
+func (s *Stage) Frame(events []event.Event) error {
+	if !s.begun {
+		s.begun = true
+		s.writeHeader()
+	}
+	for i := range events {
+		if s.take(&events[i]) {
+			s.format(&events[i])
+		}
+	}
+	s.flush()
+	return s.err
+}
+
 // take counts an event in, and tells whether it is one to write.
 func (s *Stage) take(e *event.Event) bool {
 	if e.Kind < event.New {
@@ -266,6 +284,11 @@ func (s *Stage) format(e *event.Event) {
 	if s.over {
 		s.afterTheStop.Add(1)
 		return
+	}
+	if e.Kind == event.Stats && e.Totals != nil {
+		totals := *e.Totals
+		totals.Written, totals.Lost = s.seq, totals.Lost+s.lost.Load()
+		e.Totals = &totals
 	}
 	s.seq++
 	e.Seq = s.seq
@@ -308,12 +331,16 @@ func (s *Stage) flush() {
 		s.inBuf[k] = 0
 	}
 	if err != nil {
-		s.err = writeError(err)
+		s.err = WriteError(err)
 		s.stop()
 	}
 }
 
-func writeError(err error) error {
+// WriteError is what a failed write to stdout means: ErrReaderGone, or the failure in words; nil for nil.
+func WriteError(err error) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
 		return ErrReaderGone
 	}

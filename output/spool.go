@@ -123,6 +123,12 @@ func (s *spool) push(e *event.Event) {
 		} else {
 			s.hold(e)
 		}
+	case event.Stats:
+		if s.room(s.max) {
+			s.append(e)
+		} else {
+			s.lose(e)
+		}
 	default:
 		if s.room(s.max - s.max/4) {
 			s.last[e.ID] = s.append(e)

@@ -21,6 +21,8 @@ type table struct {
 	lines   int
 	losses  bool           // a lost record's own fields are among the columns
 	words   []*event.Field // what a lost record is put into words from
+	apart   bool           // totals are put into words, as no column is theirs
+	sums    []*event.Field // what those words are made from
 
 	cell []byte // the text of the cell being made
 }
@@ -54,6 +56,10 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	if width <= 0 {
 		width = pipeWidth
 	}
+	base := defaultColumns
+	if len(cfg.Columns) > 0 {
+		base = func(timeFormat string) []column { return rankedColumns(cfg.Columns, schema, timeFormat) }
+	}
 	if len(sel.only) > 0 {
 		for _, f := range sel.only {
 			t.columns = append(t.columns, fieldColumn(f, cfg.TimeFormat))
@@ -64,7 +70,11 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 		for _, f := range sel.add {
 			added = append(added, fieldColumn(f, cfg.TimeFormat))
 		}
-		t.columns = layOut(slices.DeleteFunc(defaultColumns(cfg.TimeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
+		t.columns = layOut(slices.DeleteFunc(base(cfg.TimeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
+	}
+	t.apart = len(sel.only) == 0 && len(cfg.Columns) == 0
+	for _, name := range totalsFields {
+		t.sums = append(t.sums, schema.Lookup(name))
 	}
 	t.words = []*event.Field{schema.Lookup("lost_where"), schema.Lookup("lost_count")}
 	for i := range t.columns {
@@ -102,6 +112,31 @@ func defaultColumns(timeFormat string) []column {
 		{title: "RX", fields: []string{"rx_bytes"}, min: 4, max: 4, rank: 3, right: true, text: bytesText},
 		{title: "DURATION", fields: []string{"duration"}, min: 8, max: 8, rank: 7, right: true, text: durationText},
 	}
+}
+
+// headings are shorter than the fields' names, for columns that were not asked for by name.
+var headings = map[string]string{"connections": "CONNS", "connections_open": "OPEN", "connections_failed": "FAILED", "connections_partial": "PARTIAL",
+	"tx_bytes": "TX", "rx_bytes": "RX", "tx_rate": "TX/S", "rx_rate": "RX/S", "tx_packets": "TXPKT", "rx_packets": "RXPKT",
+	"tx_retransmits": "TXRTX", "rx_retransmits": "RXRTX", "rtt_ms": "RTT"}
+
+// rankedColumns shows the fields as they are; those that do not fit are left out from the last one on.
+func rankedColumns(names []string, schema *event.Schema, timeFormat string) []column {
+	var columns []column
+	for i, name := range names {
+		f := schema.Lookup(name)
+		c := fieldColumn(f, timeFormat)
+		if short := headings[name]; short != "" {
+			c.title = short
+			c.min = max(len(short), 5)
+			if f.Unit != "bytes" && f.Unit != "bytes/s" {
+				c.min = max(c.min, 6)
+			}
+			c.max = c.min
+		}
+		c.rank = i
+		columns = append(columns, c)
+	}
+	return columns
 }
 
 // layOut takes the columns that fit, in order of their rank, and shares out what is left. Those that the
@@ -270,8 +305,11 @@ func (t *table) record(dst []byte, e *event.Event) []byte {
 		dst = t.header(dst)
 	}
 	t.lines++
-	if e.Kind == event.Lost && !t.losses {
+	switch {
+	case e.Kind == event.Lost && !t.losses:
 		return t.lost(dst, e)
+	case e.Kind == event.Stats && t.apart:
+		return t.totals(dst, e)
 	}
 	last := len(dst) // behind the last thing that is not padding
 	for i := range t.columns {
@@ -334,11 +372,8 @@ func pad(dst, text []byte, c *column, bare bool, keep int) []byte {
 	return appendSpaces(dst, c.width-n)
 }
 
-// lost tells of a loss in words, across the columns.
-func (t *table) lost(dst []byte, e *event.Event) []byte {
-	if t.color {
-		dst = append(dst, "\x1b[1;31m"...)
-	}
+// apartFrom begins a line that has no cells but the time.
+func (t *table) apartFrom(dst []byte, e *event.Event) []byte {
 	for i := range t.columns {
 		c := &t.columns[i]
 		if c.fields[0] == "ts" {
@@ -346,6 +381,46 @@ func (t *table) lost(dst []byte, e *event.Event) []byte {
 			dst = append(pad(dst, t.cell, c, false, 0), ' ')
 		}
 	}
+	return dst
+}
+
+var totalsFields = []string{"connections_open", "connections_new", "connections_closed", "connections_failed", "tx_bytes_delta", "rx_bytes_delta",
+	"tx_rate", "rx_rate"}
+
+// totals puts a record of totals into words, across the columns.
+func (t *table) totals(dst []byte, e *event.Event) []byte {
+	if t.color {
+		dst = append(dst, "\x1b[1m"...)
+	}
+	dst = append(t.apartFrom(dst, e), "stats   "...)
+	for i, after := range []string{" open, ", " new, ", " closed, ", " failed in all, ", " sent, ", " received", "/s sent, ", "/s received"} {
+		var n uint64
+		if f := t.sums[i]; f.Type == event.Float {
+			rate, ok := f.Float(e)
+			if !ok {
+				continue
+			}
+			n = uint64(rate)
+			if i == 6 {
+				dst = append(dst, ": "...)
+			}
+		} else {
+			n, _ = f.Uint(e)
+		}
+		dst = append(appendBytes(dst, n), after...)
+	}
+	if t.color {
+		dst = append(dst, "\x1b[0m"...)
+	}
+	return append(dst, '\n')
+}
+
+// lost tells of a loss in words, across the columns.
+func (t *table) lost(dst []byte, e *event.Event) []byte {
+	if t.color {
+		dst = append(dst, "\x1b[1;31m"...)
+	}
+	dst = t.apartFrom(dst, e)
 	dst = append(dst, "lost    "...)
 	count, _ := t.words[1].Uint(e)
 	dst = strconv.AppendUint(dst, count, 10)
@@ -388,6 +463,9 @@ func bytesText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 	}
 	return dst, 0
 }
+
+// AppendBytes is for numbers of any kind in little room: see appendBytes.
+func AppendBytes(dst []byte, n uint64) []byte { return appendBytes(dst, n) }
 
 // appendBytes gives a size in at most four columns, in powers of 1000: 999, 1.2K, 34K, 567M.
 func appendBytes(dst []byte, n uint64) []byte {

@@ -5,6 +5,12 @@ import (
 	"unicode/utf8"
 )
 
+// AppendCell appends text from outside, safe to show, in exactly width columns.
+func AppendCell(dst []byte, text string, width int, right bool) []byte {
+	c := column{width: width, right: right}
+	return pad(dst, appendEscaped(nil, text), &c, false, 0)
+}
+
 // isPlain is true for printable ASCII, which needs no escaping and is as wide as it is long.
 func isPlain(s []byte) bool {
 	for _, c := range s {

@@ -15,6 +15,10 @@ import (
 type SocketConfig struct {
 	Interval       time.Duration // least time between two updated of one connection; 0 = no updated
 	MaxConnections int           // 0 = sockets.DefaultMax; what comes when it is full is counted as lost
+	// Listening also takes the sockets without a remote end that wait for one: listening, unconnected UDP.
+	Listening bool
+	// Unchanged also tells updated of what did not change, so that its owner is looked for again.
+	Unchanged bool
 }
 
 // SocketStats counts what the stage has done; safe to read at any time.
@@ -72,11 +76,18 @@ func (s *SocketStage) Stats() SocketStats {
 type socketKey struct {
 	a, b  netip.AddrPort // a before b
 	iface uint32         // link-local addresses mean something on their interface only
+	netns uint32
 	proto uint8
+	// cookie tells apart the sockets without a remote end that share a port.
+	cookie uint64
 }
 
 func keyOfSocket(s *sockets.Socket) (k socketKey, side int) {
-	k = socketKey{a: s.Local, b: s.Remote, iface: s.Iface, proto: s.Proto}
+	k = socketKey{a: s.Local, b: s.Remote, iface: s.Iface, netns: s.NetNS, proto: s.Proto}
+	if !s.Connected() {
+		k.b, k.cookie = netip.AddrPort{}, s.Cookie // b is an end that is not there
+		return k, 0
+	}
 	if k.a.Compare(k.b) > 0 {
 		k.a, k.b, side = k.b, k.a, 1
 	}
@@ -90,8 +101,18 @@ func (k *socketKey) end(side int) netip.AddrPort {
 	return k.b
 }
 
+// waits is true of a socket that is no connection but is there for any.
+func waits(sock *sockets.Socket) bool {
+	switch sock.Proto {
+	case sockets.UDP, sockets.UDPLite:
+		return sock.State == sockets.Close && !sock.Connected()
+	}
+	return sock.State == sockets.Listen
+}
+
 type listenKey struct {
 	addr  netip.AddrPort
+	netns uint32
 	proto uint8
 }
 
@@ -115,10 +136,11 @@ type socketConn struct {
 
 // socketSide is what one socket says.
 type socketSide struct {
-	cookie uint64
-	seen   uint64 // reading, 0 = never
-	state  uint8
-	opened bool // it was seen to open the connection (SYN_SENT)
+	cookie     uint64
+	inode, uid uint32
+	seen       uint64 // reading, 0 = never
+	state      uint8
+	opened     bool // it was seen to open the connection (SYN_SENT)
 	socketFacts
 }
 
@@ -170,7 +192,7 @@ func (s *SocketStage) table(t *sockets.Table) error {
 	lost := t.Lost
 	for i := range t.Sockets {
 		sock := &t.Sockets[i]
-		if !sock.Connected() || sock.Raw || sock.State == sockets.Listen {
+		if sock.Raw || !sock.Connected() && !(s.cfg.Listening && waits(sock)) {
 			continue
 		}
 		kept, err := s.socket(sock, t.TS)
@@ -195,14 +217,12 @@ func (s *SocketStage) table(t *sockets.Table) error {
 func (s *SocketStage) listeners(t *sockets.Table) {
 	for i := range t.Sockets {
 		sock := &t.Sockets[i]
-		waits := sock.State == sockets.Listen && sock.Proto != sockets.UDP && sock.Proto != sockets.UDPLite ||
-			sock.State == sockets.Close && !sock.Connected() && (sock.Proto == sockets.UDP || sock.Proto == sockets.UDPLite)
-		if !waits {
+		if !waits(sock) {
 			continue
 		}
-		s.listening[listenKey{sock.Local, sock.Proto}] = s.reading
+		s.listening[listenKey{sock.Local, sock.NetNS, sock.Proto}] = s.reading
 		if a := sock.Local.Addr(); a.Is6() && a.IsUnspecified() && !sock.V6Only {
-			s.listening[listenKey{netip.AddrPortFrom(netip.IPv4Unspecified(), sock.Local.Port()), sock.Proto}] = s.reading
+			s.listening[listenKey{netip.AddrPortFrom(netip.IPv4Unspecified(), sock.Local.Port()), sock.NetNS, sock.Proto}] = s.reading
 		}
 	}
 	for k, seen := range s.listening {
@@ -212,15 +232,16 @@ func (s *SocketStage) listeners(t *sockets.Table) {
 	}
 }
 
-func (s *SocketStage) isListening(proto uint8, at netip.AddrPort) bool {
-	if _, ok := s.listening[listenKey{at, proto}]; ok {
+func (s *SocketStage) isListening(k *socketKey, side int) bool {
+	at := k.end(side)
+	if _, ok := s.listening[listenKey{at, k.netns, k.proto}]; ok {
 		return true
 	}
 	any := netip.IPv6Unspecified()
 	if at.Addr().Is4() {
 		any = netip.IPv4Unspecified()
 	}
-	_, ok := s.listening[listenKey{netip.AddrPortFrom(any, at.Port()), proto}]
+	_, ok := s.listening[listenKey{netip.AddrPortFrom(any, at.Port()), k.netns, k.proto}]
 	return ok
 }
 
@@ -242,7 +263,6 @@ func (s *SocketStage) socket(sock *sockets.Socket, ts int64) (kept bool, err err
 			return false, nil
 		}
 		c = &socketConn{key: k, start: ts, last: ts, partial: s.reading == 1}
-		c.id = max(1, mix(hashAddr(k.a)^mix(hashAddr(k.b), uint64(k.proto)<<32|uint64(k.iface)), uint64(ts)))
 		// What was over before we began is not told.
 		c.closed = c.partial && sock.State == sockets.TimeWait
 		s.conns[k] = c
@@ -253,6 +273,9 @@ func (s *SocketStage) socket(sock *sockets.Socket, ts int64) (kept bool, err err
 }
 
 func hashAddr(a netip.AddrPort) uint64 {
+	if !a.IsValid() {
+		return 0
+	}
 	b := a.Addr().As16()
 	var hi, lo uint64
 	for i := range 8 {
@@ -286,6 +309,7 @@ func (c *socketConn) take(sock *sockets.Socket, side int, reading uint64, ts int
 	d := &c.sides[side]
 	c.seen, d.seen = reading, reading
 	d.cookie, d.state = sock.Cookie, sock.State
+	d.inode, d.uid = sock.Inode, sock.UID
 	d.opened = d.opened || sock.Proto == sockets.TCP && sock.State == sockets.SynSent
 	d.socketFacts.state = stateOf(sock)
 	if !sock.HasInfo {
@@ -303,7 +327,12 @@ var socketStates = [...]event.State{
 }
 
 func stateOf(sock *sockets.Socket) event.State {
-	if sock.Proto != sockets.TCP {
+	switch {
+	case sock.Proto != sockets.UDP && sock.Proto != sockets.UDPLite && sock.State == sockets.Listen:
+		return event.Listen
+	case !sock.Connected():
+		return event.Unconnected
+	case sock.Proto != sockets.TCP:
 		return event.Active
 	}
 	if int(sock.State) < len(socketStates) {
@@ -312,9 +341,23 @@ func stateOf(sock *sockets.Socket) event.State {
 	return event.NoState
 }
 
+// identify makes the connection's identifier: of a socket that the kernel gave a cookie the same in every
+// run that sees it.
+func (c *socketConn) identify() {
+	once := c.sides[c.local].cookie
+	if once == 0 {
+		once = uint64(c.start)
+	}
+	c.id = max(1, mix(hashAddr(c.key.a)^mix(hashAddr(c.key.b), uint64(c.key.proto)<<32|uint64(c.key.iface)), once))
+}
+
 // settle says which end is local and who opened the connection.
 func (s *SocketStage) settle(c *socketConn) {
+	defer c.identify()
 	a, b := &c.sides[0], &c.sides[1]
+	if !c.key.b.IsValid() {
+		return // an end that nobody has connected to
+	}
 	if a.seen != 0 && b.seen != 0 || c.key.a.Addr() == c.key.b.Addr() || c.key.a.Addr().IsLoopback() && c.key.b.Addr().IsLoopback() {
 		c.dir, c.local = event.Local, s.opener(c)
 		return
@@ -326,7 +369,7 @@ func (s *SocketStage) settle(c *socketConn) {
 	switch d := &c.sides[c.local]; {
 	case d.opened:
 		c.dir = event.Out
-	case c.key.proto == sockets.TCP && d.state == sockets.SynRecv, s.isListening(c.key.proto, at):
+	case c.key.proto == sockets.TCP && d.state == sockets.SynRecv, s.isListening(&c.key, c.local):
 		c.dir = event.In
 	case at.Port() >= s.ephemeral[0] && at.Port() <= s.ephemeral[1]:
 		c.dir = event.Out
@@ -345,7 +388,7 @@ func (s *SocketStage) opener(c *socketConn) int {
 	case b.opened || c.key.proto == sockets.TCP && a.state == sockets.SynRecv:
 		return 1
 	}
-	waitsA, waitsB := s.isListening(c.key.proto, c.key.a), s.isListening(c.key.proto, c.key.b)
+	waitsA, waitsB := s.isListening(&c.key, 0), s.isListening(&c.key, 1)
 	switch {
 	case waitsB && !waitsA:
 		return 0
@@ -400,7 +443,7 @@ func (s *SocketStage) tell(c *socketConn, ts int64, whole bool) error {
 			return nil
 		}
 		return s.tellClosed(c, event.Destroyed, ts)
-	case s.cfg.Interval > 0 && ts-c.toldAt >= int64(s.cfg.Interval) && c.sides[c.local].socketFacts != c.told:
+	case s.cfg.Interval > 0 && ts-c.toldAt >= int64(s.cfg.Interval) && (s.cfg.Unchanged || c.sides[c.local].socketFacts != c.told):
 		return s.emit(c, event.Updated, ts)
 	}
 	return nil
@@ -434,8 +477,9 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 		TS:           ts, ID: c.id, Proto: uint16(c.key.proto), IPVersion: 6,
 		Local: c.key.end(c.local), Remote: c.key.end(1 - c.local),
 		Start: c.start, Last: c.last, RTTMicros: d.rttMicros,
-		Tx: event.Side{Packets: uint64(d.out), Retransmits: d.retransmits},
-		Rx: event.Side{Packets: uint64(d.in)},
+		Tx:    event.Side{Packets: uint64(d.out), Retransmits: d.retransmits},
+		Rx:    event.Side{Packets: uint64(d.in)},
+		NetNS: c.key.netns, Sockets: c.refs(),
 	}
 	if e.Local.Addr().Is4() {
 		e.IPVersion = 4
@@ -448,6 +492,12 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 	c.told, c.toldAt = d.socketFacts, ts
 	s.count.events.Add(1)
 	return nil
+}
+
+// refs names the sockets of the local and the remote end, as far as they are this machine's.
+func (c *socketConn) refs() *[2]event.SocketRef {
+	l, r := &c.sides[c.local], &c.sides[1-c.local]
+	return &[2]event.SocketRef{{Inode: l.inode, UID: l.uid, Cookie: l.cookie}, {Inode: r.inode, UID: r.uid, Cookie: r.cookie}}
 }
 
 // tellLost reports that sockets were not kept, once for each time the number grows.

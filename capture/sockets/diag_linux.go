@@ -40,6 +40,8 @@ type Conn struct {
 	req  [requestLen]byte
 	buf  []byte
 	proc string // /proc/net, for what sock_diag does not have
+	// netns is the network namespace, 0 where the caller did not ask which it is.
+	netns uint32
 	// without[family][proto] is set where the kernel has no sock_diag handler: its answer to Get
 	// is the same ENOENT as for a socket that is not there, so Get asks once with a dump.
 	probed, without [2][256]bool
@@ -77,6 +79,9 @@ func (c *Conn) Close() error {
 	c.fd = -1
 	return unix.Close(fd)
 }
+
+// NetNS is the inode of the network namespace, 0 where it is not known: see OpenAll.
+func (c *Conn) NetNS() uint32 { return c.netns }
 
 // SetMax sets how many sockets one Dump keeps.
 func (c *Conn) SetMax(n int) { c.max = n }

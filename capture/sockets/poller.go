@@ -17,8 +17,9 @@ type Poller struct {
 	Max      int           // sockets kept of one reading, 0 = DefaultMax
 	// Once makes it stop after the first reading.
 	Once bool
+	// Conns are the tables to read, which Run closes; without any it opens our own namespace's.
+	Conns []*Conn
 
-	conn *Conn
 	free chan *Table
 	// The connections of the reading before, and the cookies of this one: see confirm.
 	before []Socket
@@ -32,12 +33,19 @@ const tables = 3
 // sent with its Err; Run fails only when the first one gives nothing at all.
 func (p *Poller) Run(stop context.Context, out chan<- *Table) error {
 	defer close(out)
-	conn, err := Open()
-	if err != nil {
-		return err
+	if len(p.Conns) == 0 {
+		conn, err := Open()
+		if err != nil {
+			return err
+		}
+		p.Conns = []*Conn{conn}
 	}
-	defer conn.Close()
-	p.start(conn)
+	defer func() {
+		for _, c := range p.Conns {
+			c.Close()
+		}
+	}()
+	p.start()
 	tick := time.NewTicker(p.Interval)
 	defer tick.Stop()
 	for first := true; ; first = false {
@@ -62,13 +70,12 @@ func (p *Poller) Run(stop context.Context, out chan<- *Table) error {
 	}
 }
 
-func (p *Poller) start(conn *Conn) {
-	p.conn = conn
+func (p *Poller) start() {
 	if p.Interval <= 0 {
 		p.Interval = DefaultInterval
 	}
-	if p.Max > 0 {
-		conn.SetMax(p.Max)
+	if p.Max <= 0 {
+		p.Max = DefaultMax
 	}
 	p.free = make(chan *Table, tables)
 	p.now = map[uint64]struct{}{}
@@ -90,11 +97,33 @@ func (p *Poller) table() *Table {
 
 func (p *Poller) read(t *Table) {
 	t.TS = time.Now().UnixNano()
-	t.Sockets, t.Err = p.conn.Dump(t.Sockets[:0], TCP, UDP, UDPLite, SCTP)
-	t.Lost = p.conn.Lost()
-	t.Failed = append(t.Failed[:0], p.conn.Failed()...)
-	t.Ephemeral = p.conn.ephemeralPorts()
+	t.Sockets, t.Failed, t.Lost, t.Err = t.Sockets[:0], t.Failed[:0], 0, nil
+	for _, c := range p.Conns {
+		first := len(t.Sockets)
+		c.SetMax(p.Max - first)
+		var err error
+		t.Sockets, err = c.Dump(t.Sockets, TCP, UDP, UDPLite, SCTP)
+		for i := first; i < len(t.Sockets); i++ {
+			t.Sockets[i].NetNS = c.netns
+		}
+		t.Lost += c.Lost()
+		t.Failed = append(t.Failed, c.Failed()...)
+		t.Err = errors.Join(t.Err, err)
+	}
+	t.Ephemeral = p.Conns[0].ephemeralPorts()
 	p.confirm(t)
+}
+
+// get asks the tables of the socket's namespace for it.
+func (p *Poller) get(s *Socket) (Socket, error) {
+	for _, c := range p.Conns {
+		if c.netns == s.NetNS {
+			got, err := c.Get(s.Proto, s.Local, s.Remote, s.Iface)
+			got.NetNS = s.NetNS
+			return got, err
+		}
+	}
+	return Socket{}, ErrNotFound
 }
 
 // confirm looks up the TCP connections of the reading before that are missing from t, and adds
@@ -114,7 +143,7 @@ func (p *Poller) confirm(t *Table) {
 		if _, ok := p.now[b.Cookie]; ok {
 			continue
 		}
-		s, err := p.conn.Get(b.Proto, b.Local, b.Remote, b.Iface)
+		s, err := p.get(b)
 		switch {
 		case err == nil && s.Cookie == b.Cookie:
 			s.HasInfo = false

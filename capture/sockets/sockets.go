@@ -1,6 +1,6 @@
 // Package sockets reads the kernel's socket tables: which sockets there are, in which state, whose.
 //
-// It sees the sockets of the network namespace it runs in, and needs no privilege.
+// Of the network namespace it runs in it needs no privilege.
 package sockets
 
 import (
@@ -52,6 +52,7 @@ type Socket struct {
 	UID           uint32         // who made the socket
 	Cookie        uint64         // one socket's for its life, 0 when read from /proc/net; TIME_WAIT gets a new one
 	Iface         uint32         // ifindex it is bound to, 0 = any
+	NetNS         uint32         // inode of its network namespace, 0 = the reader's own
 	// TCP_INFO, for TCP sockets that have it: only from Dump.
 	HasInfo                   bool
 	BytesAcked, BytesReceived uint64 // payload, RFC 4898

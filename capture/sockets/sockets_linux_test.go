@@ -476,7 +476,8 @@ func TestConfirm(t *testing.T) {
 	l := listen(t, "tcp4", "127.0.0.1:0")
 	stays, goes := dial(t, "tcp4", l.Addr().String()), dial(t, "tcp4", l.Addr().String())
 	p := &Poller{}
-	p.start(openConn(t))
+	p.Conns = []*Conn{openConn(t)}
+	p.start()
 	var tb Table
 	p.read(&tb)
 	goes.(*net.TCPConn).SetLinger(0)

@@ -13,7 +13,7 @@ import (
 const DefaultMax = 1 << 18
 
 // Conn asks the kernel.
-type Conn struct{}
+type Conn struct{ netns uint32 }
 
 func unsupported() error {
 	return fmt.Errorf("read socket tables on %s: %w", runtime.GOOS, errors.ErrUnsupported)
@@ -22,8 +22,14 @@ func unsupported() error {
 // Open says that there is no reader for this system.
 func Open() (*Conn, error) { return nil, unsupported() }
 
+// OpenAll says that there is no reader for this system.
+func OpenAll() ([]*Conn, error) { return nil, unsupported() }
+
 // Close does nothing.
 func (c *Conn) Close() error { return nil }
+
+// NetNS is always 0.
+func (c *Conn) NetNS() uint32 { return c.netns }
 
 // SetMax does nothing.
 func (c *Conn) SetMax(int) {}

@@ -57,7 +57,7 @@ func (d Direction) String() string { return directionNames[d] }
 // State is the local end's, in the words of RFC 9293 as ss(8) spells them.
 type State uint8
 
-// Active is the state of what has no states.
+// Active is the state of what has no states, Unconnected that of a UDP socket without a remote end.
 const (
 	NoState State = iota
 	SynSent
@@ -71,10 +71,12 @@ const (
 	TimeWait
 	StateClosed
 	Active
+	Listen
+	Unconnected
 )
 
 var stateNames = [...]string{"", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2",
-	"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT", "CLOSED", "ACTIVE"}
+	"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT", "CLOSED", "ACTIVE", "LISTEN", "UNCONN"}
 
 func (s State) String() string { return stateNames[s] }
 
@@ -164,7 +166,24 @@ type Event struct {
 	LostWhere string
 	LostCount uint64
 
-	Stored *Stored // nil for what a source made
+	Totals *Totals // of Stats and Group
+
+	// Sockets are those of the local and the remote end, where the source is the kernel's socket tables.
+	Sockets *[2]SocketRef
+	Stored  *Stored // nil for what a source made
+}
+
+// Totals counts connections, in the words of the fields made of it.
+type Totals struct {
+	Connections, Open, Failed, Partial uint64
+	New, Closed                        uint64 // in the last interval
+	Written, Lost                      uint64 // records
+}
+
+// SocketRef names a socket of this machine; the zero one is none.
+type SocketRef struct {
+	Inode, UID uint32
+	Cookie     uint64
 }
 
 // Fact is what the connection is about, in texts that its protocol gave: see App.Fact.

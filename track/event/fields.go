@@ -16,6 +16,7 @@ const (
 	groupApp     = "application"
 	groupProcess = "process"
 	groupLost    = "lost"
+	groupSummary = "summary"
 )
 
 // conn is true for records about a connection, as opposed to lost.
@@ -72,7 +73,7 @@ var core = []Field{
 	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of protocols without IP.",
 		Str: func(e *Event) string { return macString(e.RemoteMAC) }},
 
-	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states.",
+	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states, LISTEN and UNCONN for sockets without a remote end.",
 		Str: func(e *Event) string { return e.State.String() }},
 	{Name: "history", Group: groupState, Type: String, Width: 10, Doc: "Zeek's letters: S SYN, H SYN-ACK, A ACK, D data, F FIN, R RST, T retransmission, W zero window, C bad checksum, G gap, ^ ends swapped; upper case from the end that opened.",
 		Append: appendHistory, Str: func(e *Event) string { return e.HistoryString() }},
@@ -80,35 +81,37 @@ var core = []Field{
 		Str: func(e *Event) string { return e.Reason.String() }},
 	{Name: "partial", Group: groupState, Type: Bool, Width: 7, Doc: "True when the start was not seen.",
 		Bool: func(e *Event) (bool, bool) { return e.Partial, e.Partial }},
-	{Name: "start", Group: groupState, Type: Time, Doc: "First packet.",
+	{Name: "start", Group: groupState, Type: Time, Sum: Least, Doc: "First packet.",
 		Time: func(e *Event) int64 { return e.Start }},
 	{Name: "duration", Group: groupState, Type: Float, Unit: "s", Width: 9, Doc: "From the first packet to the last.",
-		Float: func(e *Event) (float64, bool) { return float64((e.Last-e.Start)/1000) / 1e6, e.conn() }},
+		Float: func(e *Event) (float64, bool) {
+			return float64((e.Last-e.Start)/1000) / 1e6, (e.conn() || e.Kind == Stats) && e.Start != 0
+		}},
 
-	{Name: "tx_bytes", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent by the local end so far, at the IP layer, headers included.",
+	{Name: "tx_bytes", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "Sent by the local end so far, at the IP layer, headers included.",
 		Uint: func(e *Event) (uint64, bool) { return e.Tx.Bytes, e.counts(NoBytes) }},
-	{Name: "rx_bytes", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent by the remote end so far.",
+	{Name: "rx_bytes", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "Sent by the remote end so far.",
 		Uint: func(e *Event) (uint64, bool) { return e.Rx.Bytes, e.counts(NoBytes) }},
-	{Name: "tx_packets", Group: groupCounts, Type: Uint, Width: 7, Doc: "Packets sent by the local end so far.",
+	{Name: "tx_packets", Group: groupCounts, Type: Uint, Sum: Add, Width: 7, Doc: "Packets sent by the local end so far.",
 		Uint: func(e *Event) (uint64, bool) { return e.Tx.Packets, e.counts(NoPackets) }},
-	{Name: "rx_packets", Group: groupCounts, Type: Uint, Width: 7, Doc: "Packets sent by the remote end so far.",
+	{Name: "rx_packets", Group: groupCounts, Type: Uint, Sum: Add, Width: 7, Doc: "Packets sent by the remote end so far.",
 		Uint: func(e *Event) (uint64, bool) { return e.Rx.Packets, e.counts(NoPackets) }},
-	{Name: "tx_bytes_delta", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Sent since this connection's previous event.",
+	{Name: "tx_bytes_delta", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "Sent since this connection's previous event.",
 		Uint: func(e *Event) (uint64, bool) { return e.Tx.BytesDelta, e.counts(NoBytes) }},
-	{Name: "rx_bytes_delta", Group: groupCounts, Type: Uint, Unit: "bytes", Width: 9, Doc: "Received since this connection's previous event.",
+	{Name: "rx_bytes_delta", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "Received since this connection's previous event.",
 		Uint: func(e *Event) (uint64, bool) { return e.Rx.BytesDelta, e.counts(NoBytes) }},
-	{Name: "tx_rate", Group: groupCounts, Type: Float, Unit: "bytes/s", Width: 9, Doc: "Sent per second since the previous event.",
+	{Name: "tx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Sent per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
-	{Name: "rx_rate", Group: groupCounts, Type: Float, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
+	{Name: "rx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
 
-	{Name: "rtt_ms", Group: groupQuality, Type: Float, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
+	{Name: "rtt_ms", Group: groupQuality, Type: Float, Sum: Least, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
 		Float: func(e *Event) (float64, bool) { return float64(e.RTTMicros) / 1e3, e.RTTMicros != 0 }},
-	{Name: "tx_retransmits", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments the local end sent again.",
+	{Name: "tx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the local end sent again.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Tx.Retransmits), e.isTCP() && e.counts(NoRetransmits) }},
-	{Name: "rx_retransmits", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments the remote end sent again.",
+	{Name: "rx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the remote end sent again.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Rx.Retransmits), e.isTCP() && e.counts(NoOrder) }},
-	{Name: "out_of_order", Group: groupQuality, Type: Uint, Width: 5, Doc: "TCP segments, of both ends, that came later than their place.",
+	{Name: "out_of_order", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments, of both ends, that came later than their place.",
 		Uint: func(e *Event) (uint64, bool) {
 			return uint64(e.Tx.OutOfOrder) + uint64(e.Rx.OutOfOrder), e.isTCP() && e.counts(NoOrder)
 		}},
@@ -233,9 +236,37 @@ var core = []Field{
 		Str: func(e *Event) string { return e.LostWhere }},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
+
+	{Name: "group_by", Group: groupSummary, Type: String, Width: 12, Doc: "On group: the fields whose values its connections have in common.",
+		Str: func(*Event) string { return "" }}, // groups are made as Stored
+	{Name: "connections", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many connections; the other fields add them up.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Connections }) }},
+	{Name: "connections_open", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them are open.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Open }) }},
+	{Name: "connections_failed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them ended with rst, refused or timeout.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Failed }) }},
+	{Name: "connections_partial", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: of how many the start was not seen.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Partial }) }},
+	{Name: "connections_new", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: how many began since the previous one.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.New }) }},
+	{Name: "connections_closed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: how many ended since the previous one.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Closed }) }},
+	{Name: "groups_merged", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group: set on the one that took what there was no room for, each in a group of its own: how many records.",
+		Uint: func(*Event) (uint64, bool) { return 0, false }},
+	{Name: "records_written", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: records of this run before this one.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Written }) }},
+	{Name: "records_lost", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: packets and events of this run that lost records told of.",
+		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Lost }) }},
 }
 
-func (e *Event) isTCP() bool { return e.conn() && e.Proto == 6 }
+func (e *Event) total(get func(*Totals) uint64) (uint64, bool) {
+	if e.Totals == nil {
+		return 0, false
+	}
+	return get(e.Totals), true
+}
+
+func (e *Event) isTCP() bool { return e.conn() && e.Proto == 6 || e.Kind == Stats }
 
 // macString writes a link address as six octets; "" for none.
 func macString(m uint64) string {
@@ -279,7 +310,7 @@ func (e *Event) rate(s *Side) (float64, bool) {
 }
 
 // counts tells whether the source counts what is named.
-func (e *Event) counts(c Counts) bool { return e.conn() && e.Without&c == 0 }
+func (e *Event) counts(c Counts) bool { return (e.conn() || e.Kind == Stats) && e.Without&c == 0 }
 
 func (p *Proc) pid() (uint64, bool) {
 	if p == nil {

@@ -27,6 +27,16 @@ var typeNames = [...]string{"string", "uint", "float", "bool", "addr", "time", "
 
 func (t Type) String() string { return typeNames[t] }
 
+// Sum is how a field's values over several connections make one.
+type Sum uint8
+
+// Rates add up where they are over the same time, as a snapshot's are.
+const (
+	NoSum Sum = iota
+	Add
+	Least
+)
+
 // Field is one field of the record. Exactly the getter of its type is set: Str for String,
 // Uint for Uint and ID, and so on. Absent is "", false, the zero Addr, 0 for Time, an empty List.
 type Field struct {
@@ -35,7 +45,8 @@ type Field struct {
 	Unit  string // "" when it has none: "bytes", "s", "ms", "bytes/s"
 	Doc   string // one sentence
 	Type  Type
-	Width int    // columns in the table, 0 = by type
+	Width int // columns in the table, 0 = by type
+	Sum   Sum
 	app   uint16 // 1 + index among the fields of the parsers, 0 = core
 
 	stored int  // 1 + its place in a Stored schema, 0 = a field of a schema of sources

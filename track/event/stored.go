@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
+	"slices"
 )
 
 // Stored holds a record by its fields' values, for records that no source made: those read back from
@@ -33,7 +34,7 @@ func (s *Schema) Stored() *Schema {
 	stored := &Schema{byName: map[string]*Field{}}
 	for i, base := range s.Fields {
 		f := &Field{Name: base.Name, Group: base.Group, Unit: base.Unit, Doc: base.Doc, Type: base.Type, Width: base.Width,
-			stored: i + 1, parsed: base.app != 0}
+			Sum: base.Sum, stored: i + 1, parsed: base.parsed || base.app != 0}
 		if f.Name == "seq" {
 			f.Uint = base.Uint
 		} else {
@@ -102,6 +103,9 @@ func (r *Stored) set(f *Field, v storedValue) {
 	copy(r.values[at+1:], r.values[at:])
 	r.values[at] = v
 }
+
+// Empty tells whether no field is set.
+func (r *Stored) Empty() bool { return len(r.values) == 0 }
 
 // SetStr sets a text, of an Addr its spelling; the empty one is absent.
 func (r *Stored) SetStr(f *Field, s string) {
@@ -182,6 +186,16 @@ func (r *Stored) fact(n int) string {
 		}
 	}
 	return ""
+}
+
+// NewStored makes an empty record of a Stored schema.
+func NewStored(schema *Schema) *Stored { return &Stored{schema: schema} }
+
+// Clone copies r, so that the copy can be added to while events point at r.
+func (r *Stored) Clone() *Stored {
+	c := *r
+	c.values, c.lists = slices.Clone(r.values), slices.Clone(r.lists)
+	return &c
 }
 
 // Storage makes many Stored with few allocations. What it made lives as long as any of its neighbours do.

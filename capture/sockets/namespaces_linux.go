@@ -1,0 +1,117 @@
+package sockets
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// namespacesMax bounds how many network namespaces are read at once.
+const namespacesMax = 1024
+
+// OpenAll opens the tables of every network namespace that a process runs in or that ip-netns(8) gave a
+// name, our own first. What is left out, err says; the tables that could be opened are there in any case
+// but when conns is empty. Other namespaces need CAP_SYS_ADMIN, and other users' processes CAP_SYS_PTRACE.
+func OpenAll() (conns []*Conn, err error) {
+	own, err := Open()
+	if err != nil {
+		return nil, err
+	}
+	own.netns, _ = namespaceOf("/proc/self/ns/net")
+	conns = append(conns, own)
+	found, hidden := namespaces(own.netns)
+	type opened struct {
+		conns  []*Conn
+		closed int
+		err    error
+	}
+	done := make(chan opened)
+	go func() {
+		// The thread has changed its namespace: it is not given back, and so ends with the goroutine.
+		runtime.LockOSThread()
+		var o opened
+		for _, n := range found {
+			c, err := n.open()
+			if err != nil {
+				o.closed, o.err = o.closed+1, err
+				continue
+			}
+			o.conns = append(o.conns, c)
+		}
+		done <- o
+	}()
+	o := <-done
+	var errs []error
+	if o.closed > 0 {
+		errs = append(errs, fmt.Errorf("%d other network namespaces are left out: %w (needs CAP_SYS_ADMIN)", o.closed, o.err))
+	}
+	if hidden > 0 {
+		errs = append(errs, fmt.Errorf("network namespaces of %d processes of others cannot be seen (needs CAP_SYS_PTRACE)", hidden))
+	}
+	return append(conns, o.conns...), errors.Join(errs...)
+}
+
+// namespace is a network namespace and a path that leads to it.
+type namespace struct {
+	inode      uint32
+	path, proc string // proc is its /proc/PID/net, of one that no process runs in a name that is not there
+}
+
+// namespaces finds those other than own, and counts the processes whose namespace is not shown to us.
+func namespaces(own uint32) (found []namespace, hidden int) {
+	seen := map[uint32]bool{own: true}
+	add := func(path, proc string) error {
+		inode, err := namespaceOf(path)
+		if err == nil && !seen[inode] && len(found) < namespacesMax {
+			seen[inode] = true
+			found = append(found, namespace{inode, path, proc})
+		}
+		return err
+	}
+	processes, _ := os.ReadDir("/proc")
+	for _, p := range processes {
+		if _, err := strconv.Atoi(p.Name()); err != nil {
+			continue
+		}
+		if err := add("/proc/"+p.Name()+"/ns/net", "/proc/"+p.Name()+"/net"); errors.Is(err, os.ErrPermission) {
+			hidden++
+		}
+	}
+	named, _ := os.ReadDir("/run/netns")
+	for _, n := range named {
+		add("/run/netns/"+n.Name(), "/proc/0/net")
+	}
+	slices.SortFunc(found, func(a, b namespace) int { return cmp.Compare(a.inode, b.inode) })
+	return found, hidden
+}
+
+func namespaceOf(path string) (uint32, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, err
+	}
+	return uint32(st.Ino), nil
+}
+
+// open opens its tables. It leaves the thread there.
+func (n *namespace) open() (*Conn, error) {
+	fd, err := unix.Open(n.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", n.path, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return nil, fmt.Errorf("enter %s: %w", n.path, err)
+	}
+	c, err := open(n.proc)
+	if err == nil {
+		c.netns = n.inode
+	}
+	return c, err
+}

@@ -1,0 +1,232 @@
+// Package summary shows records together: those of a snapshot, sums over what is alike, totals over
+// time. It sorts, groups and cuts them, and draws them again and again on a terminal.
+package summary
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+// Config is what a person decides about records that are shown together.
+type Config struct {
+	Sort       string        `placeholder:"FIELD" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
+	Top        int           `placeholder:"N" help:"Only the first N rows."`
+	GroupBy    []string      `sep:"none" placeholder:"a,b" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
+	Watch      time.Duration `placeholder:"D" help:"Show it anew every D: redrawn on a terminal, else one block after the other."`
+	OutputFile string        `placeholder:"FILE" help:"Write FILE instead of stdout: whole, or not at all."`
+
+	// Size gives the terminal's columns and lines, 0 where stdout is none.
+	Size func() (width, height int) `kong:"-"`
+}
+
+// Show is the last stage of a command that shows records together: it takes frames, one a batch.
+type Show struct {
+	cfg    Config
+	out    output.Config
+	base   *event.Schema // of the records that come
+	fields *event.Schema // of those that are written
+	keys   keys
+	sums   sums
+	ask    asker
+	order  order
+	w      io.Writer
+
+	render func(rows []event.Event, width int) []byte // instead of the usual table; may be nil
+	lines  *output.Stage                              // of forms without frames: one record after the other
+	screen *screen
+
+	events atomic.Uint64
+}
+
+// New checks the configuration and makes the stage; fields are the records'.
+func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Show, error) {
+	s := &Show{cfg: cfg, out: out, base: fields, fields: fields, w: w, ask: newAsker(fields)}
+	if cfg.Size == nil {
+		s.cfg.Size = func() (int, int) { return 0, 0 }
+	}
+	if cfg.Top < 0 {
+		return nil, fmt.Errorf("--top: %d is no number of rows", cfg.Top)
+	}
+	var err error
+	if names := split(cfg.GroupBy); len(names) > 0 {
+		s.fields = fields.Stored()
+		if s.keys, err = parseKeys(names, fields, s.fields); err != nil {
+			return nil, err
+		}
+		s.sums = summable(fields, s.fields)
+		if cfg.Sort == "" {
+			s.cfg.Sort = "connections"
+		}
+		s.columns(names)
+	}
+	if s.order, err = parseOrder(s.cfg.Sort, s.fields); err != nil {
+		return nil, err
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	width, _ := s.cfg.Size()
+	if cfg.OutputFile == "" && cfg.Watch > 0 && width > 0 {
+		s.screen = &screen{w: w}
+	}
+	return s, nil
+}
+
+// check says what is wrong with the form before anything is opened.
+func (s *Show) check() error {
+	lines, err := output.New(s.out, s.fields, s.w)
+	if err == nil && s.cfg.OutputFile == "" && s.out.Format != output.Table {
+		s.lines = lines
+	}
+	return err
+}
+
+// columns says what a row of a group shows unless the person says it.
+func (s *Show) columns(names []string) {
+	s.out.Columns = slices.Concat(names, []string{"connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
+		"tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial"})
+	if s.out.Format != output.CSV || len(s.out.Fields) > 0 {
+		return
+	}
+	s.out.Fields = slices.Concat([]string{"v", "event", "ts", "group_by"}, names,
+		[]string{"connections", "connections_open", "connections_failed", "connections_partial"})
+	for _, f := range s.sums.to {
+		s.out.Fields = append(s.out.Fields, f.Name)
+	}
+	s.out.Fields = append(s.out.Fields, "groups_merged")
+}
+
+func split(values []string) []string {
+	return strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// Events is how many records were written, of all frames.
+func (s *Show) Events() uint64 { return s.events.Load() }
+
+// Run shows each batch as a frame until in is closed. When ctx ends it returns at once, even from a
+// write that nobody takes.
+func (s *Show) Run(ctx context.Context, in <-chan *event.Batch) error {
+	return unlessOver(ctx, func() error {
+		var err error
+		for b := range in {
+			if err == nil {
+				err = s.write(s.arrange(b.Events, b.Now))
+			}
+			b.Release()
+		}
+		return err
+	})
+}
+
+// unlessOver runs what may block in a write, and leaves it behind at the end of ctx.
+func unlessOver(ctx context.Context, run func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		select {
+		case err := <-done:
+			return err
+		default:
+			return ctx.Err()
+		}
+	}
+}
+
+// Restore gives the terminal back as it was, with the last frame on it.
+func (s *Show) Restore() {
+	if s.screen != nil {
+		s.screen.restore()
+	}
+}
+
+// arrange groups, sorts and cuts. Records of losses stay in front.
+func (s *Show) arrange(events []event.Event, now int64) []event.Event {
+	lost := slices.IndexFunc(events, func(e event.Event) bool { return e.Kind != event.Lost })
+	if lost < 0 {
+		lost = len(events)
+	}
+	rows := events[lost:]
+	if len(s.keys.from) > 0 {
+		g := newGroups(s.keys, s.sums, s.fields)
+		for i := range rows {
+			g.add(&rows[i], s.ask.ask(&rows[i]))
+		}
+		rows = g.rows(now, 0)
+	}
+	s.order.sort(rows)
+	if s.cfg.Top > 0 && len(rows) > s.cfg.Top {
+		rows = rows[:s.cfg.Top]
+	}
+	if len(s.keys.from) > 0 && lost > 0 {
+		return append(s.storedLosses(events[:lost]), rows...)
+	}
+	return events[: lost+copy(events[lost:], rows) : lost+len(rows)]
+}
+
+// storedLosses makes the records of losses ones of the rows' schema.
+func (s *Show) storedLosses(events []event.Event) []event.Event {
+	var made []event.Event
+	for i := range events {
+		r := event.NewStored(s.fields)
+		for _, f := range s.base.Fields {
+			r.Copy(s.fields.Lookup(f.Name), f, &events[i])
+		}
+		made = append(made, event.Event{Kind: event.Lost, Stored: r})
+	}
+	return made
+}
+
+// write shows a frame in the form that was asked for.
+func (s *Show) write(events []event.Event) error {
+	if s.lines != nil {
+		err := s.lines.Frame(events)
+		s.events.Store(s.lines.Stats().Events())
+		return err
+	}
+	cfg := s.out
+	if s.screen == nil && s.cfg.OutputFile == "" { // a table to a pipe, or once
+		width, _ := s.cfg.Size()
+		cfg.Width = width
+		return s.table(cfg, events, s.w)
+	}
+	var text bytes.Buffer
+	if s.screen != nil {
+		cfg.Width, _ = s.cfg.Size()
+	}
+	if err := s.table(cfg, events, &text); err != nil {
+		return err
+	}
+	if s.screen != nil {
+		_, height := s.cfg.Size()
+		return s.screen.draw(text.Bytes(), height)
+	}
+	return replaceFile(s.cfg.OutputFile, text.Bytes())
+}
+
+// table writes a frame that stands by itself, with a header of its own.
+func (s *Show) table(cfg output.Config, events []event.Event, w io.Writer) error {
+	if s.render != nil {
+		_, err := w.Write(s.render(events, cfg.Width))
+		s.events.Add(uint64(len(events)))
+		return output.WriteError(err)
+	}
+	stage, err := output.New(cfg, s.fields, w)
+	if err != nil {
+		return err
+	}
+	err = stage.Frame(events)
+	s.events.Add(stage.Stats().Events())
+	return err
+}

@@ -1,0 +1,460 @@
+package summary
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+var (
+	schema = event.NewSchema(nil)
+	stored = schema.Stored()
+)
+
+// conn makes an open connection from this machine.
+func conn(id uint64, process string, tx, rx uint64) event.Event {
+	return event.Event{Kind: event.Open, ID: id, Proto: 6, TS: 5e9, Start: int64(id) * 1e9, Last: 5e9, Interval: 1e9, State: event.Established,
+		Local: netip.MustParseAddrPort("192.0.2.1:40000"), Remote: netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), uint16(id)),
+		Tx: event.Side{Bytes: tx, BytesDelta: tx, Packets: tx / 100}, Rx: event.Side{Bytes: rx, BytesDelta: rx, Packets: rx / 100},
+		Proc: &event.Proc{Name: process, PID: uint32(100 + id)}}
+}
+
+func frames(batches ...[]event.Event) <-chan *event.Batch {
+	in := make(chan *event.Batch, len(batches))
+	for _, events := range batches {
+		b := event.NewBatch(nil)
+		b.Events, b.Now = append(b.Events, events...), 9e9
+		in <- b
+	}
+	close(in)
+	return in
+}
+
+func show(t *testing.T, cfg Config, out output.Config, batches ...[]event.Event) string {
+	t.Helper()
+	var w bytes.Buffer
+	s, err := New(cfg, out, schema, &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context(), frames(batches...)); err != nil {
+		t.Fatal(err)
+	}
+	return w.String()
+}
+
+func TestSortAndTop(t *testing.T) {
+	events := []event.Event{conn(1, "b", 300, 1), conn(2, "a", 100, 3), conn(3, "", 200, 2), conn(4, "a", 200, 0)}
+	events[2].Proc = nil
+	for _, tt := range []struct {
+		sort string
+		top  int
+		want string // remote ports
+	}{
+		{"", 0, "1 2 3 4"},
+		{"tx_bytes", 0, "1 3 4 2"},
+		{"-tx_bytes", 0, "2 3 4 1"},
+		{"tx_bytes,-remote_port", 2, "1 3"},
+		{"process", 0, "2 4 1 3"},
+		{"-process", 0, "1 2 4 3"},
+		{"rx_rate", 2, "2 3"},
+		{"start", 0, "1 2 3 4"},
+		{"-start", 1, "4"},
+		{"remote_addr,process", 0, "2 4 1 3"},
+		{"partial", 0, "1 2 3 4"},
+	} {
+		got := show(t, Config{Sort: tt.sort, Top: tt.top}, output.Config{Format: output.CSV, Fields: []string{"remote_port"}, NoHeader: true}, events)
+		if got = strings.Join(strings.Fields(got), " "); got != tt.want {
+			t.Errorf("--sort=%s --top %d: got %s, want %s", tt.sort, tt.top, got, tt.want)
+		}
+	}
+}
+
+func TestGroupBy(t *testing.T) {
+	events := []event.Event{conn(1, "curl", 300, 1000), conn(2, "ssh", 100, 3), conn(3, "curl", 200, 2), conn(4, "", 1, 1)}
+	events[0].RTTMicros, events[2].RTTMicros = 3000, 1500
+	events[2].Kind, events[2].Reason, events[2].Partial = event.Closed, event.Refused, true
+	events[3].Proc = nil
+	got := show(t, Config{GroupBy: []string{"process"}}, output.Config{Format: output.JSON, Fields: []string{"event", "group_by", "process", "connections",
+		"connections_open", "connections_failed", "connections_partial", "tx_bytes", "rx_bytes", "tx_packets", "tx_rate", "rtt_ms", "start"}}, events)
+	want := `{"event":"group","group_by":"process","process":"curl","connections":2,"connections_open":1,"connections_failed":1,"connections_partial":1,` +
+		`"tx_bytes":500,"rx_bytes":1002,"tx_packets":5,"tx_rate":500,"rtt_ms":1.5,"start":"1970-01-01T00:00:01.000000Z"}
+{"event":"group","group_by":"process","process":"ssh","connections":1,"connections_open":1,"connections_failed":0,"connections_partial":0,"tx_bytes":100,"rx_bytes":3,"tx_packets":1,"tx_rate":100,"start":"1970-01-01T00:00:02.000000Z"}
+{"event":"group","group_by":"process","connections":1,"connections_open":1,"connections_failed":0,"connections_partial":0,"tx_bytes":1,"rx_bytes":1,"tx_packets":0,"tx_rate":1,"start":"1970-01-01T00:00:04.000000Z"}
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	table := show(t, Config{GroupBy: []string{"process,remote_port"}, Sort: "tx_bytes", Top: 1}, output.Config{Format: output.Table}, events)
+	if !strings.HasPrefix(table, "PROCESS ") || !strings.Contains(table, "REMOTE_PORT") || !strings.Contains(table, "curl") || strings.Contains(table, "ssh") {
+		t.Errorf("table:\n%s", table)
+	}
+	csv := show(t, Config{GroupBy: []string{"process"}}, output.Config{Format: output.CSV}, events)
+	if !strings.HasPrefix(csv, "v,event,ts,group_by,process,connections,connections_open,connections_failed,connections_partial,start,tx_bytes,") {
+		t.Errorf("CSV:\n%s", csv)
+	}
+}
+
+// A loss is told in front of the rows, grouped or not.
+func TestLossesAreShown(t *testing.T) {
+	events := []event.Event{{Kind: event.Lost, LostWhere: "table", LostCount: 7, TS: 1e9}, conn(1, "a", 1, 1), conn(2, "b", 2, 2)}
+	for _, by := range [][]string{nil, {"process"}} {
+		got := show(t, Config{GroupBy: by, Sort: "-tx_bytes", Top: 1}, output.Config{Format: output.JSON, Fields: []string{"event", "lost_where", "lost_count", "process"}}, events)
+		if !strings.HasPrefix(got, `{"event":"lost","lost_where":"table","lost_count":7}`+"\n") || strings.Count(got, "\n") != 2 || !strings.Contains(got, `"process":"a"`) {
+			t.Errorf("grouped by %v: got\n%s", by, got)
+		}
+	}
+}
+
+// What there is no room for is one more row, which says how much it is.
+func TestGroupsAreBounded(t *testing.T) {
+	k, err := parseKeys([]string{"remote_port"}, schema, stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGroups(k, summable(schema, stored), stored)
+	g.max = 3
+	for id := range uint64(10) {
+		e := conn(id+1, "x", 10, 0)
+		g.add(&e, facts{open: true})
+	}
+	rows := g.rows(1e9, 0)
+	if len(rows) != 4 {
+		t.Fatalf("got %d rows, want 4", len(rows))
+	}
+	last := rows[3]
+	for name, want := range map[string]uint64{"groups_merged": 7, "connections": 7, "tx_bytes": 70} {
+		if got, _ := stored.Lookup(name).Uint(&last); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Sort: "tx_byts"}, `--sort: unknown field "tx_byts" (did you mean "tx_bytes"?)`},
+		{Config{GroupBy: []string{"proces"}}, `--group-by: unknown field "proces" (did you mean "process"?)`},
+		{Config{Top: -1}, "--top: -1"},
+	} {
+		if _, err := New(tt.cfg, output.Config{}, schema, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}
+
+// TestBoard: what is open is shown, once, with what moved since the frame before.
+func TestBoard(t *testing.T) {
+	now := time.Unix(100, 0)
+	b := NewBoard(0, 1)
+	b.now = func() time.Time { return now }
+	b.shown = now
+	packet := func(kind event.Kind, id, tx uint64, reason event.Reason) {
+		e := conn(id, "x", tx, 0)
+		e.Kind, e.Reason = kind, reason
+		b.event(&e)
+	}
+	socket := func(kind event.Kind, id, port uint64, reason event.Reason) {
+		e := conn(port, "s", 0, 0)
+		e.Kind, e.Reason, e.ID, e.Sockets, e.Without, e.Partial, e.NetNS = kind, reason, id, &[2]event.SocketRef{}, event.NoBytes, true, 1
+		b.event(&e)
+	}
+	show := func(want string) {
+		t.Helper()
+		now = now.Add(2 * time.Second)
+		var got []string
+		for _, e := range b.frame().Events {
+			rate, _ := schema.Lookup("tx_rate").Float(&e)
+			got = append(got, fmt.Sprintf("%s:%d:%s:%g", e.Kind, e.Remote.Port(), e.Proc.Name, rate))
+			if e.Reason != event.NoReason || e.TS != now.UnixNano() {
+				t.Errorf("reason %v at %d", e.Reason, e.TS)
+			}
+			if d, ok := schema.Lookup("duration").Float(&e); e.Sockets != nil && ok {
+				t.Errorf("a socket that was there before is %g s old", d)
+			}
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+	}
+	packet(event.New, 1, 100, 0)
+	packet(event.New, 2, 100, 0)
+	packet(event.New, 3, 100, 0)
+	socket(event.New, 101, 1, 0) // the same as 1
+	socket(event.New, 103, 3, 0)
+	socket(event.New, 104, 4, 0) // moved no packet
+	packet(event.Updated, 2, 500, 0)
+	packet(event.Closed, 3, 100, event.Fin) // which the socket table has not seen yet
+	show("open:1:x:50 open:2:x:250 open:4:s:0")
+	socket(event.Closed, 103, 3, event.Destroyed)
+	packet(event.Closed, 1, 700, event.Exit) // the end of the run
+	socket(event.Closed, 104, 4, event.Exit)
+	show("open:1:x:300 open:2:x:0 open:4:s:0")
+	// Another namespace's loopback is not ours.
+	own, other := conn(5, "own", 1, 0), conn(5, "other", 0, 0)
+	own.Local, own.Remote = netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
+	other.Local, other.Remote, other.ID, other.Sockets, other.NetNS, other.Partial = own.Local, own.Remote, 105, &[2]event.SocketRef{}, 2, true
+	b.event(&own)
+	b.event(&other)
+	show("open:1:x:0 open:2:x:0 open:4:s:0 open:2:own:0.5 open:2:other:0")
+}
+
+func TestBoardFrames(t *testing.T) {
+	b := NewBoard(20*time.Millisecond, 0)
+	in, out := make(chan *event.Batch), make(chan *event.Batch)
+	done := make(chan error, 1)
+	go func() { done <- b.Run(t.Context(), in, out) }()
+	batch := event.NewBatch(nil)
+	batch.Events = append(batch.Events, conn(1, "x", 1, 1))
+	in <- batch
+	for range 3 {
+		if f := <-out; len(f.Events) != 1 {
+			t.Errorf("frame of %d, want 1", len(f.Events))
+		}
+	}
+	close(in)
+	for range out {
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTotals(t *testing.T) {
+	at := func(ts int64, kind event.Kind, id uint64, delta, packets uint64, reason event.Reason) event.Event {
+		return event.Event{Kind: kind, ID: id, TS: ts * 1e9, Reason: reason, Tx: event.Side{BytesDelta: delta, Packets: packets}}
+	}
+	events := []event.Event{
+		at(10, event.New, 1, 100, 1, 0), at(11, event.New, 2, 100, 1, 0), at(14, event.Updated, 1, 50, 5, 0),
+		at(20, event.Closed, 1, 10, 6, event.Rst), // due before it
+		at(75, event.Closed, 2, 40, 2, event.Fin), // after four intervals without anything
+		at(76, event.New, 3, 1, 1, 0), {Kind: event.Lost, TS: 77e9, LostCount: 3}, at(78, event.Closed, 3, 1, 2, event.Exit),
+	}
+	want := []string{
+		"at 20 of 10: 2 open 2 new 0 closed 0 failed, bytes 250 +250, packets 6, lost 0",
+		"at 70 of 50: 1 open 0 new 1 closed 1 failed, bytes 260 +10, packets 7, lost 0",
+		"at 78 of 8: 1 open 1 new 1 closed 1 failed, bytes 302 +42, packets 10, lost 3",
+	}
+	for _, size := range []int{1, 3, len(events)} { // however the events are cut into batches
+		totals, err := NewTotals(10*time.Second, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cut [][]event.Event
+		for i := 0; i < len(events); i += size {
+			cut = append(cut, events[i:min(i+size, len(events))])
+		}
+		out := make(chan *event.Batch, 100)
+		if err := totals.Run(t.Context(), frames(cut...), out); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		passed := 0
+		for b := range out {
+			for _, e := range b.Events {
+				if passed++; e.Kind != event.Stats {
+					continue
+				}
+				passed--
+				s := e.Totals
+				got = append(got, fmt.Sprintf("at %d of %d: %d open %d new %d closed %d failed, bytes %d +%d, packets %d, lost %d", e.TS/1e9, e.Interval/1e9,
+					s.Open, s.New, s.Closed, s.Failed, e.Tx.Bytes, e.Tx.BytesDelta, e.Tx.Packets, s.Lost))
+			}
+		}
+		if text := strings.Join(got, "\n"); text != strings.Join(want, "\n") || passed != len(events) {
+			t.Errorf("in batches of %d: %d events passed, got\n%s\nwant\n%s", size, passed, text, strings.Join(want, "\n"))
+		}
+	}
+}
+
+// Live, the time goes on without events.
+func TestTotalsWhenIdle(t *testing.T) {
+	totals, err := NewTotals(time.Second, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := make(chan *event.Batch, 2)
+	b := event.NewBatch(nil)
+	b.Events, b.Now = append(b.Events, event.Event{Kind: event.New, ID: 1, TS: 1e9}), 1e9
+	idle := event.NewBatch(nil)
+	idle.Now = 25e8
+	in <- b
+	in <- idle
+	close(in)
+	out := make(chan *event.Batch, 10)
+	if err := totals.Run(t.Context(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for b := range out {
+		for _, e := range b.Events {
+			if e.Kind == event.Stats {
+				n++
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("got %d records of totals, want 1", n)
+	}
+}
+
+// TestDistribution: each connection counts once, with what its last record says, whatever came before.
+func TestDistribution(t *testing.T) {
+	events := []event.Event{conn(1, "", 100, 0), conn(2, "curl", 50, 50), conn(1, "ssh", 150, 0), conn(1, "ssh", 200, 0), conn(3, "curl", 10, 0)}
+	events[0].Kind, events[1].Kind, events[2].Kind, events[3].Kind, events[4].Kind = event.New, event.New, event.Updated, event.Closed, event.New
+	events[3].Reason = event.Rst
+	var w bytes.Buffer
+	d, err := NewStats(Config{GroupBy: []string{"process", "proto,remote_port"}}, false, false, output.Config{Format: output.CSV, NoHeader: true,
+		Fields: []string{"event", "group_by", "process", "remote_port", "connections", "connections_open", "connections_failed", "tx_bytes", "tx_rate"}}, schema, &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context(), frames(events)); err != nil {
+		t.Fatal(err)
+	}
+	want := `stats,,,,3,2,1,260,65
+group,process,curl,,2,2,0,60,15
+group,process,ssh,,1,0,1,200,50
+group,"proto,remote_port",,1,1,0,1,200,50
+group,"proto,remote_port",,2,1,1,0,50,12.5
+group,"proto,remote_port",,3,1,1,0,10,2.5
+`
+	if got := strings.ReplaceAll(w.String(), "\r", ""); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestDistributionIsDrawn(t *testing.T) {
+	for _, width := range []int{80, 200} {
+		for _, locale := range []string{"C.UTF-8", "C"} {
+			t.Setenv("LC_ALL", locale)
+			var w bytes.Buffer
+			d, err := NewStats(Config{Size: func() (int, int) { return width, 24 }}, true, false, output.Config{Format: output.Table}, schema, &w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var events []event.Event
+			for id := range uint64(30) {
+				e := conn(id+1, fmt.Sprintf("p%d\x1b", id%15), 1000*id, 10)
+				e.TS = int64(id) * 1e9
+				events = append(events, e)
+			}
+			if err := d.Run(t.Context(), frames(events)); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(w.String()) {
+				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
+					t.Errorf("%d columns of %d: %q", n, width, line)
+				}
+				for _, r := range strings.TrimSuffix(line, "\n") {
+					if r < ' ' || locale == "C" && r > '~' {
+						t.Errorf("%s: %q", locale, line)
+						break
+					}
+				}
+			}
+			if text := w.String(); !strings.Contains(text, "PROCESS") || !strings.Contains(text, "5 more (--top)") || !strings.Contains(text, "30 connections") {
+				t.Errorf("got\n%s", text)
+			}
+		}
+	}
+}
+
+func TestSeries(t *testing.T) {
+	var s series
+	for i := range int64(1000) {
+		s.add(i*1e9, 1)
+	}
+	sum := 0.0
+	for _, v := range s.bytes {
+		sum += v
+	}
+	if sum != 1000 || s.slot*slots < 1000e9 {
+		t.Errorf("got %g in slots of %d", sum, s.slot)
+	}
+	if got := s.spark(999e9, 10, false); len([]rune(got)) > 10 || !strings.HasPrefix(got, "█") {
+		t.Errorf("got %q", got)
+	}
+	for share, want := range map[float64]string{0: "", 1: "████", 0.5: "██", 0.53125: "██▏"} {
+		if got := bar(share, 4, false); got != want {
+			t.Errorf("bar of %g: got %q, want %q", share, got, want)
+		}
+	}
+}
+
+// The screen is entered once and left once, and no line is beyond its height.
+func TestScreen(t *testing.T) {
+	var w bytes.Buffer
+	s := &screen{w: &w}
+	for range 2 {
+		if err := s.draw([]byte("a\nb\nc\nd\n"), 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.restore()
+	s.restore()
+	frame := home + "a" + wipe + "\r\nb" + wipe + "\r\n… 2 more rows" + wipe + below
+	if got, want := w.String(), enter+frame+frame+leave+"a\nb\nc\nd\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if s.draw([]byte("late\n"), 3); strings.Contains(w.String(), "late") {
+		t.Error("drawn after the end")
+	}
+}
+
+func TestReplaceFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.prom")
+	if err := replaceFile(path, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.Stat(path)
+	if err := replaceFile(path, []byte("two")); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := os.Stat(path)
+	if got, _ := os.ReadFile(path); string(got) != "two" || os.SameFile(before, after) || after.Mode() != before.Mode() {
+		t.Errorf("got %q, the same file %v, mode %v", got, os.SameFile(before, after), after.Mode())
+	}
+	if err := replaceFile(filepath.Join(dir, "absent", "x"), nil); err == nil || !strings.Contains(err.Error(), "--output-file") {
+		t.Errorf("got %v", err)
+	}
+	if err := replaceFile(dir, nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+type stuck struct{}
+
+func (stuck) Write([]byte) (int, error) { select {} }
+
+// A writer that takes nothing does not keep the program from ending.
+func TestStuckReader(t *testing.T) {
+	s, err := New(Config{}, output.Config{Format: output.JSON}, schema, stuck{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Run(ctx, frames([]event.Event{conn(1, "x", 1, 1)})); err == nil {
+		t.Error("got nil")
+	}
+}
