@@ -26,6 +26,7 @@ struct ns_common {
 };
 
 struct net {
+	__u64 net_cookie;
 	struct ns_common ns;
 };
 
@@ -127,6 +128,10 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct nsproxy {
+	struct net *net_ns;
+};
+
 struct user_namespace {
 	struct ns_common ns;
 };
@@ -190,6 +195,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct pid *thread_pid;
 	const struct cred *cred;
+	struct nsproxy *nsproxy;
 	struct seccomp seccomp;
 	unsigned long atomic_flags;
 	struct css_set *cgroups;

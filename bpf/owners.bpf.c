@@ -506,6 +506,19 @@ static __always_inline __u32 netns(const struct sock_common *c)
 	return c->skc_net.net->ns.inum;
 }
 
+/*
+ * own_netns gives the namespace of a socket of which there is no more than its cookie. It is the
+ * process's, unless that has gone to another one since.
+ */
+static __always_inline __u32 own_netns(void *ctx)
+{
+	struct net *net = BPF_CORE_READ(bpf_get_current_task_btf(), nsproxy, net_ns);
+
+	if (!bpf_core_field_exists(net->net_cookie) || BPF_CORE_READ(net, net_cookie) != bpf_get_netns_cookie(ctx))
+		return 0;
+	return BPF_CORE_READ(net, ns.inum);
+}
+
 static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 {
 	const struct sock_common *c = &sk->__sk_common;
@@ -748,6 +761,8 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 		return 1;
 	if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
 		return 1;
+	if (!st->netns)
+		st->netns = own_netns(ctx);
 	/* told_send follows where it can, and tells the whole of it. */
 	struct told_sock by = *st;
 
@@ -823,6 +838,7 @@ static __always_inline struct sock_event *begin(struct bpf_sock *ctx, __u16 kind
 		return NULL;
 	}
 	from_told(e, by, bpf_get_socket_cookie(ctx), kind);
+	e->netns = own_netns(ctx);
 	e->uid = bpf_get_current_uid_gid();
 	e->h.proto = ctx->protocol;
 	e->family = ctx->family;
@@ -894,8 +910,11 @@ int tell_release(struct bpf_sock *ctx)
 		__sync_fetch_and_add(&lost.storage, 1);
 		return 1;
 	}
-	if (!st->tgid && owner(st))
-		return 1;
+	if (!st->tgid) {
+		if (owner(st))
+			return 1;
+		st->netns = own_netns(ctx);
+	}
 	st->released = 1;
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {

@@ -129,6 +129,7 @@ func FuzzPlaceOf(f *testing.F) {
 			t.Errorf("%q: got no path", file)
 		}
 		ownPlace([]byte(file))
+		parseIfInet6(parseFibTrie(nil, []byte(file)), []byte(file))
 		var caps uint64
 		var seccomp, noNewPrivs uint8
 		parseStatus([]byte(file), &caps, &seccomp, &noNewPrivs)

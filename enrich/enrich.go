@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,7 @@ type Config struct {
 	now   func() time.Time
 	table table
 	hooks hooks // tests have their own
+	nat   natSource
 }
 
 // table is the kernel's socket table; tests have their own.
@@ -65,7 +67,8 @@ type processes interface {
 	// program, name and label read what procfs says of a process, if the PID is still its.
 	program(pid uint32, start uint64) (program, bool)
 	name(pid uint32, start uint64) (string, bool)
-	label(pid uint32, start uint64) string // of a security module; "" where there is none
+	addresses(pid uint32, start uint64) []netip.Addr // of its network namespace; of ours with PID 0
+	label(pid uint32, start uint64) string           // of a security module; "" where there is none
 	cgroup(path []byte) *event.Cgroup
 	userName(uid uint32) string
 	readAll()
@@ -104,6 +107,8 @@ type Stage struct {
 	procs     processes
 	kernel    *kernel // nil = the kernel tells nothing
 	kernelErr error   // why
+	nat       *translations
+	natErr    error // why it hears of none
 	hooked    []bpf.Hook
 	netns     uint32 // ours, which packets are seen in
 	now       func() time.Time
@@ -124,7 +129,9 @@ type Stage struct {
 type owners struct {
 	local, remote end
 	tries         int
-	wait          *wait // nil = its events go out as they come
+	nat           *translation // nil = none
+	opened        bool         // of a translated one: by the local end
+	wait          *wait        // nil = its events go out as they come
 }
 
 // wait is the events of a connection that the kernel has not told of yet: new, and what followed.
@@ -179,7 +186,7 @@ func New(cfg Config) (*Stage, error) {
 		}
 		cfg.table = conn
 	}
-	s := &Stage{sockets: &socketFinder{table: cfg.table, netns: ownNetNS(), now: cfg.now}, now: cfg.now, netns: ownNetNS(), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
+	s := &Stage{sockets: &socketFinder{table: cfg.table, netns: ownNetNS(), now: cfg.now}, now: cfg.now, netns: ownNetNS(), nat: newTranslations(cfg.now), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
 	h := s.openHooks(cfg)
 	procs, err := newIndex(cfg, h != nil && h.Complete())
 	if err != nil {
@@ -191,6 +198,7 @@ func New(cfg Config) (*Stage, error) {
 	}
 	s.procs = procs
 	if h != nil {
+		s.openNAT(cfg)
 		s.kernel = newKernel(h, procs, s.netns, cfg.now)
 		if err := s.kernel.readAll(); err != nil {
 			s.kernelErr = err
@@ -219,6 +227,28 @@ func (s *Stage) openHooks(cfg Config) hooks {
 	return h
 }
 
+// openNAT begins to hear of translations: only with hooks, since the tables show no other namespace's sockets.
+func (s *Stage) openNAT(cfg Config) {
+	if cfg.nat != nil {
+		s.nat.natSource = cfg.nat
+		return
+	}
+	n, err := sockets.OpenNAT(s.nat.add)
+	if err != nil {
+		s.natErr = err
+		return
+	}
+	s.nat.natSource = n
+}
+
+// NAT says why connections that the kernel's NAT changes are not followed; nil = they are.
+func (s *Stage) NAT() error {
+	if s.kernel == nil {
+		return s.kernelErr
+	}
+	return s.natErr
+}
+
 // Hooks says what became of each program for the kernel, and why there are none, or what they lack.
 func (s *Stage) Hooks() ([]bpf.Hook, error) { return s.hooked, s.kernelErr }
 
@@ -226,6 +256,9 @@ func (s *Stage) Hooks() ([]bpf.Hook, error) { return s.hooked, s.kernelErr }
 func (s *Stage) Close() error {
 	if s.kernel != nil {
 		s.kernel.Close()
+	}
+	if s.nat.natSource != nil {
+		s.nat.Close()
 	}
 	s.procs.close()
 	return s.sockets.table.Close()
@@ -304,12 +337,13 @@ func (s *Stage) listen(last bool) {
 	if k == nil {
 		return
 	}
+	s.nat.drain()
 	n := k.drain()
 	s.n.Told += uint64(n)
 	if len(s.held) > 0 {
 		s.letGo(last)
 	}
-	if lost := k.losses(); lost > 0 {
+	if lost := k.losses() + s.nat.losses(); lost > 0 {
 		s.lost += lost
 		s.n.Lost += lost
 	}
@@ -426,45 +460,83 @@ func (s *Stage) put(c *owners, e *event.Event) {
 	if e.NetNS == 0 { // of sockets the source says it
 		e.NetNS = s.netns
 	}
+	if c.nat != nil {
+		e.NATLocal, e.NATRemote = c.nat.otherForm(e, c.opened)
+	}
 	if e.Kind == event.Closed {
 		s.close(e.ID, c)
 	}
 }
 
 // ask puts onto the connection what the kernel has told of its sockets. The other end of what leaves
-// this machine, or comes to it, may be in another network namespace of it.
+// this machine, or comes to it, may be in another network namespace of it, and so may both of what goes through.
 func (s *Stage) ask(c *owners, e *event.Event) {
 	if s.kernel == nil || e.Direction == event.DirectionUnknown && e.Proto != protoTCP || e.Sockets != nil {
 		return // a socket that the source names is found by that
 	}
-	s.askEnd(&c.local, e, false, e.Direction == event.Forward)
+	if c.nat == nil {
+		c.nat, c.opened = s.nat.find(e)
+	}
+	if c.nat != nil {
+		s.askTranslated(&c.local, c.nat, c.opened, e.Start)
+		s.askTranslated(&c.remote, c.nat, !c.opened, e.Start)
+		return
+	}
+	in := here
+	if e.Direction == event.Forward {
+		in = elsewhere
+	}
+	s.askEnd(&c.local, e, false, in)
 	switch e.Direction {
 	case event.DirectionUnknown:
 	case event.Local:
-		s.askEnd(&c.remote, e, true, false)
+		s.askEnd(&c.remote, e, true, here)
 	default:
-		s.askEnd(&c.remote, e, true, true)
+		s.askEnd(&c.remote, e, true, elsewhere)
 	}
 }
 
-func (s *Stage) askEnd(d *end, e *event.Event, remote, elsewhere bool) {
+// askTranslated asks for an end of a connection that NAT changes: its socket has the ends that conntrack says.
+func (s *Stage) askTranslated(d *end, t *translation, opened bool, begun int64) {
+	if d.sock == nil {
+		at := t.answerer
+		if opened {
+			at = t.opener
+		}
+		sock, listener := s.kernel.findAt(at, anywhere, begun, !opened)
+		s.found(d, sock, listener)
+	}
+	s.own(d)
+}
+
+func (s *Stage) askEnd(d *end, e *event.Event, remote bool, in scope) {
 	if d.sock == nil {
 		if quality(d.proc) == 3 {
 			return // found in procfs
 		}
-		sock, listener := s.kernel.find(e, remote, elsewhere)
-		if sock == nil {
-			return
-		}
-		if listener {
-			if sock.owner != nil {
-				d.proc = s.kernel.value(sock, sourceListener)
-			}
-			return
-		}
-		d.sock = sock
+		sock, listener := s.kernel.find(e, remote, in)
+		s.found(d, sock, listener)
 	} else if e.Proto == protoUDP && d.sock.till != 0 && e.Last > d.sock.till+slack {
-		s.successor(d, e, remote, elsewhere)
+		s.successor(d, e, remote, in)
+	}
+	s.own(d)
+}
+
+// found puts a socket onto an end. One that listens is not the end's own.
+func (s *Stage) found(d *end, sock *sock, listener bool) {
+	switch {
+	case sock == nil:
+	case !listener:
+		d.sock = sock
+	case sock.owner != nil:
+		d.proc = s.kernel.value(sock, sourceListener)
+	}
+}
+
+// own takes the process that has the end's socket now.
+func (s *Stage) own(d *end) {
+	if d.sock == nil {
+		return
 	}
 	if p := s.kernel.proc(d.sock); p != nil {
 		d.proc, d.inode = p, 0
@@ -473,10 +545,10 @@ func (s *Stage) askEnd(d *end, e *event.Event, remote, elsewhere bool) {
 
 // successor takes the socket that has the port now: the wire does not show that one closed and another
 // began, so that both are one connection to the tracker.
-func (s *Stage) successor(d *end, e *event.Event, remote, elsewhere bool) {
+func (s *Stage) successor(d *end, e *event.Event, remote bool, in scope) {
 	now := *e
 	now.Start = e.Last
-	if sock, _ := s.kernel.find(&now, remote, elsewhere); sock != nil && sock.since > d.sock.till && sock.since <= e.Last+slack {
+	if sock, _ := s.kernel.find(&now, remote, in); sock != nil && sock.since > d.sock.till && sock.since <= e.Last+slack {
 		d.sock = sock
 	}
 }
@@ -487,6 +559,9 @@ func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
 	if s.kernel == nil || !s.kernel.complete || !hasPorts(e.Proto) || e.Sockets != nil {
 		return false
 	}
+	if c.nat != nil {
+		return quality(c.local.proc) == 2 || quality(c.remote.proc) == 2 || quality(c.local.proc) == 0 && c.opened
+	}
 	switch e.Direction {
 	case event.Out:
 		return quality(c.local.proc) < 3
@@ -494,6 +569,8 @@ func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
 		return quality(c.local.proc) == 2
 	case event.Local:
 		return quality(c.local.proc) < 3 || quality(c.remote.proc) == 2
+	case event.Forward:
+		return quality(c.local.proc) < 3 && s.kernel.inSpace(e.Local.Addr())
 	}
 	return false
 }
@@ -554,8 +631,8 @@ func quality(p *event.Proc) int {
 // look searches the socket tables and procfs, as far as the kernel has not told and this event is the
 // occasion for.
 func (s *Stage) look(c *owners, e *event.Event) {
-	if e.Direction == event.DirectionUnknown && e.Proto != protoTCP && e.Sockets == nil || e.Direction == event.Forward {
-		return // none of the ends is known to be here
+	if e.Direction == event.DirectionUnknown && e.Proto != protoTCP && e.Sockets == nil || e.Direction == event.Forward || c.nat != nil {
+		return // none of the ends is known to be here, or to be what our socket has
 	}
 	if s.behind {
 		// Searching takes longer than what it is for: the capture would lose packets over it.

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -531,6 +532,21 @@ func (x *index) label(pid uint32, start uint64) string {
 		return ""
 	}
 	return x.root.label(dir, "attr/current")
+}
+
+func (x *index) addresses(pid uint32, start uint64) []netip.Addr {
+	if pid == 0 {
+		return x.root.addresses(x.root.fd) // /proc/net
+	}
+	dir, err := x.root.open(pid)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(dir)
+	if s, ok := x.root.stat(dir, "stat"); !ok || s.start != ticks(start) {
+		return nil
+	}
+	return x.root.addresses(dir)
 }
 
 func (x *index) cgroup(path []byte) *event.Cgroup { return x.root.groups.of(path) }

@@ -31,18 +31,20 @@ type kernel struct {
 	// complete: all that is used from now on is told, so that waiting for it is worth while.
 	complete bool
 
-	socks   map[uint64]*sock // by cookie
-	tuples  map[tuple]*sock  // those with both ends; several with the same, in turn or in other namespaces, are chained
-	ports   map[port][]*sock // those with one end only
-	peers   map[farPort]met  // who sent to or received from there without being connected
-	past    []farPort        // keys of peers, the oldest first
-	tasks   map[uint32]*task // by PID
-	closed  []*sock          // since when: in order
-	at      time.Time        // of this draining
-	foreign int              // sockets in other namespaces
-	dropped uint64           // open sockets that there was no room for
-	lost    uint64           // all losses when they were asked for last
-	tasksN  int              // when to look for processes whose end was not told
+	socks    map[uint64]*sock  // by cookie
+	tuples   map[tuple]*sock   // those with both ends; several with the same, in turn or in other namespaces, are chained
+	ports    map[port][]*sock  // those with one end only
+	peers    map[farPort]met   // who sent to or received from there without being connected
+	past     []farPort         // keys of peers, the oldest first
+	tasks    map[uint32]*task  // by PID
+	closed   []*sock           // since when: in order
+	at       time.Time         // of this draining
+	spaces   map[uint32]*space // other network namespaces with sockets
+	ours     space             // our addresses only
+	oursRead time.Time
+	dropped  uint64 // open sockets that there was no room for
+	lost     uint64 // all losses when they were asked for last
+	tasksN   int    // when to look for processes whose end was not told
 }
 
 // addr is an IP address in two words, IPv4 as ::ffff:a.b.c.d.
@@ -62,6 +64,14 @@ func addrIn(family uint8, b *[16]byte) addr {
 	return addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
+// port makes of it what events have.
+func (a addr) port(n uint16) netip.AddrPort {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], a.hi)
+	binary.BigEndian.PutUint64(b[8:], a.lo)
+	return netip.AddrPortFrom(netip.AddrFrom16(b).Unmap(), n)
+}
+
 func (a addr) v4() bool  { return a.hi == 0 && a.lo>>32 == 0xffff }
 func (a addr) any() bool { return a.hi == 0 && (a.lo == 0 || a.lo == v4Mapped) }
 
@@ -78,6 +88,7 @@ type port struct{ proto, number uint16 }
 type farPort struct {
 	remote              addr
 	proto, lport, rport uint16
+	netns               uint32
 }
 
 // met is a socket that is not connected, and when it last had to do with the other end.
@@ -91,6 +102,7 @@ type sock struct {
 	cookie uint64
 	tuple
 	netns, uid     uint32
+	space          *space // nil = ours, or not kept
 	v6only         bool
 	listens, found bool // found: by the iterator, and not used since
 	indexed        bool // in tuples or ports
@@ -122,7 +134,7 @@ const (
 func newKernel(h hooks, procs processes, netns uint32, now func() time.Time) *kernel {
 	k := &kernel{hooks: h, procs: procs, netns: netns, complete: h.Complete(), now: now, tasksN: tasksSweep,
 		socks: map[uint64]*sock{}, tuples: map[tuple]*sock{}, ports: map[port][]*sock{}, peers: map[farPort]met{},
-		tasks: map[uint32]*task{}}
+		tasks: map[uint32]*task{}, spaces: map[uint32]*space{}, ours: space{addrs: map[addr]struct{}{}}}
 	k.drain()
 	return k
 }
@@ -163,9 +175,7 @@ func (k *kernel) Socket(e *bpf.SocketEvent) {
 	}
 	if e.NetNS != 0 && s.netns == 0 {
 		s.netns = e.NetNS
-		if !k.here(s) {
-			k.foreign++
-		}
+		k.enter(s)
 	}
 	switch e.Kind {
 	case bpf.Peer:
@@ -179,6 +189,7 @@ func (k *kernel) Socket(e *bpf.SocketEvent) {
 	}
 	s.listens = e.Kind == bpf.Listens || e.Kind == bpf.Found && e.State == stateListen
 	k.own(s, e)
+	k.learn(s)
 	if e.Kind == bpf.Late && s.gone.IsZero() {
 		k.end(s, e.TS)
 	}
@@ -334,7 +345,7 @@ func (k *kernel) unplace(s *sock) {
 
 // meet files the socket under the other end that it has talked to, for a while.
 func (k *kernel) meet(s *sock, e *bpf.SocketEvent) {
-	far := farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort}
+	far := farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort, s.netns}
 	if _, ok := k.peers[far]; !ok {
 		k.passBy(2) // more go than come, as soon as there are any to go
 		if len(k.past) >= peersMax {
@@ -364,9 +375,7 @@ func (k *kernel) drop(s *sock) {
 		return
 	}
 	delete(k.socks, s.cookie)
-	if !k.here(s) {
-		k.foreign--
-	}
+	k.leave(s)
 	if s.indexed {
 		k.unplace(s)
 	}
@@ -519,51 +528,85 @@ func (k *kernel) readAll() error {
 }
 
 // find gives the socket of an end, and whether it only listens there. nil = none was told, or
-// several that differ in their owners. elsewhere asks for sockets of other network namespaces than ours.
-func (k *kernel) find(e *event.Event, remote, elsewhere bool) (s *sock, listener bool) {
+// several that differ in their owners.
+func (k *kernel) find(e *event.Event, remote bool, in scope) (s *sock, listener bool) {
 	local, other := e.Local, e.Remote
 	if remote {
 		local, other = other, local
 	}
-	if !local.IsValid() || !other.IsValid() {
+	if !local.IsValid() || !other.IsValid() || in == elsewhere && len(k.spaces) == 0 {
 		return nil, false
 	}
-	at := tuple{addrOf(local.Addr()), addrOf(other.Addr()), e.Proto, local.Port(), other.Port()}
+	at := tupleOf(e.Proto, local, other)
+	if hasPorts(e.Proto) {
+		return k.findAt(at, in, e.Start, e.Direction == event.In || remote)
+	}
 	switch {
-	case elsewhere:
-		if k.foreign == 0 {
-			return nil, false
-		}
-		return k.connected(at, true, e.Start), false
-	case hasPorts(e.Proto):
-		if s := k.connected(at, false, e.Start); s != nil {
-			return s, false
-		}
-		if e.Proto == protoTCP {
-			if e.Direction == event.In || remote {
-				return k.oneEnded(at, true, e.Start), true
-			}
-			return nil, false
-		}
-		if m := k.peers[farPort{at.remote, at.proto, at.lport, at.rport}]; m.sock != nil && k.here(m.sock) {
-			return m.sock, false
-		}
-		return k.oneEnded(at, false, e.Start), false
 	case remote || e.Proto > 255 || e.Proto == protoIGMP:
 		return nil, false
 	case (e.Proto == protoICMP || e.Proto == protoICMP6) && (e.Direction == event.In || !e.HasICMP || !asks(e.Proto, e.ICMPType)):
 		return nil, false
 	}
-	return k.oneEnded(at, false, e.Start), false
+	return k.oneEnded(at, in, false, e.Start), false
 }
 
-func (k *kernel) here(s *sock) bool { return s.netns == k.netns || s.netns == 0 || k.netns == 0 }
+// findAt is find for protocols with ports. served: the end did not open the connection.
+func (k *kernel) findAt(at tuple, in scope, begun int64, served bool) (s *sock, listener bool) {
+	if s := k.connected(at, in, begun); s != nil {
+		return s, false
+	}
+	if at.proto == protoTCP {
+		if served {
+			return k.oneEnded(at, in, true, begun), true
+		}
+		return nil, false
+	}
+	if s := k.met(at, in); s != nil {
+		return s, false
+	}
+	return k.oneEnded(at, in, false, begun), false
+}
 
 // connected gives the socket with both ends. Of several in turn it is the first that was not closed
-// when the connection began.
-func (k *kernel) connected(at tuple, elsewhere bool, begun int64) (s *sock) {
+// when the connection began. Several at once are of different namespaces, and nobody knows which is meant.
+func (k *kernel) connected(at tuple, in scope, begun int64) (s *sock) {
+	clear := true
 	for o := k.tuples[at]; o != nil; o = o.next { // the newest first
-		if elsewhere != k.here(o) && (s == nil || o.openAt(begun)) {
+		if k.isHere(o) && in == elsewhere || !k.isHere(o) && in == here {
+			continue
+		}
+		switch open := o.openAt(begun); {
+		case s == nil:
+			s = o
+		case !open:
+		case o.netns == s.netns || !s.openAt(begun):
+			s, clear = o, true
+		default:
+			clear = false
+		}
+	}
+	if !clear {
+		return nil
+	}
+	return s
+}
+
+// met gives the socket that had to do with the other end lately without being connected to it.
+func (k *kernel) met(at tuple, in scope) (s *sock) {
+	far := farPort{at.remote, at.proto, at.lport, at.rport, k.netns}
+	if in != elsewhere {
+		if s := k.peers[far].sock; s != nil {
+			return s
+		}
+	}
+	if in == here {
+		return nil
+	}
+	for far.netns = range k.spaces {
+		if o := k.peers[far].sock; o != nil && k.within(o, in, at.local) {
+			if s != nil {
+				return nil
+			}
 			s = o
 		}
 	}
@@ -577,13 +620,13 @@ func (s *sock) openAt(ts int64) bool { return s.till == 0 || s.till+slack >= ts 
 
 // oneEnded gives the socket that takes packets for the port, or that sent them without having one. One
 // that was open when the connection began goes before others.
-func (k *kernel) oneEnded(at tuple, listens bool, begun int64) *sock {
+func (k *kernel) oneEnded(at tuple, in scope, listens bool, begun int64) *sock {
 	var best *sock
 	var score int
 	clear := true
 	toAll := at.proto == protoUDP && (isGroup(at.local) || isGroup(at.remote))
 	for _, s := range k.ports[port{at.proto, at.lport}] {
-		v := k.fit(s, &at, toAll, begun)
+		v := k.fit(s, &at, in, toAll, begun)
 		if v == 0 || s.listens != listens || v < score {
 			continue
 		}
@@ -608,8 +651,8 @@ func isGroup(a addr) bool {
 
 // fit says how well a socket with one end fits, 0 = not at all. Packets to a group are for whoever
 // is bound to the port.
-func (k *kernel) fit(s *sock, at *tuple, toAll bool, begun int64) int {
-	if !k.here(s) {
+func (k *kernel) fit(s *sock, at *tuple, in scope, toAll bool, begun int64) int {
+	if !k.within(s, in, at.local) {
 		return 0
 	}
 	v := 1

@@ -84,6 +84,7 @@ const testNetNS = 77
 // fakeProcs knows nothing but what it is given.
 type fakeProcs struct {
 	programs map[uint32]program
+	addrs    map[uint32][]netip.Addr // 0 = ours
 	lookups  int
 }
 
@@ -102,12 +103,13 @@ func (f *fakeProcs) name(pid uint32, _ uint64) (string, bool) {
 	p, ok := f.programs[pid]
 	return fullName(p.comm, p.exe, nil), ok
 }
-func (f *fakeProcs) label(uint32, uint64) string      { return "a-label" }
-func (f *fakeProcs) cgroup(path []byte) *event.Cgroup { return placeOf(string(path)) }
-func (f *fakeProcs) readAll()                         {}
-func (f *fakeProcs) work() bool                       { return false }
-func (f *fakeProcs) stats() searchStats               { return searchStats{} }
-func (f *fakeProcs) close()                           {}
+func (f *fakeProcs) addresses(pid uint32, _ uint64) []netip.Addr { return f.addrs[pid] }
+func (f *fakeProcs) label(uint32, uint64) string                 { return "a-label" }
+func (f *fakeProcs) cgroup(path []byte) *event.Cgroup            { return placeOf(string(path)) }
+func (f *fakeProcs) readAll()                                    {}
+func (f *fakeProcs) work() bool                                  { return false }
+func (f *fakeProcs) stats() searchStats                          { return searchStats{} }
+func (f *fakeProcs) close()                                      {}
 
 // noTable is a kernel without a socket.
 type noTable struct{ fakeTable }
@@ -124,7 +126,7 @@ func newTold(t testing.TB, before ...bpf.SocketEvent) *told {
 	t.Helper()
 	b := &told{hooks: &fakeHooks{before: before}, procs: &fakeProcs{programs: map[uint32]program{}}, clock: time.Unix(1e9, 0)}
 	now := func() time.Time { return b.clock }
-	b.Stage = &Stage{sockets: &socketFinder{table: &noTable{}, now: now}, procs: b.procs, now: now, conns: map[uint64]*owners{}, pool: event.NewPool(4)}
+	b.Stage = &Stage{sockets: &socketFinder{table: &noTable{}, now: now}, procs: b.procs, now: now, nat: newTranslations(now), conns: map[uint64]*owners{}, pool: event.NewPool(4)}
 	b.kernel = newKernel(b.hooks, b.procs, testNetNS, now)
 	if err := b.kernel.readAll(); err != nil {
 		t.Fatal(err)

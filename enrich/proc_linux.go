@@ -3,8 +3,11 @@ package enrich
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -369,6 +372,48 @@ func (r *procRoot) security(dir int) event.Security {
 		userns = inodeOf(r.link[:n], "user:[")
 	}
 	return securityOf(caps, userns, seccomp, noNewPrivs != 0, r.label(dir, "attr/current"))
+}
+
+// addresses lists those of the network namespace that a process is in.
+func (r *procRoot) addresses(dir int) (all []netip.Addr) {
+	if b, err := r.readAt(dir, "net/fib_trie", readMax); err == nil {
+		all = parseFibTrie(all, b)
+	}
+	if b, err := r.readAt(dir, "net/if_inet6", readMax); err == nil {
+		all = parseIfInet6(all, b)
+	}
+	return all
+}
+
+// parseFibTrie takes the local addresses from the routes of IPv4 (proc_pid_net(5)): a leaf's address, and
+// below it what it is.
+func parseFibTrie(all []netip.Addr, b []byte) []netip.Addr {
+	var leaf []byte
+	for line := range bytes.Lines(b) {
+		line = bytes.TrimSpace(line)
+		if rest, ok := bytes.CutPrefix(line, []byte("|-- ")); ok {
+			leaf = rest
+		} else if string(line) == "/32 host LOCAL" {
+			if a, err := netip.ParseAddr(string(leaf)); err == nil && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// parseIfInet6 takes the first column, 32 digits (proc_pid_net(5)).
+func parseIfInet6(all []netip.Addr, b []byte) []netip.Addr {
+	for line := range bytes.Lines(b) {
+		var a [16]byte
+		if len(line) < 32 {
+			continue
+		}
+		if _, err := hex.Decode(a[:], line[:32]); err == nil {
+			all = append(all, netip.AddrFrom16(a))
+		}
+	}
+	return all
 }
 
 // label reads the security module's label of a process. Modules that have none refuse.

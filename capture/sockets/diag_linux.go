@@ -411,13 +411,8 @@ func parseSocket(b []byte, proto uint8, s *Socket) bool {
 }
 
 func parseAttributes(b []byte, s *Socket) {
-	for len(b) >= 4 {
-		n := uint64(binary.NativeEndian.Uint16(b))
-		if n < 4 || n > uint64(len(b)) {
-			return
-		}
-		v := b[4:n]
-		switch binary.NativeEndian.Uint16(b[2:]) & 0x3fff {
+	attributes(b, func(kind uint16, v []byte) {
+		switch kind {
 		case diagInfo:
 			if s.Proto == TCP {
 				parseInfo(v, s)
@@ -429,6 +424,17 @@ func parseAttributes(b []byte, s *Socket) {
 		case diagV6Only:
 			s.V6Only = len(v) > 0 && v[0] != 0
 		}
+	})
+}
+
+// attributes calls f for each whole attribute in b.
+func attributes(b []byte, f func(kind uint16, value []byte)) {
+	for len(b) >= 4 {
+		n := uint64(binary.NativeEndian.Uint16(b))
+		if n < 4 || n > uint64(len(b)) {
+			return
+		}
+		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[4:n])
 		b = b[min(align4(n), uint64(len(b))):]
 	}
 }

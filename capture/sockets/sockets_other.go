@@ -52,3 +52,20 @@ func (c *Conn) Get(uint8, netip.AddrPort, netip.AddrPort, uint32) (Socket, error
 func (c *Conn) IfIndex(string) uint32 { return 0 }
 
 func (c *Conn) ephemeralPorts() [2]uint16 { return [2]uint16{49152, 65535} } // IANA's
+
+// NAT hears of translations.
+type NAT struct{}
+
+// OpenNAT says that there is none for this system.
+func OpenNAT(func(*Translation)) (*NAT, error) {
+	return nil, fmt.Errorf("listen to NAT on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+// Drain gives nothing.
+func (n *NAT) Drain(func(*Translation, bool)) {}
+
+// Lost is always 0.
+func (n *NAT) Lost() uint64 { return 0 }
+
+// Close does nothing.
+func (n *NAT) Close() error { return nil }

@@ -138,6 +138,8 @@ type Event struct {
 	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
 	VLAN          uint16
 	Local, Remote netip.AddrPort // port 0 = none
+	// NATLocal and NATRemote are the ends on the other side of the kernel's NAT, invalid where they are the same.
+	NATLocal, NATRemote netip.AddrPort
 	// Of protocols without IP: 48 bits each. Local and Remote are zero then.
 	LocalMAC, RemoteMAC uint64
 	Iface               string
