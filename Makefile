@@ -1,6 +1,7 @@
 # make            builds ./rustnet
 # make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
 # make test       runs all tests and says how many were skipped, and why
+# make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-data makes those files (2.6 GB in bench/)
 # make captures   records the project's own captures again (root; says which programs it needs)
@@ -12,7 +13,7 @@ ROUNDS  ?= 5
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test race fuzz bench bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels race fuzz bench bench-data captures generate check install clean
 rustnet:
 	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
 
@@ -21,6 +22,9 @@ run: rustnet
 
 test:
 	$(GO) tool gotestsum --format pkgname-and-test-fails -- ./...
+
+test-kernels: # names the packages that it needs
+	testdata/kernels.sh $(ROWS)
 
 race: # needs a C compiler; programs under it would sleep a second before they exit
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -short ./...
@@ -54,4 +58,4 @@ install:
 	$(GO) install -trimpath -ldflags '-s -w' .
 
 clean:
-	rm -f rustnet
+	rm -rf rustnet build

@@ -133,6 +133,19 @@ type Hook struct {
 	Err error
 	// Unneeded: another hook does its work. Err is nil then.
 	Unneeded bool
+	// InsteadOf are the better hooks whose work it does; Report says of each why it could not be had.
+	InsteadOf []string
+}
+
+// Why says in a few words why the program is not in use: "" when it is.
+func (h Hook) Why() string {
+	switch {
+	case h.Unneeded:
+		return "another hook does its work"
+	case h.Err == nil:
+		return ""
+	}
+	return why(h.At, h.Err)
 }
 
 // Handler takes the events. What it is given is overwritten by the next.

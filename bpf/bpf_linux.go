@@ -15,9 +15,11 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
+	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,9 +53,18 @@ const (
 )
 
 // order is that of attaching: what says less first, so that no event is without what it rests on.
-var order = []string{"told_exec", "told_rename", "told_move", "told_exit", useSend, useReceive, release, "told_destroy",
-	connect, state, "tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
+var order = []string{"told_exec", "told_rename", "told_move", "told_exit", useSend, "exit_send4", "exit_send6", "exit_sendpage",
+	useReceive, "exit_receive4", "exit_receive6", release, "told_destroy", connect, state,
+	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
 	"tell_bind4", "tell_bind6", "tell_create", iterate}
+
+// insteadOf is the ladder: programs that are only there for where better ones could not be attached.
+var insteadOf = map[string][]string{
+	"exit_send4": {useSend}, "exit_send6": {useSend}, "exit_sendpage": {useSend},
+	"exit_receive4": {useReceive}, "exit_receive6": {useReceive},
+	"told_destroy": {release},
+	"tell_create":  {useSend, useReceive},
+}
 
 var cgroupAttach = map[ebpf.ProgramType]bool{ebpf.CGroupSock: true, ebpf.CGroupSockAddr: true, ebpf.SockOps: true}
 
@@ -72,8 +83,17 @@ func Open(cfg Config) (*Hooks, error) {
 }
 
 func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
+	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
+		return fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	if !hasExchange() {
+		return fmt.Errorf("attach kernel programs: this kernel is older than 5.12: %w", errors.ErrUnsupported)
+	}
 	if err := permitted(spec); err != nil {
 		return err
+	}
+	if lockdown() == "confidentiality" {
+		return fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
 	}
 	l := loader{spec: spec, types: btf.NewCache(), namespace: pidNamespace()}
 	if l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot); l.rootErr == nil {
@@ -88,7 +108,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 	}
 	h.ring.SetDeadline(time.Unix(1, 0)) // never wait
 	for _, name := range order {
-		hook := Hook{Name: name, At: spec.Programs[name].SectionName}
+		hook := Hook{Name: name, At: spec.Programs[name].SectionName, InsteadOf: insteadOf[name]}
 		switch {
 		case h.standsIn(name):
 			hook.Unneeded = true
@@ -146,6 +166,24 @@ func (l *loader) program(name string, maps map[string]*ebpf.Map, tellsProcess bo
 	return ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{Cache: l.types, MapReplacements: maps})
 }
 
+// hasExchange tells whether the kernel has atomic exchange. That came with all else that each of the
+// programs rests on: socket storage, cookies and the typed task in tracing programs.
+func hasExchange() bool {
+	exchange := asm.Xchg.Mem(asm.RFP, asm.R0, asm.DWord, -8)
+	exchange.Constant = 0xe1 // BPF_XCHG; version 0.22 of the library leaves it out
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SocketFilter, License: "Dual BSD/GPL", Instructions: asm.Instructions{
+		asm.Mov.Imm(asm.R0, 0),
+		asm.StoreMem(asm.RFP, -8, asm.R0, asm.DWord),
+		exchange,
+		asm.Return(),
+	}})
+	if err != nil {
+		return errors.Is(err, unix.EPERM) // the next who asks is told so
+	}
+	prog.Close()
+	return true
+}
+
 // permitted asks the kernel for what it gives to nobody without the capabilities.
 func permitted(spec *ebpf.CollectionSpec) error {
 	m, err := ebpf.NewMap(spec.Maps["ring"])
@@ -158,15 +196,20 @@ func permitted(spec *ebpf.CollectionSpec) error {
 	return m.Close()
 }
 
-// standsIn tells whether a program is only there for where another one could not be attached.
+// standsIn tells whether a program is only there for where others could not be attached, and they were.
 func (h *Hooks) standsIn(name string) bool {
-	switch name {
-	case "told_destroy":
-		return h.Attached(release)
-	case "tell_create":
+	switch better := insteadOf[name]; {
+	case better == nil:
+		return false
+	case name == "tell_create":
 		return h.seesUse()
+	default:
+		return h.all(better...)
 	}
-	return false
+}
+
+func (h *Hooks) all(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !h.Attached(name) })
 }
 
 // tellOthers lets the programs know on which others they may rely.
@@ -232,6 +275,44 @@ func isVerifier(err error) bool {
 	return errors.As(err, &v)
 }
 
+// since is the kernel that brought what not all have; lists of Linux versions are shorter than probes.
+var since = map[string]string{
+	"tp_btf/sock_send_length": "6.3", "tp_btf/sock_recv_length": "6.3",
+	"cgroup/sock_release": "5.9", "iter/task_file": "5.8",
+}
+
+// lockdown gives the mode that is in force, "" where there is none or it cannot be read.
+func lockdown() string {
+	modes, _ := os.ReadFile("/sys/kernel/security/lockdown")
+	_, mode, _ := strings.Cut(string(modes), "[")
+	mode, _, _ = strings.Cut(mode, "]")
+	if mode == "none" {
+		return ""
+	}
+	return mode
+}
+
+func why(at string, err error) string {
+	mode := lockdown()
+	var verdict *ebpf.VerifierError
+	switch {
+	case errors.Is(err, errNoCgroups):
+		return "no cgroup2 file system is mounted"
+	case errors.Is(err, unix.EPERM) && mode != "":
+		return "lockdown (" + mode + ")"
+	case errors.Is(err, unix.EPERM):
+		return "not permitted"
+	case errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) && !isVerifier(err):
+		if v := since[at]; v != "" {
+			return "kernel older than " + v
+		}
+		return "not in this kernel"
+	case errors.As(err, &verdict) && len(verdict.Log) > 0:
+		return "verifier: " + verdict.Log[len(verdict.Log)-1]
+	}
+	return err.Error()
+}
+
 func (h *Hooks) firstError() error {
 	for _, r := range h.report {
 		if r.Err != nil {
@@ -250,7 +331,10 @@ func (h *Hooks) Attached(name string) bool {
 }
 
 // seesUse tells whether everything that is sent and received is seen.
-func (h *Hooks) seesUse() bool { return h.Attached(useSend) && h.Attached(useReceive) }
+func (h *Hooks) seesUse() bool {
+	return (h.Attached(useSend) || h.all("exit_send4", "exit_send6")) &&
+		(h.Attached(useReceive) || h.all("exit_receive4", "exit_receive6"))
+}
 
 // Complete tells whether every socket that is used from now on is told with its owner, at its first use.
 func (h *Hooks) Complete() bool {
@@ -360,6 +444,8 @@ func (h *Hooks) Close() error {
 	return errors.Join(errs...)
 }
 
+var errNoCgroups = fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+
 // cgroupRoot opens the mount of cgroup version 2. In hybrid mode it is below a tmpfs, next to those
 // of version 1.
 func cgroupRoot(path string) (*os.File, error) {
@@ -378,7 +464,7 @@ func cgroupRoot(path string) (*os.File, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+	return nil, errNoCgroups
 }
 
 // pidNamespace is the inode of ours, 0 when it is the first, in which numbers are the kernel's own.

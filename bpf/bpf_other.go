@@ -25,3 +25,5 @@ func (none) Close() error                     { return nil }
 func Open(Config) (*Hooks, error) {
 	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
 }
+
+func why(_ string, err error) string { return err.Error() }

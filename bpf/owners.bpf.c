@@ -272,6 +272,7 @@ static __always_inline __u32 args(struct room *r, __u32 pos, struct mm_struct *m
 		return len;
 	if (len > page)
 		len = page;
+	barrier_var(len); /* the verifier of 6.1 would not see the bound otherwise */
 	if (len > ARGS_MAX || bpf_probe_read_user(r->data + pos, len, (void *)at))
 		return 0;
 	return len;
@@ -370,8 +371,10 @@ static __always_inline __u32 confined(struct task_struct *leader)
 static __always_inline __u64 caps(struct task_struct *leader)
 {
 	const struct cred *c = BPF_CORE_READ(leader, cred);
+	__u64 v = 0;
 
-	return BPF_CORE_READ(c, cap_effective.val);
+	bpf_probe_read_kernel(&v, sizeof(v), (void *)c + bpf_core_field_offset(struct cred, cap_effective));
+	return v;
 }
 
 /*
@@ -1048,3 +1051,5 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }
+
+#include "ladder.h"

@@ -186,6 +186,53 @@ func TestEBPFDatagrams(t *testing.T) {
 	})
 }
 
+// TestEBPFSCTP: both ends of a one-to-one association.
+func TestEBPFSCTP(t *testing.T) {
+	const client = "import socket,os,sys; s=socket.socket(socket.%s, socket.SOCK_STREAM, 132); s.connect(('%s',%d)); s.send(b'x'); " +
+		"print(s.getsockname()[1], flush=True); s.recv(1); os._exit(0)"
+	for _, tc := range []struct{ name, family, addr string }{{"v4", "AF_INET", "127.0.0.1"}, {"v6", "AF_INET6", "::1"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			family, at := unix.AF_INET, netip.MustParseAddr(tc.addr)
+			if at.Is6() {
+				family = unix.AF_INET6
+			}
+			l, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+			if errors.Is(err, unix.EPROTONOSUPPORT) {
+				t.Skip("this kernel has no SCTP")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(l)
+			var own unix.Sockaddr = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+			if at.Is6() {
+				own = &unix.SockaddrInet6{Addr: [16]byte{15: 1}}
+			}
+			if err := errors.Join(unix.Bind(l, own), unix.Listen(l, 8)); err != nil {
+				t.Fatal(err)
+			}
+			s := ebpfStage(t, bpf.Config{})
+			server := sockaddr(unix.Getsockname(l))
+			for range 10 {
+				cmd, _, out := child(t, "python3", "-S", "-c", fmt.Sprintf(client, tc.family, tc.addr, server.Port()))
+				fd, _, err := unix.Accept(l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := make([]byte, 1)
+				if _, err := unix.Read(fd, b); err != nil {
+					t.Fatal(err)
+				}
+				from := netip.AddrPortFrom(at, uint16(readNumber(t, out)))
+				unix.Write(fd, b)
+				cmd.Wait()
+				unix.Close(fd)
+				checkBoth(t, s, "sctp", protoSCTP, from, server, cmd.Process.Pid, os.Getpid())
+			}
+		})
+	}
+}
+
 // servers answers each connection with the PID of the process that reads from it.
 const servers = `
 import array, os, socket, sys, threading
@@ -284,8 +331,13 @@ func TestEBPFClosedUnread(t *testing.T) {
 }
 
 func sockaddr(a unix.Sockaddr, _ error) netip.AddrPort {
-	in4 := a.(*unix.SockaddrInet4)
-	return netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port))
+	switch a := a.(type) {
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	default:
+		in4 := a.(*unix.SockaddrInet4)
+		return netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port))
+	}
 }
 
 // TestEBPFNames: a long name, a program whose file is gone, another name, another program.
@@ -430,6 +482,9 @@ func sentBy(t *testing.T, u net.PacketConn, pid int) net.Addr {
 	}
 }
 
+// fexits are the rung below told_send and told_receive.
+var fexits = []string{"exit_send4", "exit_send6", "exit_sendpage", "exit_receive4", "exit_receive6"}
+
 // TestEBPFRungs: whatever the kernel refuses, nobody is named wrongly, and who can be named is.
 func TestEBPFRungs(t *testing.T) {
 	for _, tc := range []struct {
@@ -439,7 +494,8 @@ func TestEBPFRungs(t *testing.T) {
 		{"no sockops", bpf.Config{Without: []string{"tell_connect"}}},
 		{"no cgroup hooks", bpf.Config{CgroupRoot: "/nonexistent"}},
 		{"before 6.3: no send and receive", bpf.Config{Without: []string{"told_send", "told_receive"}}},
-		{"only cgroup hooks", bpf.Config{Without: []string{"told_send", "told_receive", "told_state", "told_exec", "told_exit", "told_rename"}}},
+		{"and no ends of functions", bpf.Config{Without: append([]string{"told_send", "told_receive"}, fexits...)}},
+		{"only cgroup hooks", bpf.Config{Without: append([]string{"told_send", "told_receive", "told_state", "told_exec", "told_exit", "told_rename"}, fexits...)}},
 		{"no iterator", bpf.Config{Without: []string{"find_sockets"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
