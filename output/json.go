@@ -15,8 +15,8 @@ type jsonEncoder struct {
 	// Of some two hundred application fields a record has ten: they are found by what is set, not by
 	// asking each. place is a field's column, by its AppIndex.
 	place [event.MaxAppFields]int16
-	set   []uint8 // scratch
-	cols  []int16 // scratch
+	set   []uint16 // scratch
+	cols  []int16  // scratch
 }
 
 type jsonColumn struct {

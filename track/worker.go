@@ -332,7 +332,7 @@ func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 		c.swapped = true
 		s = 1
 	}
-	c.inspected = c.key.proto != decode.TCP && c.key.proto != decode.UDP
+	c.inspected = c.key.proto != decode.TCP && c.key.proto != decode.UDP && !dpi.Inspects(uint16(c.key.proto))
 	return s
 }
 
@@ -384,6 +384,8 @@ func (w *worker) follow(c *conn, s int, p *decode.Packet) {
 		w.inspect(c, s, p)
 	case decode.ICMP, decode.ICMP6:
 		c.echo(p, s)
+	default:
+		w.inspect(c, s, p)
 	}
 	if p.PayloadLen > 0 {
 		c.note(noteData, s)
@@ -478,7 +480,11 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 		if c.swapped {
 			a, b = b, a
 		}
-		c.flow = w.dpi(c).NewFlow(tcp, a, b)
+		if tcp || c.key.proto == decode.UDP {
+			c.flow = w.dpi(c).NewFlow(tcp, a, b)
+		} else {
+			c.flow = w.dpi(c).NewFlowOver(uint16(c.key.proto))
+		}
 		if tcp {
 			for i := range c.sides {
 				if t := &c.sides[i].tcp; t.hasISN {

@@ -63,7 +63,11 @@ func conversations(t testing.TB, name string) []sample {
 	var list []sample
 	known := map[ends]*open{}
 	eachPacket(t, name, func(p *decode.Packet) {
-		if p.Proto != decode.TCP && p.Proto != decode.UDP {
+		over := uint16(p.Proto)
+		switch {
+		case p.Proto == decode.TCP, p.Proto == decode.UDP:
+			over = 0
+		case !Inspects(over):
 			return
 		}
 		e, side := ends{p.Src, p.Dst, p.SrcPort, p.DstPort, p.Proto}, Orig
@@ -76,7 +80,7 @@ func conversations(t testing.TB, name string) []sample {
 		if o == nil || p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN && o.seen[side] && p.Seq+1 != o.next[side] {
 			o = &open{at: len(list)}
 			list = append(list, sample{name: strings.TrimSuffix(filepath.Base(name), ".pcap") + " " + strconv.Itoa(len(list)+1),
-				tcp: p.Proto == decode.TCP, orig: p.SrcPort, resp: p.DstPort})
+				tcp: p.Proto == decode.TCP, over: over, orig: p.SrcPort, resp: p.DstPort})
 			known[e], side = o, Orig
 		}
 		if p.Proto == decode.TCP && !o.seen[side] {
@@ -140,7 +144,7 @@ func TestCaptures(t *testing.T) {
 			}
 			for i, m := range s.msgs {
 				for k := 0; k < len(m.b); k += 1 + len(m.b)/40 {
-					f := in.NewFlow(s.tcp, s.orig, s.resp)
+					f := s.flow(in)
 					if s.tcp {
 						runSegments(in, f, append(s.msgs[:i:i], message{m.side, m.b[:k]}))
 						in.End(f, 1e9)

@@ -5,7 +5,11 @@
 // puts TCP bytes in order, asks the parsers, and stops when there is nothing more to learn.
 package dpi
 
-import "rustnet/track/event"
+import (
+	"math/bits"
+
+	"rustnet/track/event"
+)
 
 // Side is an end of a connection: the one that opened it, or the other.
 type Side uint8
@@ -44,6 +48,9 @@ type parser struct {
 	Name string
 	TCP  parseFunc // nil when the protocol does not run over TCP
 	UDP  parseFunc
+	// Over reads what runs over IP or a link without ports, by the number Proto that decode gives it.
+	Over  parseFunc
+	Proto uint16
 	// First holds every byte that can begin the protocol, in either direction; nil is any.
 	First *byteSet
 	// Min is the length of the shortest datagram there is.
@@ -135,7 +142,7 @@ var table = []parser{
 	{Name: "megaco", UDP: parseMegaco, First: megacoFirst, Min: 8, Ports: []uint16{2944}, Follow: 4 << 10},
 	{Name: "bfd", UDP: parseBFD, First: bfdFirst, Min: bfdLen, Ports: []uint16{3784, 4784}, Follow: 4 << 10, Fields: bfdFields},
 	{Name: "hsrp", UDP: parseHSRP, First: hsrpFirst, Min: hsrpLen, Ports: []uint16{1985, 2029}, Follow: 4 << 10, Fields: hsrpFields},
-	{Name: "ptp", UDP: parsePTP, First: ptpFirst, Min: 34, Ports: []uint16{319, 320}, Follow: 4 << 10, Fields: ptpFields},
+	{Name: "ptp", UDP: parsePTP, Over: parsePTP, Proto: protoPTP, First: ptpFirst, Min: 34, Ports: []uint16{319, 320}, Follow: 4 << 10, Fields: ptpFields},
 	{Name: "rmcp", UDP: parseRMCP, First: rmcpFirst, Min: 4, Ports: []uint16{623, 664}, Follow: 4 << 10},
 	{Name: "netflow", UDP: parseNetFlow, First: netflowFirst, Min: 24, Ports: []uint16{2055, 4739, 9995}, Follow: 4 << 10, Fields: netflowFields},
 	{Name: "sflow", UDP: parseSFlow, First: sflowFirst, Min: 28, Ports: []uint16{6343}, Follow: 4 << 10, Fields: sflowFields},
@@ -145,6 +152,67 @@ var table = []parser{
 	{Name: "collectd", UDP: parseCollectd, First: collectdFirst, Min: 5, Ports: []uint16{25826}, Follow: 4 << 10, Fields: collectdFields},
 	{Name: "rtcp", UDP: parseRTCP, First: rtpFirst, Min: 8, Ports: []uint16{5005}, Follow: 4 << 10},
 	{Name: "rtp", UDP: parseRTP, First: rtpFirst, Min: rtpHeaderLen, Ports: []uint16{5004}, Follow: 4 << 10, Fields: rtpFields},
+	{Name: "rip", UDP: parseRIP, First: ripFirst, Min: ripHeaderLen + ripEntryLen, Ports: []uint16{520, 521}, Follow: 4 << 10, Fields: ripFields},
+	{Name: "babel", UDP: parseBabel, First: babelFirst, Min: 6, Ports: []uint16{6696}, Follow: 4 << 10},
+	{Name: "gtp", UDP: parseGTP, First: gtpFirst, Min: 8, Ports: []uint16{2123, 2152, 3386}, Follow: 4 << 10, Fields: gtpFields},
+	{Name: "pfcp", UDP: parsePFCP, First: pfcpFirst, Min: 8, Ports: []uint16{8805}, Follow: 4 << 10, Fields: pfcpFields},
+	{Name: "l2tp", UDP: parseL2TP, Min: 8, Ports: []uint16{1701}, Follow: 4 << 10, Fields: l2tpFields},
+	{Name: "teredo", UDP: parseTeredo, First: teredoFirst, Min: 40, Ports: []uint16{3544}, Follow: 4 << 10},
+	{Name: "lisp", UDP: parseLISP, Min: 16, Ports: []uint16{4341, 4342}, Follow: 4 << 10, Fields: lispFields},
+	{Name: "capwap", UDP: parseCAPWAP, First: capwapFirst, Min: 16, Ports: []uint16{5246, 5247}, Follow: 4 << 10, Fields: capwapFields},
+	{Name: "srvloc", UDP: parseSLP, First: slpFirst, Min: 12, Ports: []uint16{427}, Follow: 4 << 10, Fields: slpFields},
+	{Name: "wsd", UDP: parseWSD, First: wsdFirst, Min: 100, Ports: []uint16{3702}, Follow: 8 << 10, Fields: wsdFields},
+	{Name: "wol", UDP: parseWoL, First: wolFirst, Min: 102, Ports: []uint16{9, 7}, Follow: 4 << 10, Fields: wolFields},
+	{Name: "xdmcp", UDP: parseXDMCP, First: xdmcpFirst, Min: 6, Ports: []uint16{177}, Follow: 4 << 10, Fields: xdmcpFields},
+	{Name: "nat-pmp", UDP: parseNATPMP, First: natpmpFirst, Min: 2, Ports: []uint16{5351, 5350}, Follow: 4 << 10, Fields: natpmpFields},
+	{Name: "db-lsp-disc", UDP: parseDropbox, First: dropboxFirst, Min: 40, Ports: []uint16{17500}, Follow: 4 << 10},
+	{Name: "syncthing", UDP: parseSyncthing, First: syncthingFirst, Min: 16, Ports: []uint16{21027}, Follow: 4 << 10},
+	{Name: "someip", UDP: parseSOMEIP, Min: 16, Ports: []uint16{30490}, Follow: 4 << 10, Fields: someipFields},
+	{Name: "doip", TCP: parseDoIP, UDP: parseDoIP, First: doipFirst, Min: 8, Ports: []uint16{13400}, Follow: 4 << 10, Fields: doipFields},
+	{Name: "knx", TCP: parseKNX, UDP: parseKNX, First: knxFirst, Min: 8, Ports: []uint16{3671}, Follow: 4 << 10, Fields: knxFields},
+	{Name: "rtps", UDP: parseRTPS, First: rtpsFirst, Min: 20, Ports: []uint16{7400}, Follow: 4 << 10, Fields: rtpsFields},
+	{Name: "iax2", UDP: parseIAX2, First: iax2First, Min: 12, Ports: []uint16{4569}, Follow: 4 << 10, Fields: iax2Fields},
+	{Name: "raknet", UDP: parseRakNet, Min: 17, Ports: []uint16{19132}, Follow: 4 << 10, Fields: raknetFields},
+	{Name: "steam", TCP: parseSteam, UDP: parseSteam, Min: 16, Ports: []uint16{27036, 27017}, Follow: 4 << 10, Fields: steamFields},
+	{Name: "whois", TCP: parseWhois, Ports: []uint16{43}, Follow: 4 << 10, Fields: whoisFields},
+	{Name: "finger", TCP: parseFinger, Ports: []uint16{79}, Follow: 4 << 10, Fields: fingerFields},
+	{Name: "gopher", TCP: parseGopher, Ports: []uint16{70}, Follow: 4 << 10, Fields: gopherFields},
+	{Name: "rsh", TCP: parseRsh, First: rshFirst, Ports: []uint16{514, 513, 512}, Follow: 4 << 10, Fields: rshFields},
+	{Name: "iscsi", TCP: parseISCSI, First: iscsiFirst, Ports: []uint16{3260}, Follow: 8 << 10, Fields: iscsiFields},
+	{Name: "nbd", TCP: parseNBD, First: nbdFirst, Ports: []uint16{10809}, Follow: 4 << 10, Fields: nbdFields},
+	{Name: "afp", TCP: parseAFP, First: afpFirst, Ports: []uint16{548}, Follow: 8 << 10, Fields: afpFields},
+	{Name: "svn", TCP: parseSVN, First: svnFirst, Ports: []uint16{3690}, Follow: 8 << 10, Fields: svnFields},
+	{Name: "ceph", TCP: parseCeph, First: cephFirst, Ports: []uint16{6789, 3300, 6800}, Follow: 4 << 10, Fields: cephFields},
+	{Name: "stomp", TCP: parseSTOMP, First: stompFirst, Ports: []uint16{61613}, Follow: 8 << 10, Fields: stompFields},
+	{Name: "zmtp", TCP: parseZMTP, First: zmtpFirst, Ports: []uint16{5555}, Follow: 4 << 10, Fields: zmtpFields},
+	{Name: "beanstalk", TCP: parseBeanstalk, First: beanstalkFirst, Ports: []uint16{11300}, Follow: 4 << 10, Fields: beanstalkFields},
+	{Name: "giop", TCP: parseGIOP, First: giopFirst, Ports: []uint16{2809, 683}, Follow: 4 << 10, Fields: giopFields},
+	{Name: "ajp", TCP: parseAJP, First: ajpFirst, Ports: []uint16{8009}, Follow: 16 << 10, Fields: ajpFields},
+	{Name: "elasticsearch", TCP: parseElastic, First: elasticFirst, Ports: []uint16{9300}, Follow: 4 << 10},
+	{Name: "clickhouse", TCP: parseClickHouse, First: clickhouseFirst, Ports: []uint16{9000}, Follow: 4 << 10, Fields: clickhouseFields},
+	{Name: "bolt", TCP: parseBolt, First: boltFirst, Ports: []uint16{7687}, Follow: 4 << 10},
+	{Name: "drda", TCP: parseDRDA, First: drdaFirst, Ports: []uint16{50000, 1527, 446}, Follow: 16 << 10, Fields: drdaFields},
+	{Name: "smpp", TCP: parseSMPP, First: smppFirst, Ports: []uint16{2775}, Follow: 4 << 10, Fields: smppFields},
+	{Name: "skinny", TCP: parseSkinny, Ports: []uint16{2000}, Follow: 4 << 10, Fields: skinnyFields},
+	{Name: "gnutella", TCP: parseGnutella, First: gnutellaFirst, Ports: []uint16{6346}, Follow: 8 << 10, Fields: gnutellaFields},
+	{Name: "bitcoin", TCP: parseBitcoin, First: bitcoinFirst, Ports: []uint16{8333, 18333}, Follow: 4 << 10, Fields: bitcoinFields},
+	{Name: "stratum", TCP: parseStratum, First: stratumFirst, Ports: []uint16{3333, 4444}, Follow: 8 << 10, Fields: stratumFields},
+	{Name: "lpd", TCP: parseLPD, First: lpdFirst, Ports: []uint16{515}, Follow: 4 << 10, Fields: lpdFields},
+	{Name: "managesieve", TCP: parseManageSieve, First: sieveFirst, Ports: []uint16{4190}, Follow: 8 << 10, Fields: sieveFields},
+	{Name: "distcc", TCP: parseDistcc, First: distccFirst, Ports: []uint16{3632}, Follow: 4 << 10},
+	{Name: "adb", TCP: parseADB, First: adbFirst, Ports: []uint16{5555}, Follow: 8 << 10, Fields: adbFields},
+	{Name: "igmp", Over: parseIGMP, Proto: protoIGMP, Follow: 1 << 10, Fields: igmpFields},
+	{Name: "esp", Over: parseESP, Proto: protoESP, Follow: 1 << 10, Fields: espFields},
+	{Name: "eigrp", Over: parseEIGRP, Proto: protoEIGRP, Follow: 1 << 10, Fields: eigrpFields},
+	{Name: "ospf", Over: parseOSPF, Proto: protoOSPF, Follow: 1 << 10, Fields: ospfFields},
+	{Name: "pim", Over: parsePIM, Proto: protoPIM, Follow: 1 << 10, Fields: pimFields},
+	{Name: "vrrp", Over: parseVRRP, Proto: protoVRRP, Follow: 1 << 10, Fields: vrrpFields},
+	{Name: "sctp", Over: parseSCTP, Proto: protoSCTP, Follow: 64 << 10},
+	{Name: "lldp", Over: parseLLDP, Proto: protoLLDP, Follow: 1 << 10, Fields: lldpFields},
+	{Name: "cdp", Over: parseCDP, Proto: protoCDP, Follow: 1 << 10, Fields: cdpFields},
+	{Name: "stp", Over: parseSTP, Proto: protoSTP, Follow: 1 << 10, Fields: stpFields},
+	{Name: "eapol", Over: parseEAPOL, Proto: protoEAPOL, Follow: 16 << 10, Fields: eapolFields},
+	{Name: "lacp", Over: parseLACP, Proto: protoLACP, Follow: 1 << 10, Fields: lacpFields},
 }
 
 // parseFunc judges the bytes of c.view[c.side] and, where it wants, what is kept of the other side.
@@ -153,6 +221,17 @@ var table = []parser{
 // on, and the parser must not set fields unless it answers match or done. From then on it is asked
 // about every new byte; it takes bytes away with eat and skip, and what it leaves is kept.
 type parseFunc func(c *call) verdict
+
+// over is the parser's function for what the connection runs over.
+func (p *parser) over(f *Flow) parseFunc {
+	switch {
+	case f.tcp:
+		return p.TCP
+	case f.only != 0:
+		return p.Over
+	}
+	return p.UDP
+}
 
 // verdict is a parser's answer.
 type verdict uint8
@@ -178,6 +257,26 @@ func Fields() []*event.AppField {
 		}
 	}
 	return all
+}
+
+// parserSet is a set of lines of the table.
+type parserSet [3]uint64
+
+var everyParser = parserSet{^uint64(0), ^uint64(0), ^uint64(0)}
+
+func (s *parserSet) add(i int) { s[i>>6] |= 1 << (i & 63) }
+
+func (s *parserSet) keep(of *parserSet) {
+	for w := range s {
+		s[w] &= of[w]
+	}
+}
+
+func (s *parserSet) count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
 }
 
 // byteSet is a set of byte values.

@@ -7,7 +7,8 @@ import (
 
 var fuzzed = flag.String("parser", "", "the only parser that FuzzParser asks")
 
-// FuzzParsers sends any bytes in any pieces to all parsers. Input: a byte of flags, the ports, then
+// FuzzParsers sends any bytes in any pieces to all parsers. Input: a byte of flags (TCP, start not seen, over
+// a protocol without ports, whose number is in the first port's place), the ports, then
 // pieces, each behind its length, side and a jump of the sequence number.
 func FuzzParsers(f *testing.F) {
 	for _, s := range samples() {
@@ -66,20 +67,28 @@ func TestEveryParserHasASeed(t *testing.T) {
 // onlyParser is an Inspector that asks one parser, and those that it hands over to.
 func onlyParser(i int) *Inspector {
 	in := NewInspector(Config{Names: true})
-	var only [2]uint64
-	only[i>>6] = 1 << (i & 63)
+	in.portless = map[uint16]uint8{table[i].Proto: portless[table[i].Proto]}
+	var only parserSet
+	only.add(i)
 	for transport := range in.first {
 		for b := range in.first[transport] {
-			m := &in.first[transport][b]
-			m[0], m[1] = m[0]&only[0], m[1]&only[1]
+			in.first[transport][b].keep(&only)
 		}
 	}
 	return in
 }
 
+// flow begins the inspection of the conversation.
+func (s *sample) flow(in *Inspector) *Flow {
+	if s.over != 0 {
+		return in.NewFlowOver(s.over)
+	}
+	return in.NewFlow(s.tcp, s.orig, s.resp)
+}
+
 // on gives the conversation to an Inspector and returns what it learns.
 func (s *sample) on(in *Inspector) map[string]string {
-	f := in.NewFlow(s.tcp, s.orig, s.resp)
+	f := s.flow(in)
 	defer in.Free(f)
 	if s.tcp {
 		return runSegments(in, f, s.msgs)
@@ -92,11 +101,14 @@ func (s *sample) on(in *Inspector) map[string]string {
 
 // fuzzInput is the conversation in the form that converse reads.
 func (s *sample) fuzzInput() []byte {
-	flags := byte(0)
-	if s.tcp {
-		flags = 1
+	head, first := byte(0), s.orig
+	switch {
+	case s.tcp:
+		head = 1
+	case s.over != 0:
+		head, first = 4, s.over
 	}
-	b := []byte{flags, byte(s.orig >> 8), byte(s.orig), byte(s.resp >> 8), byte(s.resp)}
+	b := []byte{head, byte(first >> 8), byte(first), byte(s.resp >> 8), byte(s.resp)}
 	for _, m := range s.msgs {
 		for _, p := range cut([]message{m}, 1200) {
 			b = append(append(b, byte(len(p.b)>>8)|byte(p.side)<<7, byte(len(p.b)), 0), p.b...)
@@ -112,6 +124,9 @@ func converse(t *testing.T, in *Inspector, b []byte) {
 	}
 	tcp := b[0]&1 != 0
 	fl := in.NewFlow(tcp, be16(b[1:]), be16(b[3:]))
+	if !tcp && b[0]&4 != 0 {
+		fl.only = in.portless[be16(b[1:])]
+	}
 	seq := [2]uint32{100, 200}
 	if b[0]&2 == 0 {
 		in.Segment(fl, Orig, 99, true, false, nil, 0, 0)
@@ -167,7 +182,13 @@ func FuzzPayload(f *testing.F) {
 			in := NewInspector(Config{Names: true})
 			p := &table[i]
 			for _, tcp := range []bool{false, true} {
-				fl := in.NewFlow(tcp, 40000, p.Ports[0])
+				s := sample{tcp: tcp, orig: 40000}
+				if p.Over != nil && !tcp {
+					s.over = p.Proto
+				} else if p.Ports != nil {
+					s.resp = p.Ports[0]
+				}
+				fl := s.flow(in)
 				if tcp {
 					in.Segment(fl, Orig, 1, false, false, b, uint32(len(b)), 0)
 					in.Segment(fl, Resp, 1, false, true, reply, uint32(len(reply)), 1)

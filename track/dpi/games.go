@@ -94,6 +94,102 @@ func minecraftLogin(b []byte) (name []byte, whole bool) {
 	return name, true
 }
 
+var (
+	fieldRakNetServer = event.AppString("raknet_server", "What a server says of itself, such as MCPE and its name.")
+	fieldSteamHost    = event.AppString("steam_host", "Name of the machine that looks for others to stream with.")
+
+	raknetFields = []*event.AppField{fieldRakNetServer}
+	steamFields  = []*event.AppField{fieldSteamHost}
+)
+
+const raknetMagic = "\x00\xff\xff\x00\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x12\x34\x56\x78"
+
+// parseRakNet reads the messages before a connection (RakNet's source, MessageIdentifiers.h). They hold a magic number right
+// behind their kind, of which games have their own, or behind a time, or behind that and the server's number.
+func parseRakNet(c *call) verdict {
+	const ping, pingOpen, open, openMore, pong, time, server = 1, 2, 5, 7, 0x1c, 8, 8
+	b := c.view[c.side].b
+	at := 0
+	for _, at = range [...]int{1, 1 + time, 1 + time + server, 0} {
+		if at > 0 && len(b) >= at+len(raknetMagic) && string(b[at:at+len(raknetMagic)]) == raknetMagic {
+			break
+		}
+	}
+	if at == 0 {
+		return no
+	}
+	c.edit()
+	switch b[0] {
+	case ping, pingOpen, open, openMore:
+		c.setClient(c.side)
+		c.know()
+		return match
+	case pong:
+		r := cursor{b: b[at+len(raknetMagic):]}
+		if text := r.vector16(); !r.bad {
+			c.fact(fieldRakNetServer, text)
+		}
+	}
+	return c.finish()
+}
+
+// parseSteam reads the search for other machines to stream to, and the connection to Valve's servers, over UDP and TCP,
+// by their magic numbers (SteamKit's and SteamDatabase's protocol files).
+func parseSteam(c *call) verdict {
+	const discovery, overUDP, overTCP = "\xff\xff\xff\xff\x21\x4c\x5f\xa0", "VS01", "VT01"
+	v := &c.view[c.side]
+	b := v.b
+	if c.f.tcp { // a length before it
+		if len(b) > 4 && b[4] != 'V' {
+			return no
+		}
+		if len(b) < 8 {
+			return v.unfinished()
+		}
+		if n := le32(b); string(b[4:8]) != overTCP || n == 0 || n > 1<<20 {
+			return no
+		}
+		return c.finish()
+	}
+	switch {
+	case len(b) >= 36 && string(b[:4]) == overUDP:
+	case len(b) >= 16 && string(b[:8]) == discovery:
+		c.steamHost(b[8:])
+	default:
+		return no
+	}
+	return c.finish()
+}
+
+// steamHost looks for the host's name, field 4 of a broadcast's body in protocol buffers, behind header and length.
+func (c *call) steamHost(b []byte) {
+	const text, hostname = 2, 4
+	n := le32(b)
+	if n > 1<<10 || int(n)+8 > len(b) {
+		return
+	}
+	b = b[4+n:]
+	r := cursor{b: b[4:]}
+	for len(r.b) > 0 {
+		tag := r.mqttVarint()
+		switch tag & 7 {
+		case 0:
+			r.mqttVarint()
+		case 1:
+			r.bytes(8)
+		case text:
+			if body := r.bytes(r.mqttVarint()); tag>>3 == hostname && !r.bad {
+				c.firstFact(fieldSteamHost, body)
+				return
+			}
+		case 5:
+			r.bytes(4)
+		default:
+			return
+		}
+	}
+}
+
 // sourceFirst: packets that are not split.
 var sourceFirst = bytesIn("\xff", 1, 0)
 
@@ -102,14 +198,11 @@ const (
 	sourceInfo   = sourcePacket + "TSource Engine Query\x00"
 )
 
-// sourceState waits for the server's answer.
-type sourceState struct{ client Side }
-
 // parseSource reads the queries of game servers on the Source engine (Valve Developer Community, Server queries).
 func parseSource(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
-	if st, ok := c.f.state.(*sourceState); ok {
+	if st, ok := c.f.state.(*asker); ok {
 		if c.side != st.client && c.sourceAnswer(b) {
 			return c.finish()
 		}
@@ -117,7 +210,7 @@ func parseSource(c *call) verdict {
 	}
 	switch {
 	case len(b) >= len(sourceInfo) && string(b[:len(sourceInfo)]) == sourceInfo && (len(b) == len(sourceInfo) || len(b) == len(sourceInfo)+4):
-		c.f.state = &sourceState{client: c.side}
+		c.f.state = &asker{client: c.side}
 		c.setClient(c.side)
 		c.edit()
 		c.know()

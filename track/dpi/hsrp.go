@@ -1,10 +1,6 @@
 package dpi
 
-import (
-	"net/netip"
-
-	"rustnet/track/event"
-)
+import "rustnet/track/event"
 
 var (
 	fieldHSRPGroup   = event.AppUint("hsrp_group", "", "Group of routers.")
@@ -43,7 +39,7 @@ func parseHSRP(c *call) verdict {
 		a.SetStr(fieldHSRPState, state[b[2]])
 	}
 	a.SetUint(fieldHSRPGroup, uint64(b[6]))
-	c.hsrpAddress(b[16:20])
+	c.address(fieldHSRPAddress, b[16:20])
 	return c.finish()
 }
 
@@ -57,16 +53,9 @@ func (c *call) hsrp2(b []byte) verdict {
 	a.SetStr(fieldHSRPState, state[b[4]])
 	a.SetUint(fieldHSRPGroup, uint64(be16(b[6:])))
 	if b[5] == 4 {
-		c.hsrpAddress(b[26:30])
+		c.address(fieldHSRPAddress, b[26:30])
 	} else {
-		c.hsrpAddress(b[26:42])
+		c.address(fieldHSRPAddress, b[26:42])
 	}
 	return c.finish()
-}
-
-func (c *call) hsrpAddress(b []byte) {
-	if addr, ok := netip.AddrFromSlice(b); ok && !addr.IsUnspecified() {
-		c.hash = addr.AppendTo(c.hash[:0])
-		c.edit().SetStr(fieldHSRPAddress, c.text(c.hash))
-	}
 }

@@ -8,7 +8,6 @@ import (
 
 // Bounds that no configuration changes.
 const (
-	maxParsers   = 128
 	maxStarts    = 8 // segments of a direction whose start was not seen that are tried as a start
 	maxDatagrams = 8 // datagrams of a direction that are tried before it is given up
 	chunkFlows   = 32
@@ -20,13 +19,15 @@ type Inspector struct {
 	store
 	cfg    Config
 	max    int
-	first  [2][256][2]uint64 // parsers that a first byte can belong to, over UDP and TCP
-	byPort map[uint16][2]uint64
+	first  [2][256]parserSet // parsers that a first byte can belong to, over UDP and TCP
+	byPort map[uint16]parserSet
 	index  map[string]uint8
-	flows  []*Flow
-	call   call
-	names  names
-	alpns  map[string][]string
+	// portless has the parser's index + 1 for each protocol without ports.
+	portless map[uint16]uint8
+	flows    []*Flow
+	call     call
+	names    names
+	alpns    map[string][]string
 
 	answer *event.Answer // what the packet's DNS responses said
 
@@ -45,6 +46,7 @@ type Flow struct {
 	orig     uint16
 	resp     uint16
 	parser   uint8 // index + 1, 0 = none yet
+	only     uint8 // index + 1 of the only parser there is for what has no ports, 0 = TCP or UDP
 	client   uint8 // Side + 1, 0 = not known
 	tcp      bool
 	shared   bool // an event may point at app
@@ -84,19 +86,18 @@ func NewInspector(cfg Config) *Inspector {
 	if cfg.MaxTotalBytes <= 0 {
 		cfg.MaxTotalBytes = 32 << 20
 	}
-	if len(table) > maxParsers {
-		panic("dpi: more than 128 parsers; widen direction.open")
+	if len(table) > 64*len(parserSet{}) {
+		panic("dpi: more parsers than a parserSet holds; widen it")
 	}
-	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16][2]uint64{}, index: map[string]uint8{}}
+	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16]parserSet{}, index: map[string]uint8{}, portless: portless}
 	in.store.max = cfg.MaxTotalBytes
 	in.call.Inspector = in
 	for i := range table {
 		p := &table[i]
 		in.index[p.Name] = uint8(i)
-		w, bit := i>>6, uint64(1)<<(i&63)
 		for _, port := range p.Ports {
 			m := in.byPort[port]
-			m[w] |= bit
+			m.add(i)
 			in.byPort[port] = m
 		}
 		for b := range 256 {
@@ -104,10 +105,10 @@ func NewInspector(cfg Config) *Inspector {
 				continue
 			}
 			if p.UDP != nil {
-				in.first[0][b][w] |= bit
+				in.first[0][b].add(i)
 			}
 			if p.TCP != nil {
-				in.first[1][b][w] |= bit
+				in.first[1][b].add(i)
 			}
 		}
 	}
@@ -127,6 +128,27 @@ func (in *Inspector) NewFlow(tcp bool, origPort, respPort uint16) *Flow {
 	f.tcp, f.orig, f.resp = tcp, origPort, respPort
 	return f
 }
+
+// NewFlowOver begins the inspection of what runs over IP or a link without ports. The number must be one that Inspects.
+func (in *Inspector) NewFlowOver(proto uint16) *Flow {
+	f := in.NewFlow(false, 0, 0)
+	f.only = in.portless[proto]
+	return f
+}
+
+// Inspects tells whether there is a parser for a protocol without ports, by its number in decode.
+func Inspects(proto uint16) bool { return portless[proto] != 0 }
+
+// portless has the table's line, + 1, of each protocol without ports.
+var portless = func() map[uint16]uint8 {
+	m := map[uint16]uint8{}
+	for i := range table {
+		if table[i].Over != nil {
+			m[table[i].Proto] = uint8(i + 1)
+		}
+	}
+	return m
+}()
 
 // Free ends the inspection. The flow must not be used afterwards; its App may be.
 func (in *Inspector) Free(f *Flow) {
@@ -437,37 +459,49 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		}
 		return
 	}
-	transport := 0
-	if f.tcp {
-		transport = 1
-	}
-	mask := in.first[transport][v.b[0]]
+	mask := in.candidates(f, v.b[0])
 	if !d.is(asked) {
-		d.open = [2]uint64{^uint64(0), ^uint64(0)}
+		d.open = everyParser
 		if f.tcp { // the first byte of a direction does not change
 			d.open = mask
 		}
 		d.flags |= asked
 	}
-	mask[0] &= d.open[0]
-	mask[1] &= d.open[1]
-	if bits.OnesCount64(mask[0])+bits.OnesCount64(mask[1]) > 1 {
+	mask.keep(&d.open)
+	if mask.count() > 1 {
 		a, b := in.byPort[f.orig], in.byPort[f.resp]
-		hint := [2]uint64{mask[0] & (a[0] | b[0]), mask[1] & (a[1] | b[1])}
+		hint := mask
+		for w := range hint {
+			hint[w] &= a[w] | b[w]
+		}
 		if in.ask(f, s, hint) {
 			return
 		}
-		mask[0] &^= hint[0]
-		mask[1] &^= hint[1]
+		for w := range mask {
+			mask[w] &^= hint[w]
+		}
 	}
 	if in.ask(f, s, mask) {
 		return
 	}
 	// An end that has said all may still be understood by what the other answers.
 	other := &f.dir[1-s]
-	if f.tcp && (d.open == [2]uint64{} || v.gap || v.fin && (other.is(dead) || other.is(finSeen))) {
+	if f.tcp && (d.open == parserSet{} || v.gap || v.fin && (other.is(dead) || other.is(finSeen))) {
 		in.unknown(f, s)
 	}
+}
+
+// candidates are the parsers that a first byte can belong to.
+func (in *Inspector) candidates(f *Flow, first byte) parserSet {
+	switch {
+	case f.only != 0:
+		var one parserSet
+		one.add(int(f.only - 1))
+		return one
+	case f.tcp:
+		return in.first[1][first]
+	}
+	return in.first[0][first]
 }
 
 // unknown is for a direction that no parser knows. Where its start was not seen, the next segment may be one.
@@ -485,22 +519,23 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 }
 
 // ask asks the parsers of a mask, and returns true when one took the connection.
-func (in *Inspector) ask(f *Flow, s Side, mask [2]uint64) bool {
+func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
 	for w := range mask {
 		for m := mask[w]; m != 0; m &= m - 1 {
 			i := w<<6 + bits.TrailingZeros64(m)
 			p := &table[i]
-			parse := p.UDP
-			if f.tcp {
-				parse = p.TCP
-			}
+			parse := p.over(f)
 			if !f.tcp && len(in.call.view[s].b) < p.Min {
 				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
 			app, state := f.app, f.state
+			a, b := in.call.view[Orig].b, in.call.view[Resp].b
 			switch got := parse(&in.call); got {
 			case no:
 				f.dir[s].open[w] &^= m & -m
+				if v := &in.call.view; len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
+					v[Orig].b, v[Resp].b = a, b
+				}
 				if f.app != app || f.state != state { // it changed its mind within one segment
 					f.app, f.state, f.client, f.known, f.ended = app, state, 0, false, false
 					in.call.res = 0
@@ -527,12 +562,10 @@ func (in *Inspector) ask(f *Flow, s Side, mask [2]uint64) bool {
 func (in *Inspector) follow(f *Flow) {
 	for {
 		was := f.parser
-		p := &table[was-1]
-		parse := p.UDP
-		if f.tcp {
-			parse = p.TCP
+		if !f.tcp && len(in.call.view[in.call.side].b) < table[was-1].Min {
+			return // as in ask
 		}
-		switch got := parse(&in.call); {
+		switch got := table[was-1].over(f)(&in.call); {
 		case got == no || got == done:
 			f.finished = true
 			return

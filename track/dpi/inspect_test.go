@@ -139,7 +139,7 @@ func TestPrefixes(t *testing.T) {
 						ways = 2 // a short datagram, and a whole one that the capture cut
 					}
 					for way := range ways {
-						f := in.NewFlow(s.tcp, s.orig, s.resp)
+						f := s.flow(in)
 						var got map[string]string
 						if s.tcp {
 							runSegments(in, f, prefix)
@@ -377,7 +377,7 @@ func TestNoAllocations(t *testing.T) {
 	check("sent again", func() { in.Segment(f, Orig, seq-1000, false, false, noise, 1000, 0) })
 	in.Free(f)
 	for _, s := range samples() {
-		f := in.NewFlow(s.tcp, s.orig, s.resp)
+		f := s.flow(in)
 		f.finished = true
 		check("finished "+s.name, func() {
 			in.Segment(f, Orig, 1, false, false, noise, 1000, 0)
@@ -419,7 +419,7 @@ func BenchmarkFlow(b *testing.B) {
 			list := cut(s.msgs, 1448)
 			b.ReportAllocs()
 			for b.Loop() {
-				f := in.NewFlow(s.tcp, s.orig, s.resp)
+				f := s.flow(in)
 				if s.tcp {
 					in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
 					in.Segment(f, Resp, testISN, true, false, nil, 0, 0)

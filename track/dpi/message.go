@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"bytes"
+	"net/netip"
 
 	"rustnet/track/event"
 )
@@ -81,6 +82,60 @@ func (c *call) firstNumber(f *event.AppField, n uint64) {
 		c.edit().SetUint(f, n)
 	}
 }
+
+// address sets a field to an IP address of 4 or 16 bytes, when it is one that something can have.
+func (c *call) address(f *event.AppField, b []byte) {
+	if addr, ok := netip.AddrFromSlice(b); ok && !addr.IsUnspecified() && !c.f.app.Has(f) {
+		c.hash = addr.AppendTo(c.hash[:0])
+		c.edit().SetStr(f, c.text(c.hash))
+	}
+}
+
+// mac sets a field to a link's address.
+func (c *call) mac(f *event.AppField, b []byte) {
+	if len(b) == 6 && !c.f.app.Has(f) {
+		c.hash = appendMAC(c.hash[:0], b)
+		c.edit().SetStr(f, c.text(c.hash))
+	}
+}
+
+func appendMAC(dst, b []byte) []byte {
+	for i, d := range b {
+		if i > 0 {
+			dst = append(dst, ':')
+		}
+		dst = append(dst, hexDigits[d>>4], hexDigits[d&15])
+	}
+	return dst
+}
+
+// sums tells whether b together with its checksum adds up to nothing (RFC 1071); what the capture cut may.
+func (v *view) sums(b []byte) bool {
+	if v.gap {
+		return true
+	}
+	sum := uint32(0)
+	for ; len(b) >= 2; b = b[2:] {
+		sum += uint32(be16(b))
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8
+	}
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	return sum == 0xffff
+}
+
+// named sets a text field to a name out of a list by number, when there is one.
+func (c *call) named(f *event.AppField, names []string, i int) {
+	if i >= 0 && i < len(names) && names[i] != "" && !c.f.app.Has(f) {
+		c.edit().SetStr(f, names[i])
+	}
+}
+
+// asker is the state of a parser that waits for what the client asks, or what it is answered.
+type asker struct{ client Side }
 
 // finish ends the inspection with a match.
 func (c *call) finish() verdict {

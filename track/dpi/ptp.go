@@ -20,11 +20,11 @@ var ptpFirst = func() *byteSet {
 // ptpLens are the shortest messages of each kind (IEEE 1588-2008 section 13).
 var ptpLens = [16]int{0: 44, 1: 44, 2: 54, 3: 54, 8: 44, 9: 54, 10: 54, 11: 64, 12: 44, 13: 48}
 
-// parsePTP reads PTP 2 on its ports.
+// parsePTP reads PTP 2 on its ports, and over Ethernet.
 func parsePTP(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
-	if !c.hasPort(319) && !c.hasPort(320) || len(b) < 34 || b[1]&15 != 2 {
+	if c.f.only == 0 && !c.hasPort(319) && !c.hasPort(320) || len(b) < 34 || b[1]&15 != 2 {
 		return no
 	}
 	if n := int(be16(b[2:])); n < ptpLens[b[0]&15] || n > len(b) && !v.gap {

@@ -27,6 +27,7 @@ import (
 type sample struct {
 	name       string
 	tcp        bool
+	over       uint16 // the protocol it runs over, when that is neither TCP nor UDP
 	orig, resp uint16
 	msgs       []message
 	want       map[string]string
@@ -122,6 +123,7 @@ var samples = sync.OnceValue(func() []sample {
 	list = append(list, textSamples()...)
 	list = append(list, infraSamples()...)
 	list = append(list, dataSamples()...)
+	list = append(list, moreSamples()...)
 	list = append(list, quicSample("quic v1", 1), quicSample("quic v2", quicV2))
 	for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS12, tls.VersionTLS13} {
 		list = append(list, tlsSample(&tls.Config{MinVersion: v, MaxVersion: v}, nil))

@@ -4,7 +4,7 @@ package dpi
 type direction struct {
 	buf   *buffer
 	skip  uint64    // bytes ahead that nobody wants to see
-	open  [2]uint64 // parsers that have not said no, a bit each
+	open  parserSet // parsers that have not said no
 	next  uint32    // TCP: sequence number expected
 	used  uint32    // bytes that parsers saw
 	msgs  uint8     // UDP: datagrams seen; TCP: starts tried

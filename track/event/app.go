@@ -14,7 +14,7 @@ type App struct {
 }
 
 type appValue struct {
-	index uint8
+	index uint16
 	num   uint64
 	str   string
 	list  []string
@@ -23,19 +23,19 @@ type appValue struct {
 // AppField is a field that a parser declares and fills. Make it once, in a package variable.
 type AppField struct {
 	Field
-	index uint8
+	index uint16
 }
 
 // MaxAppFields bounds how many fields parsers can declare.
-const MaxAppFields = 256
+const MaxAppFields = 512
 
 var appFields int
 
 func newAppField(name, unit, doc string, t Type) *AppField {
 	if appFields >= MaxAppFields {
-		panic("event: more than 256 application fields; widen App.has")
+		panic("event: more than 512 application fields; widen App.has")
 	}
-	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t, app: uint16(appFields + 1)}, index: uint8(appFields)}
+	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t, app: uint16(appFields + 1)}, index: uint16(appFields)}
 	appFields++
 	return f
 }
@@ -108,7 +108,7 @@ func (a *App) List(f *AppField) []string {
 }
 
 // AppendSet appends the AppIndex of every field that is set.
-func (a *App) AppendSet(dst []uint8) []uint8 {
+func (a *App) AppendSet(dst []uint16) []uint16 {
 	if a == nil {
 		return dst
 	}

@@ -1,0 +1,49 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldIAX2User    = event.AppString("iax2_user", "User that the caller or a phone registered as.")
+	fieldIAX2Called  = event.AppString("iax2_called", "Number that was called.")
+	fieldIAX2Calling = event.AppString("iax2_calling", "Number that calls.")
+)
+
+var iax2Fields = []*event.AppField{fieldIAX2User, fieldIAX2Called, fieldIAX2Calling}
+
+var iax2First = bytesIn("", 0x80, 0xff)
+
+// parseIAX2 reads a full frame of control (RFC 5456 section 8.1.1), whose elements must fill it. Without elements it must
+// be on its port. What proves who somebody is is not shown.
+func parseIAX2(c *call) verdict {
+	const headerLen, control, maxSubclass = 12, 6, 40
+	const called, calling, user = 1, 2, 6
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < headerLen || b[10] != control || b[11] == 0 || b[11] > maxSubclass || be16(b)&0x7fff == 0 {
+		return no
+	}
+	if len(b) == headerLen && !c.hasPort(4569) {
+		return no
+	}
+	for r := (cursor{b: b[headerLen:]}); len(r.b) > 0; {
+		kind := r.u8()
+		r.vector8()
+		if r.bad && !v.gap || kind == 0 || kind > 0x40 {
+			return no
+		}
+	}
+	c.edit()
+	for r := (cursor{b: b[headerLen:]}); len(r.b) > 0; {
+		kind := r.u8()
+		body := r.vector8()
+		switch kind {
+		case called:
+			c.firstFact(fieldIAX2Called, body)
+		case calling:
+			c.firstFact(fieldIAX2Calling, body)
+		case user:
+			c.firstFact(fieldIAX2User, body)
+		}
+	}
+	return c.finish()
+}
