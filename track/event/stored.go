@@ -215,11 +215,11 @@ const (
 	storageValues  = 64
 )
 
-// New gives an empty record. The one that it gave before cannot be added to any more.
+// New gives an empty record. The one that it gave before must be complete: somebody may be reading it, and
+// what is set on it now would be written over this one's values.
 func (s *Storage) New() *Stored {
 	if s.last != nil {
 		s.values = s.values[min(len(s.last.values), len(s.values)):]
-		s.last.values = s.last.values[:len(s.last.values):len(s.last.values)]
 	}
 	if len(s.records) == 0 {
 		s.records = make([]Stored, storageRecords)
