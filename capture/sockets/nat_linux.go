@@ -11,7 +11,7 @@ import (
 
 // linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nf_conntrack_common.h.
 const (
-	ctNew         = unix.NFNL_SUBSYS_CTNETLINK<<8 | 0
+	ctNew         = unix.NFNL_SUBSYS_CTNETLINK << 8
 	ctGet         = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
 	ctDelete      = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 	nfHeaderLen   = 4     // struct nfgenmsg
