@@ -103,12 +103,6 @@ type Ancestor struct {
 	_     [4]byte
 }
 
-// taskEvent is struct task_event of the C file: the beginning of what else is told of a process.
-type taskEvent struct {
-	Header
-	Comm [16]byte
-}
-
 // Texts is what follows a ProcessEvent in the ring. Paths are components, each ended by a zero, the last
 // one first; arguments are each ended by a zero.
 type Texts struct {

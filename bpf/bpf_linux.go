@@ -26,6 +26,12 @@ import (
 //go:embed owners.bpf.o
 var object []byte
 
+// taskEvent is struct task_event of the C file: the beginning of what else is told of a process.
+type taskEvent struct {
+	Header
+	Comm [16]byte
+}
+
 // Hooks are the programs in the kernel. Everything of them ends with Close or with the process.
 // They belong to one goroutine.
 type Hooks struct {

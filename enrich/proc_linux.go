@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rustnet/bpf"
 	"rustnet/track/event"
 )
 
@@ -316,6 +317,9 @@ func (r *procRoot) about(dir int) (id identity, ok bool) {
 	}
 	return id, true
 }
+
+// ancestorsMax is how far up a process's ancestry is told; the kernel's programs go as far.
+const ancestorsMax = len(bpf.ProcessEvent{}.Above)
 
 // ancestors gives the names from the parent up. Nobody is younger than its child: a PID of which
 // that is so was given out again.

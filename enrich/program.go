@@ -3,7 +3,6 @@ package enrich
 import (
 	"math/bits"
 
-	"rustnet/bpf"
 	"rustnet/track/event"
 )
 
@@ -25,9 +24,6 @@ func (p *program) proc(pid, uid uint32, user, source string, netns uint32) *even
 		Name: fullName(p.comm, p.exe, []byte(p.args)), Exe: p.exe, ExeDeleted: p.exeDeleted, Cmdline: joinArgs([]byte(p.args)),
 		Parent: p.parent, Ancestors: p.ancestors, Cgroup: p.cgroup, Security: p.security}
 }
-
-// ancestorsMax is how far up a process's ancestry is told; the kernel's programs go as far.
-const ancestorsMax = len(bpf.ProcessEvent{}.Above)
 
 // firstUserNS is the inode of the machine's first user namespace (PROC_USER_INIT_INO, include/linux/proc_ns.h).
 const firstUserNS = 0xeffffffd
