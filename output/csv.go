@@ -20,12 +20,13 @@ type csvEncoder struct {
 type csvColumn struct {
 	field *event.Field
 	stamp stamp
+	needs event.Part
 }
 
 func newCSV(fields []*event.Field, timeFormat string, terminal bool) *csvEncoder {
 	enc := &csvEncoder{escape: terminal}
 	for _, f := range fields {
-		enc.columns = append(enc.columns, csvColumn{f, newStamp(timeFormat)})
+		enc.columns = append(enc.columns, csvColumn{f, newStamp(timeFormat), f.Needs()})
 	}
 	return enc
 }
@@ -43,9 +44,13 @@ func (enc *csvEncoder) header(dst []byte) []byte {
 }
 
 func (enc *csvEncoder) record(dst []byte, e *event.Event) []byte {
+	has := e.Parts()
 	for i := range enc.columns {
 		if i > 0 {
 			dst = append(dst, ',')
+		}
+		if enc.columns[i].needs&^has != 0 && len(enc.columns) > 1 {
+			continue
 		}
 		start := len(dst)
 		dst = appendValue(dst, enc.columns[i].field, &enc.columns[i].stamp, e)

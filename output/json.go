@@ -23,24 +23,24 @@ type jsonColumn struct {
 	key   []byte // "name":
 	field *event.Field
 	stamp stamp
-	run   int // so many columns from here on are application fields
+	needs event.Part
+	run   int  // so many columns from here on need the same
+	app   bool // they are application fields
 }
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	enc := &jsonEncoder{}
 	for _, f := range fields {
 		key := append(appendJSONString(nil, f.Name), ':')
-		enc.columns = append(enc.columns, jsonColumn{key: key, field: f, stamp: newStamp(timeFormat)})
+		enc.columns = append(enc.columns, jsonColumn{key: key, field: f, stamp: newStamp(timeFormat), needs: f.Needs(), run: 1})
 	}
 	for i := len(enc.columns) - 1; i >= 0; i-- {
 		c := &enc.columns[i]
 		index, ok := c.field.AppIndex()
-		if !ok {
-			continue
+		if c.app = ok; ok {
+			enc.place[index] = int16(i)
 		}
-		enc.place[index] = int16(i)
-		c.run = 1
-		if i+1 < len(enc.columns) {
+		if i+1 < len(enc.columns) && enc.columns[i+1].needs == c.needs {
 			c.run += enc.columns[i+1].run
 		}
 	}
@@ -51,15 +51,19 @@ func (enc *jsonEncoder) header(dst []byte) []byte { return dst }
 
 func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 	dst = append(dst, '{')
-	start := len(dst)
-	for i := 0; i < len(enc.columns); i++ {
+	start, has := len(dst), e.Parts()
+	for i := 0; i < len(enc.columns); {
 		c := &enc.columns[i]
-		if c.run == 0 {
+		switch {
+		case c.needs&^has != 0:
+			i += c.run
+		case c.app:
+			dst = enc.application(dst, e, i, i+c.run)
+			i += c.run
+		default:
 			dst = c.append(dst, e)
-			continue
+			i++
 		}
-		dst = enc.application(dst, e, i, i+c.run)
-		i += c.run - 1
 	}
 	if len(dst) > start {
 		dst = dst[:len(dst)-1] // the last comma
@@ -166,10 +170,11 @@ func (c *jsonColumn) appendMade(dst []byte, e *event.Event) []byte {
 const hexDigits = "0123456789abcdef"
 
 func appendHex(dst []byte, n uint64) []byte {
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, hexDigits[n>>shift&15])
+	var b [16]byte
+	for i := range b {
+		b[i] = hexDigits[n>>(60-4*i)&15]
 	}
-	return dst
+	return append(dst, b[:]...)
 }
 
 // appendFloat writes the shortest text that reads back as the same number, never with an exponent where
@@ -182,10 +187,9 @@ func appendFloat(dst []byte, f float64) []byte {
 			if frac == 0 {
 				return dst
 			}
-			dst = append(dst, '.')
-			for unit := uint64(1e5); frac > 0; unit /= 10 {
-				dst = append(dst, '0'+byte(frac/unit))
-				frac %= unit
+			dst = appendMicros(dst, uint32(frac))
+			for dst[len(dst)-1] == '0' {
+				dst = dst[:len(dst)-1]
 			}
 			return dst
 		}
@@ -209,7 +213,7 @@ var plainASCII = func() (t [256]bool) {
 func appendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plainPrefix(s); i < len(s); {
 		c := s[i]
 		if plainASCII[c] {
 			i++
@@ -248,6 +252,23 @@ func appendJSONString(dst []byte, s string) []byte {
 		start = i
 	}
 	return append(append(dst, s[start:]...), '"')
+}
+
+// plainPrefix is how many bytes s begins with, in eights, that stand for themselves.
+func plainPrefix(s string) int {
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		b := s[i : i+8]
+		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		// A byte's top bit tells: it is not ASCII, DEL, below a space, a quote, a backslash.
+		const each, top = 0x0101010101010101, 0x8080808080808080
+		quote, back := x^each*'"', x^each*'\\'
+		if (x|(x+each)|(x-each*' ')|(quote-each)&^quote|(back-each)&^back)&top != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func appendU(dst []byte, r rune) []byte {

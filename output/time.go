@@ -59,7 +59,19 @@ func (s *stamp) append(dst []byte, ns int64) []byte {
 	return append(dst, s.buf[s.n:s.tail]...)
 }
 
+// appendMicros appends a point and six digits.
+func appendMicros(dst []byte, n uint32) []byte {
+	a, b, c := n/10000*2, n/100%100*2, n%100*2
+	return append(dst, '.', twoDigits[a], twoDigits[a+1], twoDigits[b], twoDigits[b+1], twoDigits[c], twoDigits[c+1])
+}
+
+const twoDigits = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +
+	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
 func appendFraction(dst []byte, ns int64, digits int) []byte {
+	if digits == 6 {
+		return appendMicros(dst, uint32(ns/1000))
+	}
 	dst = append(dst, '.')
 	unit := int64(1e8)
 	for range digits {

@@ -22,10 +22,8 @@ func AddrFrom4(a uint32) Addr { return Addr{0, v4Prefix | uint64(a)} }
 // Netip converts; v is the packet's IPVersion, which tells 10.0.0.1 from ::ffff:10.0.0.1.
 func (a Addr) Netip(v uint8) netip.Addr {
 	var b [16]byte
-	for i := range 8 {
-		b[i] = byte(a.Hi >> (56 - 8*i))
-		b[8+i] = byte(a.Lo >> (56 - 8*i))
-	}
+	binary.BigEndian.PutUint64(b[:], a.Hi)
+	binary.BigEndian.PutUint64(b[8:], a.Lo)
 	if v == 4 {
 		return netip.AddrFrom4([4]byte(b[12:]))
 	}

@@ -35,7 +35,7 @@ func newAppField(name, unit, doc string, t Type) *AppField {
 	if appFields >= MaxAppFields {
 		panic("event: more than 512 application fields; widen App.has")
 	}
-	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t, app: uint16(appFields + 1)}, index: uint16(appFields)}
+	f := &AppField{Field: Field{Name: name, Unit: unit, Doc: doc, Type: t, app: uint16(appFields + 1), needs: partApp}, index: uint16(appFields)}
 	appFields++
 	return f
 }

@@ -48,6 +48,7 @@ type Field struct {
 	Width int // columns in the table, 0 = by type
 	Sum   Sum
 	app   uint16 // 1 + index among the fields of the parsers, 0 = core
+	needs Part
 
 	stored int  // 1 + its place in a Stored schema, 0 = a field of a schema of sources
 	parsed bool // in a Stored schema: a parser declared it

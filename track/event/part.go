@@ -1,0 +1,68 @@
+package event
+
+import "strings"
+
+// Part is a set of what an event may have, each a condition for some of its fields: where it is missing
+// those need not be asked one by one.
+type Part uint8
+
+const (
+	partApp Part = 1 << iota
+	partLink
+	partNAT
+	partProc
+	partPeer
+	partReport
+)
+
+// Needs is what an event must have for the field to be there; the field is absent where any of it is missing.
+func (f *Field) Needs() Part { return f.needs }
+
+func init() {
+	for i := range core {
+		core[i].needs = needs(&core[i])
+	}
+}
+
+// needs is for the fields of core.
+func needs(f *Field) Part {
+	peer := strings.HasPrefix(f.Name, "peer_")
+	switch {
+	case f.Group == groupProcess && peer:
+		return partPeer
+	case f.Group == groupProcess:
+		return partProc
+	case f.Group == groupLost, f.Group == groupSummary:
+		return partReport
+	case strings.HasPrefix(f.Name, "nat_"):
+		return partNAT
+	}
+	switch f.Name {
+	case "vlan", "netns", "tunnel", "tunnel_id", "icmp_type", "icmp_code", "local_mac", "remote_mac":
+		return partLink
+	}
+	return 0
+}
+
+// Parts is what the event has.
+func (e *Event) Parts() (p Part) {
+	if e.App != nil {
+		p |= partApp
+	}
+	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != "" || e.LocalMAC|e.RemoteMAC != 0 {
+		p |= partLink
+	}
+	if e.NATLocal.IsValid() || e.NATRemote.IsValid() {
+		p |= partNAT
+	}
+	if e.Proc != nil {
+		p |= partProc
+	}
+	if e.Peer != nil {
+		p |= partPeer
+	}
+	if e.Kind >= Lost || e.Totals != nil || e.LostWhere != "" {
+		p |= partReport
+	}
+	return p
+}

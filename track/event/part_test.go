@@ -1,0 +1,67 @@
+package event
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// TestNeeds takes one thing after the other from an event that has all: the fields that need it are gone,
+// and no others.
+func TestNeeds(t *testing.T) {
+	number := AppUint("needs_number", "", "Of the test.")
+	schema := NewSchema([]*AppField{number})
+	full := func() *Event {
+		app := &App{Name: "x"}
+		app.SetUint(number, 1)
+		proc := &Proc{PID: 1, PPID: 2, HasUID: true, UID: 3, Name: "n", Exe: "/n", ExeDeleted: true, Cmdline: "n", User: "u", Parent: "p",
+			Ancestors: []string{"p"}, Source: "ebpf", NetNS: 4, Cgroup: &Cgroup{"a", "b", "c", "d", "e", "f", "g", "h", "i"},
+			Security: Security{Known: true, Caps: []string{"all"}, UserNS: 5, Seccomp: "s", NoNewPrivs: true, Label: "l"}}
+		end := netip.MustParseAddrPort("192.0.2.1:1")
+		return &Event{Kind: Closed, Proto: 6, VLAN: 1, NetNS: 1, Tunnel: "gre", TunnelID: 1, HasICMP: true, LocalMAC: 1, RemoteMAC: 1,
+			NATLocal: end, NATRemote: end, App: app, Proc: proc, Peer: proc, LostWhere: "kernel", LostCount: 1,
+			Totals: &Totals{1, 1, 1, 1, 1, 1, 1, 1}}
+	}
+	there := func(f *Field, e *Event) bool {
+		switch f.Type {
+		case String:
+			return f.Str(e) != ""
+		case Uint, ID:
+			_, ok := f.Uint(e)
+			return ok
+		case Float:
+			_, ok := f.Float(e)
+			return ok
+		case Bool:
+			_, ok := f.Bool(e)
+			return ok
+		case Addr:
+			return f.Addr(e).IsValid()
+		case Time:
+			return f.Time(e) != 0
+		}
+		return len(f.List(e)) > 0
+	}
+	for name, take := range map[string]func(*Event){
+		"App":    func(e *Event) { e.App = nil },
+		"link":   func(e *Event) { e.VLAN, e.NetNS, e.Tunnel, e.HasICMP, e.LocalMAC, e.RemoteMAC = 0, 0, "", false, 0, 0 },
+		"NAT":    func(e *Event) { e.NATLocal, e.NATRemote = netip.AddrPort{}, netip.AddrPort{} },
+		"Proc":   func(e *Event) { e.Proc = nil },
+		"Peer":   func(e *Event) { e.Peer = nil },
+		"Totals": func(e *Event) { e.Totals, e.LostWhere = nil, "" },
+	} {
+		before, after := full(), full()
+		take(after)
+		missing := before.Parts() &^ after.Parts()
+		if missing == 0 {
+			t.Errorf("%s: the event has the same parts without it", name)
+		}
+		for _, f := range schema.Fields {
+			if f.Needs()&missing != 0 && there(f, after) {
+				t.Errorf("%s: %s is there without it", name, f.Name)
+			}
+			if f.Needs()&missing == 0 && there(f, before) != there(f, after) && name != "App" {
+				t.Errorf("%s: %s went with it, and does not say that it needs it", name, f.Name)
+			}
+		}
+	}
+}
