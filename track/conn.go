@@ -15,7 +15,7 @@ import (
 // first four of eight. TestConnLayout holds it.
 type conn struct {
 	key   key
-	hash  uint64
+	hash  uint32
 	frame uint64 // number of the frame that began it: the order of connections
 
 	timer     timer

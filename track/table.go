@@ -44,9 +44,9 @@ type secret [2]uint64
 
 // hash is equal for both directions. Packet.Hash is not enough: it is the same in every run, and
 // so can be collided at leisure.
-func (s *secret) hash(p *decode.Packet) uint64 {
+func (s *secret) hash(p *decode.Packet) uint32 {
 	a, b := mix(p.Src.Hi^s[0], p.Src.Lo^uint64(p.SrcPort)<<48^s[1]), mix(p.Dst.Hi^s[0], p.Dst.Lo^uint64(p.DstPort)<<48^s[1])
-	return mix(a+b^s[0], uint64(p.Proto)<<48^uint64(p.Tunnel)<<40^uint64(p.TunnelKey())^(a^b)^s[1])
+	return uint32(mix(a+b^s[0], uint64(p.Proto)<<48^uint64(p.Tunnel)<<40^uint64(p.TunnelKey())^(a^b)^s[1]))
 }
 
 func mix(a, b uint64) uint64 {
@@ -73,24 +73,26 @@ type lane struct {
 	dpi    *dpi.Inspector
 }
 
+// slot is home at hash & mask. It has the hash with it, so that the table can be mended and grown without a look at
+// connections that no cache holds.
 type slot struct {
-	tag uint32
-	at  uint32 // place+1, 0 = empty
+	hash uint32
+	at   uint32 // place+1, 0 = empty
 }
 
 func (l *lane) conn(at uint32) *conn { return &l.chunks[at>>chunkBits][at&(chunkSize-1)] }
 
-func (l *lane) find(h uint64, p *decode.Packet) (at uint32, back, ok bool) {
+func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
 	if len(l.slots) == 0 {
 		return 0, false, false
 	}
-	mask := uint64(len(l.slots) - 1)
+	mask := uint32(len(l.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		s := l.slots[i]
 		if s.at == 0 {
 			return 0, false, false
 		}
-		if s.tag == uint32(h>>32) {
+		if s.hash == h {
 			if ok, back := l.conn(s.at - 1).key.same(p); ok {
 				return s.at - 1, back, true
 			}
@@ -99,7 +101,7 @@ func (l *lane) find(h uint64, p *decode.Packet) (at uint32, back, ok bool) {
 }
 
 // insert makes room for a connection with hash h. The caller has evicted one when the lane was full.
-func (l *lane) insert(h uint64) uint32 {
+func (l *lane) insert(h uint32) uint32 {
 	if (l.live+1)*4 > len(l.slots)*3 {
 		l.grow()
 	}
@@ -120,13 +122,13 @@ func (l *lane) insert(h uint64) uint32 {
 	return at
 }
 
-func (l *lane) place(h uint64, at uint32) {
-	mask := uint64(len(l.slots) - 1)
+func (l *lane) place(h, at uint32) {
+	mask := uint32(len(l.slots) - 1)
 	i := h & mask
 	for l.slots[i].at != 0 {
 		i = (i + 1) & mask
 	}
-	l.slots[i] = slot{uint32(h >> 32), at + 1}
+	l.slots[i] = slot{h, at + 1}
 }
 
 func (l *lane) grow() {
@@ -134,7 +136,7 @@ func (l *lane) grow() {
 	l.slots = make([]slot, max(64, 2*len(old)))
 	for _, s := range old {
 		if s.at != 0 {
-			l.place(l.conn(s.at-1).hash, s.at-1)
+			l.place(s.hash, s.at-1)
 		}
 	}
 }
@@ -142,7 +144,7 @@ func (l *lane) grow() {
 // remove takes the connection out and clears it. Entries behind it move up, so that no marks of
 // removed ones lengthen later searches.
 func (l *lane) remove(at uint32) {
-	mask := uint64(len(l.slots) - 1)
+	mask := uint32(len(l.slots) - 1)
 	i := l.conn(at).hash & mask
 	for l.slots[i].at != at+1 {
 		i = (i + 1) & mask
@@ -153,7 +155,7 @@ func (l *lane) remove(at uint32) {
 		if s.at == 0 {
 			break
 		}
-		if home := l.conn(s.at-1).hash & mask; (j-home)&mask >= (j-i)&mask {
+		if (j-s.hash)&mask >= (j-i)&mask {
 			l.slots[i] = s
 			i = j
 		}

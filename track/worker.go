@@ -25,7 +25,7 @@ type worker struct {
 	keys []order // of out's events, when others' must be merged with them; nil = nobody asks
 	key  order   // of the events that are being made
 
-	hashes  []uint64  // of the batch's packets
+	hashes  []uint32  // of the batch's packets
 	places  []connRef // where fetch looks
 	touched uint64    // keeps fetch's loads from being optimised away
 
@@ -181,7 +181,7 @@ func (w *worker) fetch(ps []decode.Packet) {
 		h := w.stage.secret.hash(p)
 		w.hashes = append(w.hashes, h)
 		if l := &w.lanes[laneOf(p)]; len(l.slots) > 0 && w.mine(p) {
-			if s := l.slots[h&uint64(len(l.slots)-1)]; s.at != 0 {
+			if s := l.slots[h&uint32(len(l.slots)-1)]; s.at != 0 {
 				w.places = append(w.places, ref(laneOf(p), s.at-1))
 			}
 		}
@@ -189,12 +189,12 @@ func (w *worker) fetch(ps []decode.Packet) {
 	sum := uint64(0)
 	for _, r := range w.places {
 		c := w.at(r)
-		sum += c.hash + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
+		sum += uint64(c.hash) + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
 	}
 	w.touched += sum
 }
 
-func (w *worker) packet(p *decode.Packet, h uint64) {
+func (w *worker) packet(p *decode.Packet, h uint32) {
 	w.advance(p.Clock)
 	w.key = order{clock: p.Clock, kind: ofPacket, frame: p.Frame}
 	n := laneOf(p)

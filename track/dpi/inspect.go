@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"hash/maphash"
 	"math/bits"
 
 	"rustnet/track/event"
@@ -89,7 +90,8 @@ func NewInspector(cfg Config) *Inspector {
 	if len(table) > 64*len(parserSet{}) {
 		panic("dpi: more parsers than a parserSet holds; widen it")
 	}
-	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16]parserSet{}, index: map[string]uint8{}, portless: portless}
+	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16]parserSet{}, index: map[string]uint8{}, portless: portless,
+		names: names{seed: maphash.MakeSeed()}}
 	in.store.max = cfg.MaxTotalBytes
 	in.call.Inspector = in
 	for i := range table {
@@ -658,12 +660,16 @@ func (c *call) become(parser string) {
 // hasPort tells whether either end has the port.
 func (c *call) hasPort(p uint16) bool { return c.f.orig == p || c.f.resp == p }
 
-// names gives equal texts one string, so that what most connections say costs no memory.
-type names map[string]string
+// names gives equal texts one string, so that what most connections say costs no memory. A text that
+// falls into the place of another takes it.
+type names struct {
+	seed  maphash.Seed
+	texts [256]string
+}
 
 const (
-	maxNames   = 4096
 	maxNameLen = 256
+	maxALPNs   = 256 // lists kept
 )
 
 // text returns b as a string.
@@ -671,13 +677,9 @@ func (in *Inspector) text(b []byte) string {
 	if len(b) > maxNameLen {
 		return string(b)
 	}
-	if s, ok := in.names[string(b)]; ok {
-		return s
+	s := &in.names.texts[maphash.Bytes(in.names.seed, b)%uint64(len(in.names.texts))]
+	if *s != string(b) {
+		*s = string(b)
 	}
-	if in.names == nil || len(in.names) >= maxNames {
-		in.names = make(names)
-	}
-	s := string(b)
-	in.names[s] = s
-	return s
+	return *s
 }

@@ -477,7 +477,7 @@ func (in *Inspector) alpnList(b []byte) []string {
 		}
 	}
 	if len(b) <= maxNameLen {
-		if in.alpns == nil || len(in.alpns) >= maxNames/16 {
+		if in.alpns == nil || len(in.alpns) >= maxALPNs {
 			in.alpns = map[string][]string{}
 		}
 		in.alpns[string(b)] = list
