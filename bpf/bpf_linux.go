@@ -119,7 +119,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 		case h.standsIn(name):
 			hook.Unneeded = true
 		case slices.Contains(cfg.Without, name):
-			hook.Err = errors.New("switched off")
+			hook.Err = errSwitchedOff
 		default:
 			hook.Err = h.attach(&l, name)
 		}
@@ -319,9 +319,12 @@ func why(at string, err error) string {
 	return err.Error()
 }
 
+// errSwitchedOff is Config.Without's.
+var errSwitchedOff = errors.New("switched off")
+
 func (h *Hooks) firstError() error {
 	for _, r := range h.report {
-		if r.Err != nil {
+		if r.Err != nil && !errors.Is(r.Err, errSwitchedOff) {
 			return fmt.Errorf("%s: %w", r.At, r.Err)
 		}
 	}
