@@ -173,14 +173,19 @@ func (s *Stage) Stopped() <-chan struct{} { return s.stopped }
 // When ctx ends it returns at once, even from a write that nobody takes; the goroutine of such a write
 // ends with the process.
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch) error {
-	done := make(chan error, 1)
-	go func() {
+	return UnlessOver(ctx, func() error {
 		if s.cfg.Spool {
-			done <- s.runSpooled(in)
-		} else {
-			done <- s.runDirect(in)
+			return s.runSpooled(in)
 		}
-	}()
+		return s.runDirect(in)
+	})
+}
+
+// UnlessOver runs what may block in a write, and leaves it behind at the end of ctx: its goroutine then
+// ends with the process.
+func UnlessOver(ctx context.Context, run func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
 	select {
 	case err := <-done:
 		return err

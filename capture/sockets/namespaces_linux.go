@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,14 +48,18 @@ func OpenAll() (conns []*Conn, err error) {
 		done <- o
 	}()
 	o := <-done
-	var errs []error
+	conns = append(conns, o.conns...)
+	var left []string
 	if o.closed > 0 {
-		errs = append(errs, fmt.Errorf("%d other network namespaces are left out: %w (needs CAP_SYS_ADMIN)", o.closed, o.err))
+		left = append(left, fmt.Sprintf("%d that could not be entered (%v; needs CAP_SYS_ADMIN)", o.closed, o.err))
 	}
 	if hidden > 0 {
-		errs = append(errs, fmt.Errorf("network namespaces of %d processes of others cannot be seen (needs CAP_SYS_PTRACE)", hidden))
+		left = append(left, fmt.Sprintf("those of %d processes that are hidden from us (needs CAP_SYS_PTRACE)", hidden))
 	}
-	return append(conns, o.conns...), errors.Join(errs...)
+	if len(left) == 0 {
+		return conns, nil
+	}
+	return conns, fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
 }
 
 // namespace is a network namespace and a path that leads to it.

@@ -39,7 +39,7 @@ func TestNAT(t *testing.T) {
 	allowPing(t) // brings loopback up
 	nft, err := exec.LookPath("nft")
 	if err != nil {
-		t.Skip("needs nft")
+		t.Skip("nft is not installed, so nothing can be translated")
 	}
 	for _, tc := range []struct{ name, network, addr string }{
 		{"tcp", "tcp4", "127.0.0.1"}, {"udp", "udp4", "127.0.0.1"}, {"v6", "tcp6", "::1"},

@@ -132,7 +132,7 @@ func (d *Distribution) Report() string {
 // Run adds up what comes until in is closed, and shows the result, or shows it again and again. When ctx
 // ends it returns at once, even from a write that nobody takes.
 func (d *Distribution) Run(ctx context.Context, in <-chan *event.Batch) error {
-	return unlessOver(ctx, func() error {
+	return output.UnlessOver(ctx, func() error {
 		var frames <-chan time.Time
 		if d.every > 0 {
 			tick := time.NewTicker(d.every)

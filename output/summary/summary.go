@@ -115,7 +115,7 @@ func (s *Show) Events() uint64 { return s.events.Load() }
 // Run shows each batch as a frame until in is closed. When ctx ends it returns at once, even from a
 // write that nobody takes.
 func (s *Show) Run(ctx context.Context, in <-chan *event.Batch) error {
-	return unlessOver(ctx, func() error {
+	return output.UnlessOver(ctx, func() error {
 		var err error
 		for b := range in {
 			if err == nil {
@@ -125,23 +125,6 @@ func (s *Show) Run(ctx context.Context, in <-chan *event.Batch) error {
 		}
 		return err
 	})
-}
-
-// unlessOver runs what may block in a write, and leaves it behind at the end of ctx.
-func unlessOver(ctx context.Context, run func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- run() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		select {
-		case err := <-done:
-			return err
-		default:
-			return ctx.Err()
-		}
-	}
 }
 
 // Restore gives the terminal back as it was, with the last frame on it.
