@@ -18,10 +18,7 @@ var (
 
 var dhcpFields = []*event.AppField{fieldDHCPMessages, fieldDHCPHost, fieldDHCPVendor, fieldDHCPOptions, fieldDHCPClient, fieldDHCPAddress}
 
-var (
-	dhcpFirst   = bytesIn("\x01\x02", 1, 0)
-	dhcpv6First = bytesIn("", 1, 15)
-)
+var dhcpFirst = bytesIn("\x01\x02", 1, 0)
 
 const (
 	dhcpFixed       = 236 // RFC 2131 section 2, before the magic cookie
@@ -164,105 +161,5 @@ func (c *call) dhcpOptions(b []byte) {
 			set(fieldDHCPOptions, c.hash)
 		}
 		b = b[n:]
-	}
-}
-
-// trimZeros takes the zeros away that some put behind a text.
-func trimZeros(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] == 0 {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// dhcpv6Types is RFC 8415 section 7.3, with RFC 5007.
-var dhcpv6Types = [...]string{1: "SOLICIT", 2: "ADVERTISE", 3: "REQUEST", 4: "CONFIRM", 5: "RENEW", 6: "REBIND", 7: "REPLY", 8: "RELEASE",
-	9: "DECLINE", 10: "RECONFIGURE", 11: "INFORMATION-REQUEST", 12: "RELAY-FORW", 13: "RELAY-REPL",
-	14: "LEASEQUERY", 15: "LEASEQUERY-REPLY"}
-
-const dhcpv6MaxOption = 149 // the highest that IANA gave away, with some room
-
-// parseDHCPv6 reads DHCPv6 (RFC 8415). Away from its ports a message must name a client or server.
-func parseDHCPv6(c *call) verdict {
-	b, gap := c.view[c.side].b, c.view[c.side].gap
-	if len(b) < 4 || int(b[0]) >= len(dhcpv6Types) || b[0] == 0 {
-		return no
-	}
-	kind, head := b[0], 4
-	if kind == 12 || kind == 13 { // hops, link and peer address
-		head = 34
-		if len(b) < head || b[1] > 32 {
-			return no
-		}
-	}
-	named, ok := dhcpv6Options(b[head:], gap)
-	hinted := c.hasPort(546) || c.hasPort(547)
-	if !ok || !hinted && (gap || !named) {
-		return no
-	}
-	if head == 4 {
-		c.dhcpv6Client(b[head:])
-	}
-	c.dhcpMessage(dhcpv6Types[kind])
-	if c.f.client == 0 {
-		server := kind == 2 || kind == 7 || kind == 10 || kind == 13 || kind == 15
-		c.setClient(c.side ^ sideIf(server))
-	}
-	c.know()
-	return match
-}
-
-// dhcpv6Options visits the options: ok when they fill the message, named when one is an identifier or a relayed message.
-func dhcpv6Options(b []byte, cut bool) (named, ok bool) {
-	if len(b) == 0 {
-		return false, cut
-	}
-	for len(b) > 0 {
-		if len(b) < 4 {
-			return named, cut
-		}
-		kind, n := be16(b), 4+int(be16(b[2:]))
-		if kind == 0 || kind > dhcpv6MaxOption {
-			return named, false
-		}
-		if n > len(b) {
-			return named, cut
-		}
-		switch kind {
-		case 1, 2: // DUID, RFC 8415 section 11
-			if n < 4+3 || n > 4+130 || be16(b[4:]) == 0 || be16(b[4:]) > 5 {
-				return named, false
-			}
-			named = true
-		case 9:
-			named = true
-		}
-		b = b[n:]
-	}
-	return named, true
-}
-
-// dhcpv6Client reads what the client says of itself.
-func (c *call) dhcpv6Client(b []byte) {
-	a := c.edit()
-	for r := (cursor{b: b}); len(r.b) > 0; {
-		kind, body := r.u16(), r.vector16()
-		if r.bad {
-			return
-		}
-		switch {
-		case kind == 1 && !a.Has(fieldDHCPClient):
-			a.SetStr(fieldDHCPClient, c.hexText(body))
-		case kind == 16 && len(body) > 6 && !a.Has(fieldDHCPVendor): // enterprise, then texts
-			text := cursor{b: body[4:]}
-			if class := text.vector16(); oneLine(class) {
-				a.SetStr(fieldDHCPVendor, c.text(class))
-			}
-		case kind == 39 && len(body) > 1 && !a.Has(fieldDHCPHost): // RFC 4704; a name without its last zero is a part of one
-			c.message = append(append(c.message[:0], body[1:]...), 0)
-			if name, ok := dnsName(c.hash[:0], c.message, 0); ok && hostName(name) {
-				a.SetStr(fieldDHCPHost, c.text(name))
-			}
-		}
 	}
 }

@@ -143,3 +143,21 @@ func (c *call) finish() verdict {
 	c.know()
 	return done
 }
+
+// trimZeros takes the zeros away that some put behind a text.
+func trimZeros(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] == 0 {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// numbered sets a text field to the name of a kind of message, or to its number.
+func (c *call) numbered(f *event.AppField, names map[byte]string, kind byte) {
+	name := names[kind]
+	if name == "" {
+		c.hash = appendUint(c.hash[:0], uint64(kind))
+		name = c.text(c.hash)
+	}
+	c.edit().SetStr(f, name)
+}

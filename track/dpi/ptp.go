@@ -33,3 +33,5 @@ func parsePTP(c *call) verdict {
 	c.edit().SetUint(fieldPTPDomain, uint64(b[4]))
 	return c.finish()
 }
+
+const protoPTP = 262 // as decode numbers it

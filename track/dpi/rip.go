@@ -8,8 +8,7 @@ var (
 
 	ripFields = []*event.AppField{fieldRIPVersion, fieldRIPCommand}
 
-	ripFirst   = bytesIn("", 1, 2)
-	babelFirst = bytesIn("*", 1, 0)
+	ripFirst = bytesIn("", 1, 2)
 
 	ripCommands = []string{1: "request", 2: "response"}
 )
@@ -69,28 +68,3 @@ func ripEntry(e []byte, version byte) bool {
 
 // ripngEntry: prefix, tag, its length, metric; 255 is the next hop of those that follow.
 func ripngEntry(e []byte) bool { return e[18] <= 128 && (e[19] <= ripInfinity || e[19] == 0xff) }
-
-// parseBabel reads a packet (RFC 8966 section 4.2): magic, version, length, and what fills it: type, length, value.
-func parseBabel(c *call) verdict {
-	const headerLen, padding = 4, 0
-	v := &c.view[c.side]
-	b := v.b
-	if b[0] != 42 || b[1] != 2 {
-		return no
-	}
-	n := int(be16(b[2:]))
-	if n < 2 || headerLen+n > len(b) && !v.gap {
-		return no
-	}
-	for b = b[headerLen:min(len(b), headerLen+n)]; len(b) > 0; {
-		if b[0] == padding {
-			b = b[1:]
-			continue
-		}
-		if len(b) < 2 || b[0] > 64 && b[0] < 128 || 2+int(b[1]) > len(b) && !v.gap {
-			return no
-		}
-		b = b[min(2+int(b[1]), len(b)):]
-	}
-	return c.finish()
-}

@@ -2,20 +2,14 @@ package dpi
 
 import "rustnet/track/event"
 
-// What the nodes of mobile networks say to each other. Headers are short and lengths their only proof, so that they must be
-// on their ports.
-
 var (
-	fieldGTPVersion  = event.AppUint("gtp_version", "", "Version of the header.")
-	fieldGTPMessage  = event.AppString("gtp_message", "Kind of the first message, the number where it has no name here.")
-	fieldGTPAPN      = event.AppString("gtp_apn", "Access point name that a session is asked for (GTP 2).")
-	fieldPFCPMessage = event.AppString("pfcp_message", "Kind of the first message, the number where it has no name here.")
+	fieldGTPVersion = event.AppUint("gtp_version", "", "Version of the header.")
+	fieldGTPMessage = event.AppString("gtp_message", "Kind of the first message, the number where it has no name here.")
+	fieldGTPAPN     = event.AppString("gtp_apn", "Access point name that a session is asked for (GTP 2).")
 
-	gtpFields  = []*event.AppField{fieldGTPVersion, fieldGTPMessage, fieldGTPAPN}
-	pfcpFields = []*event.AppField{fieldPFCPMessage}
+	gtpFields = []*event.AppField{fieldGTPVersion, fieldGTPMessage, fieldGTPAPN}
 
-	gtpFirst  = bytesIn("\x0e\x0f\x1e\x1f\x2e\x2f\x4e\x4f", 0x30, 0x5f)
-	pfcpFirst = bytesIn("", 0x20, 0x27)
+	gtpFirst = bytesIn("\x0e\x0f\x1e\x1f\x2e\x2f\x4e\x4f", 0x30, 0x5f)
 
 	gtp1Messages = map[byte]string{1: "echo-request", 2: "echo-response", 3: "version-not-supported", 16: "create-pdp-request", 17: "create-pdp-response",
 		18: "update-pdp-request", 19: "update-pdp-response", 20: "delete-pdp-request", 21: "delete-pdp-response", 26: "error-indication",
@@ -24,15 +18,10 @@ var (
 		34: "modify-bearer-request", 35: "modify-bearer-response", 36: "delete-session-request", 37: "delete-session-response",
 		95: "create-bearer-request", 96: "create-bearer-response", 97: "update-bearer-request", 98: "update-bearer-response",
 		99: "delete-bearer-request", 100: "delete-bearer-response", 170: "release-bearers-request", 171: "release-bearers-response"}
-	pfcpMessages = map[byte]string{1: "heartbeat-request", 2: "heartbeat-response", 3: "pfd-request", 4: "pfd-response", 5: "association-setup-request",
-		6: "association-setup-response", 7: "association-update-request", 8: "association-update-response", 9: "association-release-request",
-		10: "association-release-response", 11: "version-not-supported", 12: "node-report-request", 13: "node-report-response",
-		50: "session-establishment-request", 51: "session-establishment-response", 52: "session-modification-request",
-		53: "session-modification-response", 54: "session-deletion-request", 55: "session-deletion-response",
-		56: "session-report-request", 57: "session-report-response"}
 )
 
-// parseGTP reads GTP 0, 1 and 2 and GTP' (3GPP TS 29.060 section 6, TS 29.274 section 5, TS 32.295 section 6). User data whose
+// parseGTP reads GTP 0, 1 and 2 and GTP' (3GPP TS 29.060 section 6, TS 29.274 section 5, TS 32.295 section 6). Headers are short and
+// lengths their only proof, so that they must be on their ports. User data whose
 // content is known never comes here: the decoder takes it out of its tunnel.
 func parseGTP(c *call) verdict {
 	const prime, user, control = 3386, 2152, 2123
@@ -69,16 +58,6 @@ func parseGTP(c *call) verdict {
 	return c.finish()
 }
 
-// numbered sets a text field to the name of a kind of message, or to its number.
-func (c *call) numbered(f *event.AppField, names map[byte]string, kind byte) {
-	name := names[kind]
-	if name == "" {
-		c.hash = appendUint(c.hash[:0], uint64(kind))
-		name = c.text(c.hash)
-	}
-	c.edit().SetStr(f, name)
-}
-
 // gtpAPN looks for the name among the elements of a message: type, length, instance, value, the name in DNS' labels.
 func (c *call) gtpAPN(b []byte) {
 	const apn = 71
@@ -109,18 +88,4 @@ func (c *call) gtpAPN(b []byte) {
 		}
 		return
 	}
-}
-
-// parsePFCP reads a message's header (3GPP TS 29.244 section 7.2.2).
-func parsePFCP(c *call) verdict {
-	v := &c.view[c.side]
-	b := v.b
-	if len(b) < 8 || !c.hasPort(8805) || pfcpMessages[b[1]] == "" {
-		return no
-	}
-	if n := 4 + int(be16(b[2:])); !v.exactly(n) && b[0]&4 == 0 { // unless another follows
-		return no
-	}
-	c.numbered(fieldPFCPMessage, pfcpMessages, b[1])
-	return c.finish()
 }

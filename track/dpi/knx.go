@@ -1,0 +1,29 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldKNXService = event.AppUint("knx_service", "", "Service type of the first message, such as 513 (0x0201), a search.")
+
+	knxFields = []*event.AppField{fieldKNXService}
+
+	knxFirst = bytesIn("\x06", 1, 0)
+)
+
+// parseKNX reads a header of KNXnet/IP (ISO 22510): its length, version 1.0, service, total length.
+func parseKNX(c *call) verdict {
+	const headerLen = 6
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) > 1 && b[1] != 0x10 || len(b) > 2 && (b[2] < 2 || b[2] > 9) {
+		return no
+	}
+	if len(b) < headerLen {
+		return v.unfinished()
+	}
+	if n := int(be16(b[4:])); n < headerLen+2 || !c.f.tcp && !v.exactly(n) {
+		return no
+	}
+	c.edit().SetUint(fieldKNXService, uint64(be16(b[2:])))
+	return c.finish()
+}

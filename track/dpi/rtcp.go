@@ -1,0 +1,40 @@
+package dpi
+
+// parseRTCP recognises RTCP (RFC 3550 section 6): a report of the right length for the number of its blocks, with
+// packets behind it that fill the datagram. A report alone needs a second one of the same source.
+func parseRTCP(c *call) verdict {
+	v := &c.view[c.side]
+	b := v.b
+	kind, blocks := b[1], int(b[0]&31)
+	if kind != 200 && kind != 201 || b[0]&0x20 != 0 || be32(b[4:]) == 0 {
+		return more
+	}
+	size, fixed := 4+4*int(be16(b[2:])), 8
+	if kind == 200 {
+		fixed = 28
+	}
+	if size < fixed+24*blocks || size > len(b) && !v.gap || size > fixed+24*blocks+64 {
+		return more
+	}
+	packets := 1
+	for rest := b[min(size, len(b)):]; len(rest) > 0; packets++ {
+		if len(rest) < 4 || rest[0]&0xc0 != 0x80 || rest[1] < 192 || rest[1] > 213 {
+			packets = -1 // SRTCP: what is behind the first eight bytes is encrypted
+			break
+		}
+		n := 4 + 4*int(be16(rest[2:]))
+		if n > len(rest) && !v.gap {
+			return more
+		}
+		rest = rest[min(n, len(rest)):]
+	}
+	if packets > 1 && size == fixed+24*blocks {
+		return c.finish()
+	}
+	ssrc := uint64(be32(b[4:]))
+	if a, _, ok := c.trail(trailRTCP, c.side); ok && a == ssrc {
+		return c.finish()
+	}
+	c.leave(trailRTCP, ssrc, 0)
+	return more
+}

@@ -1,0 +1,78 @@
+package dpi
+
+import "rustnet/track/event"
+
+var (
+	fieldSMPPSystem  = event.AppString("smpp_system_id", "Who binds.")
+	fieldSMPPCommand = event.AppUint("smpp_command", "", "Command id of the first message.")
+
+	smppFields = []*event.AppField{fieldSMPPSystem, fieldSMPPCommand}
+
+	smppFirst = bytesIn("\x00", 1, 0)
+)
+
+// smppCommand tells the requests of SMPP 3.4 (section 5.1.2.1).
+func smppCommand(n uint32) bool {
+	switch n {
+	case 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x0b, 0x15, 0x21, 0x102, 0x103, 0x111, 0x112, 0x113:
+		return true
+	}
+	return false
+}
+
+const answerBit = 1 << 31
+
+// parseSMPP reads messages (SMPP 3.4 section 3.2): length, command, status, number. A bind names its system; the
+// password behind that is not shown.
+func parseSMPP(c *call) verdict {
+	const headerLen, maxLen, nack, receiver, transmitter, transceiver = 16, 16 << 10, answerBit, 1, 2, 9
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) > 1 && b[1] != 0 || len(b) > 4 && b[4]&0x7f != 0 {
+		return no
+	}
+	if len(b) < headerLen {
+		return v.unfinished()
+	}
+	n, command, status, number := be32(b), be32(b[4:]), be32(b[8:]), be32(b[12:])
+	kind := command &^ answerBit
+	if n < headerLen || n > maxLen || command != nack && !smppCommand(kind) || command&answerBit == 0 && status != 0 || status > 0x4ff || number == 0 || number > 1<<31-1 {
+		return no
+	}
+	if len(b) < int(n) && !v.gap {
+		return v.unfinished()
+	}
+	bind := kind == receiver || kind == transmitter || kind == transceiver
+	body := b[headerLen:min(len(b), int(n))]
+	switch {
+	case bind:
+		system, rest, ok := zeroText(body)
+		if !ok && status == 0 || len(system) > 15 || !printable(system) && len(system) > 0 {
+			return no
+		}
+		if command&answerBit == 0 {
+			secret, rest, ok := zeroText(rest)
+			if _, _, typed := zeroText(rest); !ok || len(secret) > 16 || !typed {
+				return no
+			}
+		}
+		if command&answerBit == 0 {
+			c.fact(fieldSMPPSystem, system)
+		}
+	case n == headerLen: // so little needs a second, or an answer
+		answer := c.view[1-c.side].b
+		if len(b) >= 2*headerLen && be32(b[headerLen:]) >= headerLen && be32(b[headerLen:]) <= maxLen && smppCommand(be32(b[headerLen+4:])&^answerBit) {
+			break
+		}
+		if len(answer) < headerLen || be32(answer[12:]) != number || be32(answer[4:])^command != answerBit {
+			return v.unfinished()
+		}
+	case kind != 4 && kind != 5 && kind != 0x103: // those that say nothing by themselves
+		return no
+	}
+	c.edit().SetUint(fieldSMPPCommand, uint64(kind))
+	if command&answerBit == 0 && kind != 5 {
+		c.setClient(c.side)
+	}
+	return c.finish()
+}
