@@ -11,12 +11,9 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +31,7 @@ import (
 	"rustnet/enrich"
 	"rustnet/filter"
 	"rustnet/output"
+	"rustnet/output/shell"
 	"rustnet/output/summary"
 	"rustnet/track"
 	"rustnet/track/dpi"
@@ -188,8 +186,8 @@ func fields(c *cli) error {
 // source is where events begin: packets that are tracked, or the kernel's socket tables.
 type source struct {
 	live   bool
-	run    func(p *pipe, stop context.Context, out chan<- *event.Batch)
-	report func() string   // what was read and what was lost, for people
+	run    func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch)
+	report func() []string // what was read and what was lost, for people
 	notes  func() []string // what people should know of the end of the reading; may be nil
 	// progress tells how many packets or lines have been read, and how far that is; nil where it has no end.
 	progress func() (n uint64, bytes, total int64)
@@ -199,7 +197,7 @@ type source struct {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	say, fields := newTeller(c), c.schema()
+	say, fields := c.teller(), c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
 		return 0, err
@@ -232,7 +230,7 @@ func stream(c *cli) (int, error) {
 	}
 	return c.flow(say, src, append(stages, keep.Run), sink{run: out.Run, stopped: out.Stopped(),
 		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return outcome(out.Stats(), keep.Stats().FilteredOut) }})
+		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }})
 }
 
 // snapshot prints the connections that there are.
@@ -240,7 +238,7 @@ func snapshot(c *cli) (int, error) {
 	if !c.live() {
 		return 0, usageError{errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")}
 	}
-	say, cfg := newTeller(c), c.Snapshot.Config
+	say, cfg := c.teller(), c.Snapshot.Config
 	keep, err := c.prepare(schema)
 	if err != nil {
 		return 0, err
@@ -271,7 +269,7 @@ func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 
 // distribution is the command stats.
 func distribution(c *cli) (int, error) {
-	say, cfg, fields := newTeller(c), c.Stats.Config, c.schema()
+	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
 		return 0, err
@@ -337,38 +335,34 @@ type sink struct {
 
 // flow runs the source's events through the stages into the sink, until the source ends or somebody ends
 // it, and gives the exit status.
-func (c *cli) flow(say teller, src *source, stages []stage, to sink) (int, error) {
+func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int, error) {
 	// The collector starts when the heap has doubled. Most runs need little memory and would have it
 	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
 	ballast := make([]byte, 64<<20)
 	defer runtime.KeepAlive(ballast)
 	defer src.close()
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
-
-	p := newPipe()
-	stop, stopSource := context.WithCancel(p.ctx)
+	p := shell.NewPipe()
+	stop, stopSource := context.WithCancel(p.Context())
 	defer stopSource()
 	made := make(chan *event.Batch, 16)
 	src.run(p, stop, made)
 	for _, run := range stages {
 		in, out := made, make(chan *event.Batch, 16)
-		p.stage(func() error { return run(p.ctx, in, out) })
+		p.Stage(func() error { return run(p.Context(), in, out) })
 		made = out
 	}
-	p.stage(func() error { return to.run(p.ctx, made) })
+	p.Stage(func() error { return to.run(p.Context(), made) })
 
 	account := func() {
 		if !c.Quiet && to.outcome != nil {
-			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", src.report(), to.outcome())
+			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", shell.Sentence(src.report()...), to.outcome())
 		}
 	}
 	endProgress := func() {}
 	if width, _ := terminalSize(); src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
-		endProgress = output.Progress(os.Stderr, src.unit, src.progress)
+		endProgress = shell.Progress(os.Stderr, src.unit, src.progress)
 	}
-	err := p.wait(stopSource, signals, to.stopped, output.WatchReader(p.ctx, os.Stdout), c.wallClock(), to.written, account)
+	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: to.written, Account: account})
 	endProgress()
 	if to.end != nil {
 		to.end()
@@ -379,11 +373,8 @@ func (c *cli) flow(say teller, src *source, stages []stage, to sink) (int, error
 		}
 	}
 	account()
-	switch {
-	case errors.Is(err, errInterrupted):
+	if errors.Is(err, shell.ErrInterrupted) {
 		return exitInterrupted, nil
-	case errors.Is(err, output.ErrReaderGone):
-		err = nil
 	}
 	if err == nil && c.Output.ExitCode && to.written() == 0 {
 		return exitNothing, nil
@@ -399,43 +390,19 @@ func (c *cli) wallClock() <-chan time.Time {
 	return time.After(c.Duration)
 }
 
+func (c *cli) teller() shell.Teller {
+	if c.Quiet {
+		return shell.NewTeller(os.Stderr, "error")
+	}
+	return shell.NewTeller(os.Stderr, c.LogLevel)
+}
+
 // live tells whether it is this machine's traffic that is looked at.
 func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 }
 
-// outcome says what became of the events: those made are written, filtered out, or told to be lost.
-func outcome(st output.Stats, filtered uint64) string {
-	s := fmt.Sprintf("%d events written", st.Events())
-	for _, n := range []struct {
-		count uint64
-		what  string
-	}{{filtered, "filtered out"}, {st.Unselected, "not selected"}, {st.Merged, "merged for a slow reader"},
-		{st.Lost, "lost to a slow reader"}, {st.AfterStop, "not written after the end"}} {
-		if n.count > 0 {
-			s += fmt.Sprintf(", %d %s", n.count, n.what)
-		}
-	}
-	return s
-}
-
-// teller prints a line for people, as --quiet and --log-level allow.
-type teller func(level, format string, args ...any)
-
-func newTeller(c *cli) teller {
-	rank := map[string]int{"error": 0, "warn": 1, "info": 2}
-	limit := rank[c.LogLevel]
-	if c.Quiet {
-		limit = 0
-	}
-	return func(level, format string, args ...any) {
-		if rank[level] <= limit {
-			fmt.Fprintf(os.Stderr, "rustnet: "+format+"\n", args...)
-		}
-	}
-}
-
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
-func open(c *cli, fields *event.Schema, say teller) (*source, error) {
+func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	switch {
 	case c.Read != "" && len(c.From) > 0:
 		return nil, usageError{errors.New("--read and --from: packets or records, not both")}
@@ -486,19 +453,12 @@ func openFile(c *cli) (*source, error) {
 			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
 		}
 	}
-	src, err := packets(c, f.Run, nil, f.Close, func() string {
-		st := f.Stats()
-		s := fmt.Sprintf("%d packets read", st.Packets)
-		if st.Filtered > 0 {
-			s += fmt.Sprintf(", %d kept back by --bpf", st.Filtered)
-			if err := keep.Err(); err != nil {
-				s += fmt.Sprintf(" (%v)", err)
-			}
-		}
-		return s
-	})
+	src, err := packets(c, f.Run, nil, f.Close, func() string { return f.Stats().Report() })
 	if src != nil {
 		src.progress, src.unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
+		if keep != nil {
+			src.notes = keep.Notes
+		}
 	}
 	return src, err
 }
@@ -512,13 +472,13 @@ func openRecords(c *cli, fields *event.Schema) (*source, error) {
 		return nil, err
 	}
 	r.SetDuration(c.Duration)
-	return &source{report: r.Report, notes: r.Notes, progress: r.Progress, unit: "lines", close: r.Close,
-		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
-			p.source(func() error { return r.Run(p.ctx, stop, out) })
+	return &source{report: func() []string { return []string{r.Report()} }, notes: r.Notes, progress: r.Progress, unit: "lines", close: r.Close,
+		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+			p.Source(func() error { return r.Run(p.Context(), stop, out) })
 		}}, nil
 }
 
-func openLive(c *cli, owners *enrich.Stage, say teller) (*source, error) {
+func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
 	cfg := c.Live
 	cfg.Warn = func(s string) { say("warn", "%s", s) }
 	if c.BPF != "" {
@@ -550,14 +510,7 @@ func openLive(c *cli, owners *enrich.Stage, say teller) (*source, error) {
 		say("warn", "%v", err)
 	}
 	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
-	s, err := packets(c, src.Run, owners, closeAll, func() string {
-		st := src.Stats()
-		s := fmt.Sprintf("%d packets captured", st.Received)
-		if st.Dropped > 0 {
-			s += fmt.Sprintf(", %d dropped by the kernel", st.Dropped)
-		}
-		return s
-	})
+	s, err := packets(c, src.Run, owners, closeAll, func() string { return src.Stats().Report() })
 	if s != nil {
 		s.live = true
 	}
@@ -577,46 +530,30 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 		return nil, usageError{err}
 	}
 	return &source{close: close,
-		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			frames, decoded, tracked := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16), make(chan *event.Batch, 16)
-			p.source(func() error { return read(stop, frames) })
-			p.stage(func() error { return decoder.Run(p.ctx, frames, decoded) })
-			p.stage(func() error { return tracker.Run(p.ctx, decoded, tracked) })
+			p.Source(func() error { return read(stop, frames) })
+			p.Stage(func() error { return decoder.Run(p.Context(), frames, decoded) })
+			p.Stage(func() error { return tracker.Run(p.Context(), decoded, tracked) })
 			if owners == nil {
-				p.stage(func() error { return hosts.Run(p.ctx, tracked, out) })
+				p.Stage(func() error { return hosts.Run(p.Context(), tracked, out) })
 				return
 			}
 			named := make(chan *event.Batch, 16)
-			p.stage(func() error { return hosts.Run(p.ctx, tracked, named) })
-			p.stage(func() error { return owners.Run(p.ctx, named, out) })
+			p.Stage(func() error { return hosts.Run(p.Context(), tracked, named) })
+			p.Stage(func() error { return owners.Run(p.Context(), named, out) })
 		},
-		report: func() string {
-			d, t := decoder.Stats(), tracker.Stats()
-			s := fmt.Sprintf("%s, %d in %d connections", account(), t.Packets, t.Opened)
-			for i := range d.Skipped {
-				if n := d.Skipped[i] + t.Skipped[i]; n > 0 {
-					what := decode.Skip(i).String()
-					if decode.Skip(i) == decode.SkipLinkType {
-						what = fmt.Sprintf("%s %d, which is not known", what, d.UnknownLink)
-					}
-					s += fmt.Sprintf(", %d skipped (%s)", n, what)
-				}
+		report: func() []string {
+			parts := []string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}
+			if owners != nil {
+				parts = append(parts, owners.Stats().Report())
 			}
-			if t.Evicted > 0 {
-				s += fmt.Sprintf(", %d connections evicted (--max-connections)", t.Evicted)
-			}
-			if n := hosts.Stats().Forgotten; n > 0 {
-				s += fmt.Sprintf(", %d addresses with names from DNS forgotten for want of room", n)
-			}
-			if owners != nil && owners.Stats().Shed > 0 {
-				s += fmt.Sprintf(", %d looks for owners left out for want of time", owners.Stats().Shed)
-			}
-			return s
+			return parts
 		}}, nil
 }
 
 // openOwners opens what finds owners; without it, where the system has none, everything else still works.
-func openOwners(c *cli, say teller) (*enrich.Stage, error) {
+func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 	if c.Process == "none" {
 		return nil, nil
 	}
@@ -633,26 +570,23 @@ func openSockets(c *cli, owners *enrich.Stage) *source {
 	poller := &sockets.Poller{}
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
 	return &source{live: true, close: func() error { return nil },
-		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			tables := make(chan *sockets.Table)
-			p.source(func() error { return poller.Run(stop, tables) })
+			p.Source(func() error { return poller.Run(stop, tables) })
 			if owners == nil {
-				p.stage(func() error { return tracker.Run(p.ctx, tables, out) })
+				p.Stage(func() error { return tracker.Run(p.Context(), tables, out) })
 				return
 			}
 			tracked := make(chan *event.Batch, 16)
-			p.stage(func() error { return tracker.Run(p.ctx, tables, tracked) })
-			p.stage(func() error { return owners.Run(p.ctx, tracked, out) })
+			p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
+			p.Stage(func() error { return owners.Run(p.Context(), tracked, out) })
 		},
-		report: func() string {
-			st := tracker.Stats()
-			return fmt.Sprintf("%d readings of the socket tables, %d connections", st.Readings, st.Opened)
-		}}
+		report: func() []string { return []string{tracker.Stats().Report()} }}
 }
 
 // openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
 // again, and where time passes the packets of it. own is our network namespace.
-func openSnapshot(c *cli, say teller) (src *source, own uint32, err error) {
+func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error) {
 	watch := c.Snapshot.Watch
 	over := c.passes()
 	if c.Process == enrich.ModeAuto && !over {
@@ -674,7 +608,7 @@ func openSnapshot(c *cli, say teller) (src *source, own uint32, err error) {
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	live := &source{run: func(_ *pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, close: func() error { return nil }}
+	live := &source{run: func(_ *shell.Pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, close: func() error { return nil }}
 	if over {
 		opened, err := openLive(c, nil, say)
 		switch {
@@ -687,133 +621,26 @@ func openSnapshot(c *cli, say teller) (src *source, own uint32, err error) {
 		}
 	}
 	return &source{live: true, close: live.close,
-		run: func(p *pipe, stop context.Context, out chan<- *event.Batch) {
+		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			tables, found, seen := make(chan *sockets.Table), make(chan *event.Batch, 16), make(chan *event.Batch, 16)
-			p.source(func() error { return poller.Run(stop, tables) })
-			p.stage(func() error { return tracker.Run(p.ctx, tables, found) })
+			p.Source(func() error { return poller.Run(stop, tables) })
+			p.Stage(func() error { return tracker.Run(p.Context(), tables, found) })
 			live.run(p, stop, seen)
 			if owners == nil {
-				p.merge(out, found, seen)
+				p.Merge(out, found, seen)
 				return
 			}
 			both := make(chan *event.Batch, 16)
-			p.merge(both, found, seen)
-			p.stage(func() error { return owners.Run(p.ctx, both, out) })
+			p.Merge(both, found, seen)
+			p.Stage(func() error { return owners.Run(p.Context(), both, out) })
 		},
 		notes: func() []string {
-			if owners == nil || owners.Stats().UserOnly == 0 {
+			if owners == nil {
 				return nil
 			}
-			return []string{fmt.Sprintf("of %d connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)",
-				owners.Stats().UserOnly)}
+			return owners.Stats().Notes()
 		},
 	}, conns[0].NetNS(), nil
-}
-
-// pipe runs the stages and keeps the first error that is more than the end of another stage.
-type pipe struct {
-	ctx    context.Context // the hard stop: what is in flight is dropped
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	mu     sync.Mutex
-	err    error
-}
-
-var errInterrupted = errors.New("interrupted")
-
-func newPipe() *pipe {
-	p := &pipe{}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	return p
-}
-
-func (p *pipe) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil && err != nil && !errors.Is(err, context.Canceled) {
-		p.err = err
-	}
-}
-
-// source runs the first stage: when it fails, what it has read so far still comes out.
-func (p *pipe) source(run func() error) {
-	p.wg.Go(func() { p.fail(run()) })
-}
-
-// stage runs one of the others: when it fails, all end.
-func (p *pipe) stage(run func() error) {
-	p.wg.Go(func() {
-		if err := run(); err != nil {
-			p.fail(err)
-			p.cancel()
-		}
-	})
-}
-
-// merge sends on the batches of several stages, and closes out when all have ended.
-func (p *pipe) merge(out chan<- *event.Batch, ins ...<-chan *event.Batch) {
-	var left sync.WaitGroup
-	for _, in := range ins {
-		left.Add(1)
-		p.stage(func() error {
-			defer left.Done()
-			for b := range in {
-				if err := b.Send(p.ctx, out); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	p.stage(func() error { left.Wait(); close(out); return nil })
-}
-
-// patience is how long a reader that takes nothing holds up the end.
-const patience = 5 * time.Second
-
-var errStuck = errors.New("the reader of stdout takes nothing: what was left is not written")
-
-// wait waits for the stages. The first signal stops the source only, so that what is in flight, and
-// the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
-func (p *pipe) wait(stopSource func(), signals <-chan os.Signal, stopped, readerGone <-chan struct{},
-	timeUp <-chan time.Time, written func() uint64, summary func()) error {
-	done := make(chan struct{})
-	go func() { p.wg.Wait(); close(done) }()
-	asked := output.SummarySignal()
-	var stuck <-chan time.Time
-	var before uint64
-	ending := false
-	for {
-		select {
-		case <-done:
-			p.cancel()
-			return p.err
-		case <-signals:
-			if ending {
-				return errInterrupted
-			}
-			ending, before, stuck = true, written(), time.After(patience)
-			stopSource()
-		case <-timeUp:
-			before, stuck = written(), time.After(patience)
-			stopSource()
-		case <-stuck:
-			now := written()
-			if now == before {
-				p.fail(errStuck)
-				p.cancel()
-			}
-			before, stuck = now, time.After(patience)
-		case <-asked:
-			summary()
-		case <-stopped: // --count, a reader that left, or a failure: what still comes is dropped
-			stopped = nil
-			stopSource()
-		case <-readerGone:
-			readerGone = nil
-			stopSource()
-		}
-	}
 }
 
 // configFile gives flags their values from the file that --config names: weaker than the command

@@ -431,6 +431,7 @@ func TestImports(t *testing.T) {
 		"filter":             {"track/event"},
 		"output":             {"track/event"},
 		"output/summary":     {"output", "track/event"},
+		"output/shell":       {"output", "track/event"},
 	}
 	only := map[string][]string{ // who may use these modules
 		"github.com/google/gopacket":   {"capture/decode"},

@@ -267,6 +267,23 @@ func (s *Stage) Close() error {
 // Stats gives the counts up to the last batch.
 func (s *Stage) Stats() Stats { return *s.stats.Load() }
 
+// Report says for people what was lost, "" when nothing was.
+func (s Stats) Report() string {
+	if s.Shed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d looks for owners left out for want of time", s.Shed)
+}
+
+// Notes says what a missing right kept from us, and what gives it.
+func (s Stats) Notes() []string {
+	if s.UserOnly == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("of %d connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)",
+		s.UserOnly)}
+}
+
 func (s *Stage) publish() {
 	n := s.n
 	n.searchStats = s.procs.stats()

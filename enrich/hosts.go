@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -80,6 +81,14 @@ func NewHosts(local func(netip.Addr) bool) *Hosts {
 // Stats gives the counts so far.
 func (h *Hosts) Stats() HostStats {
 	return HostStats{Learned: h.learned.Load(), Named: h.given.Load(), Forgotten: h.forgotten.Load()}
+}
+
+// Report says for people what was lost, "" when nothing was.
+func (s HostStats) Report() string {
+	if s.Forgotten == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d addresses with names from DNS forgotten for want of room", s.Forgotten)
 }
 
 // Run names the connections of in until it is closed, and drops the Learned ones. It closes out.

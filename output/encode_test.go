@@ -314,8 +314,8 @@ func TestTableRepeatsHeader(t *testing.T) {
 func TestHumanNumbers(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1.0K", 9999: "9.9K", 10000: "10K", 999_999: "999K", 1_000_000: "1.0M",
 		1_250_000: "1.2M", 999_999_999: "999M", 45_200_123_000: "45G", 1 << 63: "9.2E"} {
-		if got := string(appendBytes(nil, n)); got != want || len(got) > 4 {
-			t.Errorf("appendBytes(%d): got %s, want %s", n, got, want)
+		if got := string(AppendBytes(nil, n)); got != want || len(got) > 4 {
+			t.Errorf("AppendBytes(%d): got %s, want %s", n, got, want)
 		}
 	}
 	for ms, want := range map[int64]string{0: "0ms", 999: "999ms", 1000: "1.0s", 59_949: "59.9s", 60_000: "1m00s", 3_599_999: "59m59s", 3600_000: "1h00m",

@@ -154,6 +154,22 @@ func (s Stats) Events() uint64 {
 	return n
 }
 
+// Report says for people what became of the events: those made are written, filtered out before they came
+// here, or told to be lost.
+func (s Stats) Report(filtered uint64) string {
+	text := fmt.Sprintf("%d events written", s.Events())
+	for _, n := range []struct {
+		count uint64
+		what  string
+	}{{filtered, "filtered out"}, {s.Unselected, "not selected"}, {s.Merged, "merged for a slow reader"},
+		{s.Lost, "lost to a slow reader"}, {s.AfterStop, "not written after the end"}} {
+		if n.count > 0 {
+			text += fmt.Sprintf(", %d %s", n.count, n.what)
+		}
+	}
+	return text
+}
+
 func counts(k event.Kind) bool { return k != event.Lost && k != event.Stats }
 
 // Stats may be asked at any time, from any goroutine.

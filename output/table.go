@@ -407,7 +407,7 @@ func (t *table) totals(dst []byte, e *event.Event) []byte {
 		} else {
 			n, _ = f.Uint(e)
 		}
-		dst = append(appendBytes(dst, n), after...)
+		dst = append(AppendBytes(dst, n), after...)
 	}
 	if t.color {
 		dst = append(dst, "\x1b[0m"...)
@@ -454,21 +454,18 @@ func bytesText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 	f := c.of[0]
 	if f.Uint != nil {
 		if n, ok := f.Uint(e); ok {
-			dst = appendBytes(dst, n)
+			dst = AppendBytes(dst, n)
 		}
 		return dst, 0
 	}
 	if n, ok := f.Float(e); ok && n >= 0 {
-		dst = appendBytes(dst, uint64(n))
+		dst = AppendBytes(dst, uint64(n))
 	}
 	return dst, 0
 }
 
-// AppendBytes is for numbers of any kind in little room: see appendBytes.
-func AppendBytes(dst []byte, n uint64) []byte { return appendBytes(dst, n) }
-
-// appendBytes gives a size in at most four columns, in powers of 1000: 999, 1.2K, 34K, 567M.
-func appendBytes(dst []byte, n uint64) []byte {
+// AppendBytes gives a size in at most four columns, in powers of 1000: 999, 1.2K, 34K, 567M.
+func AppendBytes(dst []byte, n uint64) []byte {
 	if n < 1000 {
 		return strconv.AppendUint(dst, n, 10)
 	}

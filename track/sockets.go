@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -69,6 +70,11 @@ func (s *SocketStage) Stats() SocketStats {
 	c := &s.count
 	return SocketStats{Readings: c.readings.Load(), Sockets: c.sockets.Load(), Opened: c.opened.Load(),
 		Closed: c.closed.Load(), Lost: c.lost.Load(), Events: c.events.Load()}
+}
+
+// Report says it for people.
+func (s SocketStats) Report() string {
+	return fmt.Sprintf("%d readings of the socket tables, %d connections", s.Readings, s.Opened)
 }
 
 // socketKey names a connection by its ends in order, so that both sockets of a connection within

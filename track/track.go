@@ -131,6 +131,18 @@ func (s *Stage) Stats() Stats {
 	return st
 }
 
+// Report says it for people.
+func (s Stats) Report() string {
+	text := fmt.Sprintf("%d in %d connections", s.Packets, s.Opened)
+	if skipped := decode.ReportSkipped(&s.Skipped); skipped != "" {
+		text += ", " + skipped
+	}
+	if s.Evicted > 0 {
+		text += fmt.Sprintf(", %d connections evicted (--max-connections)", s.Evicted)
+	}
+	return text
+}
+
 // Run tracks until in is closed, then tells the end of every connection that is still open.
 // It closes out.
 func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {

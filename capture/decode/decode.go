@@ -2,6 +2,8 @@ package decode
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -178,6 +180,26 @@ func (d *Decoder) Stats() Stats {
 		s.Skipped[i] = d.published.skipped[i].Load()
 	}
 	return s
+}
+
+// Report says for people what was skipped and why, "" when nothing was.
+func (s Stats) Report() string {
+	text := ReportSkipped(&s.Skipped)
+	if s.Skipped[SkipLinkType] > 0 {
+		text += fmt.Sprintf(", link type %d is not known", s.UnknownLink)
+	}
+	return text
+}
+
+// ReportSkipped says counts for people: "3 skipped (malformed), 1 skipped (fragment)".
+func ReportSkipped(n *[NumSkips]uint64) string {
+	var parts []string
+	for i, v := range n {
+		if v > 0 {
+			parts = append(parts, fmt.Sprintf("%d skipped (%v)", v, Skip(i)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (d *Decoder) publish() {

@@ -230,6 +230,15 @@ func (s *Source) Stats() Stats {
 	}
 }
 
+// Report says it for people.
+func (s Stats) Report() string {
+	text := fmt.Sprintf("%d packets read", s.Packets)
+	if s.Filtered > 0 {
+		text += fmt.Sprintf(", %d kept back by --bpf", s.Filtered)
+	}
+	return text
+}
+
 // Run sends the packets in batches and closes out when it returns, which it does once. A file that
 // ends early or is damaged gives all packets before that place, then an error; one that ends early
 // wraps io.ErrUnexpectedEOF. The end of stop ends Run without an error, also while it waits for

@@ -64,6 +64,15 @@ type Stats struct {
 	Abandoned uint64
 }
 
+// Report says it for people.
+func (s Stats) Report() string {
+	text := fmt.Sprintf("%d packets captured", s.Received)
+	if s.Dropped > 0 {
+		text += fmt.Sprintf(", %d dropped by the kernel", s.Dropped)
+	}
+	return text
+}
+
 // Device is a network interface of this machine.
 type Device struct {
 	Name  string

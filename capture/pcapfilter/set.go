@@ -36,6 +36,14 @@ func (s *Set) Err() error {
 	return nil
 }
 
+// Notes says the same for people.
+func (s *Set) Notes() []string {
+	if err := s.Err(); err != nil {
+		return []string{fmt.Sprintf("--bpf: %v", err)}
+	}
+	return nil
+}
+
 func (s *Set) compile(link capture.LinkType) *Program {
 	p, err := Compile(s.expr, Options{Link: link})
 	if err != nil {

@@ -1,9 +1,11 @@
-package output
+package shell
 
 import (
 	"fmt"
 	"io"
 	"time"
+
+	"rustnet/output"
 )
 
 // Progress shows on w, a terminal, how far a long reading has come: once a second on one line that it
@@ -35,7 +37,7 @@ func Progress(w io.Writer, what string, done func() (n uint64, bytes, total int6
 // progressLine is like "12.3M packets, 2.1M/s, 45 %, 7s left".
 func progressLine(n uint64, what string, bytes, total int64, elapsed time.Duration) string {
 	rate := float64(n) / elapsed.Seconds()
-	line := fmt.Sprintf("%s %s, %s/s", appendBytes(nil, n), what, appendBytes(nil, uint64(rate)))
+	line := fmt.Sprintf("%s %s, %s/s", output.AppendBytes(nil, n), what, output.AppendBytes(nil, uint64(rate)))
 	if total <= 0 || bytes <= 0 {
 		return line
 	}

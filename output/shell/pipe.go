@@ -1,0 +1,142 @@
+// Package shell is how a run behaves among the other programs of a shell: how its stages run and end, when
+// a signal, the reader of its records or its time ends them, and what it tells people meanwhile.
+package shell
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+// Pipe runs the stages and keeps the first error that is more than the end of another stage.
+type Pipe struct {
+	ctx    context.Context // the hard stop: what is in flight is dropped
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	err    error
+}
+
+// NewPipe makes one without stages.
+func NewPipe() *Pipe {
+	p := &Pipe{}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Context is what the stages run in. Its end is the hard stop: what is in flight is dropped.
+func (p *Pipe) Context() context.Context { return p.ctx }
+
+func (p *Pipe) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil && err != nil && !errors.Is(err, context.Canceled) {
+		p.err = err
+	}
+}
+
+// Source runs the first stage: when it fails, what it has read so far still comes out.
+func (p *Pipe) Source(run func() error) {
+	p.wg.Go(func() { p.fail(run()) })
+}
+
+// Stage runs one of the others: when it fails, all end.
+func (p *Pipe) Stage(run func() error) {
+	p.wg.Go(func() {
+		if err := run(); err != nil {
+			p.fail(err)
+			p.cancel()
+		}
+	})
+}
+
+// Merge sends on the batches of several stages, and closes out when all have ended.
+func (p *Pipe) Merge(out chan<- *event.Batch, ins ...<-chan *event.Batch) {
+	var left sync.WaitGroup
+	for _, in := range ins {
+		left.Add(1)
+		p.Stage(func() error {
+			defer left.Done()
+			for b := range in {
+				if err := b.Send(p.ctx, out); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	p.Stage(func() error { left.Wait(); close(out); return nil })
+}
+
+// patience is how long a reader that takes nothing holds up the end.
+const patience = 5 * time.Second
+
+// ErrInterrupted is the end by a second signal.
+var ErrInterrupted = errors.New("interrupted")
+
+var errStuck = errors.New("the reader of stdout takes nothing: what was left is not written")
+
+// Ends says what may end a run before its source does. A nil channel never does.
+type Ends struct {
+	StopSource func()           // asked for by the first that happens; what is in flight still comes out
+	Stopped    <-chan struct{}  // the last stage wants no more: --count, a reader that left, or a failure
+	TimeUp     <-chan time.Time // --duration
+	Written    func() uint64    // how many records are out: while it grows, somebody reads
+	Account    func()           // tells people how far it is, when SIGUSR1 asks
+}
+
+// Wait waits for the stages. The first signal stops the source only, so that what is in flight, and
+// the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
+func (p *Pipe) Wait(e Ends) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
+	asked, readerGone := SummarySignal(), WatchReader(p.ctx, os.Stdout)
+	done := make(chan struct{})
+	go func() { p.wg.Wait(); close(done) }()
+	var stuck <-chan time.Time
+	var before uint64
+	ending := false
+	for {
+		select {
+		case <-done:
+			p.cancel()
+			if errors.Is(p.err, output.ErrReaderGone) {
+				return nil
+			}
+			return p.err
+		case <-signals:
+			if ending {
+				return ErrInterrupted
+			}
+			ending, before, stuck = true, e.Written(), time.After(patience)
+			e.StopSource()
+		case <-e.TimeUp:
+			before, stuck = e.Written(), time.After(patience)
+			e.StopSource()
+		case <-stuck:
+			now := e.Written()
+			if now == before {
+				p.fail(errStuck)
+				p.cancel()
+			}
+			before, stuck = now, time.After(patience)
+		case <-asked:
+			e.Account()
+		case <-e.Stopped: // what still comes is dropped
+			e.Stopped = nil
+			e.StopSource()
+		case <-readerGone:
+			readerGone = nil
+			e.StopSource()
+		}
+	}
+}

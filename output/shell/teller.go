@@ -1,0 +1,31 @@
+package shell
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Teller prints a line for people, if its level (error, warn or info) is wanted.
+type Teller func(level, format string, args ...any)
+
+// NewTeller tells w what is at least as grave as limit.
+func NewTeller(w io.Writer, limit string) Teller {
+	rank := map[string]int{"error": 0, "warn": 1, "info": 2}
+	return func(level, format string, args ...any) {
+		if rank[level] <= rank[limit] {
+			fmt.Fprintf(w, "rustnet: "+format+"\n", args...)
+		}
+	}
+}
+
+// Sentence joins what stages say of themselves; most have nothing to say.
+func Sentence(parts ...string) string {
+	var said []string
+	for _, p := range parts {
+		if p != "" {
+			said = append(said, p)
+		}
+	}
+	return strings.Join(said, ", ")
+}
