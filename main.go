@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/net/bpf"
 	"golang.org/x/term"
 
@@ -71,7 +70,8 @@ type cli struct {
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
 
 	Duration time.Duration `placeholder:"D" group:"running" help:"Stop after this time; for files, this much of the capture."`
-	Config   string        `type:"existingfile" placeholder:"FILE" group:"running" help:"Read flags from a TOML file: the same names."`
+	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file, under the same names, instead of /etc/rustnet/config.toml and the user's own."`
+	Profile  string        `placeholder:"NAME" group:"running" help:"Take the flags of [profiles.NAME] in those files as well."`
 	Quiet    bool          `short:"q" group:"running" help:"No summary and no warnings on stderr."`
 	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: ${enum} (${default})."`
 
@@ -89,7 +89,8 @@ type cli struct {
 	Fields struct {
 		Markdown bool `help:"As a Markdown table."`
 	} `cmd:"" help:"List the fields of a record: for --fields and --filter."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Settings struct{} `cmd:"" name:"config" help:"Print what is in force for every flag, and where each value came from; as a file, or --json."`
+	Version  struct{} `cmd:"" help:"Print the version."`
 }
 
 const description = `Streams connections as lines: which program talks to whom, about what, right now.
@@ -102,8 +103,8 @@ const description = `Streams connections as lines: which program talks to whom, 
   rustnet snapshot --group-by process --sort tx_rate --watch 2s
   rustnet stats -r incident.pcapng --graph
 
-Every flag can also stand in the file that --config names, or in the environment: --max-connections
-as RUSTNET_MAX_CONNECTIONS. Flag > environment > file > default.`
+Every flag can also stand in ~/.config/rustnet/config.toml, or in the environment: --max-connections
+as RUSTNET_MAX_CONNECTIONS. Flag > environment > file > default; rustnet config shows what holds.`
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -127,19 +128,21 @@ func run(args []string) int {
 }
 
 func execute(args []string) (status int, err error) {
+	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
+	files := &shell.Files{}
 	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description(description),
 		kong.DefaultEnvars("RUSTNET"), kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // every flag has its RUSTNET_ variable: said once, above
 		kong.ExplicitGroups([]kong.Group{{Key: "capture", Title: "What to read:"}, {Key: "output", Title: "What to write:"},
 			{Key: "tracking", Title: "Connections:"}, {Key: "running", Title: "Running:"}}),
-		kong.Resolvers(&configFile{}))
+		kong.Resolvers(files))
 	if err != nil {
 		return 0, err
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", err)}
+		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", files.Explain(err))}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short {
@@ -153,6 +156,8 @@ func execute(args []string) (status int, err error) {
 		return distribution(&c)
 	case "fields":
 		return 0, fields(&c)
+	case "config":
+		return 0, files.Print(os.Stdout, ctx, c.Output.Format == output.JSON)
 	case "version":
 		_, err := fmt.Println("rustnet", version())
 		return 0, err
@@ -641,74 +646,4 @@ func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error)
 			return owners.Stats().Notes()
 		},
 	}, conns[0].NetNS(), nil
-}
-
-// configFile gives flags their values from the file that --config names: weaker than the command
-// line and the environment, stronger than defaults.
-type configFile struct {
-	path   string
-	values map[string]any
-	err    error // told by Validate: from Resolve it would seem to be about the flag that is asked for first
-}
-
-func (f *configFile) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if f.load(ctx); f.values == nil {
-		return nil, nil
-	}
-	for _, name := range flag.Envs {
-		if _, set := os.LookupEnv(name); set {
-			return nil, nil
-		}
-	}
-	return f.values[flag.Name], nil
-}
-
-func (f *configFile) load(ctx *kong.Context) {
-	if f.path != "" {
-		return
-	}
-	for _, flag := range ctx.Flags() {
-		if flag.Name == "config" {
-			f.path, _ = ctx.FlagValue(flag).(string)
-		}
-	}
-	if f.path == "" {
-		return
-	}
-	text, err := os.ReadFile(f.path)
-	if err == nil {
-		err = toml.Unmarshal(text, &f.values)
-	}
-	if err != nil {
-		f.values, f.err = nil, fmt.Errorf("--config %s: %w", f.path, err)
-	}
-}
-
-// Validate rejects names that no flag has.
-func (f *configFile) Validate(app *kong.Application) error {
-	if f.err != nil {
-		return f.err
-	}
-	known := map[string]bool{}
-	var names []string
-	for _, flag := range app.Flags {
-		known[flag.Name] = true
-		names = append(names, flag.Name)
-	}
-	for _, c := range app.Children {
-		for _, flag := range c.Flags {
-			known[flag.Name] = true
-		}
-	}
-	for name := range f.values {
-		if known[name] && name != "config" && name != "help" {
-			continue
-		}
-		hint := "its names are those of the flags"
-		if n := event.Nearest(name, names); n != "" {
-			hint = fmt.Sprintf("did you mean %q?", n)
-		}
-		return fmt.Errorf("%s: unknown key %q (%s)", f.path, name, hint)
-	}
-	return nil
 }

@@ -1,4 +1,5 @@
-// Package shell is how a run behaves among the other programs of a shell: how its stages run and end, when
+// Package shell is how a run behaves among the other programs of a shell: where its flags have their values
+// from, how its stages run and end, when
 // a signal, the reader of its records or its time ends them, and what it tells people meanwhile.
 package shell
 
@@ -99,7 +100,7 @@ func (p *Pipe) Wait(e Ends) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
-	asked, readerGone := SummarySignal(), WatchReader(p.ctx, os.Stdout)
+	asked, readerGone := summarySignal(), watchReader(p.ctx, os.Stdout)
 	done := make(chan struct{})
 	go func() { p.wg.Wait(); close(done) }()
 	var stuck <-chan time.Time

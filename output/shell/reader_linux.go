@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WatchReader gives a channel that is closed when the reader of a pipe or socket has left, which otherwise
+// watchReader gives a channel that is closed when the reader of a pipe or socket has left, which otherwise
 // shows only in the next write. For other files it is never closed. It watches until ctx ends.
-func WatchReader(ctx context.Context, f *os.File) <-chan struct{} {
+func watchReader(ctx context.Context, f *os.File) <-chan struct{} {
 	gone := make(chan struct{})
 	info, err := f.Stat()
 	if err != nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {

@@ -15,7 +15,7 @@ func TestWatchReader(t *testing.T) {
 	defer pw.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	gone := WatchReader(ctx, pw)
+	gone := watchReader(ctx, pw)
 	select {
 	case <-gone:
 		t.Fatal("the reader is said to be gone while it is there")
@@ -33,7 +33,7 @@ func TestWatchReader(t *testing.T) {
 	}
 	defer file.Close()
 	select {
-	case <-WatchReader(ctx, file):
+	case <-watchReader(ctx, file):
 		t.Fatal("a regular file has no reader that could leave")
 	case <-time.After(20 * time.Millisecond):
 	}

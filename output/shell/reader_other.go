@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// WatchReader gives a channel that is never closed: here a reader that left shows in the next write.
-func WatchReader(context.Context, *os.File) <-chan struct{} { return make(chan struct{}) }
+// watchReader gives a channel that is never closed: here a reader that left shows in the next write.
+func watchReader(context.Context, *os.File) <-chan struct{} { return make(chan struct{}) }

@@ -4,5 +4,5 @@ package shell
 
 import "os"
 
-// SummarySignal gives the signals that ask for a summary: this system has none.
-func SummarySignal() <-chan os.Signal { return nil }
+// summarySignal gives the signals that ask for a summary: this system has none.
+func summarySignal() <-chan os.Signal { return nil }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// SummarySignal gives the signals that ask for a summary: SIGUSR1.
-func SummarySignal() <-chan os.Signal {
+// summarySignal gives the signals that ask for a summary: SIGUSR1.
+func summarySignal() <-chan os.Signal {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR1)
 	return c

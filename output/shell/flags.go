@@ -1,0 +1,186 @@
+package shell
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Files gives flags their values from configuration files: weaker than the command line and the
+// environment, stronger than defaults.
+type Files struct {
+	settings *settings
+	loaded   bool
+	err      error             // told by Validate: from Resolve it would seem to be about the flag that is asked for first
+	last     string            // the flag that was given a value last, and whence
+	source   map[string]string // of the flags that files gave a value
+}
+
+func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if !f.loaded {
+		f.loaded, f.source = true, map[string]string{}
+		f.settings, f.err = loadSettings(given(ctx, "config"), given(ctx, "profile"), namesOf(ctx.Model))
+	}
+	if flag.Name == "config" || flag.Name == "profile" || inEnvironment(flag) {
+		return nil, nil
+	}
+	for _, other := range ctx.Flags() { // --csv is stronger than json = true
+		if slices.ContainsFunc(other.Xor, func(x string) bool { return slices.Contains(flag.Xor, x) }) && (onCommandLine(ctx, other) || inEnvironment(other)) {
+			return nil, nil
+		}
+	}
+	value, source := f.settings.value(ctx.Selected().Name, flag.Name)
+	if value == nil || value == false && len(flag.Xor) > 0 {
+		return nil, nil
+	}
+	f.last, f.source[flag.Name] = flag.Name, source
+	if table, ok := value.(map[string]any); ok && flag.Target.Type().Elem() == reflect.TypeFor[time.Duration]() {
+		durations := map[string]any{} // kong takes a table as JSON, which has no durations
+		for name, text := range table {
+			d, err := time.ParseDuration(fmt.Sprint(text))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", source, name, err)
+			}
+			durations[name] = d
+		}
+		return durations, nil
+	}
+	return value, nil
+}
+
+// Validate tells what is wrong with the files themselves.
+func (f *Files) Validate(*kong.Application) error { return f.err }
+
+// Explain says which file a value came from that kong refuses.
+func (f *Files) Explain(err error) error {
+	if source := f.source[f.last]; source != "" && strings.Contains(err.Error(), "--"+f.last) {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	return err
+}
+
+// ForgetEmptyVariables takes what is set to nothing out of the environment: there it means not set, while
+// kong would read a number from it.
+func ForgetEmptyVariables(prefix string) {
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, prefix) {
+			os.Unsetenv(name)
+		}
+	}
+}
+
+// given is the value that the command line or the environment has for a flag.
+func given(ctx *kong.Context, name string) string {
+	for _, flag := range ctx.Flags() {
+		if flag.Name == name {
+			value, _ := ctx.FlagValue(flag).(string)
+			return value
+		}
+	}
+	return ""
+}
+
+func onCommandLine(ctx *kong.Context, flag *kong.Flag) bool {
+	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag && !p.Resolved })
+}
+
+func inEnvironment(flag *kong.Flag) bool {
+	return slices.ContainsFunc(flag.Envs, func(name string) bool { _, set := os.LookupEnv(name); return set })
+}
+
+// names are those that a configuration file may use.
+func namesOf(app *kong.Application) names {
+	n := names{commands: map[string][]string{}}
+	add := func(flags []*kong.Flag, to *[]string) {
+		for _, flag := range flags {
+			if flag.Name == "help" || flag.Name == "config" {
+				continue
+			}
+			*to = append(*to, flag.Name)
+			if flag.Target.Kind() == reflect.Map {
+				n.tables = append(n.tables, flag.Name)
+			}
+		}
+	}
+	add(app.Flags, &n.flags)
+	for _, command := range app.Children {
+		var own []string
+		add(command.Flags, &own)
+		n.commands[command.Name] = own
+	}
+	return n
+}
+
+// Print writes what is in force, and whence: as a file that could be read again, or one object a line.
+func (f *Files) Print(w io.Writer, ctx *kong.Context, asJSON bool) error {
+	whence := func(flag *kong.Flag) string {
+		switch {
+		case onCommandLine(ctx, flag):
+			return "command line"
+		case inEnvironment(flag):
+			return flag.Envs[0]
+		}
+		return cmp.Or(f.source[flag.Name], "default")
+	}
+	var all []setting
+	form := "" // whence the short for --output came
+	for _, flag := range ctx.Model.Flags {
+		switch {
+		case flag.Name == "help" || flag.Name == "config":
+		case len(flag.Xor) > 0:
+			if flag.Target.Bool() {
+				form = whence(flag)
+			}
+		case flag.Name == "profile" && f.settings.profileFrom != "":
+			all = append(all, setting{Name: flag.Name, Value: f.settings.profile, Source: f.settings.profileFrom})
+		default:
+			all = append(all, setting{Name: flag.Name, Value: plain(flag.Target), Source: whence(flag)})
+		}
+	}
+	for i := range all {
+		if all[i].Name == "output" && form != "" {
+			all[i].Source = form
+		}
+	}
+	known := namesOf(ctx.Model)
+	for _, command := range ctx.Model.Children {
+		for _, flag := range slices.Concat(known.flags, known.commands[command.Name]) {
+			// What holds for this command alone.
+			if value, source := f.settings.value(command.Name, flag); strings.Contains(source, commandsKey+"."+command.Name+"]") {
+				all = append(all, setting{Command: command.Name, Name: flag, Value: value, Source: source})
+			}
+		}
+	}
+	return writeSettings(w, all, asJSON)
+}
+
+// plain gives a flag's value as TOML and JSON have it: durations and addresses are texts.
+func plain(v reflect.Value) any {
+	switch x := v.Interface().(type) {
+	case fmt.Stringer:
+		return x.String()
+	default:
+		switch v.Kind() {
+		case reflect.Slice:
+			list := []any{}
+			for i := range v.Len() {
+				list = append(list, plain(v.Index(i)))
+			}
+			return list
+		case reflect.Map:
+			table := map[string]any{}
+			for _, key := range v.MapKeys() {
+				table[key.String()] = plain(v.MapIndex(key))
+			}
+			return table
+		}
+		return x
+	}
+}
