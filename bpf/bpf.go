@@ -6,6 +6,11 @@
 // refuses is left out, and said in Report.
 package bpf
 
+import (
+	"errors"
+	"fmt"
+)
+
 //go:generate ./compile.sh
 
 // Config is for tests and unusual systems; zero values are right for others.
@@ -129,7 +134,24 @@ type Hook struct {
 	Unneeded bool
 	// InsteadOf are the better hooks whose work it does; Report says of each why it could not be had.
 	InsteadOf []string
+	// Lost is what is not told because neither it nor what does all of its work is in use.
+	Lost string
+	By   []string // of one that is not in use: where those are that do its work, or a part of it
 }
+
+// ErrNoCgroups is a hook's that has nowhere to be attached.
+var ErrNoCgroups = fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+
+// RefusedError is Open's when the kernel took none of the programs that name owners.
+type RefusedError struct {
+	Hooks []Hook // of each, what became of it
+	First error
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("no kernel program could be attached: %v", e.First)
+}
+func (e *RefusedError) Unwrap() error { return e.First }
 
 // Why says in a few words why the program is not in use: "" when it is.
 func (h Hook) Why() string {

@@ -72,6 +72,33 @@ var insteadOf = map[string][]string{
 	"tell_create":  {useSend, useReceive},
 }
 
+// lost is what is not told without a program, and without others in its stead.
+var lost = map[string]string{
+	"told_exec":     "a program that another one is replaced by is named only when it next sends or receives",
+	"told_rename":   "the names that processes give themselves later",
+	"told_move":     "the control group, and so the unit or container, of processes that are moved later",
+	"told_exit":     "nothing that is shown: processes that have ended are kept in memory longer",
+	useSend:         "who sends through a socket that another process opened",
+	useReceive:      "who receives: accepted connections name the process that listens",
+	"exit_send4":    "who sends over IPv4 through a socket that another process opened",
+	"exit_send6":    "who sends over IPv6 through a socket that another process opened",
+	"exit_sendpage": "who sends by sendfile(2) through a socket that another process opened",
+	"exit_receive4": "who receives over IPv4: accepted connections name the process that listens",
+	"exit_receive6": "who receives over IPv6: accepted connections name the process that listens",
+	release:         "when sockets close: one that follows on the same port may be taken for it",
+	"told_destroy":  "when TCP sockets close: one that follows on the same port may be taken for it",
+	connect:         "TCP connections are named at their answer: attempts that get none by the socket tables",
+	state:           "who connects and listens by TCP",
+	"tell_sendmsg4": "which of several IPv4 sockets on one UDP port sent",
+	"tell_sendmsg6": "which of several IPv6 sockets on one UDP port sent",
+	"tell_recvmsg4": "which of several IPv4 sockets on one UDP port received",
+	"tell_recvmsg6": "which of several IPv6 sockets on one UDP port received",
+	"tell_bind4":    "IPv4 servers by UDP before they receive their first packet",
+	"tell_bind6":    "IPv6 servers by UDP before they receive their first packet",
+	"tell_create":   "raw sockets and those of ping(8)",
+	iterate:         "who has the sockets that were open before the start: the socket tables and /proc tell",
+}
+
 var cgroupAttach = map[ebpf.ProgramType]bool{ebpf.CGroupSock: true, ebpf.CGroupSockAddr: true, ebpf.SockOps: true}
 
 // Open loads and attaches all that this kernel allows. It fails when nothing that names an owner could be.
@@ -98,7 +125,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 	if err := permitted(spec); err != nil {
 		return err
 	}
-	if lockdown() == "confidentiality" {
+	if Lockdown() == "confidentiality" {
 		return fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
 	}
 	l := loader{spec: spec, types: btf.NewCache(), namespace: pidNamespace()}
@@ -133,7 +160,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no kernel program could be attached: %w", h.firstError())
+	return &RefusedError{Hooks: h.Report(), First: h.firstError()}
 }
 
 // loader is what programs are made of.
@@ -287,24 +314,21 @@ var since = map[string]string{
 	"cgroup/sock_release": "5.9", "iter/task_file": "5.8",
 }
 
-// lockdown gives the mode that is in force, "" where there is none or it cannot be read.
-func lockdown() string {
+// Lockdown gives the mode that is in force, "" where the kernel has none or it cannot be read.
+func Lockdown() string {
 	modes, _ := os.ReadFile("/sys/kernel/security/lockdown")
 	_, mode, _ := strings.Cut(string(modes), "[")
 	mode, _, _ = strings.Cut(mode, "]")
-	if mode == "none" {
-		return ""
-	}
 	return mode
 }
 
 func why(at string, err error) string {
-	mode := lockdown()
+	mode := Lockdown()
 	var verdict *ebpf.VerifierError
 	switch {
-	case errors.Is(err, errNoCgroups):
+	case errors.Is(err, ErrNoCgroups):
 		return "no cgroup2 file system is mounted"
-	case errors.Is(err, unix.EPERM) && mode != "":
+	case errors.Is(err, unix.EPERM) && mode != "" && mode != "none":
 		return "lockdown (" + mode + ")"
 	case errors.Is(err, unix.EPERM):
 		return "not permitted"
@@ -332,7 +356,25 @@ func (h *Hooks) firstError() error {
 }
 
 // Report says what became of each program.
-func (h *Hooks) Report() []Hook { return slices.Clone(h.report) }
+func (h *Hooks) Report() []Hook {
+	all := slices.Clone(h.report)
+	for i := range all {
+		r := &all[i]
+		if r.Err == nil {
+			continue
+		}
+		r.Lost = lost[r.Name]
+		for _, s := range h.report {
+			if slices.Contains(s.InsteadOf, r.Name) && h.Attached(s.Name) {
+				r.By = append(r.By, s.At)
+			}
+		}
+		if r.Name == useSend && h.all("exit_send4", "exit_send6") || r.Name == useReceive && h.all("exit_receive4", "exit_receive6") {
+			r.Lost = ""
+		}
+	}
+	return all
+}
 
 // Attached tells whether a program of that name is in use.
 func (h *Hooks) Attached(name string) bool {
@@ -453,7 +495,15 @@ func (h *Hooks) Close() error {
 	return errors.Join(errs...)
 }
 
-var errNoCgroups = fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+// CgroupRoot gives the path of the mount of cgroup version 2 that the programs are attached to.
+func CgroupRoot() (string, error) {
+	root, err := cgroupRoot("")
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	return root.Name(), nil
+}
 
 // cgroupRoot opens the mount of cgroup version 2. In hybrid mode it is below a tmpfs, next to those
 // of version 1.
@@ -473,7 +523,7 @@ func cgroupRoot(path string) (*os.File, error) {
 			}
 		}
 	}
-	return nil, errNoCgroups
+	return nil, ErrNoCgroups
 }
 
 // pidNamespace is the inode of ours, 0 when it is the first, in which numbers are the kernel's own.

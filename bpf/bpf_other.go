@@ -26,4 +26,10 @@ func Open(Config) (*Hooks, error) {
 	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
 }
 
+// CgroupRoot says that there are no control groups here.
+func CgroupRoot() (string, error) { return "", errors.ErrUnsupported }
+
+// Lockdown is "": what has none.
+func Lockdown() string { return "" }
+
 func why(_ string, err error) string { return err.Error() }

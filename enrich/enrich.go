@@ -220,6 +220,10 @@ func (s *Stage) openHooks(cfg Config) hooks {
 	}
 	h, err := bpf.Open(bpf.Config{})
 	if err != nil {
+		var refused *bpf.RefusedError
+		if errors.As(err, &refused) {
+			s.hooked = refused.Hooks
+		}
 		s.kernelErr = err
 		return nil
 	}
@@ -251,6 +255,9 @@ func (s *Stage) NAT() error {
 
 // Hooks says what became of each program for the kernel, and why there are none, or what they lack.
 func (s *Stage) Hooks() ([]bpf.Hook, error) { return s.hooked, s.kernelErr }
+
+// Exact tells whether the kernel tells the owner of every socket that is used.
+func (s *Stage) Exact() bool { return s.kernel != nil && s.kernel.complete }
 
 // Close gives back what New opened. Run does so by itself when it ends.
 func (s *Stage) Close() error {

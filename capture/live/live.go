@@ -8,6 +8,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -32,6 +33,9 @@ const (
 
 // ErrNoInterface is what Open's error wraps when an interface does not exist.
 var ErrNoInterface = errors.New("no such interface")
+
+// Capabilities is the set that everything here and in enrich needs, as setcap(8) wants it.
+const Capabilities = "cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search"
 
 // Capabilities that DropConfig.Keep may name (include/uapi/linux/capability.h).
 const (
@@ -75,11 +79,52 @@ func (s Stats) Report() string {
 
 // Device is a network interface of this machine.
 type Device struct {
-	Name  string
-	Index int
-	Up    bool
-	Link  capture.LinkType // of its frames as Source gives them
+	Name     string
+	AltNames []string // others that it goes by, ip-link(8) property altname
+	Index    int
+	Up       bool             // as long as it is, its frames are captured where no interface is named
+	Link     capture.LinkType // of its frames as Source gives them
+	Kind     string           // what makes it, as ip-link(8) says: veth, bridge, wireguard; else ethernet, loopback, wlan; "" = not known
+	MTU      int              // bytes
+	// Of Interfaces only:
+	MAC   string // "" where it has none
+	Addrs []netip.Prefix
 }
+
+// Called tells whether a name is its.
+func (d Device) Called(name string) bool { return d.Name == name || slices.Contains(d.AltNames, name) }
+
+// DeviceColumns names what Row gives.
+var DeviceColumns = []string{"name", "index", "type", "link", "up", "captured", "mtu", "mac", "addresses", "altnames"}
+
+// Row is the interface in a list of them.
+func (d Device) Row() []any {
+	addrs := make([]string, len(d.Addrs))
+	for i, a := range d.Addrs {
+		addrs[i] = a.String()
+	}
+	return []any{d.Name, d.Index, d.Kind, d.linkName(), d.Up, d.Up && Available, d.MTU, d.MAC, addrs, append([]string{}, d.AltNames...)}
+}
+
+// linkName is what pcap-filter(7) and others call its frames, in small letters.
+func (d Device) linkName() string {
+	switch d.Link {
+	case capture.LinkEthernet:
+		return "ethernet"
+	case capture.LinkRaw:
+		return "raw"
+	case link80211, linkPrism, linkRadiotap:
+		return "ieee802_11"
+	}
+	return ""
+}
+
+// Of IEEE 802.11: the frames alone, behind a Prism header, behind a radiotap header.
+const (
+	link80211    capture.LinkType = 105
+	linkPrism    capture.LinkType = 119
+	linkRadiotap capture.LinkType = 127
+)
 
 // DropConfig says what DropPrivileges leaves.
 type DropConfig struct {

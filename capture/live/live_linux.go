@@ -32,6 +32,9 @@ const (
 	stopDrain = 100 * time.Millisecond
 )
 
+// Available tells whether this system has a live source.
+const Available = true
+
 // Source reads packets from network interfaces.
 type Source struct {
 	cfg    Config
@@ -540,7 +543,7 @@ func (s *Source) linkIs(d device) {
 		switch {
 		case r.name == "" && isNew:
 			s.promiscuous(r, d)
-		case r.name != "" && r.index == gone && d.called(r.name):
+		case r.name != "" && r.index == gone && d.Called(r.name):
 			if err := s.start(r, d); err != nil {
 				s.cfg.Warn(fmt.Sprintf("interface %s is back, but: %v", r.name, err))
 				continue

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 
@@ -13,6 +14,9 @@ import (
 )
 
 var errUnsupported = fmt.Errorf("live capture is not available on %s yet, use -r FILE: %w", runtime.GOOS, errors.ErrUnsupported)
+
+// Available tells whether this system has a live source.
+const Available = false
 
 // Source reads packets from network interfaces; only Linux has it yet.
 type Source struct{}
@@ -37,8 +41,27 @@ func (s *Source) Stats() Stats { return Stats{} }
 // Close does nothing.
 func (s *Source) Close() error { return nil }
 
-// Interfaces fails: only Linux has a live source yet.
-func Interfaces() ([]Device, error) { return nil, errUnsupported }
+// Interfaces lists the network interfaces of this machine.
+func Interfaces() ([]Device, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	list := make([]Device, len(all))
+	for i, d := range all {
+		list[i] = Device{Name: d.Name, Index: d.Index, Up: d.Flags&net.FlagUp != 0, MTU: d.MTU, MAC: d.HardwareAddr.String()}
+		if d.Flags&net.FlagLoopback != 0 {
+			list[i].Kind = "loopback"
+		}
+		addrs, _ := d.Addrs() // those of one that has just gone are none
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				list[i].Addrs = append(list[i].Addrs, p)
+			}
+		}
+	}
+	return list, nil
+}
 
 // Local would be the set of this machine's addresses.
 type Local struct{}

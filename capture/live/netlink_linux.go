@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -132,8 +134,7 @@ func align4(n int) int { return (n + 3) &^ 3 }
 // device is a Device with what only this package asks for.
 type device struct {
 	Device
-	altNames []string // ip-link(8) property altname
-	hatype   uint16   // ARPHRD_
+	hatype uint16 // ARPHRD_
 }
 
 // parseDevice reads the body of an RTM_NEWLINK or RTM_DELLINK; ok is false for messages about
@@ -150,16 +151,39 @@ func parseDevice(body []byte) (d device, ok bool) {
 		switch kind {
 		case unix.IFLA_IFNAME:
 			d.Name = unix.ByteSliceToString(value)
+		case unix.IFLA_MTU:
+			if len(value) >= 4 {
+				d.MTU = int(binary.NativeEndian.Uint32(value))
+			}
+		case unix.IFLA_ADDRESS:
+			if len(value) == 6 && d.hatype != unix.ARPHRD_LOOPBACK {
+				d.MAC = net.HardwareAddr(value).String()
+			}
+		case unix.IFLA_LINKINFO:
+			eachAttr(value, func(kind uint16, value []byte) {
+				if kind == unix.IFLA_INFO_KIND {
+					d.Kind = unix.ByteSliceToString(value)
+				}
+			})
 		case unix.IFLA_PROP_LIST:
 			eachAttr(value, func(kind uint16, value []byte) {
 				if kind == unix.IFLA_ALT_IFNAME {
-					d.altNames = append(d.altNames, unix.ByteSliceToString(value))
+					d.AltNames = append(d.AltNames, unix.ByteSliceToString(value))
 				}
 			})
 		}
 	})
+	if d.Kind == "" {
+		d.Kind = kindOf[d.hatype]
+	}
 	return d, d.Index > 0 && d.Name != ""
 }
+
+// kindOf names devices that no kind of link made.
+var kindOf = map[uint16]string{unix.ARPHRD_ETHER: "ethernet", unix.ARPHRD_LOOPBACK: "loopback", unix.ARPHRD_PPP: "ppp",
+	unix.ARPHRD_IEEE80211: "wlan", unix.ARPHRD_IEEE80211_PRISM: "wlan", unix.ARPHRD_IEEE80211_RADIOTAP: "wlan",
+	unix.ARPHRD_TUNNEL: "ipip", unix.ARPHRD_TUNNEL6: "ip6tnl", unix.ARPHRD_SIT: "sit", unix.ARPHRD_IPGRE: "gre", unix.ARPHRD_CAN: "can",
+	unix.ARPHRD_INFINIBAND: "infiniband"}
 
 // linkOf says how frames of a device look. Devices that are neither Ethernet nor 802.11 give IP
 // packets: what stands before the IP header there is left out, see skipLink.
@@ -168,11 +192,11 @@ func linkOf(hatype uint16) capture.LinkType {
 	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
 		return capture.LinkEthernet
 	case unix.ARPHRD_IEEE80211:
-		return 105 // LINKTYPE_IEEE802_11
+		return link80211
 	case unix.ARPHRD_IEEE80211_PRISM:
-		return 119 // LINKTYPE_IEEE802_11_PRISM
+		return linkPrism
 	case unix.ARPHRD_IEEE80211_RADIOTAP:
-		return 127 // LINKTYPE_IEEE802_11_RADIOTAP
+		return linkRadiotap
 	}
 	return capture.LinkRaw
 }
@@ -204,28 +228,36 @@ func Interfaces() ([]Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	table, err := n.dump(unix.RTM_GETADDR)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	addrs := map[int][]netip.Prefix{}
+	eachMessage(table, func(h unix.NlMsghdr, body []byte) {
+		if a, ok := parseAddr(body); ok && h.Type == unix.RTM_NEWADDR {
+			index := int(binary.NativeEndian.Uint32(body[4:]))
+			addrs[index] = append(addrs[index], netip.PrefixFrom(a, int(body[1])))
+		}
+	})
 	list := make([]Device, len(all))
 	for i, d := range all {
 		list[i] = d.Device
+		list[i].Addrs = addrs[d.Index]
 	}
 	return list, nil
 }
 
 // findDevice looks an interface up by its name or one of its other names.
 func findDevice(all []device, name string) (device, error) {
-	i := slices.IndexFunc(all, func(d device) bool { return d.called(name) })
+	i := slices.IndexFunc(all, func(d device) bool { return d.Called(name) })
 	if i >= 0 {
 		return all[i], nil
 	}
 	var names []string
 	for _, d := range all {
-		names = append(append(names, d.Name), d.altNames...)
+		names = append(append(names, d.Name), d.AltNames...)
 	}
 	return device{}, noInterface(name, names)
-}
-
-func (d *device) called(name string) bool {
-	return d.Name == name || slices.Contains(d.altNames, name)
 }
 
 // needsRaw is the error of a packet socket that was refused: it says how to get one.
@@ -234,6 +266,5 @@ func needsRaw(err error) error {
 	if xerr != nil || strings.ContainsAny(exe, " '\"\\$") {
 		exe = "/path/to/rustnet"
 	}
-	return fmt.Errorf("open packet socket (needs CAP_NET_RAW: run with sudo, or once: "+
-		"sudo setcap cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search+ep %s): %w", exe, err)
+	return fmt.Errorf("open packet socket (needs CAP_NET_RAW: run with sudo, or once: sudo setcap %s+ep %s): %w", Capabilities, exe, err)
 }

@@ -296,7 +296,7 @@ func parseAll(b []byte) (devices []device, addrs []string) {
 
 func TestParseNetlink(t *testing.T) {
 	devices, _ := parseAll(netlinkSeeds()[1])
-	if len(devices) != 1 || devices[0].Name != "eth0" || devices[0].Index != 7 || !devices[0].Up || !devices[0].called("uplink") {
+	if len(devices) != 1 || devices[0].Name != "eth0" || devices[0].Index != 7 || !devices[0].Up || !devices[0].Called("uplink") {
 		t.Errorf("got %+v, want eth0, also called uplink, index 7, up", devices)
 	}
 	if devices, _ := parseAll(netlinkSeeds()[2]); len(devices) != 0 {

@@ -1,0 +1,315 @@
+// Package doctor finds out what of rustnet works on this machine for whoever runs it: it opens everything
+// that a live run opens, looks at what came of it, and closes it again. Of what does not work it says what is lost
+// without it, and the command that mends it where there is one.
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+
+	"rustnet/bpf"
+	"rustnet/capture/live"
+	"rustnet/capture/sockets"
+	"rustnet/enrich"
+)
+
+// Status is what came of a check.
+type Status string
+
+// They are in the JSON as they are here.
+const (
+	OK      Status = "ok"      // works
+	Info    Status = "info"    // a fact that nothing has to be done about
+	Unused  Status = "unused"  // another does its work
+	Limited Status = "limited" // works with less than there could be, or something lesser does its work
+	Failed  Status = "failed"  // does not work
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name   string `json:"name"`
+	Status Status `json:"status"`
+	Detail string `json:"detail"`
+	Lost   string `json:"lost,omitempty"` // what is not there without it
+	Mend   string `json:"mend,omitempty"` // a command line for a shell
+}
+
+// Main is the name of the last check: whether packets are captured and their owners found.
+const Main = "main"
+
+// Config says how a run would be started.
+type Config struct {
+	Live    live.Config
+	Process string // enrich's mode, or "none"
+}
+
+// Examine looks at everything. Nothing of what it opens stays open.
+func Examine(cfg Config) []Check {
+	cfg.Live.Warn = nil
+	x := examination{cfg: cfg, facts: system("/")}
+	if src, err := live.Open(cfg.Live); err != nil {
+		x.captureErr = err
+	} else {
+		src.Close()
+	}
+	x.devices, x.devicesErr = live.Interfaces()
+	if cfg.Process != "none" {
+		x.owners()
+	}
+	if conns, err := sockets.OpenAll(); len(conns) == 0 {
+		x.tablesErr = err
+	} else {
+		x.namespaces, x.namespacesErr = len(conns), err
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	return x.judge()
+}
+
+// examination is what was found, before it is judged.
+type examination struct {
+	cfg   Config
+	facts facts
+
+	captureErr error
+	devices    []live.Device
+	devicesErr error
+
+	ownersErr error // there is nothing that finds them
+	hooks     []bpf.Hook
+	hooksErr  error
+	natErr    error
+	exact     bool
+
+	tablesErr     error
+	namespaces    int
+	namespacesErr error
+}
+
+func (x *examination) owners() {
+	stage, err := enrich.New(enrich.Config{Mode: x.cfg.Process})
+	if err != nil {
+		x.ownersErr = err
+		return
+	}
+	defer stage.Close()
+	x.hooks, x.hooksErr = stage.Hooks()
+	x.natErr, x.exact = stage.NAT(), stage.Exact()
+}
+
+// judge makes the checks of what was found.
+func (x *examination) judge() []Check {
+	all := x.facts.checks()
+	if x.cfg.Process != "none" {
+		all = append(all, x.hookChecks()...)
+		all = append(all, x.ebpf())
+		if x.facts.procs != nil {
+			all = append(all, x.facts.procCheck())
+		}
+		all = append(all, x.conntrack())
+	}
+	interfaces := x.interfaces()
+	return append(all, x.tables(), x.capture(), interfaces, x.main(interfaces))
+}
+
+// hookName is what the names of their checks begin with.
+const hookName = "hook "
+
+func (x *examination) hookChecks() (all []Check) {
+	for _, h := range x.hooks {
+		c := Check{Name: hookName + h.At, Status: OK, Detail: "attached"}
+		switch {
+		case h.Unneeded:
+			c.Status, c.Detail = Unused, "not needed beside "+x.placesOf(h.InsteadOf)
+		case h.Err != nil && len(h.By) > 0 && h.Lost == "":
+			c.Status, c.Detail = Unused, h.Why()+": "+strings.Join(h.By, " and ")+" in its stead"
+		case h.Err != nil:
+			c.Status, c.Detail, c.Lost = Limited, h.Why(), h.Lost
+			if len(h.By) > 0 {
+				c.Detail += ": " + strings.Join(h.By, " and ") + " in its stead, with less"
+			}
+			c.Mend = x.facts.mend(h.Err)
+		case len(h.InsteadOf) > 0:
+			c.Detail = "attached in the stead of " + x.placesOf(h.InsteadOf)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// placesOf names programs by where they are attached.
+func (x *examination) placesOf(names []string) string {
+	var at []string
+	for _, h := range x.hooks {
+		if slices.Contains(names, h.Name) {
+			at = append(at, h.At)
+		}
+	}
+	return strings.Join(at, " and ")
+}
+
+func (x *examination) ebpf() Check {
+	c := Check{Name: "ebpf", Status: OK}
+	inUse, refused := 0, 0
+	for _, h := range x.hooks {
+		switch {
+		case h.Err == nil && !h.Unneeded:
+			inUse++
+		case h.Lost != "":
+			refused++
+		}
+	}
+	switch {
+	case x.ownersErr != nil:
+		c.Status, c.Detail = Failed, x.ownersErr.Error()
+		c.Lost = "the process of every connection"
+	case x.cfg.Process == enrich.ModeProcFS:
+		c.Status, c.Detail = Info, "switched off by --process "+x.cfg.Process
+	case inUse == 0:
+		c.Status, c.Detail = Failed, x.hooksErr.Error()
+		if errors.Is(x.hooksErr, fs.ErrPermission) {
+			c.Detail = x.facts.refused(forPrograms)
+		}
+		c.Lost = "exact owners: they come from the socket tables and /proc, where programs that end within milliseconds are missed"
+		c.Mend = x.facts.mend(x.hooksErr)
+	case !x.exact:
+		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached, but not those that tell of every use of a socket", inUse)
+		c.Lost = "owners of some connections: they come from the socket tables and /proc"
+	case x.hooksErr != nil:
+		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached; %v", inUse, x.hooksErr)
+		c.Lost = "exact owners of sockets that were open before the start"
+	case refused > 0:
+		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached, %d refused: every connection's owner is told", inUse, refused)
+	default:
+		c.Detail = fmt.Sprintf("%d programs attached: every connection's owner is told by the kernel", inUse)
+	}
+	return c
+}
+
+func (x *examination) conntrack() Check {
+	c := Check{Name: "conntrack", Status: OK, Detail: "connections that this machine's NAT changes are followed"}
+	lost := "which process is behind connections that this machine's NAT changes (containers behind a bridge, published ports)"
+	switch {
+	case x.ownersErr != nil || x.cfg.Process == enrich.ModeProcFS, x.hooksErr != nil && x.natErr == x.hooksErr:
+		c.Status, c.Detail, c.Lost = Limited, "only together with eBPF", lost
+	case errors.Is(x.natErr, fs.ErrPermission):
+		c.Status, c.Detail, c.Lost = Limited, x.facts.refused(1<<capNetAdmin), lost
+		c.Mend, _ = x.facts.gain()
+	case x.natErr != nil:
+		c.Status, c.Detail = Info, x.natErr.Error()
+	}
+	return c
+}
+
+func (x *examination) tables() Check {
+	c := Check{Name: "socket tables", Status: OK}
+	switch {
+	case x.tablesErr != nil:
+		c.Status, c.Detail = Failed, x.tablesErr.Error()
+		c.Lost = "rustnet snapshot, and owners that the kernel does not tell by itself"
+	case x.namespacesErr != nil:
+		c.Status, c.Detail = Limited, x.namespacesErr.Error()
+		c.Lost = "connections of containers in rustnet snapshot"
+		c.Mend = x.facts.becomeRoot()
+	default:
+		c.Detail = "of " + count(x.namespaces, "network namespace", "network namespaces")
+	}
+	return c
+}
+
+func (x *examination) capture() Check {
+	c := Check{Name: "packets", Status: OK}
+	switch {
+	case errors.Is(x.captureErr, fs.ErrPermission):
+		c.Status, c.Detail = Failed, "packet socket "+x.facts.refused(1<<capNetRaw)
+		c.Mend, _ = x.facts.gain()
+	case x.captureErr != nil:
+		c.Status, c.Detail = Failed, x.captureErr.Error()
+	default:
+		size := x.cfg.Live.RingBytes
+		if size == 0 {
+			size = live.DefaultRingBytes
+		}
+		c.Detail = fmt.Sprintf("packet socket and a ring of %d MiB opened", size>>20)
+	}
+	if c.Status == Failed {
+		c.Lost = "names, applications, packets, bytes, peers of unconnected sockets: only the socket tables are left"
+	}
+	return c
+}
+
+func (x *examination) interfaces() Check {
+	c := Check{Name: "interfaces", Status: OK}
+	if x.devicesErr != nil {
+		c.Status, c.Detail = Failed, x.devicesErr.Error()
+		return c
+	}
+	var up, down []string
+	named := x.cfg.Live.Interfaces
+	if slices.Contains(named, "any") {
+		named = nil
+	}
+	for _, d := range x.devices {
+		switch {
+		case len(named) > 0 && !slices.ContainsFunc(named, d.Called):
+		case d.Up:
+			up = append(up, d.Name)
+		default:
+			down = append(down, d.Name)
+		}
+	}
+	if len(up) == 0 {
+		c.Status, c.Detail, c.Lost = Failed, "none is up", "all packets"
+		if len(named) > 0 {
+			c.Detail = "none of " + strings.Join(named, ", ") + " is up"
+		}
+	} else {
+		c.Detail = "up: " + strings.Join(up, ", ")
+	}
+	if len(down) > 0 {
+		c.Detail += "; captured as soon as they are up: " + strings.Join(down, ", ")
+	}
+	return c
+}
+
+// main judges what rustnet is for: packets, and the processes that they belong to.
+func (x *examination) main(interfaces Check) Check {
+	c := Check{Name: Main, Status: OK}
+	var owners string
+	switch {
+	case x.cfg.Process == "none":
+		owners = "owners are not asked for"
+	case x.exact:
+		owners = "the kernel tells the exact owner of each"
+	case x.ownersErr == nil && x.facts.seesAll():
+		c.Status, owners = Limited, "owners come from the socket tables and /proc, so that those of short-lived programs may be missed"
+	case x.ownersErr == nil:
+		c.Status, owners = Failed, "owners are only found among your own processes"
+	default:
+		c.Status, owners = Failed, "owners are not found"
+	}
+	switch {
+	case x.captureErr != nil && x.tablesErr != nil:
+		c.Status, c.Detail = Failed, "connections of this machine are not seen; files can be read (-r, --from)"
+	case x.captureErr != nil:
+		c.Status, c.Detail = Failed, "no packets, only TCP connections from the socket tables; "+owners
+	case interfaces.Status == Failed:
+		c.Status, c.Detail = Failed, "packets could be captured, but there are none: no interface is up"
+	default:
+		c.Detail = "connections are captured; " + owners
+	}
+	if c.Status != OK && x.facts.linux {
+		c.Mend, _ = x.facts.gain()
+	}
+	return c
+}
+
+// Works tells whether the main job can be done.
+func Works(all []Check) bool { return all[len(all)-1].Status != Failed }
+
+var platform = runtime.GOOS + "/" + runtime.GOARCH
