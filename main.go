@@ -28,6 +28,7 @@ import (
 	"rustnet/capture/pcapfilter"
 	"rustnet/capture/sockets"
 	"rustnet/enrich"
+	"rustnet/enrich/doctor"
 	"rustnet/filter"
 	"rustnet/output"
 	"rustnet/output/shell"
@@ -86,7 +87,9 @@ type cli struct {
 		Graph bool `help:"Also draw bytes over time."`
 		summary.Config
 	} `cmd:"" help:"Print how connections are distributed over protocols, applications, processes, hosts: live, or of --read or --from."`
-	Fields struct {
+	Doctor     struct{} `cmd:"" help:"Try what works on this machine; say what does not, what is lost without it, and the command that mends it."`
+	Interfaces struct{} `cmd:"" help:"List the network interfaces, for --interface."`
+	Fields     struct {
 		Markdown bool `help:"As a Markdown table."`
 	} `cmd:"" help:"List the fields of a record: for --fields and --filter."`
 	Settings struct{} `cmd:"" name:"config" help:"Print what is in force for every flag, and where each value came from; as a file, or --json."`
@@ -150,6 +153,10 @@ func execute(args []string) (status int, err error) {
 		}
 	}
 	switch ctx.Command() {
+	case "doctor":
+		return examine(&c)
+	case "interfaces":
+		return 0, interfaces(&c)
 	case "snapshot":
 		return snapshot(&c)
 	case "stats":
@@ -303,10 +310,7 @@ func (c *cli) schema() *event.Schema {
 // prepare compiles the filter, and finds out where the records go to.
 func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
 	event.CommunitySeed = c.CommunityIDSeed
-	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
-		c.Output.Color = "never"
-	}
-	c.Output.Width, c.Output.Height = terminalSize()
+	c.prepareTerminal()
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}
@@ -315,6 +319,39 @@ func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
 		return nil, usageError{fmt.Errorf("--filter: %w", err)}
 	}
 	return filter.NewStage(program), nil
+}
+
+// examine is the command doctor. Its exit status says whether the main job can be done.
+func examine(c *cli) (int, error) {
+	c.prepareTerminal()
+	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
+	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
+	err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width})
+	if err == nil && !doctor.Works(all) {
+		return exitFailed, nil
+	}
+	return exitDone, err
+}
+
+// interfaces lists what --interface can name.
+func interfaces(c *cli) error {
+	devices, err := live.Interfaces()
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, len(devices))
+	for i, d := range devices {
+		rows[i] = d.Row()
+	}
+	return output.WriteList(os.Stdout, c.Output, live.DeviceColumns, rows)
+}
+
+// prepareTerminal finds out whether stdout is one, and its size.
+func (c *cli) prepareTerminal() {
+	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
+		c.Output.Color = "never"
+	}
+	c.Output.Width, c.Output.Height = terminalSize()
 }
 
 // terminalSize is that of stdout, zero where it is no terminal.

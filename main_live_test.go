@@ -417,6 +417,62 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
+// TestDoctor: what doctor says is in its exit status, and the command that it gives to who has no rights mends it,
+// whatever the shell makes of the program's path.
+func TestDoctor(t *testing.T) {
+	needs(t, true, "setpriv", "setcap", "sh")
+	dir, err := os.MkdirTemp("", "rustnet-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(dir)) })
+	os.Chmod(dir, 0o755)
+	self, err := exec.LookPath("rustnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(dir, "it's $HOME")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "rustnet")
+	copyFile(t, self, program)
+	type check struct{ Name, Status, Mend string }
+	doctor := func(want int) map[string]check {
+		t.Helper()
+		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", program, "doctor", "--json")
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		out, _ := cmd.Output()
+		all := map[string]check{}
+		for line := range strings.Lines(string(out)) {
+			var c check
+			if err := json.Unmarshal([]byte(line), &c); err != nil {
+				t.Fatalf("%v in %s", err, line)
+			}
+			all[c.Name] = c
+		}
+		if got := cmd.ProcessState.ExitCode(); got != want || errs.Len() > 0 || (all["main"].Status == "failed") != (want == 1) {
+			t.Fatalf("exit status: got %d, want %d\n%s%s", got, want, out, errs.String())
+		}
+		return all
+	}
+	before := doctor(1)
+	for _, name := range []string{"capabilities", "packets", "ebpf", "main"} {
+		if !strings.Contains(before[name].Mend, "setcap cap_net_raw,cap_bpf") {
+			t.Errorf("%s: got %+v, want a command that mends it", name, before[name])
+		}
+	}
+	if before["packets"].Status != "failed" || before["interfaces"].Status != "ok" {
+		t.Errorf("got %+v and %+v", before["packets"], before["interfaces"])
+	}
+	must(t, "sh", "-c", strings.TrimPrefix(before["main"].Mend, "sudo "))
+	after := doctor(0)
+	if after["packets"].Status != "ok" || after["capabilities"] != (check{"capabilities", "ok", ""}) {
+		t.Errorf("mended: got %+v and %+v", after["packets"], after["capabilities"])
+	}
+}
+
 // TestPipes: readers that leave, that are slow, that are full; signals.
 func TestPipes(t *testing.T) {
 	t.Run("head leaves", func(t *testing.T) {
