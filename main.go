@@ -31,6 +31,7 @@ import (
 	"rustnet/enrich/doctor"
 	"rustnet/filter"
 	"rustnet/output"
+	"rustnet/output/pieces"
 	"rustnet/output/shell"
 	"rustnet/output/summary"
 	"rustnet/track"
@@ -66,6 +67,7 @@ type cli struct {
 	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv."`
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
+	File   pieces.Config `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
@@ -152,6 +154,9 @@ func execute(args []string) (status int, err error) {
 			c.Output.Format = form
 		}
 	}
+	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
+		return 0, usageError{err}
+	}
 	switch ctx.Command() {
 	case "doctor":
 		return examine(&c)
@@ -214,13 +219,14 @@ func stream(c *cli) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.Output.Spool = c.live()
+	inFile := c.Output
 	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 {
 		c.Output.Fields = []string{"-process"} // a file knows none
 		if len(c.Local) == 0 {
 			c.Output.Fields = append(c.Output.Fields, "-direction")
 		}
 	}
-	c.Output.Spool = c.live()
 	out, err := output.New(c.Output, fields, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
@@ -236,13 +242,23 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, totals.Run)
 	}
+	to := sink{run: out.Run, stopped: out.Stopped(),
+		written: func() uint64 { return out.Stats().Events() },
+		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+	stages = append(stages, keep.Run)
+	if c.File.Write != "" { // opened with all the rights there are
+		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
+		if err != nil {
+			return 0, err
+		}
+		stages = append(stages, file.Run)
+		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
+	}
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, err
 	}
-	return c.flow(say, src, append(stages, keep.Run), sink{run: out.Run, stopped: out.Stopped(),
-		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }})
+	return c.flow(say, src, stages, to)
 }
 
 // snapshot prints the connections that there are.
@@ -373,6 +389,14 @@ type sink struct {
 	written func() uint64
 	outcome func() string // for people; nil when there is nothing to say
 	end     func()        // also when it was left behind; may be nil
+	beside  []beside
+}
+
+// beside is a last stage beside the one that writes stdout.
+type beside struct {
+	written func() uint64
+	outcome func() string // for people
+	err     func() error  // what it failed of, while the others went on
 }
 
 // flow runs the source's events through the stages into the sink, until the source ends or somebody ends
@@ -397,14 +421,25 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 
 	account := func() {
 		if !c.Quiet && to.outcome != nil {
-			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", shell.Sentence(src.report()...), to.outcome())
+			outcome := []string{to.outcome()}
+			for _, b := range to.beside {
+				outcome = append(outcome, b.outcome())
+			}
+			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", shell.Sentence(src.report()...), shell.Sentence(outcome...))
 		}
 	}
 	endProgress := func() {}
 	if width, _ := terminalSize(); src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
 		endProgress = shell.Progress(os.Stderr, src.unit, src.progress)
 	}
-	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: to.written, Account: account})
+	written := func() uint64 {
+		n := to.written()
+		for _, b := range to.beside {
+			n += b.written()
+		}
+		return n
+	}
+	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
 	endProgress()
 	if to.end != nil {
 		to.end()
@@ -417,6 +452,11 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 	account()
 	if errors.Is(err, shell.ErrInterrupted) {
 		return exitInterrupted, nil
+	}
+	for _, b := range to.beside {
+		if err == nil {
+			err = b.err()
+		}
 	}
 	if err == nil && c.Output.ExitCode && to.written() == 0 {
 		return exitNothing, nil

@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -429,6 +432,7 @@ func TestImports(t *testing.T) {
 		"enrich/doctor":      {"bpf", "capture/live", "capture/sockets", "enrich"},
 		"filter":             {"track/event"},
 		"output":             {"track/event"},
+		"output/pieces":      {"output", "track/event"},
 		"output/summary":     {"output", "track/event"},
 		"output/shell":       {"output", "track/event"},
 	}
@@ -530,4 +534,64 @@ func BenchmarkFile(b *testing.B) {
 			b.Fatalf("got status %d, want %d", status, exitDone)
 		}
 	}
+}
+
+// TestReopen: a file that was renamed is let go of at SIGHUP, between two records.
+func TestReopen(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no SIGHUP")
+	}
+	capture, err := os.ReadFile("testdata/mixed.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "kept.ndjson")
+	cmd := exec.Command("rustnet", "-r", "-", "--settle", "0", "--write", path, "-o", "none", "-q")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("waited in vain for " + what)
+			}
+		}
+	}
+	if _, err := in.Write(capture[:len(capture)/2]); err != nil {
+		t.Fatal(err)
+	}
+	until("records in the file", func() bool { info, err := os.Stat(path); return err == nil && info.Size() > 0 })
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	until("a new file", func() bool { _, err := os.Stat(path); return err == nil })
+	if _, err := in.Write(capture[len(capture)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	var all string
+	for _, name := range []string{path + ".1", path} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rs := records(t, string(text)); len(rs) == 0 {
+			t.Errorf("no records in %s", name)
+		}
+		all += string(text)
+	}
+	want, _, _ := rustnet(t, "-r", "testdata/mixed.pcap", "--settle", "0", "--json", "-q")
+	diffLines(t, all, want)
 }

@@ -21,11 +21,12 @@ const (
 	JSON  = "json"
 	CSV   = "csv"
 	Table = "table"
+	None  = "none" // nothing is written, only counted
 )
 
 // Config is what a person decides about the output, and what main found out about where it goes.
 type Config struct {
-	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv or table." enum:"json,csv,table" default:"table"`
+	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table, or none, which only counts them." enum:"json,csv,table,none" default:"table"`
 	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c"`
 	Events     []string `help:"Events to write: new, updated, closed." placeholder:"new,updated,closed"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
@@ -53,10 +54,27 @@ type encoder interface {
 	record(dst []byte, e *event.Event) []byte
 }
 
+// noEncoder is for those who only count.
+type noEncoder struct{}
+
+func (noEncoder) header(dst []byte) []byte                 { return dst }
+func (noEncoder) record(dst []byte, _ *event.Event) []byte { return dst }
+
+// Keeper keeps records one by one, as a file in pieces does. What it cannot take is lost, and nobody waits
+// for it.
+type Keeper interface {
+	SetHeader(header []byte) // called once, before all else
+	// WriteRecord is false when the record, which happened at ts, could not be kept.
+	WriteRecord(record []byte, ts int64) bool
+	Flush() // nothing more comes at the moment
+	Close() error
+}
+
 // Stage is the last stage: it numbers, formats and writes events.
 type Stage struct {
 	cfg   Config
 	w     io.Writer
+	keep  Keeper // instead of w
 	enc   encoder
 	kinds [event.NumKinds]bool
 
@@ -65,7 +83,10 @@ type Stage struct {
 	seq     uint64
 	counted uint64 // towards Config.Count
 	over    bool   // nothing more is written
-	begun   bool   // see Frame
+	missed  uint64 // records that keep could not take, and that no record of losses told of yet
+	ts      *event.Field
+	stored  *event.Schema // of records that were read back, for those that are made here; else nil
+	begun   bool          // see Frame
 	err     error
 
 	stopped  chan struct{}
@@ -77,7 +98,31 @@ type Stage struct {
 
 // New checks the configuration and makes the stage. Nothing is written before Run.
 func New(cfg Config, schema *event.Schema, w io.Writer) (*Stage, error) {
-	s := &Stage{cfg: cfg, w: w, stopped: make(chan struct{}), buf: make([]byte, 0, flushAt+4096)}
+	s, err := newStage(cfg, schema)
+	if err == nil {
+		s.w = w
+	}
+	return s, err
+}
+
+// NewKeeping makes a stage whose records go to keep, which it closes at the end of Run.
+func NewKeeping(cfg Config, schema *event.Schema, keep Keeper) (*Stage, error) {
+	s, err := newStage(cfg, schema)
+	if err != nil {
+		return nil, err
+	}
+	s.keep, s.ts = keep, schema.Lookup("ts")
+	if schema.IsStored() {
+		s.stored = schema
+	}
+	if !cfg.NoHeader {
+		keep.SetHeader(s.enc.header(nil))
+	}
+	return s, nil
+}
+
+func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
+	s := &Stage{cfg: cfg, stopped: make(chan struct{}), buf: make([]byte, 0, flushAt+4096)}
 	if cfg.TimeFormat != "" && !slices.Contains([]string{"rfc3339", "unix", "local"}, cfg.TimeFormat) {
 		return nil, fmt.Errorf("--time-format: unknown format %q (rfc3339, unix or local)", cfg.TimeFormat)
 	}
@@ -95,8 +140,10 @@ func New(cfg Config, schema *event.Schema, w io.Writer) (*Stage, error) {
 		s.enc = newCSV(sel.fields(schema.Fields), cfg.TimeFormat, cfg.Width > 0)
 	case Table, "":
 		s.enc = newTable(sel, schema, cfg)
+	case None:
+		s.enc = noEncoder{}
 	default:
-		return nil, fmt.Errorf("--output: unknown format %q (json, csv or table)", cfg.Format)
+		return nil, fmt.Errorf("--output: unknown format %q (json, csv, table or none)", cfg.Format)
 	}
 	return s, nil
 }
@@ -190,10 +237,15 @@ func (s *Stage) Stopped() <-chan struct{} { return s.stopped }
 // ends with the process.
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch) error {
 	return UnlessOver(ctx, func() error {
+		run := s.runDirect
 		if s.cfg.Spool {
-			return s.runSpooled(in)
+			run = s.runSpooled
 		}
-		return s.runDirect(in)
+		err := run(in)
+		if s.keep != nil {
+			err = s.keep.Close()
+		}
+		return err
 	})
 }
 
@@ -294,7 +346,7 @@ func (s *Stage) take(e *event.Event) bool {
 }
 
 func (s *Stage) writeHeader() {
-	if !s.cfg.NoHeader {
+	if !s.cfg.NoHeader && s.keep == nil {
 		s.buf = s.enc.header(s.buf)
 	}
 	s.flush()
@@ -311,9 +363,15 @@ func (s *Stage) format(e *event.Event) {
 		totals.Written, totals.Lost = s.seq, totals.Lost+s.lost.Load()
 		e.Totals = &totals
 	}
-	s.seq++
-	e.Seq = s.seq
-	s.buf = s.enc.record(s.buf, e)
+	if s.keep != nil {
+		if !s.hand(e) {
+			return
+		}
+	} else {
+		s.seq++
+		e.Seq = s.seq
+		s.buf = s.enc.record(s.buf, e)
+	}
 	s.inBuf[e.Kind]++
 	if counts(e.Kind) {
 		s.counted++
@@ -323,9 +381,50 @@ func (s *Stage) format(e *event.Event) {
 			return
 		}
 	}
-	if len(s.buf) >= flushAt {
+	if s.keep == nil && len(s.buf) >= flushAt {
 		s.flush()
 	}
+}
+
+// hand gives an event to keep. What that cannot take is told of by a record as soon as it takes one again.
+func (s *Stage) hand(e *event.Event) bool {
+	ts := s.ts.Time(e)
+	if s.missed > 0 {
+		lost := s.loss(ts)
+		s.buf = s.enc.record(s.buf[:0], &lost)
+		if s.keep.WriteRecord(s.buf, ts) {
+			s.seq++
+			s.made[event.Lost].Add(1)
+			s.inBuf[event.Lost]++
+			s.missed = 0
+		}
+	}
+	e.Seq = s.seq + 1
+	if s.missed == 0 {
+		s.buf = s.enc.record(s.buf[:0], e)
+		if s.keep.WriteRecord(s.buf, ts) {
+			s.seq++
+			return true
+		}
+	}
+	s.missed++
+	s.lost.Add(1)
+	return false
+}
+
+// loss makes the record of what was missed.
+func (s *Stage) loss(ts int64) event.Event {
+	e := event.Event{Kind: event.Lost, TS: ts, Seq: s.seq + 1, LostWhere: "file", LostCount: s.missed}
+	if f := s.stored; f != nil {
+		r := event.NewStored(f)
+		r.SetUint(f.Lookup("v"), event.Version)
+		r.SetStr(f.Lookup("event"), e.Kind.String())
+		r.SetTime(f.Lookup("ts"), ts)
+		r.SetStr(f.Lookup("lost_where"), e.LostWhere)
+		r.SetUint(f.Lookup("lost_count"), e.LostCount)
+		e.Stored = r
+	}
+	return e
 }
 
 func (s *Stage) stop() {
@@ -335,12 +434,15 @@ func (s *Stage) stop() {
 
 // flush writes what there is.
 func (s *Stage) flush() {
-	if len(s.buf) == 0 {
-		return
-	}
-	n, err := s.w.Write(s.buf)
-	if err == nil && n < len(s.buf) {
-		err = io.ErrShortWrite
+	var err error
+	switch {
+	case s.keep != nil:
+		s.keep.Flush()
+	case len(s.buf) > 0:
+		var n int
+		if n, err = s.w.Write(s.buf); err == nil && n < len(s.buf) {
+			err = io.ErrShortWrite
+		}
 	}
 	s.buf = s.buf[:0]
 	for k := range s.inBuf {

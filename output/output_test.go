@@ -526,3 +526,107 @@ func randomEvent(r *rand.Rand) event.Event {
 	}
 	return e
 }
+
+// drawer keeps records, and takes none while it is stuck.
+type drawer struct {
+	text          strings.Builder
+	stuck, closed bool
+}
+
+func (d *drawer) SetHeader(h []byte) { d.text.Write(h) }
+func (d *drawer) Flush()             {}
+func (d *drawer) Close() error       { d.closed = true; return nil }
+func (d *drawer) WriteRecord(r []byte, _ int64) bool {
+	if !d.stuck {
+		d.text.Write(r)
+	}
+	return !d.stuck
+}
+
+// TestKeeping: what a keeper cannot take is told of by a record, and leaves no gap in seq.
+func TestKeeping(t *testing.T) {
+	for _, stored := range []bool{false, true} {
+		s, d := schema, &drawer{}
+		if stored {
+			s = schema.Stored()
+		}
+		stage, err := NewKeeping(Config{Format: CSV, Fields: []string{"event,seq,ts,lost_where,lost_count"}, TimeFormat: "unix"}, s, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, done := make(chan *event.Batch), make(chan error)
+		go func() { done <- stage.Run(context.Background(), in) }()
+		send := func(sec int64) {
+			e := event.Event{Kind: event.New, TS: sec * 1e9}
+			if stored {
+				r := event.NewStored(s)
+				r.SetStr(s.Lookup("event"), "new")
+				r.SetTime(s.Lookup("ts"), sec*1e9)
+				e.TS, e.Stored = 0, r
+			}
+			b := event.NewBatch(nil)
+			b.Events = append(b.Events, e)
+			in <- b
+			in <- event.NewBatch(nil) // the one before has been dealt with
+		}
+		send(1)
+		d.stuck = true
+		send(2)
+		send(3)
+		d.stuck = false
+		send(4)
+		close(in)
+		if err := <-done; err != nil || !d.closed {
+			t.Fatal(err, d.closed)
+		}
+		want := "event,seq,ts,lost_where,lost_count\r\nnew,1,1.000000,,\r\nlost,2,4.000000,file,2\r\nnew,3,4.000000,,\r\n"
+		if got := d.text.String(); got != want {
+			t.Errorf("stored %v: got\n%s", stored, got)
+		}
+		st := stage.Stats()
+		if balanced(t, st); st.Lost != 2 {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// TestBranch: both last stages get all there is, and one that fails leaves the other alone.
+func TestBranch(t *testing.T) {
+	failed := errors.New("no")
+	var got []uint64
+	branch := NewBranch(func(_ context.Context, in <-chan *event.Batch) error {
+		for b := range in {
+			for i := range b.Events {
+				b.Events[i].Seq = 7 // its own copy
+				got = append(got, b.Events[i].ID)
+			}
+			b.Release()
+			if len(got) == 2 {
+				return failed
+			}
+		}
+		return nil
+	})
+	in, out := make(chan *event.Batch), make(chan *event.Batch, 100)
+	done := make(chan error)
+	go func() { done <- branch.Run(context.Background(), in, out) }()
+	for id := range uint64(50) {
+		b := event.NewBatch(nil)
+		b.Events = append(b.Events, event.Event{Kind: event.New, ID: id})
+		in <- b
+	}
+	close(in)
+	if err := <-done; err != nil || !errors.Is(branch.Err(), failed) {
+		t.Errorf("%v, %v", err, branch.Err())
+	}
+	n := uint64(0)
+	for b := range out {
+		if b.Events[0].ID != n || b.Events[0].Seq != 0 {
+			t.Errorf("%+v is not number %d", b.Events[0], n)
+		}
+		n++
+	}
+	if n != 50 || len(got) != 2 {
+		t.Errorf("%d went on, %d to the branch", n, len(got))
+	}
+}

@@ -2,11 +2,13 @@ package shell
 
 import (
 	"cmp"
+	"encoding"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,6 +53,11 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 			durations[name] = d
 		}
 		return durations, nil
+	}
+	if n, ok := value.(int64); ok && flag.Target.CanAddr() {
+		if _, text := flag.Target.Addr().Interface().(encoding.TextUnmarshaler); text { // such as a size, which may have a unit
+			return strconv.FormatInt(n, 10), nil
+		}
 	}
 	return value, nil
 }

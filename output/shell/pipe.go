@@ -90,6 +90,7 @@ type Ends struct {
 	Stopped    <-chan struct{}  // the last stage wants no more: --count, a reader that left, or a failure
 	TimeUp     <-chan time.Time // --duration
 	Written    func() uint64    // how many records are out: while it grows, somebody reads
+	Silent     bool             // nothing goes to stdout, so nobody has to read it
 	Account    func()           // tells people how far it is, when SIGUSR1 asks
 }
 
@@ -101,6 +102,9 @@ func (p *Pipe) Wait(e Ends) error {
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 	asked, readerGone := summarySignal(), watchReader(p.ctx, os.Stdout)
+	if e.Silent {
+		readerGone = nil
+	}
 	done := make(chan struct{})
 	go func() { p.wg.Wait(); close(done) }()
 	var stuck <-chan time.Time

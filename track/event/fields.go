@@ -240,7 +240,7 @@ var core = []Field{
 	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
 		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
 
-	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow).",
+	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow), file (--write's could not be written).",
 		Str: func(e *Event) string { return e.LostWhere }},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},

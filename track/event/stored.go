@@ -45,6 +45,9 @@ func (s *Schema) Stored() *Schema {
 	return stored
 }
 
+// IsStored tells whether the fields read Event.Stored.
+func (s *Schema) IsStored() bool { return len(s.Fields) > 0 && s.Fields[0].stored != 0 }
+
 func (f *Field) readStored(i int) {
 	switch f.Type {
 	case String:

@@ -1,0 +1,102 @@
+package pieces
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+// Config is what a person decides about a file of records.
+type Config struct {
+	Write       string `placeholder:"FILE" help:"Also write the records into FILE, adding to it; .gz and .zst compress. SIGHUP opens it anew."`
+	WriteFormat string `enum:"json,csv,table," default:"" placeholder:"FORM" help:"Form of the records in it: json, csv or table. The default is csv for FILE.csv, else json."`
+	Rotation
+}
+
+// Check says what does not go together, before anything is opened; streams are what there is a file for.
+func (c Config) Check(stream bool) error {
+	switch {
+	case c.Write == "" && c.Rotation != Rotation{}:
+		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the file that --write names")
+	case c.Write != "" && !stream:
+		return errors.New("--write is for the stream of events (try: --output-file)")
+	case c.Write == "-":
+		return errors.New("--write: - is stdout, which --output is for")
+	case c.RotateEvery < 0:
+		return fmt.Errorf("--rotate-every: %v is no time between two files", c.RotateEvery)
+	case c.RotateKeep < 0:
+		return fmt.Errorf("--rotate-keep: %d is no number of files", c.RotateKeep)
+	case c.RotateKeep > 0 && c.RotateSize == 0 && c.RotateEvery == 0:
+		return errors.New("--rotate-keep: nothing is put aside without --rotate-size or --rotate-every")
+	}
+	return nil
+}
+
+// Sink is a last stage that writes records into a file, beside the one that writes stdout.
+type Sink struct {
+	*output.Branch
+	path string
+	file *File
+}
+
+// New opens the file. out says which records it gets, and which of their fields.
+func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Sink, error) {
+	out.Width, out.Height, out.Color = 0, 0, "never"
+	if out.Format = cfg.WriteFormat; out.Format == "" {
+		out.Format = output.JSON
+		if name := strings.TrimSuffix(strings.TrimSuffix(cfg.Write, ".gz"), ".zst"); strings.HasSuffix(name, ".csv") {
+			out.Format = output.CSV
+		}
+	}
+	if _, err := output.NewKeeping(out, fields, nothing{}); err != nil { // before anything is opened
+		return nil, err
+	}
+	file, err := OpenFile(cfg.Write, cfg.Rotation, out.Spool, warn)
+	if err != nil {
+		return nil, fmt.Errorf("--write: %w", err)
+	}
+	s := &Sink{path: cfg.Write, file: file}
+	stage, err := output.NewKeeping(out, fields, file)
+	if err != nil {
+		return nil, err
+	}
+	s.Branch = output.NewBranch(func(ctx context.Context, in <-chan *event.Batch) error {
+		again, end := reopenSignal()
+		defer end()
+		go func() {
+			for range again {
+				file.Reopen()
+			}
+		}()
+		return stage.Run(ctx, in)
+	})
+	return s, nil
+}
+
+// nothing keeps nothing.
+type nothing struct{}
+
+func (nothing) SetHeader([]byte)               {}
+func (nothing) WriteRecord([]byte, int64) bool { return true }
+func (nothing) Flush()                         {}
+func (nothing) Close() error                   { return nil }
+
+// Records is how many are in the file so far.
+func (s *Sink) Records() uint64 { return s.file.Stats().Records }
+
+// Report says for people what the file has got.
+func (s *Sink) Report() string {
+	st := s.file.Stats()
+	text := fmt.Sprintf("%d in %s", st.Records, s.path)
+	if st.Pieces > 0 {
+		text += fmt.Sprintf(" and %d put aside", st.Pieces)
+	}
+	if st.Lost > 0 {
+		text += fmt.Sprintf(", %d that could not be written to it", st.Lost)
+	}
+	return text
+}
