@@ -20,7 +20,7 @@ tmp=
 missing() {
 	local tool pkg gone=()
 	while read -r tool pkg; do
-		PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || gone+=("$pkg")
+		PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || [[ -e $tool ]] || gone+=("$pkg")
 	done <<-END
 		ip iproute2
 		nft nftables
@@ -214,7 +214,7 @@ wait_for() {
 	local port tries=0
 	for port in "$@"; do
 		until s ss -Htlun "sport = :$port" | grep -q .; do
-			((++tries < 100)) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log >&2; exit 1; }
+			((++tries < 400)) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log >&2; exit 1; }
 			sleep 0.1
 		done
 	done

@@ -7,14 +7,16 @@ var dtlsFirst = bytesIn("", tlsCCS, 25)
 const (
 	dtlsHeaderLen    = 13
 	dtlsMessageLen   = 12
-	dtlsMaxHello     = 8 << 10
-	dtlsMaxDatagrams = 12 // without a ServerHello
+	dtlsMaxPart      = 8 << 10 // of a message that is kept
+	dtlsMaxDatagrams = 12      // without a ServerHello
 )
 
-// dtlsState follows a handshake. part is a hello that comes in several datagrams.
+// dtlsState follows a handshake. part is a message that comes in several datagrams.
 type dtlsState struct {
 	hellos    [2]bool // client's, server's
+	shown     bool    // no certificate of the server is waited for
 	part      []byte
+	kind      byte // of part
 	partSide  Side
 	datagrams uint8
 }
@@ -61,12 +63,15 @@ func parseDTLS(c *call) verdict {
 		if !ok {
 			break
 		}
-		if b[0] == tlsHandshake && be16(b[3:]) == 0 {
+		switch {
+		case b[0] == tlsHandshake && be16(b[3:]) == 0:
 			c.dtlsMessages(st, b[dtlsHeaderLen:min(size, len(b))])
+		case b[0] == tlsCCS: // a session that is resumed, or the end of the flight that had the certificate
+			st.shown = true
 		}
 		b = b[min(size, len(b)):]
 	}
-	if st.hellos[1] {
+	if st.hellos[1] && st.shown {
 		return c.finish()
 	}
 	return c.dtlsMore(st)
@@ -117,10 +122,20 @@ func (c *call) dtlsMessages(st *dtlsState, b []byte) {
 		if n > len(body) {
 			return
 		}
-		if b[0] == 1 || b[0] == 2 {
-			if body := c.dtlsWhole(st, body[:n], at, size); body != nil {
-				c.dtlsHello(st, b[0], body)
+		switch b[0] {
+		case 1, 2:
+			if size > dtlsMaxPart {
+				break
 			}
+			if got := c.dtlsSoFar(st, b[0], body[:n], at, size); len(got) == size {
+				c.dtlsHello(st, b[0], got)
+			}
+		case tlsCertificate:
+			if st.hellos[1] && !st.shown && c.f.client == uint8(1-c.side)+1 {
+				c.dtlsCertificate(st, c.dtlsSoFar(st, b[0], body[:n], at, size), size)
+			}
+		case 16: // the client answers the server's flight
+			st.shown = true
 		}
 		if b[0] == 3 && c.f.client == 0 { // HelloVerifyRequest
 			c.setClient(1 - c.side)
@@ -129,24 +144,34 @@ func (c *call) dtlsMessages(st *dtlsState, b []byte) {
 	}
 }
 
-// dtlsWhole returns a message once all of it is there. Parts that come out of order are waited for again.
-func (c *call) dtlsWhole(st *dtlsState, part []byte, at, size int) []byte {
+// dtlsSoFar adds a part of a message to those before it and returns them. Parts that come out of order are waited for again.
+func (c *call) dtlsSoFar(st *dtlsState, kind byte, part []byte, at, size int) []byte {
 	if at == 0 && len(part) == size {
 		return part
 	}
-	if size > dtlsMaxHello {
-		return nil
-	}
 	if at == 0 {
-		st.part, st.partSide = st.part[:0], c.side
+		st.part, st.partSide, st.kind = st.part[:0], c.side, kind
 	}
-	if st.partSide != c.side || at != len(st.part) {
+	if st.partSide != c.side || st.kind != kind || at != len(st.part) {
 		return nil
 	}
-	if st.part = append(st.part, part...); len(st.part) < size {
-		return nil
-	}
+	st.part = append(st.part, part[:min(len(part), dtlsMaxPart-at)]...)
 	return st.part
+}
+
+// dtlsCertificate reads the server's certificate, once so much of the message is there.
+func (c *call) dtlsCertificate(st *dtlsState, b []byte, size int) {
+	if len(b) < min(size, tlsLeafAt) {
+		return
+	}
+	n := tlsLeaf(b, size)
+	switch {
+	case n == 0 || n > dtlsMaxPart:
+		st.shown = true
+	case len(b) >= n:
+		st.shown = true
+		c.certificate(b[tlsLeafAt:n], false)
+	}
 }
 
 func (c *call) dtlsHello(st *dtlsState, kind byte, b []byte) {
@@ -168,6 +193,7 @@ func (c *call) dtlsHello(st *dtlsState, kind byte, b []byte) {
 	if h.retry() {
 		return
 	}
+	st.shown = h.negotiated>>8 == 0xfe && h.negotiated < 0xfefd // 1.3 encrypts it
 	c.edit().SetStr(fieldJA3S, c.ja3s(&h))
 	if len(h.alpn) > 0 {
 		c.edit().SetStr(fieldALPNSelected, c.text(h.alpn))

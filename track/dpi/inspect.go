@@ -29,6 +29,7 @@ type Inspector struct {
 	call     call
 	names    names
 	alpns    map[string][]string
+	certs    certificates
 
 	answer *event.Answer // what the packet's DNS responses said
 

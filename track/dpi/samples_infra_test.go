@@ -168,6 +168,8 @@ func isakmpTest(version byte, exchange, flags byte, next byte, responder, payloa
 	return "initiatr" + responder + string([]byte{next, version, exchange, flags}) + nuls(4) + be32Text(uint32(28+len(payloads))) + payloads
 }
 
+func behind24(s string) string { return "\x00" + behind16(s) }
+
 func dtlsTest(kind byte, seq, at, size int, part string) string {
 	m := string([]byte{kind, 0}) + be16Text(size) + "\x00\x00\x00" + be16Text(at) + "\x00" + be16Text(len(part)) + part
 	return "\x16\xfe\xfd\x00\x00" + nuls(4) + be16Text(seq) + behind16(m)
@@ -198,6 +200,10 @@ func infraSamples() []sample {
 		"ja4": "dd2d020300_" + sha12("c02b,c02f") + "_" + sha12("000a,000d_0403")}
 	dtlsServer := "\xfe\xfd" + strings.Repeat("s", 32) + "\x00\xc0\x2b\x00"
 	stunDTLS := maps.Clone(dtlsWant)
+	cert := string(testServerCert().Certificate[0])
+	dtlsCert := behind24(behind24(cert) + behind24(strings.Repeat("z", 900))) // another behind it
+	dtlsShown := maps.Clone(dtlsWant)
+	maps.Copy(dtlsShown, certificateFacts(testServerCert()))
 	stunDTLS["app"], stunDTLS["stun_method"], stunDTLS["stun_mapped"] = "stun", "binding", "192.0.2.10:40000"
 	smbWant := facted{"app": "smb", "smb_dialect": "3.1.1", "smb_shares": `\\files\IPC$ \\files\team`, "smb_user": `CORP\alice`}
 	smbTree := func(path string) string {
@@ -270,6 +276,9 @@ func infraSamples() []sample {
 		datagramsOf("dtls", 50000, 5684, dtlsWant, "o"+dtlsTest(1, 0, 0, len(dtlsTestHello), dtlsTestHello), "r"+dtlsTest(2, 0, 0, len(dtlsServer), dtlsServer)),
 		datagramsOf("dtls in parts", 50000, 5684, dtlsWant, "o"+dtlsTest(1, 0, 0, len(dtlsTestHello), dtlsTestHello[:60]),
 			"o"+dtlsTest(1, 1, 60, len(dtlsTestHello), dtlsTestHello[60:]), "r"+dtlsTest(2, 0, 0, len(dtlsServer), dtlsServer)),
+		datagramsOf("dtls with a certificate in parts", 50000, 5684, dtlsShown, "o"+dtlsTest(1, 0, 0, len(dtlsTestHello), dtlsTestHello),
+			"r"+dtlsTest(2, 0, 0, len(dtlsServer), dtlsServer)+dtlsTest(11, 1, 0, len(dtlsCert), dtlsCert[:4]), "r"+dtlsTest(11, 2, 4, len(dtlsCert), dtlsCert[4:200]),
+			"r"+dtlsTest(11, 3, 200, len(dtlsCert), dtlsCert[200:800])),
 		datagramsOf("dtls under way", 50000, 5684, facted{"app": "dtls"}, "o\x17\xfe\xfd\x00\x01\x00\x00\x00\x00\x00\x09"+behind16(strings.Repeat("x", 40))),
 		datagramsOf("rtp", 20000, 30000, facted{"app": "rtp", "rtp_payload": "PCMA", "rtp_ssrc": "305419896"}, "o"+rtpTest(0x88, 100, 1600), "r"+rtpTest(0x08, 7, 16), "o"+rtpTest(8, 101, 1760), "o"+rtpTest(8, 102, 1920)),
 		datagramsOf("rtcp", 20001, 30001, facted{"app": "rtcp"}, "o\x80\xc8\x00\x06ssrc"+nuls(20)+"\x81\xca\x00\x04ssrc\x01\x06a@b.de"+nuls(4)),

@@ -7,12 +7,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"strings"
@@ -74,6 +77,7 @@ func contradiction(got, want map[string]string) string {
 		case v == w:
 		case ok && (k == "dns_queries" || k == "http_requests") && len(v) <= len(w) && v < w:
 		case ok && (k == "dns_answers" || k == "dhcp_messages" || k == "smb_shares") && strings.HasPrefix(w, v):
+		case ok && strings.HasPrefix(k, "http_last_"): // of a request before that one
 		case ok && k == "http_status" && v == "100":
 		case ok && k == "http_version" && got["http_method"] == "": // the server's, until the request is seen
 		case k == "tls_resumed" && v == "0" && !ok:
@@ -95,7 +99,8 @@ var samples = sync.OnceValue(func() []sample {
 			{Resp, []byte("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n")}},
 			want: map[string]string{"app": "http", "host": "www.example.com by http", "http_method": "GET", "http_path": "/a/b",
 				"http_host": "www.example.com:8123", "http_user_agent": "test/1", "http_version": "1.1", "http_status": "200",
-				"http_server": "srv/2", "http_content_type": "text/html", "http_requests": "3"}},
+				"http_server": "srv/2", "http_content_type": "text/html", "http_requests": "3",
+				"http_last_method": "HEAD", "http_last_host": "other", "http_last_path": "/third", "http_last_status": "200"}},
 		{name: "http websocket", tcp: true, orig: 40000, resp: 80, msgs: []message{
 			{Orig, []byte("GET /ws HTTP/1.1\r\nHost: ws.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")},
 			{Resp, []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello")}},
@@ -128,6 +133,9 @@ var samples = sync.OnceValue(func() []sample {
 	for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS12, tls.VersionTLS13} {
 		list = append(list, tlsSample(&tls.Config{MinVersion: v, MaxVersion: v}, nil))
 	}
+	known := tlsSample(&tls.Config{MaxVersion: tls.VersionTLS12, Certificates: []tls.Certificate{testClientCert()}}, nil)
+	known.name += " with a client's certificate"
+	list = append(list, known)
 	// The server insists on another group: HelloRetryRequest.
 	retry := tlsSample(&tls.Config{MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}}, []tls.CurveID{tls.CurveP256})
 	retry.name += " retry"
@@ -190,18 +198,34 @@ func (r recorder) Write(b []byte) (int, error) {
 	return r.Conn.Write(b)
 }
 
-var testCertificate = sync.OnceValue(func() tls.Certificate {
+// testCertificate makes the certificate of a name; its times do not depend on when.
+func testCertificate(subject pkix.Name, names ...string) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
-	t := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"host.example.org"}}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, DNSNames: names,
+		NotBefore: time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), NotAfter: time.Date(2061, 2, 3, 4, 5, 6, 0, time.UTC)}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
 	if err != nil {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
+}
+
+var (
+	testServerCert = sync.OnceValue(func() tls.Certificate {
+		return testCertificate(pkix.Name{CommonName: "host.example.org", Organization: []string{"Example"}}, "host.example.org", "*.example.org")
+	})
+	testClientCert = sync.OnceValue(func() tls.Certificate { return testCertificate(pkix.Name{CommonName: "anna"}) })
+)
+
+// certificateFacts are what a certificate of testCertificate tells where it is the server's.
+func certificateFacts(cert tls.Certificate) map[string]string {
+	return map[string]string{"tls_subject": "CN=host.example.org,O=Example", "tls_issuer": "CN=host.example.org,O=Example", "tls_san": "host.example.org *.example.org",
+		"tls_not_before": fmt.Sprint(time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC).UnixNano()), "tls_not_after": fmt.Sprint(time.Date(2061, 2, 3, 4, 5, 6, 0, time.UTC).UnixNano()),
+		"tls_cert_sha256": fmt.Sprintf("%x", sha256.Sum256(cert.Certificate[0]))}
+}
 
 // loopback makes a connected pair. Both ends of a handshake may write at once, which net.Pipe does not bear.
 func loopback() (a, b net.Conn) {
@@ -221,7 +245,7 @@ func loopback() (a, b net.Conn) {
 
 // tlsHandshakes runs handshakes of one client, one after the other, and returns what went over the wire.
 func tlsHandshakes(client *tls.Config, groups []tls.CurveID, count int) (all [][]message, state tls.ConnectionState) {
-	server := &tls.Config{Certificates: []tls.Certificate{testCertificate()}, MinVersion: tls.VersionTLS10, NextProtos: []string{"http/1.1", "h2"}, CurvePreferences: groups}
+	server := &tls.Config{Certificates: []tls.Certificate{testServerCert()}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS10, NextProtos: []string{"http/1.1", "h2"}, CurvePreferences: groups}
 	client.InsecureSkipVerify = true
 	client.ServerName = "host.example.org"
 	client.NextProtos = []string{"h2", "http/1.1"}
@@ -264,6 +288,10 @@ func tlsSample(client *tls.Config, groups []tls.CurveID) sample {
 		"tls_cipher": tls.CipherSuiteName(state.CipherSuite), "tls_version": strings.TrimPrefix(tls.VersionName(state.Version), "TLS ")}
 	if state.Version < tls.VersionTLS13 {
 		want["alpn_selected"] = state.NegotiatedProtocol
+		maps.Copy(want, certificateFacts(testServerCert()))
+		if len(client.Certificates) > 0 {
+			want["tls_client_subject"], want["tls_client_issuer"] = "CN=anna", "CN=anna"
+		}
 	}
 	// The fingerprints are held to their authors' vectors elsewhere; here they must only not change.
 	in := NewInspector(Config{})

@@ -22,7 +22,8 @@ var (
 )
 
 var tlsFields = []*event.AppField{fieldSNI, fieldALPN, fieldALPNSelected, fieldTLSVersion, fieldTLSCipher, fieldECH, fieldESNI,
-	fieldJA3, fieldJA3S, fieldJA4, fieldTLSResumed, fieldTLSAlert}
+	fieldJA3, fieldJA3S, fieldJA4, fieldTLSResumed, fieldTLSAlert, fieldTLSSubject, fieldTLSIssuer, fieldTLSSAN,
+	fieldTLSNotBefore, fieldTLSNotAfter, fieldTLSCert, fieldTLSClientSub, fieldTLSClientIss}
 
 // Record types (RFC 8446 section 5.1).
 const (
@@ -41,7 +42,7 @@ const (
 	tlsMaxRecord = 1<<14 + 2048
 	// tlsMaxHello keeps what claims to be a hello from being waited for in vain.
 	tlsMaxHello = 1 << 16
-	// tlsLateRecords of data without a ServerHello end the wait for one: half of the connection is not in sight.
+	// tlsLateRecords of encrypted records of an end end the wait for the other's: half of the connection is not in sight.
 	tlsLateRecords = 4
 )
 
@@ -59,8 +60,18 @@ type tlsState struct {
 
 type tlsSide struct {
 	hello   bool // the opening hello was read; no other is wanted
+	shown   bool // so was its certificate, or it shows none
 	ccs     bool // encrypted from here on
 	records uint8
+	late    uint8  // of them, encrypted
+	left    uint16 // bytes of the handshake record that the view begins in
+	pass    uint32 // bytes of the handshake message that the view begins in, which nobody wants
+}
+
+// wants tells whether handshake messages of a side are still read.
+func (st *tlsState) wants(s Side) bool {
+	side := &st.side[s]
+	return !side.ccs && (!side.hello || !side.shown && st.hellos[1] && st.version < 0x0304)
 }
 
 // parseTLS reads SSL 2.0 hellos and SSL 3.0 to TLS 1.3 (RFC 8446, 5246; RFC 5246 appendix E for the old hello).
@@ -235,6 +246,12 @@ func sslLen(b []byte) int { return int(b[0]&0x7f)<<8 | int(b[1]) }
 func (c *call) tlsSide(st *tlsState, s Side) bool {
 	side, v := &st.side[s], &c.view[s]
 	for len(v.b) > 0 {
+		if side.left > 0 {
+			if !c.tlsMessage(st, s) {
+				return false
+			}
+			continue
+		}
 		if v.b[0]&0x80 != 0 && side.records == 0 {
 			if len(v.b) < 2 {
 				return false
@@ -249,14 +266,16 @@ func (c *call) tlsSide(st *tlsState, s Side) bool {
 			return false
 		}
 		n := tlsHeaderLen + int(be16(v.b[3:]))
+		if v.b[0] != tlsHandshake {
+			side.pass = 0 // a message that is cut short by something else
+		}
 		switch v.b[0] {
 		case tlsHandshake:
-			if !side.hello && !side.ccs {
-				size, ok := c.tlsHello(st, s)
-				if !ok {
-					return false
-				}
-				n = size
+			if st.wants(s) {
+				side.left = uint16(n - tlsHeaderLen)
+				side.records = min(side.records+1, 255)
+				c.eat(s, tlsHeaderLen)
+				continue
 			}
 		case tlsAlert:
 			if n == tlsHeaderLen+2 && !side.ccs {
@@ -275,8 +294,12 @@ func (c *call) tlsSide(st *tlsState, s Side) bool {
 		// A server that retried also sends ChangeCipherSpec before its true hello.
 		encrypted := side.ccs || v.b[0] == tlsCCS && s == st.client
 		side.records = min(side.records+1, 255)
+		if encrypted {
+			side.late = min(side.late+1, 255)
+		}
 		c.skip(s, uint64(n))
-		if encrypted && (st.hellos[1] && (s == st.client || v.gap || st.version >= 0x0304) || side.records > tlsLateRecords) {
+		// Up to TLS 1.2 a server that refuses what the client sent before it says so in the clear.
+		if encrypted && (st.hellos[1] && (st.side[1-s].ccs || v.gap || st.version >= 0x0304) || side.late > tlsLateRecords) {
 			return true
 		}
 	}
@@ -286,6 +309,9 @@ func (c *call) tlsSide(st *tlsState, s Side) bool {
 // tlsCCS notes that a side encrypts from here on. Up to TLS 1.2 the server is first only when a session is resumed.
 func (c *call) tlsCCS(st *tlsState, s Side) {
 	st.side[s].ccs = st.side[s].hello
+	if st.hellos[0] && st.hellos[1] {
+		c.know()
+	}
 	if st.resumed || !st.hellos[0] || !st.hellos[1] || st.version >= 0x0304 || !st.side[s].ccs {
 		return
 	}
@@ -305,20 +331,111 @@ func (c *call) tlsAlert(level, what byte) bool {
 	return level == 2 || what == 0
 }
 
-// tlsHello reads the hello that a record begins with. It returns the length of the records that hold
-// it, and false while they are not complete.
-func (c *call) tlsHello(st *tlsState, s Side) (size int, ok bool) {
-	msg, size := c.tlsMessage(c.view[s].b)
-	if msg == nil {
-		return size, size > 0
+// tlsMessage reads the handshake message that a side's view begins in, or passes over what is left of it in this
+// record. It returns false while bytes are missing.
+func (c *call) tlsMessage(st *tlsState, s Side) bool {
+	side := &st.side[s]
+	if side.pass == 0 && st.wants(s) {
+		head, cut := c.tlsGather(s, 4)
+		switch {
+		case cut:
+			side.pass = uint32(len(head))
+		case len(head) < 4:
+			return false
+		default:
+			kind, want := head[0], 4+be24(head[1:])
+			if n := c.tlsWanted(st, s, kind, want); n > 0 {
+				msg, cut := c.tlsGather(s, n)
+				if len(msg) < n && !cut {
+					return false
+				}
+				if len(msg) == n {
+					c.tlsHandshake(st, s, kind, msg[4:])
+				}
+			}
+			side.pass = uint32(want)
+		}
 	}
-	switch msg[0] {
+	n := side.left
+	if st.wants(s) || side.pass > 0 {
+		n = uint16(min(uint32(n), side.pass))
+	}
+	c.skip(s, uint64(n))
+	side.left -= n
+	side.pass -= min(side.pass, uint32(n))
+	return true
+}
+
+// tlsGather returns the next n bytes of a side's handshake messages, which may lie in several records, or what
+// there is of them; cut is set where something else comes in between.
+func (c *call) tlsGather(s Side, n int) (msg []byte, cut bool) {
+	b, left := c.view[s].b, int(c.f.state.(*tlsState).side[s].left)
+	if body := b[:min(len(b), left)]; len(body) >= n {
+		return body[:n], false
+	}
+	c.message = c.message[:0]
+	for {
+		c.message = append(c.message, b[:min(len(b), left)]...)
+		switch {
+		case len(c.message) >= n:
+			return c.message[:n], false
+		case len(b) <= left:
+			return c.message, false
+		}
+		if b = b[left:]; b[0] != tlsHandshake || !tlsRecord(b) {
+			return c.message, true
+		}
+		if len(b) < tlsHeaderLen {
+			return c.message, false
+		}
+		left, b = int(be16(b[3:])), b[tlsHeaderLen:]
+	}
+}
+
+// tlsWanted is how much is wanted of a message of size bytes: a hello, or a Certificate up to the end of the first one, and
+// for that as much as it takes to know it.
+func (c *call) tlsWanted(st *tlsState, s Side, kind byte, size int) int {
+	switch {
+	case (kind == 1 || kind == 2) && !st.side[s].hello:
+		if size <= tlsMaxHello {
+			return size
+		}
+	case kind == tlsCertificate && st.side[s].hello:
+		const known = 4 + tlsLeafAt
+		if size < known {
+			return size
+		}
+		head, cut := c.tlsGather(s, known)
+		if len(head) < known || cut {
+			return known
+		}
+		if n := tlsLeaf(head[4:], size-4); n > 0 {
+			return 4 + n
+		}
+	}
+	if st.side[s].hello && s != st.client {
+		c.tlsShown(st, s) // the certificate would have been next
+	}
+	return 0
+}
+
+// tlsShown notes that no certificate of a side is waited for any more.
+func (c *call) tlsShown(st *tlsState, s Side) {
+	st.side[s].shown = true
+	if s != st.client && st.hellos[0] && st.hellos[1] {
+		c.know()
+	}
+}
+
+// tlsHandshake reads what is wanted of a message.
+func (c *call) tlsHandshake(st *tlsState, s Side, kind byte, b []byte) {
+	switch kind {
 	case 1:
 		st.side[s].hello = true
 		st.client = s
 		c.setClient(s)
 		var h clientHello
-		if h.parse(msg[4:], false) {
+		if h.parse(b, false) {
 			c.clientHello(&h, 't')
 			st.hellos[0] = true
 			st.sessionLen = uint8(copy(st.session[:], h.session))
@@ -328,7 +445,7 @@ func (c *call) tlsHello(st *tlsState, s Side) (size int, ok bool) {
 		}
 	case 2:
 		var h serverHello
-		if !h.parse(msg[4:]) {
+		if !h.parse(b) {
 			st.side[s].hello = true
 			break
 		}
@@ -340,45 +457,15 @@ func (c *call) tlsHello(st *tlsState, s Side) (size int, ok bool) {
 		st.client = 1 - s
 		c.setClient(1 - s)
 		c.serverHello(st, &h)
+	case tlsCertificate:
+		if n := tlsLeafAt; len(b) > n {
+			c.certificate(b[n:], s == st.client)
+		}
+		c.tlsShown(st, s)
 	}
-	if st.hellos[0] && st.hellos[1] {
+	if st.hellos[0] && st.hellos[1] && st.version >= 0x0304 {
 		c.know()
 	}
-	return size, true
-}
-
-// tlsMessage gathers the handshake message that begins b, which may lie in several records. size is the
-// length of those records. It returns nil and 0 while bytes are missing, nil and a size for what to pass over.
-func (c *call) tlsMessage(b []byte) (msg []byte, size int) {
-	n := int(be16(b[3:]))
-	if body := b[tlsHeaderLen:min(len(b), tlsHeaderLen+n)]; len(body) >= 4 {
-		if want := 4 + be24(body[1:]); want > tlsMaxHello || body[0] > 2 {
-			return nil, tlsHeaderLen + n
-		} else if want <= len(body) {
-			return body[:want], tlsHeaderLen + n
-		}
-	}
-	c.message = c.message[:0]
-	for size < len(b) {
-		r := b[size:]
-		if len(r) < tlsHeaderLen {
-			return nil, 0
-		}
-		if r[0] != tlsHandshake || !tlsRecord(r) {
-			return nil, size // cut short by something else
-		}
-		n := int(be16(r[3:]))
-		c.message = append(c.message, r[tlsHeaderLen:min(len(r), tlsHeaderLen+n)]...)
-		size += tlsHeaderLen + n
-		if len(c.message) >= 4 {
-			if want := 4 + be24(c.message[1:]); want > tlsMaxHello {
-				return nil, size
-			} else if want <= len(c.message) {
-				return c.message[:want], size
-			}
-		}
-	}
-	return nil, 0
 }
 
 // clientHello sets what a ClientHello tells; transport is that of JA4.

@@ -68,6 +68,13 @@ func AppList(name, doc string) *AppField {
 	return f
 }
 
+// AppTime declares a time.
+func AppTime(name, doc string) *AppField {
+	f := newAppField(name, "", doc, Time)
+	f.Time = func(e *Event) int64 { n, _ := e.App.Uint(f); return int64(n) }
+	return f
+}
+
 func (a *App) get(f *AppField) *appValue {
 	if a == nil || a.has[f.index>>6]&(1<<(f.index&63)) == 0 {
 		return nil
@@ -144,6 +151,14 @@ func (a *App) SetStr(f *AppField, s string) { a.set(f).str = s }
 
 // SetUint sets a number.
 func (a *App) SetUint(f *AppField, n uint64) { a.set(f).num = n }
+
+// SetTime sets a time in nanoseconds since the epoch. That itself, which stands for no time, is set a nanosecond later.
+func (a *App) SetTime(f *AppField, ns int64) {
+	if ns == 0 {
+		ns = 1
+	}
+	a.set(f).num = uint64(ns)
+}
 
 // SetBool sets a truth value.
 func (a *App) SetBool(f *AppField, b bool) {

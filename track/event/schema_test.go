@@ -46,7 +46,7 @@ func TestCoreSchema(t *testing.T) {
 // Exactly the getter of its type is set, and it can be asked of any event.
 func TestFieldsAreWhole(t *testing.T) {
 	app := []*AppField{AppString("test_text", "A text."), AppUint("test_number", "ms", "A number."),
-		AppBool("test_flag", "A flag."), AppList("test_list", "A list.")}
+		AppBool("test_flag", "A flag."), AppList("test_list", "A list."), AppTime("test_time", "A time.")}
 	name := regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 	for _, f := range NewSchema(app).Fields {
 		if !name.MatchString(f.Name) {
