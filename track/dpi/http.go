@@ -18,10 +18,16 @@ var (
 	fieldHTTPContentType = event.AppString("http_content_type", "Content-Type of the first response.")
 	fieldHTTPUpgrade     = event.AppString("http_upgrade", "Protocol that the connection went over to, such as websocket.")
 	fieldHTTPRequests    = event.AppUint("http_requests", "", "Requests seen; at least that many were made.")
+	fieldHTTPLastMethod  = event.AppString("http_last_method", "Method of the newest request, where there was more than one.")
+	fieldHTTPLastHost    = event.AppString("http_last_host", "Host of the newest request that named one, where there was more than one request.")
+	fieldHTTPLastPath    = event.AppString("http_last_path", "Path of the newest request, where there was more than one.")
+	fieldHTTPLastStatus  = event.AppUint("http_last_status", "", "Status of the newest final response, where there was more than one.")
+	fieldWebSocketProto  = event.AppString("websocket_protocol", "Protocol inside a websocket that the server chose (Sec-WebSocket-Protocol), such as mqtt or graphql-ws.")
 )
 
 var httpFields = []*event.AppField{fieldHTTPMethod, fieldHTTPHost, fieldHTTPPath, fieldHTTPStatus, fieldHTTPUserAgent, fieldHTTPVersion,
-	fieldHTTPServer, fieldHTTPContentType, fieldHTTPUpgrade, fieldHTTPRequests}
+	fieldHTTPServer, fieldHTTPContentType, fieldHTTPUpgrade, fieldHTTPRequests,
+	fieldHTTPLastMethod, fieldHTTPLastHost, fieldHTTPLastPath, fieldHTTPLastStatus, fieldWebSocketProto}
 
 // httpFirst: methods are in capitals, and so is "HTTP/".
 var httpFirst = bytesIn("\r\n", 'A', 'Z')
@@ -277,9 +283,9 @@ func chunkSize(line []byte) (n uint64, ok bool) {
 
 // httpHeader holds what is read of a head.
 type httpHeader struct {
-	host, agent, server, contentType, upgrade []byte
-	length                                    uint64
-	hasLength, chunked, close, keep           bool
+	host, agent, server, contentType, upgrade, inside []byte
+	length                                            uint64
+	hasLength, chunked, close, keep                   bool
 }
 
 // parse reads the header fields of a head behind its first line. Only fields that carry no secrets are kept.
@@ -348,6 +354,10 @@ func (h *httpHeader) field(name, value []byte) {
 				h.length, h.hasLength = n, true
 			}
 		}
+	case 22:
+		if equalFold(name, "sec-websocket-protocol") {
+			first(&h.inside)
+		}
 	case 17:
 		if equalFold(name, "transfer-encoding") {
 			h.chunked = h.chunked || containsFold(value, "chunked")
@@ -407,26 +417,52 @@ func (c *call) httpRequestLine(st *httpState, b []byte) bool {
 	}
 	st.line = true
 	a := c.edit()
-	method, rest, _ := bytes.Cut(line, []byte(" "))
-	version := rest[len(rest)-len("1.1"):]
-	target := trimSpace(rest[:len(rest)-len("HTTP/1.1")])
+	method, host, path, version := c.httpTarget(line)
 	a.SetStr(fieldHTTPMethod, c.text(method))
 	a.SetStr(fieldHTTPVersion, c.text(version))
-	host, path := splitTarget(target, string(method) == "CONNECT")
 	st.host = len(host) > 0
 	if st.host {
 		c.f.proxied = true // only proxies are asked like this
 		c.httpHost(host)
 	}
-	if !c.cfg.Unsafe {
-		if i := bytes.IndexAny(path, "?#"); i >= 0 {
-			path = path[:i]
-		}
-	}
 	if len(path) > 0 {
 		a.SetStr(fieldHTTPPath, c.text(path))
 	}
 	return false
+}
+
+// httpTarget takes a request's line apart. The path is what may be shown of it; the host is there where the line names one.
+func (c *call) httpTarget(line []byte) (method, host, path, version []byte) {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	version = rest[len(rest)-len("1.1"):]
+	host, path = splitTarget(trimSpace(rest[:len(rest)-len("HTTP/1.1")]), string(method) == "CONNECT")
+	return method, host, c.httpPath(path), version
+}
+
+// httpPath is what may be shown of a path: nothing of a query, which may hold secrets, unless that is asked for.
+func (c *call) httpPath(path []byte) []byte {
+	if !c.cfg.Unsafe {
+		if i := bytes.IndexAny(path, "?#"); i >= 0 {
+			return path[:i]
+		}
+	}
+	return path
+}
+
+// httpNewest tells a request that is not the first.
+func (c *call) httpNewest(line []byte, h *httpHeader) {
+	a := c.edit()
+	method, host, path, _ := c.httpTarget(line)
+	if len(host) == 0 {
+		host = h.host
+	}
+	a.SetStr(fieldHTTPLastMethod, c.text(method))
+	if len(host) > 0 {
+		a.SetStr(fieldHTTPLastHost, c.text(host))
+	}
+	if len(path) > 0 {
+		a.SetStr(fieldHTTPLastPath, c.text(path))
+	}
 }
 
 // splitTarget takes a request target apart (RFC 9112 section 3.2): origin form, absolute form,
@@ -480,10 +516,13 @@ func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
 	if httpStart(head) != httpRequest || c.httpRequestLine(st, head) {
 		return true
 	}
-	_, n := cutLine(head)
+	line, n := cutLine(head)
 	var h httpHeader
 	h.parse(head[n:], &c.message)
 	a := c.edit()
+	if st.requests > 0 {
+		c.httpNewest(line, &h)
+	}
 	if !st.headed {
 		st.headed = true
 		if h.host != nil && !st.host && len(h.host) > 0 {
@@ -532,6 +571,9 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 	var h httpHeader
 	h.parse(head[n:], &c.message)
 	interim := status < 200 && status != 101
+	if st.answered && !interim {
+		c.edit().SetUint(fieldHTTPLastStatus, status)
+	}
 	if !st.answered {
 		a := c.edit()
 		a.SetUint(fieldHTTPStatus, status)
@@ -568,9 +610,15 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 		if len(h.upgrade) > 0 {
 			c.edit().SetStr(fieldHTTPUpgrade, c.text(h.upgrade))
 		}
-		if equalFold(h.upgrade, "h2c") { // RFC 7540 §3.2
+		switch {
+		case equalFold(h.upgrade, "h2c"): // RFC 7540 §3.2
 			c.become("http2")
 			return false
+		case hasPrefixFold(h.upgrade, "tls/"): // RFC 2817, as IPP has it
+			c.become("tls")
+			return false
+		case equalFold(h.upgrade, "websocket") && !containsFold(h.inside, "bearer"): // that one holds a secret
+			c.fact(fieldWebSocketProto, h.inside)
 		}
 		return true
 	case isConnect && status < 300:

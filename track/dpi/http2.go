@@ -1,7 +1,6 @@
 package dpi
 
 import (
-	"bytes"
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
@@ -9,10 +8,13 @@ import (
 	"rustnet/track/event"
 )
 
-// fieldGRPC is all that HTTP/2 adds to the fields of HTTP.
-var fieldGRPC = event.AppBool("grpc", "True when the first request is a gRPC call.")
+// What gRPC adds to the fields of HTTP.
+var (
+	fieldGRPC       = event.AppBool("grpc", "True when the first request is a gRPC call.")
+	fieldGRPCStatus = event.AppString("grpc_status", "Status of the first gRPC call that ended: OK, NOT_FOUND, UNAVAILABLE, …")
+)
 
-var http2Fields = []*event.AppField{fieldGRPC}
+var http2Fields = []*event.AppField{fieldGRPC, fieldGRPCStatus}
 
 // http2First: the client's preface; the length of a first frame.
 var http2First = bytesIn("P\x00", 1, 0)
@@ -55,17 +57,23 @@ type http2Side struct {
 func parseHTTP2(c *call) verdict {
 	st, _ := c.f.state.(*http2State)
 	if st == nil {
-		client, got := c.http2Start()
-		if got != match {
-			return got
+		var client Side
+		if c.f.app.Has(fieldHTTPUpgrade) { // handed over; the server may speak first (RFC 7540 section 3.2)
+			client = Side(c.f.client - 1)
+		} else {
+			var got verdict
+			if client, got = c.http2Start(); got != match {
+				return got
+			}
 		}
 		st = &http2State{client: client}
 		c.f.state = st
 		c.setClient(client)
-		c.edit().SetStr(fieldHTTPVersion, "2")
+		c.setOnce(fieldHTTPVersion, []byte("2")) // after an upgrade it is that of the request
 	}
-	if c.http2Side(st, st.client) && c.http2Side(st, 1-st.client) {
-		if st.side[0].told && st.side[1].told {
+	open := c.http2Side(st, st.client)
+	if c.http2Side(st, 1-st.client) && open { // a client that says goodbye may have its answer already
+		if st.side[0].told && st.side[1].told && !c.http2Trailers() {
 			return c.finish()
 		}
 		return match
@@ -162,7 +170,7 @@ func (c *call) http2Side(st *http2State, s Side) bool {
 			return false
 		case kind == http2GoAway:
 			return false
-		case kind != http2Headers || side.told:
+		case kind != http2Headers || side.told && !(s != st.client && c.http2Trailers()):
 			c.skip(s, uint64(http2FrameLen+n))
 			continue
 		case n > http2MaxFrame:
@@ -196,6 +204,9 @@ func (c *call) http2Side(st *http2State, s Side) bool {
 	}
 	return true
 }
+
+// http2Trailers tells whether a call is still to end, with a header block behind its answer.
+func (c *call) http2Trailers() bool { return c.f.app.Has(fieldGRPC) && !c.f.app.Has(fieldGRPCStatus) }
 
 // http2Continued adds the rest of a header block to c.message. A size of 0 is none that may follow.
 func (c *call) http2Continued(b []byte, at int) (size int, whole bool) {
@@ -242,11 +253,7 @@ func (c *call) http2Request(side *http2Side) {
 				c.httpHost(value)
 			}
 		case ":path":
-			if !c.cfg.Unsafe {
-				if i := bytes.IndexAny(value, "?#"); i >= 0 {
-					value = value[:i]
-				}
-			}
+			value = c.httpPath(value)
 			if len(value) > 0 && readable(value) && !c.f.app.Has(fieldHTTPPath) { // it has one after an upgrade
 				c.edit().SetStr(fieldHTTPPath, c.text(value))
 			}
@@ -267,15 +274,27 @@ func (c *call) http2Response(side *http2Side) {
 		case ":status":
 			if status, ok := decimal(value); ok && len(value) == 3 && status >= 200 {
 				side.told = true
-				c.firstNumber(fieldHTTPStatus, status) // after an upgrade it is 101
+				if c.f.app.Has(fieldHTTPStatus) { // of the upgrade
+					c.edit().SetUint(fieldHTTPLastStatus, status)
+				} else {
+					c.edit().SetUint(fieldHTTPStatus, status)
+				}
 			}
 		case "server":
-			c.fact(fieldHTTPServer, value)
+			c.firstFact(fieldHTTPServer, value)
 		case "content-type":
-			c.fact(fieldHTTPContentType, value)
+			c.firstFact(fieldHTTPContentType, value)
+		case "grpc-status":
+			if n, ok := decimal(value); ok && n < uint64(len(grpcStatusNames)) && c.f.app.Has(fieldGRPC) {
+				c.named(fieldGRPCStatus, grpcStatusNames[:], int(n))
+			}
 		}
 	}
 	if side.told {
 		c.know()
 	}
 }
+
+// grpcStatusNames are gRPC's status codes (https://grpc.io/docs/guides/status-codes).
+var grpcStatusNames = [...]string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+	"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}

@@ -16,6 +16,15 @@ func TestHTTP(t *testing.T) {
 		{"interim response", "PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nServer: s\r\n\r\n", map[string]string{"http_status": "201", "http_server": "s"}},
 		{"pipelined", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 500 No\r\n\r\n", map[string]string{"http_path": "/1", "http_status": "200", "http_requests": "3"}},
+		{"newest", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPUT /2?secret HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\nxxGET http://c:81/3 HTTP/1.0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", map[string]string{"http_method": "GET", "http_host": "a", "http_path": "/1",
+				"http_status": "200", "http_requests": "3", "http_last_method": "GET", "http_last_host": "c:81", "http_last_path": "/3", "http_last_status": "201"}},
+		{"one is not the newest", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", map[string]string{"http_status": "200", "http_last_method": "", "http_last_path": "", "http_last_status": ""}},
+		{"newest without host", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\nGET /3 HTTP/1.1\r\n\r\n", "", map[string]string{"http_last_host": "b", "http_last_path": "/3"}},
+		{"websocket", "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: chat, mqtt\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+			map[string]string{"http_upgrade": "WebSocket", "websocket_protocol": "mqtt", "http_status": "101"}},
+		{"websocket with a token", "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.c2VjcmV0\r\n\r\n",
+			map[string]string{"http_upgrade": "websocket", "websocket_protocol": ""}},
 		{"empty lines first", "\r\n\r\nGET /e HTTP/1.1\r\nHost: a\r\n\r\n", "", map[string]string{"http_path": "/e"}},
 		{"response alone", "", "HTTP/1.1 302 Found\r\nServer: x\r\n\r\n", map[string]string{"http_status": "302", "http_server": "x", "http_version": "1.1", "http_method": ""}},
 		{"rtsp", "OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n", "", map[string]string{"app": "rtsp", "http_method": ""}},
@@ -35,7 +44,14 @@ func TestHTTP(t *testing.T) {
 			}
 		})
 	}
-	in := NewInspector(Config{Unsafe: true})
-	got := runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\n")}})
-	subset(t, got, map[string]string{"http_path": "/a?b=c"})
+	// RFC 2817, as IPP's clients ask for it.
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 1, 631)
+	got := runSegments(in, f, []message{{Orig, []byte("OPTIONS * HTTP/1.1\r\nConnection: Upgrade\r\nHost: printer.example\r\nUpgrade: TLS/1.2,TLS/1.1,TLS/1.0\r\n\r\n")},
+		{Resp, []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0,HTTP/1.1\r\n\r\n")},
+		{Orig, record(1, testHello(0x0303, []uint16{0xc02f}, testServerName("printer.example")), 16000)}})
+	subset(t, got, map[string]string{"app": "http", "http_status": "101", "sni": "printer.example"})
+	in = NewInspector(Config{Unsafe: true})
+	got = runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\nGET /d?e=f HTTP/1.1\r\n\r\n")}})
+	subset(t, got, map[string]string{"http_path": "/a?b=c", "http_last_path": "/d?e=f"})
 }

@@ -149,8 +149,9 @@ func dataSamples() []sample {
 	list := []sample{
 		tcpSample("http2 grpc", 50051, talk("C"+http2Preface+http2Frame(4, 0, 0, "\x00\x04\x00\x10\x00\x00"), "S"+http2Frame(4, 0, 0, "")+http2Frame(4, 1, 0, ""),
 			"C"+http2Frame(4, 1, 0, "")+http2Frame(1, http2Padded|http2Priority, 1, "\x02"+zeros(5)+rpc[:20]+"\x00\x00")+http2Frame(9, 4, 1, rpc[20:])+http2Frame(0, 1, 1, "\x00\x00\x00\x00\x05hello"),
-			"S"+http2Frame(1, 4, 1, headerBlock(":status", "200", "content-type", "application/grpc"))+http2Frame(0, 0, 1, "\x00\x00\x00\x00\x05world")),
-			"app", "http2", "host", "rpc.example by http", "http_method", "POST", "http_path", "/pkg.Service/Call", "http_host", "rpc.example:50051",
+			"S"+http2Frame(1, 4, 1, headerBlock(":status", "200", "content-type", "application/grpc"))+http2Frame(0, 0, 1, "\x00\x00\x00\x00\x05world"),
+			"S"+http2Frame(1, 5, 1, headerBlock("grpc-status", "5", "grpc-message", "secret"))),
+			"app", "http2", "grpc_status", "NOT_FOUND", "host", "rpc.example by http", "http_method", "POST", "http_path", "/pkg.Service/Call", "http_host", "rpc.example:50051",
 			"http_user_agent", "grpc-go/1.60", "http_version", "2", "http_status", "200", "http_content_type", "application/grpc", "grpc", "1"),
 		tcpSample("postgresql", 5432, talk("C"+u32(8)+u32(postgresSSL), "SN",
 			"C"+u32(8+48)+u32(postgresV3)+"user\x00alice\x00database\x00shop\x00application_name\x00psql\x00\x00", "S"+postgresMessage("R", u32(3)), "C"+postgresMessage("p", "secret\x00"),
