@@ -7,9 +7,13 @@ import (
 	"rustnet/track/event"
 )
 
-var fieldQUICVersion = event.AppString("quic_version", "QUIC version: v1, v2, draft-29, Google's Q046, …; the server's choice when that was seen.")
+var (
+	fieldQUICVersion     = event.AppString("quic_version", "QUIC version: v1, v2, draft-29, Google's Q046, …; the server's choice when that was seen.")
+	fieldQUICClose       = event.AppString("quic_close", "Why an end gave the handshake up (CONNECTION_CLOSE), where that can be read: CONNECTION_REFUSED, CRYPTO_ERROR, …, the code where it has no name.")
+	fieldQUICCloseReason = event.AppString("quic_close_reason", "What it said of that.")
+)
 
-var quicFields = []*event.AppField{fieldQUICVersion}
+var quicFields = []*event.AppField{fieldQUICVersion, fieldQUICClose, fieldQUICCloseReason}
 
 // quicFirst: the form bit of long headers, and the flags of Google's QUIC up to Q043 with version and connection.
 var quicFirst = bytesIn("\x09\x0d\x19\x1d\x29\x2d\x39\x3d", 0x80, 0xff)
@@ -22,6 +26,8 @@ const (
 	quicMaxRanges = 64
 	// quicMaxWait datagrams after the ClientHello end the wait for a ServerHello that can be read.
 	quicMaxWait = 12
+	// quicMaxSent of the client's first packets are known by their numbers.
+	quicMaxSent = 8
 )
 
 // Packet types of the long header, in version 1's numbers (RFC 9000 section 17.2).
@@ -44,8 +50,11 @@ type quicState struct {
 	asked    bool // firstTS is known
 	answered bool
 	retried  bool
+	closed   bool
 	hellos   [2]bool // client's, server's
 	waited   uint8
+	acked    bool               // the round trip is told by an acknowledgement
+	sent     [quicMaxSent]int64 // when the client's Initials went out, by packet number; 0 is not known
 }
 
 // quicSide is the CRYPTO stream of one end. Its bytes are in the direction's buffer.
@@ -88,7 +97,7 @@ func parseQUIC(c *call) verdict {
 			c.edit().SetStr(fieldQUICVersion, c.quicVersionName(h.version))
 		}
 		c.quicPacket(st, &h)
-		if st.hellos[0] && st.hellos[1] {
+		if st.hellos[0] && st.hellos[1] || st.closed {
 			c.know()
 			return done
 		}
@@ -231,7 +240,28 @@ func (c *call) quicPacket(st *quicState, h *quicHeader) {
 	}
 	plain, ok := c.quicOpen(st, h, fromClient)
 	if ok {
+		if number := c.quicNumber(h.pn); fromClient && number < quicMaxSent && st.sent[number] == 0 {
+			st.sent[number] = c.ts
+		}
 		c.quicFrames(st, plain)
+	}
+}
+
+// quicNumber is the number of the packet that was opened last, as far as it was sent. The first ones are sent whole.
+func (c *call) quicNumber(pn int) (number uint32) {
+	for _, b := range c.plain[pn : pn+int(c.plain[0]&3)+1] {
+		number = number<<8 | uint32(b)
+	}
+	return number
+}
+
+// quicAcked takes the round trip from the acknowledgement of a client's packet, which holds also where the first one was lost.
+func (c *call) quicAcked(st *quicState, number uint64) {
+	if c.side == st.client || st.acked || number >= quicMaxSent || st.sent[number] == 0 {
+		return
+	}
+	if us := (c.ts - st.sent[number]) / 1000; us > 0 && us < 1<<31 {
+		c.f.rtt, st.acked = uint32(us), true
 	}
 }
 
@@ -268,9 +298,12 @@ func (c *call) quicFrames(st *quicState, b []byte) {
 		switch kind := r.u8(); kind {
 		case 0, 1: // PADDING, PING
 		case 2, 3: // ACK
-			r.varint64()
+			largest := r.varint64()
 			r.varint64()
 			n := r.varint()
+			if !r.bad && !googleVersion(st.version) {
+				c.quicAcked(st, largest)
+			}
 			for i := 0; i < 1+2*n && !r.bad; i++ {
 				r.varint64()
 			}
@@ -285,7 +318,15 @@ func (c *call) quicFrames(st *quicState, b []byte) {
 			if !r.bad {
 				c.quicCrypto(st, at, data)
 			}
-		default: // CONNECTION_CLOSE, or nothing that belongs here
+		case 0x1c:
+			code := r.varint64()
+			r.varint64() // the frame that led to it
+			reason := r.bytes(r.varint())
+			if !r.bad && !googleVersion(st.version) {
+				c.quicClosed(st, code, reason)
+			}
+			return
+		default: // nothing that belongs here
 			return
 		}
 		if r.bad {
@@ -294,13 +335,42 @@ func (c *call) quicFrames(st *quicState, b []byte) {
 	}
 }
 
-// varint64 passes over a variable-length number of any size.
-func (r *cursor) varint64() {
+// varint64 reads a variable-length number of any size.
+func (r *cursor) varint64() (n uint64) {
 	if len(r.b) == 0 {
 		r.bad = true
-		return
+		return 0
 	}
-	r.bytes(1 << (r.b[0] >> 6))
+	for i, b := range r.bytes(1 << (r.b[0] >> 6)) {
+		if i == 0 {
+			b &= 0x3f
+		}
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+// quicErrorNames are QUIC's own error codes (RFC 9000 section 20.1, RFC 9368 section 10.3).
+var quicErrorNames = [...]string{"NO_ERROR", "INTERNAL_ERROR", "CONNECTION_REFUSED", "FLOW_CONTROL_ERROR", "STREAM_LIMIT_ERROR", "STREAM_STATE_ERROR",
+	"FINAL_SIZE_ERROR", "FRAME_ENCODING_ERROR", "TRANSPORT_PARAMETER_ERROR", "CONNECTION_ID_LIMIT_ERROR", "PROTOCOL_VIOLATION", "INVALID_TOKEN", "APPLICATION_ERROR",
+	"CRYPTO_BUFFER_EXCEEDED", "KEY_UPDATE_ERROR", "AEAD_LIMIT_REACHED", "NO_VIABLE_PATH", "VERSION_NEGOTIATION_ERROR"}
+
+// quicClosed tells why an end gave up. An error of TLS is its alert behind a byte (RFC 9001 section 4.8).
+func (c *call) quicClosed(st *quicState, code uint64, reason []byte) {
+	st.closed = true
+	const tls = 0x100
+	switch {
+	case code < uint64(len(quicErrorNames)):
+		c.named(fieldQUICClose, quicErrorNames[:], int(code))
+	case code&^0xff == tls:
+		c.firstFact(fieldQUICClose, []byte("CRYPTO_ERROR"))
+		if name := tlsAlertName(byte(code)); name != "" && !c.f.app.Has(fieldTLSAlert) {
+			c.edit().SetStr(fieldTLSAlert, name)
+		}
+	default:
+		c.firstFact(fieldQUICClose, appendUint(nil, code))
+	}
+	c.firstFact(fieldQUICCloseReason, reason)
 }
 
 // quicCrypto takes a piece of the CRYPTO stream and reads the messages that are whole.

@@ -111,3 +111,66 @@ func TestGoogleQUIC(t *testing.T) {
 		t.Error("not known")
 	}
 }
+
+// quicServerPacket is an Initial of the server with these frames.
+func quicServerPacket(number byte, frames string) []byte {
+	v := quicVectors[1]
+	payload := append([]byte(frames), make([]byte, 60)...)
+	header := bytes.Clone(v.serverHeader)
+	n := 2 + len(payload) + 16
+	header[len(header)-4], header[len(header)-3], header[len(header)-1] = byte(n>>8)|0x40, byte(n), number
+	return quicSeal(v.serverKey, v.serverIV, v.serverHP, header, 2, payload)
+}
+
+func TestQUICClose(t *testing.T) {
+	for name, tc := range map[string]struct {
+		frames string
+		want   map[string]string
+	}{
+		"refused":       {"\x1c\x02\x00\x04busy", map[string]string{"quic_close": "CONNECTION_REFUSED", "quic_close_reason": "busy", "tls_alert": ""}},
+		"an alert":      {"\x02\x02\x00\x00\x00\x1c\x41\x78\x06\x00", map[string]string{"quic_close": "CRYPTO_ERROR", "quic_close_reason": "", "tls_alert": "no_application_protocol"}},
+		"no name":       {"\x1c\x80\x12\x34\x56\x00\x00", map[string]string{"quic_close": "1193046"}},
+		"a large one":   {"\x1c\xc0\x12\x34\x56\x78\x9a\xbc\xde\x00\x00", map[string]string{"quic_close": "5124095576030430"}},
+		"reason's cut":  {"\x1c\x02\x00\x7f\xff", map[string]string{"quic_close": ""}},
+		"control bytes": {"\x1c\x01\x00\x03a\x1b[", map[string]string{"quic_close": "INTERNAL_ERROR", "quic_close_reason": ""}},
+		"application's": {"\x1d\x02\x00", map[string]string{"quic_close": ""}},
+	} {
+		in := NewInspector(Config{})
+		f := in.NewFlow(false, 40000, 9443)
+		p := quicClientPacket(1)
+		in.Datagram(f, Orig, p, uint32(len(p)), 1e6)
+		p = quicServerPacket(0, tc.frames)
+		r := in.Datagram(f, Resp, p, uint32(len(p)), 2e6)
+		subset(t, facts(f.App()), tc.want)
+		if closed := tc.want["quic_close"] != ""; r&Finished != 0 != closed || r&Known != 0 != closed {
+			t.Errorf("%s: result %b, closed %v", name, r, closed)
+		}
+	}
+}
+
+// TestQUICRoundTrip holds that the packet which is acknowledged counts, not the first that was sent, nor one that was sent twice.
+func TestQUICRoundTrip(t *testing.T) {
+	in := NewInspector(Config{})
+	f := in.NewFlow(false, 40000, 9443)
+	at := int64(1e9)
+	for _, p := range quicPieces(100) { // numbers 4, 3 and 2
+		in.Datagram(f, Orig, p, uint32(len(p)), at)
+		at += 300e6
+	}
+	for i, step := range []struct {
+		frames string
+		at     int64
+		want   uint32 // microseconds
+	}{
+		{"\x01", 1700e6, 700e3},                 // PING: the first that the server says
+		{"\x02\x07\x00\x00\x00", 1710e6, 700e3}, // acknowledges what was not seen
+		{"\x02\x03\x00\x00\x00", 1720e6, 420e3},
+		{"\x02\x02\x00\x00\x00", 1730e6, 420e3},
+	} {
+		p := quicServerPacket(byte(i), step.frames)
+		in.Datagram(f, Resp, p, uint32(len(p)), step.at)
+		if got := f.RTTMicros(); got != step.want {
+			t.Errorf("after %x: %d µs, want %d", step.frames, got, step.want)
+		}
+	}
+}
