@@ -3,6 +3,7 @@
 # make test       runs all tests and says how many were skipped, and why
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
 # make bench      measures each stage, and the whole program beside others on the same files
+# make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
 # make bench-data makes those files (2.6 GB in bench/)
 # make captures   records the project's own captures again (root; says which programs it needs)
 # make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls")
@@ -13,7 +14,7 @@ ROUNDS  ?= 5
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test test-kernels race fuzz bench bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels race fuzz bench bench-live bench-data captures generate check install clean
 rustnet:
 	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
 
@@ -44,6 +45,9 @@ bench/%.pcap: $(wildcard testdata/mkbench/*.go)
 
 bench: rustnet bench-data
 	$(GO) run ./testdata/bench -rounds $(ROUNDS) -o docs/bench.txt
+
+bench-live: rustnet bench/mix-tenth.pcap
+	$(GO) run ./testdata/bench -live -rounds 3 -o docs/bench-live.txt
 
 captures:
 	testdata/record.sh

@@ -50,8 +50,18 @@ func main() {
 	dir := flag.String("dir", "bench", "folder of the captures (make bench-data)")
 	rounds := flag.Int("rounds", 5, "how often each program reads each file")
 	out := flag.String("o", "", "also write the result to this `file`")
+	live := flag.Bool("live", false, "measure what watching live traffic costs instead")
 	flag.Parse()
-	if err := run(*dir, *rounds, *out); err != nil {
+	measure := run
+	switch {
+	case *live:
+		measure = runLive
+	case flag.Arg(0) == acceptPart:
+		measure = func(string, int, string) error { return accept() }
+	case flag.Arg(0) == connectPart:
+		measure = func(string, int, string) error { return connect() }
+	}
+	if err := measure(*dir, *rounds, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -60,7 +70,7 @@ func main() {
 func run(dir string, rounds int, out string) error {
 	var text bytes.Buffer
 	w := io.MultiWriter(os.Stdout, &text)
-	fmt.Fprintf(w, "%s, %s, %d cores, %s, %d rounds in turn\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), runtime.Version(), rounds)
+	heading(w, rounds)
 	fmt.Fprintf(w, "CPU is user and system time, its median; × tcpdump is the median over rounds (least to most) of the ratio within a round.\n")
 	present, err := find(w)
 	if err != nil {
@@ -94,6 +104,10 @@ func run(dir string, rounds int, out string) error {
 		return nil
 	}
 	return os.WriteFile(out, text.Bytes(), 0o666)
+}
+
+func heading(w io.Writer, rounds int) {
+	fmt.Fprintf(w, "%s, %s, %d cores, %s, %d rounds in turn\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), runtime.Version(), rounds)
 }
 
 func cpuModel() string {
