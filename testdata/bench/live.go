@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -77,6 +78,9 @@ func runLive(dir string, rounds int, out string) (err error) {
 		return err
 	}
 	defer tearDown()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { <-signals; tearDown(); os.Exit(1) }()
 	var text bytes.Buffer
 	w := io.MultiWriter(os.Stdout, &text)
 	heading(w, rounds)
