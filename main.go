@@ -4,6 +4,8 @@
 // This file holds the command line and the wiring of the stages; the work is theirs.
 package main
 
+//go:generate sh -c "go run . manual man > docs/rustnet.1 && go run . manual markdown > docs/reference.md"
+
 import (
 	"context"
 	"errors"
@@ -48,6 +50,14 @@ const (
 	exitInterrupted = 130
 )
 
+var exits = []shell.Exit{
+	{Status: exitDone, Means: "Done: end of file, --count, --duration, SIGINT, SIGTERM, the reader left; of doctor: the main job can be done."},
+	{Status: exitFailed, Means: "Failed while running; of doctor: the main job cannot be done."},
+	{Status: exitUsage, Means: "A mistake in flags, filter or configuration."},
+	{Status: exitNothing, Means: "With --exit-code: nothing was written."},
+	{Status: exitInterrupted, Means: "Interrupted twice."},
+}
+
 // schema is the one list of fields that every format, filter and document uses.
 var schema = event.NewSchema(dpi.Fields())
 
@@ -61,7 +71,7 @@ type cli struct {
 	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
 	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: ${enum} (${default})."`
 
-	Filter string `short:"f" placeholder:"EXPR" group:"output" help:"Only records for which this holds, e.g. 'sni endsWith \".io\"'; see rustnet fields."`
+	Filter string `short:"f" placeholder:"EXPR" complete:"expression" group:"output" help:"Only records for which this holds: 'sni endsWith \".io\"'; see rustnet fields."`
 
 	JSON   bool          `name:"json" group:"output" xor:"form" help:"Short for --output json, one object a line."`
 	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv."`
@@ -80,36 +90,31 @@ type cli struct {
 
 	Every time.Duration `name:"stats" placeholder:"D" group:"output" help:"Also write a record of totals every D, whatever the filter."`
 
+	HelpAll shell.HelpAll `env:"-" help:"Show every flag there is, and those of every command."`
+
 	Stream   struct{} `cmd:"" default:"withargs" hidden:""`
 	Snapshot struct {
 		Listen bool `help:"Also the sockets that wait: listening ones, and UDP without a remote end."`
 		summary.Config
-	} `cmd:"" help:"Print the connections there are now; with --duration or --watch also names and rates, from packets."`
+	} `cmd:"" help:"Connections as they are now. From the kernel's socket tables of all network namespaces, with owners; --duration or --watch also give names and rates, from packets."`
 	Stats struct {
 		Graph bool `help:"Also draw bytes over time."`
 		summary.Config
-	} `cmd:"" help:"Print how connections are distributed over protocols, applications, processes, hosts: live, or of --read or --from."`
-	Doctor     struct{} `cmd:"" help:"Try what works on this machine; say what does not, what is lost without it, and the command that mends it."`
-	Interfaces struct{} `cmd:"" help:"List the network interfaces, for --interface."`
+	} `cmd:"" help:"How they are distributed. Over protocols, applications, services, processes, hosts, ends: live until interrupted, or of --read or --from."`
+	Doctor     struct{} `cmd:"" help:"Try what works here. Of what does not, it says what is lost without it, and the command that mends it; --json has an object for each check. Exit status 0 when connections are captured and their owners found."`
+	Interfaces struct{} `cmd:"" help:"List network interfaces. That is, what --interface can name."`
 	Fields     struct {
 		Markdown bool `help:"As a Markdown table."`
-	} `cmd:"" help:"List the fields of a record: for --fields and --filter."`
-	Settings struct{} `cmd:"" name:"config" help:"Print what is in force for every flag, and where each value came from; as a file, or --json."`
-	Version  struct{} `cmd:"" help:"Print the version."`
+	} `cmd:"" help:"List the fields of a record. They are for --fields, --sort, --group-by and in filters."`
+	Settings   struct{} `cmd:"" name:"config" help:"Print the flags in force. Each with where its value came from; as a file, or --json."`
+	Completion struct {
+		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish"`
+	} `cmd:"" help:"Print a shell's completion. The script says at its top where to put it."`
+	Manual struct {
+		Form string `arg:"" optional:"" enum:"man,markdown" default:"man" help:"man or markdown"`
+	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown."`
+	Version struct{} `cmd:"" help:"Print the version."`
 }
-
-const description = `Streams connections as lines: which program talks to whom, about what, right now.
-
-  rustnet                                      a table of every connection as it opens, changes, closes
-  rustnet --json | jq 'select(.event=="new") | {process, host, remote_port}'
-  rustnet --filter 'sni endsWith ".io"'
-  rustnet -r incident.pcapng --json --filter 'app == "dns" && dns_rcode == "NXDOMAIN"'
-  rustnet --filter 'process == "nc" && direction == "out"' -n 1 --exit-code && page-me
-  rustnet snapshot --group-by process --sort tx_rate --watch 2s
-  rustnet stats -r incident.pcapng --graph
-
-Every flag can also stand in ~/.config/rustnet/config.toml, or in the environment: --max-connections
-as RUSTNET_MAX_CONNECTIONS. Flag > environment > file > default; rustnet config shows what holds.`
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -136,14 +141,14 @@ func execute(args []string) (status int, err error) {
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
 	files := &shell.Files{}
-	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description(description),
-		kong.DefaultEnvars("RUSTNET"), kong.ConfigureHelp(kong.HelpOptions{NoAppDescFormat: true, Compact: true, WrapUpperBound: 100}),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // every flag has its RUSTNET_ variable: said once, above
-		kong.ExplicitGroups([]kong.Group{{Key: "capture", Title: "What to read:"}, {Key: "output", Title: "What to write:"},
-			{Key: "tracking", Title: "Connections:"}, {Key: "running", Title: "Running:"}}),
-		kong.Resolvers(files))
+	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
+		kong.DefaultEnvars("RUSTNET"), kong.Help(shell.PrintHelp), kong.Resolvers(files))
 	if err != nil {
 		return 0, err
+	}
+	about := shell.About(parser.Model, schema, exits)
+	if len(args) > 0 && args[0] == shell.CompleteCommand {
+		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
@@ -157,7 +162,7 @@ func execute(args []string) (status int, err error) {
 	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
 		return 0, usageError{err}
 	}
-	switch ctx.Command() {
+	switch ctx.Selected().Name {
 	case "doctor":
 		return examine(&c)
 	case "interfaces":
@@ -170,11 +175,42 @@ func execute(args []string) (status int, err error) {
 		return 0, fields(&c)
 	case "config":
 		return 0, files.Print(os.Stdout, ctx, c.Output.Format == output.JSON)
+	case "completion":
+		_, err := os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
+		return 0, err
+	case "manual":
+		return 0, about.Write(os.Stdout, c.Manual.Form)
 	case "version":
 		_, err := fmt.Println("rustnet", version())
 		return 0, err
 	}
 	return stream(&c)
+}
+
+// values are what completion offers for flags whose values are not listed with them.
+var values = map[string]func() []shell.Candidate{
+	"field": func() []shell.Candidate { return fieldNames(schema.Stored()) }, "fields": func() []shell.Candidate { return fieldNames(schema) },
+	"expression": func() []shell.Candidate {
+		all := fieldNames(schema)
+		for _, f := range filter.Functions() {
+			all = append(all, shell.Candidate{Value: f + "("})
+		}
+		return all
+	},
+	"interface": func() (all []shell.Candidate) {
+		devices, _ := live.Interfaces() // where they cannot be listed, there are none to offer
+		for _, d := range devices {
+			all = append(all, shell.Candidate{Value: d.Name, Help: d.Kind})
+		}
+		return all
+	},
+}
+
+func fieldNames(of *event.Schema) (all []shell.Candidate) {
+	for _, f := range of.Fields {
+		all = append(all, shell.Candidate{Value: f.Name, Help: f.Doc})
+	}
+	return all
 }
 
 func version() string {
@@ -342,11 +378,15 @@ func examine(c *cli) (int, error) {
 	c.prepareTerminal()
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
 	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
-	err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width})
-	if err == nil && !doctor.Works(all) {
+	if c.Output.Format != output.None {
+		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width}); err != nil {
+			return 0, err
+		}
+	}
+	if !doctor.Works(all) {
 		return exitFailed, nil
 	}
-	return exitDone, err
+	return exitDone, nil
 }
 
 // interfaces lists what --interface can name.

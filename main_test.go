@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -513,6 +514,144 @@ func TestReadme(t *testing.T) {
 		return
 	}
 	t.Error("README.md's table of fields is not what the code declares: run go test -run TestReadme -update .")
+}
+
+// TestReadmeManual holds the manual to the declarations, and what shows it to be content with it.
+func TestReadmeManual(t *testing.T) {
+	for form, path := range map[string]string{"man": "docs/rustnet.1", "markdown": "docs/reference.md"} {
+		got, stderr, status := rustnet(t, "manual", form)
+		if status != 0 || stderr != "" {
+			t.Fatalf("manual %s: status %d, %s", form, status, stderr)
+		}
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s is not what the code declares: run go generate .", path)
+		}
+	}
+	for _, check := range [][]string{{"mandoc", "-Tlint", "docs/rustnet.1"}, {"man", "-l", "--warnings", "-P", "cat", "docs/rustnet.1"}} {
+		t.Run(check[0], func(t *testing.T) {
+			if _, err := exec.LookPath(check[0]); err != nil {
+				t.Skipf("needs %s, which is not installed", check[0])
+			}
+			cmd := exec.Command(check[0], check[1:]...)
+			cmd.Env = append(os.Environ(), "LC_ALL=C", "MANWIDTH=80")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			stdout, err := cmd.Output()
+			if check[0] == "man" && !bytes.Contains(stdout, []byte("EXIT STATUS")) || check[0] == "mandoc" && len(stdout) > 0 {
+				t.Errorf("%v: got %s", err, stdout)
+			}
+			if err != nil || stderr.Len() > 0 {
+				t.Errorf("%v: %s", err, stderr.String())
+			}
+		})
+	}
+}
+
+// TestHelpFits: the short help is a screen, on which each command is named with what it does, unclipped.
+func TestHelpFits(t *testing.T) {
+	help, stderr, status := rustnet(t, "--help")
+	if status != 0 || stderr != "" {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	if n := strings.Count(help, "\n"); n > 24 {
+		t.Errorf("got %d lines, want at most 24:\n%s", n, help)
+	}
+	for line := range strings.Lines(help) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns, want at most 80: %s", n, line)
+		}
+		if strings.Contains(line, "…") {
+			t.Errorf("cut: %s", line)
+		}
+	}
+}
+
+// TestCompletion lets each shell complete, as far as it can without a terminal.
+func TestCompletion(t *testing.T) {
+	for _, sh := range []struct {
+		name string
+		args []string // run the script in $1 with the line in $2, and print what it offers, one a line
+	}{
+		{"bash", []string{"bash", "--norc", "-c", `source "$1"
+			COMP_LINE=$2 COMP_POINT=${#2}
+			read -ra COMP_WORDS <<<"$2"
+			[[ $2 != *' ' ]] || COMP_WORDS+=('')
+			COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+			cur=${COMP_WORDS[COMP_CWORD]}
+			[[ $cur != *=* ]] || cur=${cur##*=}
+			_rustnet rustnet "$cur" ''
+			printf '%s\n' "${COMPREPLY[@]}"`, "bash"}},
+		{"zsh", []string{"zsh", "-f", "-c", `compdef() { }
+			source $1
+			words=(${(z)2}) CURRENT=${#words}
+			[[ $2 != *' ' ]] || words+=('') CURRENT=${#words}
+			PREFIX=$words[CURRENT]
+			_files() { [[ $1 != -P ]] || shift; print -rl -- $~PREFIX*(N) }
+			compset() { [[ $PREFIX != --*=* ]] || PREFIX=${PREFIX#*=} }
+			compadd() { print -rl -- $values }
+			_rustnet`, "zsh"}},
+		{"fish", []string{"fish", "--no-config", "-c", `source $argv[1]; complete -C "$argv[2]" | cut -f1`}},
+	} {
+		t.Run(sh.name, func(t *testing.T) {
+			if _, err := exec.LookPath(sh.name); err != nil {
+				t.Skipf("needs %s, which is not installed", sh.name)
+			}
+			dir := t.TempDir()
+			script, _, _ := rustnet(t, "completion", sh.name)
+			path := filepath.Join(dir, "script")
+			if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command(sh.name, "-n", path).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			for _, name := range []string{"capture.pcap", "capsule", "other"} {
+				if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, tc := range []struct{ line, want string }{
+				{"rustnet snap", "snapshot"},
+				{"rustnet --max-c", "--max-connections"},
+				{"rustnet snapshot --gr", "--group-by"},
+				{"rustnet --color ", "always auto never"},
+				{"rustnet --json --log-level ", "error info warn"},
+				{"rustnet --output=c", "--output=csv"},
+				{"rustnet --fields proto,tls_v", "proto,tls_version"},
+				{"rustnet --fields +tls_v", "+tls_version"},
+				{"rustnet snapshot --sort -tx_rat", "-tx_rate"},
+				{"rustnet stats --group-by process,remote_p", "process,remote_port"},
+				{"rustnet --filter sni", "sni"},
+				{"rustnet completion ", "bash fish zsh"},
+				{"rustnet -r " + dir + "/cap", dir + "/capsule " + dir + "/capture.pcap"},
+				{"rustnet --from=" + dir + "/capt", "--from=" + dir + "/capture.pcap"},
+			} {
+				cmd := exec.Command(sh.args[0], append(slices.Clone(sh.args[1:]), path, tc.line)...)
+				cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				out, err := cmd.Output()
+				got := strings.Fields(string(out))
+				slices.Sort(got)
+				want := tc.want
+				if sh.name == "bash" || sh.name == "zsh" && strings.Contains(tc.line, "--from") { // they keep what stands before =
+					want = strings.TrimPrefix(strings.TrimPrefix(want, "--output="), "--from=")
+				}
+				if s := strings.Join(got, " "); err != nil || s != want || stderr.Len() > 0 {
+					t.Errorf("%s: got %q, %v, %s; want %q", tc.line, s, err, stderr.String(), want)
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkFile runs the whole program over one of the files of make bench-data, for profiles:

@@ -125,7 +125,7 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 	rest := []rune(text)
 	rest = rest[min(len(rest), from+utf8.RuneCountInString(name)):]
 	if strings.HasPrefix(strings.TrimLeftFunc(string(rest), unicode.IsSpace), "(") {
-		if near := event.Nearest(name, functionNames()); near != "" {
+		if near := event.Nearest(name, Functions()); near != "" {
 			return `unknown function "` + name + `" (did you mean "` + near + `"?)`
 		}
 		return `unknown function "` + name + `"`

@@ -25,8 +25,8 @@ var builtins = []string{"all", "any", "none", "one", "count", "filter", "len", "
 var units = map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
 	"minutes": 60, "hours": 3600}
 
-// functionNames is what a misspelt function may have been meant to be.
-func functionNames() []string {
+// Functions lists what an expression can call, in order.
+func Functions() []string {
 	names := append(slices.Clone(builtins), "cidr", "private", "capable", "seconds", "first", "last", "get")
 	for name := range units {
 		names = append(names, name)
@@ -204,7 +204,7 @@ func (r *rewriter) Visit(node *ast.Node) {
 	case *ast.IdentifierNode:
 		if n.Value == "$env" {
 			r.fail(n, "$env is not part of a filter; name the field")
-		} else if _, known := r.env[n.Value]; !known && !slices.Contains(functionNames(), n.Value) {
+		} else if _, known := r.env[n.Value]; !known && !slices.Contains(Functions(), n.Value) {
 			// expr would say so too, but not within the arguments of a function with several signatures.
 			r.fail(n, "%s", unknown(n.Value, r.text, n.Location().From, r.schema))
 		}

@@ -31,6 +31,7 @@ func WriteList(w io.Writer, cfg Config, columns []string, rows [][]any) error {
 			enc.Write(textRow(row))
 		}
 		enc.Flush()
+	case None:
 	default:
 		tableRows(&b, cfg, columns, rows)
 	}

@@ -26,14 +26,14 @@ const (
 
 // Config is what a person decides about the output, and what main found out about where it goes.
 type Config struct {
-	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table, or none, which only counts them." enum:"json,csv,table,none" default:"table"`
-	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c"`
-	Events     []string `help:"Events to write: new, updated, closed." placeholder:"new,updated,closed"`
+	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table; none only counts them." enum:"json,csv,table,none" default:"table" placeholder:"FORM"`
+	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c" complete:"fields"`
+	Events     []string `help:"Events to write: new, updated, closed." placeholder:"KIND,..." complete:"new,updated,closed"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
-	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto"`
-	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:""`
+	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
+	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
 
 	Columns   []string `kong:"-"` // of the table by default, most important first, where the usual ones do not fit the records
 	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere

@@ -45,7 +45,7 @@ const (
 
 // Config says what to capture.
 type Config struct {
-	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" help:"Capture on this interface; repeatable. Default: all that are up, loopback included."`
+	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" complete:"interface" help:"Capture on this interface; repeatable. Without it on all that are up, loopback included."`
 	SnapLen     int      `name:"snaplen" placeholder:"BYTES" help:"Bytes kept of each frame (default 4096)."`
 	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 MiB)."`
 	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`

@@ -18,9 +18,9 @@ import (
 
 // Config is what a person decides about records that are shown together.
 type Config struct {
-	Sort       string        `placeholder:"FIELD" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
+	Sort       string        `placeholder:"FIELD" complete:"field" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
 	Top        int           `placeholder:"N" help:"Only the first N rows."`
-	GroupBy    []string      `sep:"none" placeholder:"a,b" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
+	GroupBy    []string      `sep:"none" placeholder:"a,b" complete:"fields" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
 	Watch      time.Duration `placeholder:"D" help:"Show it anew every D: redrawn on a terminal, else one block after the other."`
 	OutputFile string        `placeholder:"FILE" help:"Write FILE instead of stdout: whole, or not at all."`
 
