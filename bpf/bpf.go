@@ -17,6 +17,8 @@ import (
 type Config struct {
 	CgroupRoot string   // mount of cgroup version 2, default: the one in /proc/self/mounts
 	Without    []string // programs that are not loaded, as if the kernel refused them
+	// Follow marks what is told of sockets of the processes that we start from now on, and of theirs.
+	Follow bool
 }
 
 // Kind says what a SocketEvent or ProcessEvent tells.
@@ -44,6 +46,7 @@ const (
 const (
 	Shared = 1 << iota // other sockets may have the same port: SO_REUSEADDR, SO_REUSEPORT
 	V6Only
+	Followed // see Config.Follow; of the owner
 )
 
 // Types of sockets, as socket(2) numbers them.
@@ -80,6 +83,7 @@ type SocketEvent struct {
 // ProcessEvent is struct proc_event of the C file.
 type ProcessEvent struct {
 	Header
+	TS         int64  // nanoseconds since the epoch
 	Caps       uint64 // effective
 	UserNS     uint32 // inode of the user namespace
 	ArgsLen    uint32 // length of all arguments; what was read may be less
@@ -120,7 +124,7 @@ type Texts struct {
 // Losses counts what did not reach us.
 type Losses struct {
 	Ring    uint64 // the ring was full; sockets are told again when they are used again
-	Storage uint64 // no memory for what belongs to a socket
+	Storage uint64 // no memory for what belongs to a socket, or for one more process that is followed
 	Scratch uint64 // two programs of one core were interrupted while they told of a process
 }
 

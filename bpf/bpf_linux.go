@@ -29,6 +29,7 @@ var object []byte
 // taskEvent is struct task_event of the C file: the beginning of what else is told of a process.
 type taskEvent struct {
 	Header
+	TS   int64
 	Comm [16]byte
 }
 
@@ -63,6 +64,9 @@ var order = []string{"told_exec", "told_rename", "told_move", "told_exit", useSe
 	useReceive, "exit_receive4", "exit_receive6", release, "told_destroy", connect, state,
 	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
 	"tell_bind4", "tell_bind6", "tell_create", iterate}
+
+// following is what is attached besides, and first, where Config.Follow asks for it.
+var following = []string{"told_free", "told_fork"}
 
 // insteadOf is the ladder: programs that are only there for where better ones could not be attached.
 var insteadOf = map[string][]string{
@@ -129,6 +133,12 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
 	}
 	l := loader{spec: spec, types: btf.NewCache(), namespace: pidNamespace()}
+	names := order
+	if cfg.Follow {
+		names, l.followed = slices.Concat(following, order), uint32(os.Getpid())
+	} else {
+		spec.Maps["family"].MaxEntries = 1
+	}
 	if l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot); l.rootErr == nil {
 		defer l.root.Close()
 	}
@@ -140,7 +150,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("map the ring buffer: %w", err)
 	}
 	h.ring.SetDeadline(time.Unix(1, 0)) // never wait
-	for _, name := range order {
+	for _, name := range names {
 		hook := Hook{Name: name, At: spec.Programs[name].SectionName, InsteadOf: insteadOf[name]}
 		switch {
 		case h.standsIn(name):
@@ -170,6 +180,7 @@ type loader struct {
 	root      *os.File   // of the cgroups
 	rootErr   error
 	namespace uint32
+	followed  uint32 // our number, where those that we start are followed
 }
 
 const constants = ".rodata" // the section of what is set before loading: each program has its own
@@ -191,7 +202,7 @@ func (l *loader) maps() (*ebpf.Collection, error) {
 func (l *loader) program(name string, maps map[string]*ebpf.Map, tellsProcess bool) (*ebpf.Collection, error) {
 	s := l.spec.Copy()
 	s.Programs = map[string]*ebpf.ProgramSpec{name: s.Programs[name]}
-	for constant, value := range map[string]any{"pid_namespace": l.namespace, "tells_process": tellsProcess} {
+	for constant, value := range map[string]any{"pid_namespace": l.namespace, "tells_process": tellsProcess, "followed": l.followed} {
 		if err := s.Variables[constant].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", constant, err)
 		}
@@ -392,6 +403,9 @@ func (h *Hooks) Complete() bool {
 	return h.Attached(state) && h.seesUse()
 }
 
+// Follows tells whether Config.Follow was asked for and could be had.
+func (h *Hooks) Follows() bool { return h.all(following...) }
+
 // Drain gives everything that is in the ring to the handler and returns how much it was. It never waits.
 func (h *Hooks) Drain(to Handler) (n int) {
 	if h.ring.AvailableBytes() > 0 {
@@ -414,7 +428,7 @@ func (h *Hooks) give(b []byte, to Handler) {
 	copy(bytesOf(&h.task), b)
 	switch h.task.Kind {
 	case Renamed, Exited:
-		h.proc = ProcessEvent{Header: h.task.Header, Comm: h.task.Comm}
+		h.proc = ProcessEvent{Header: h.task.Header, TS: h.task.TS + h.clock, Comm: h.task.Comm}
 		to.Process(&h.proc, Texts{})
 	case Process, Moved:
 		size := int(unsafe.Sizeof(h.proc))
@@ -422,6 +436,7 @@ func (h *Hooks) give(b []byte, to Handler) {
 			return
 		}
 		copy(bytesOf(&h.proc), b)
+		h.proc.TS += h.clock
 		to.Process(&h.proc, h.proc.texts(b[size:]))
 	default:
 		if len(b) < int(unsafe.Sizeof(h.socket)) {

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -33,11 +36,11 @@ func TestLayout(t *testing.T) {
 		"sock_event": {reflect.TypeFor[SocketEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "cookie": "Cookie", "local": "Local",
 			"remote": "Remote", "uid": "UID", "netns": "NetNS", "lport": "LocalPort", "rport": "RemotePort", "family": "Family",
 			"type": "Type", "state": "State", "flags": "Flags"}},
-		"proc_event": {reflect.TypeFor[ProcessEvent](), map[string]string{"h": "Header", "caps": "Caps", "userns": "UserNS", "args_len": "ArgsLen",
+		"proc_event": {reflect.TypeFor[ProcessEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "caps": "Caps", "userns": "UserNS", "args_len": "ArgsLen",
 			"exe_size": "ExeSize", "cgroup_size": "CgroupSize", "args_size": "ArgsSize", "exe_cut": "ExeCut", "exe_deleted": "ExeDeleted",
 			"ancestors": "AboveSize", "seccomp": "Seccomp", "no_new_privs": "NoNewPrivs", "pad": "_", "comm": "Comm", "parent_exe": "ParentExe", "above": "Above"}},
 		"ancestor":   {reflect.TypeFor[Ancestor](), map[string]string{"start": "Start", "pid": "PID", "comm": "Comm", "pad": "_"}},
-		"task_event": {reflect.TypeFor[taskEvent](), map[string]string{"h": "Header", "comm": "Comm"}},
+		"task_event": {reflect.TypeFor[taskEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "comm": "Comm"}},
 		"losses":     {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
 	} {
 		var c *btf.Struct
@@ -76,7 +79,7 @@ func TestOrderIsWhole(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := slices.Clone(order)
+	want := slices.Concat(following, order)
 	slices.Sort(want)
 	if !slices.Equal(names, want) {
 		t.Errorf("programs %v, order %v", names, want)
@@ -247,6 +250,87 @@ func TestProcessIsTold(t *testing.T) {
 	i := slices.IndexFunc(c.procs, func(s string) bool { return strings.HasPrefix(s, want) })
 	if i < 0 || !strings.Contains(c.procs[i], "-test.") || !strings.Contains(c.procs[i], `.test\x00`) {
 		t.Errorf("got %q, want our own program with its path and arguments", c.procs)
+	}
+}
+
+// TestFollow: what a program does that we start is marked, also what a descendant does that its parents have
+// left; what we do ourselves is not, nor what a program does that was there before.
+func TestFollow(t *testing.T) {
+	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	port := server.LocalAddr().(*net.UDPAddr).Port
+	// orphan starts a shell that leaves a child behind, which sends a datagram when it is told to.
+	orphan := func() (send func()) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("bash", "-c", fmt.Sprintf("( (read -r line; echo $BASHPID >/dev/udp/127.0.0.1/%d) <&3 & )", port))
+		cmd.ExtraFiles = []*os.File{r}
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		return func() { w.WriteString("go\n"); w.Close() }
+	}
+	before := orphan()
+	h := open(t, Config{Follow: true})
+	if !h.Follows() {
+		t.Skip("this kernel does not tell of forks: ", h.firstError())
+	}
+	var c collector
+	marked := func() (pid uint32, followed bool) {
+		t.Helper()
+		b := make([]byte, 16)
+		server.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, _, err := server.ReadFrom(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+		h.Drain(&c)
+		for _, e := range c.sockets {
+			if int(e.PID) == sent && int(e.RemotePort) == port {
+				return e.PID, e.Flags&Followed != 0
+			}
+		}
+		t.Fatalf("nothing was told of process %d: %+v", sent, c.sockets)
+		return 0, false
+	}
+	ours, err := net.Dial("udp4", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	fmt.Fprint(ours, os.Getpid())
+	if pid, followed := marked(); followed {
+		t.Errorf("we are marked ourselves (%d)", pid)
+	}
+	before()
+	if pid, followed := marked(); followed {
+		t.Errorf("a child of before is marked (%d)", pid)
+	}
+	for range 20 {
+		orphan()()
+		if pid, followed := marked(); !followed {
+			t.Errorf("process %d is not marked", pid)
+		}
+	}
+	if l := h.Losses(); l != (Losses{}) {
+		t.Errorf("got losses %+v", l)
+	}
+	// Those that have gone are forgotten, as soon as the kernel is done with them.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var pid uint32
+		if err := h.maps.Maps["family"].NextKey(nil, &pid); errors.Is(err, ebpf.ErrKeyNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("process %d is still followed", pid)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ type none struct{}
 
 func (none) Report() []Hook                   { return nil }
 func (none) Complete() bool                   { return false }
+func (none) Follows() bool                    { return false }
 func (none) Drain(Handler) int                { return 0 }
 func (none) Sockets(func(*SocketEvent)) error { return errors.ErrUnsupported }
 func (none) Losses() Losses                   { return Losses{} }

@@ -187,6 +187,7 @@ struct signal_struct {
 
 struct task_struct {
 	unsigned int flags;
+	int pid; /* the thread's */
 	int tgid;
 	__u64 start_boottime; /* since 5.5 */
 	__u64 self_exec_id;   /* counts this process's execs */

@@ -42,6 +42,7 @@ enum kind {
 
 #define FLAG_SHARED 1 /* the port may be other sockets' too: SO_REUSEADDR, SO_REUSEPORT */
 #define FLAG_V6ONLY 2
+#define FLAG_FOLLOWED 4 /* the owner is one of those that are followed */
 
 struct header {
 	__u64 start; /* of the process: nanoseconds since boot */
@@ -80,7 +81,8 @@ _Static_assert(sizeof(struct ancestor) == 32, "ancestor: user space reads 32 byt
 
 struct proc_event {
 	struct header h;
-	__u64 caps; /* effective */
+	__u64 ts_ns; /* CLOCK_MONOTONIC */
+	__u64 caps;  /* effective */
 	__u32 userns;
 	__u32 args_len; /* what there is; what follows may be less */
 	/* What follows the event: paths as components, each ended by a zero, the last one first. */
@@ -92,10 +94,11 @@ struct proc_event {
 	char parent_exe[64];	       /* the last component */
 	struct ancestor above[ANCESTORS]; /* the parent first */
 };
-_Static_assert(sizeof(struct proc_event) == 512, "proc_event: user space reads 512 bytes");
+_Static_assert(sizeof(struct proc_event) == 520, "proc_event: user space reads 520 bytes");
 
 struct task_event {
 	struct header h;
+	__u64 ts_ns;
 	char comm[16];
 };
 
@@ -110,6 +113,8 @@ const volatile __u32 pid_namespace = 0; /* inode of ours; 0 = the first */
  * only those do without which a process would not be told.
  */
 const volatile _Bool tells_process = 1;
+/* The process, as number gives it, whose children are followed, and theirs; 0 = nobody's are. */
+const volatile __u32 followed = 0;
 
 /* Set when it is known which programs could be attached. */
 volatile _Bool has_sockops = 0; /* tell_connect says the address of who connects */
@@ -141,7 +146,7 @@ struct told_sock {
 	__be16 dport;
 	__be16 peer_port;
 	__u16 changes;
-	__u8 shared, released, mine, pad;
+	__u8 shared, released, mine, followed;
 };
 
 struct {
@@ -166,6 +171,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct told_proc);
 } procs SEC(".maps");
+
+/*
+ * The processes that are followed, and when each began: a number may be another's since. As many as live
+ * at a time. User space makes it of one entry where nobody is followed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u64);
+} family SEC(".maps");
 
 /* Room to put a process event together. Hooks may interrupt each other, so there is more than one. */
 struct room {
@@ -210,6 +227,14 @@ static __always_inline __u32 number(struct task_struct *leader)
 			return BPF_CORE_READ(u, nr);
 	}
 	return 0;
+}
+
+static __always_inline _Bool is_followed(struct task_struct *leader)
+{
+	__u32 tgid = leader->tgid;
+	__u64 *start = bpf_map_lookup_elem(&family, &tgid);
+
+	return start && *start == leader->start_boottime;
 }
 
 /* climb steps from the root of a mount to what it is mounted on, and tells whether there is more above. */
@@ -414,6 +439,7 @@ static __always_inline void fill_room(struct room *r, struct task_struct *leader
 	r->e.h.kind = KIND_PROCESS;
 	r->e.h.start = told.start;
 	r->e.h.pid = number(leader);
+	r->e.ts_ns = bpf_ktime_get_ns();
 	r->e.caps = told.caps;
 	r->e.userns = BPF_CORE_READ(leader, cred, user_ns, ns.inum);
 	r->e.seccomp = told.confined >> 1;
@@ -484,6 +510,7 @@ static __always_inline int owner(struct told_sock *st)
 	st->pid = number(leader);
 	st->start = leader->start_boottime;
 	st->exec_id = bpf_get_current_task_btf()->self_exec_id;
+	st->followed = followed && is_followed(leader);
 	return 0;
 }
 
@@ -497,6 +524,7 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->cookie = cookie;
 	e->uid = st->uid;
 	e->netns = st->netns;
+	e->flags = st->followed ? FLAG_FOLLOWED : 0;
 }
 
 /* Kernels may be built without IPv6 and without network namespaces. */
@@ -975,6 +1003,7 @@ static __always_inline void tell_task(struct task_struct *leader, __u16 kind, co
 	e->h.kind = kind;
 	e->h.start = leader->start_boottime;
 	e->h.pid = number(leader);
+	e->ts_ns = bpf_ktime_get_ns();
 	if (comm)
 		bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
@@ -1015,9 +1044,40 @@ int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct 
 	r->e.h.kind = KIND_MOVED;
 	r->e.h.start = leader->start_boottime;
 	r->e.h.pid = number(leader);
+	r->e.ts_ns = bpf_ktime_get_ns();
 	cgroup(r, 0, leader);
 	tell_room(r, written(&r->e.cgroup_size, CGROUP_MAX + 256));
 	r->busy = 0;
+	return 0;
+}
+
+/*
+ * Only where somebody is followed. It is the parent that runs, and the child has not run yet, so nothing of
+ * it is missed; a child that is left by its parents stays what it is.
+ */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 tgid = child->tgid;
+	__u64 start = child->start_boottime;
+
+	if (tgid == parent->tgid) /* a thread */
+		return 0;
+	if (!is_followed(parent->group_leader) && number(parent->group_leader) != followed)
+		return 0;
+	if (bpf_map_update_elem(&family, &tgid, &start, BPF_ANY))
+		__sync_fetch_and_add(&lost.storage, 1);
+	return 0;
+}
+
+/* A process is gone for good; at its exit, sockets are still closed. A thread that was the leader before an exec is none. */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(told_free, struct task_struct *p)
+{
+	__u32 tgid = p->tgid;
+
+	if (p->pid == tgid && is_followed(p))
+		bpf_map_delete_elem(&family, &tgid);
 	return 0;
 }
 
