@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,11 @@ type Config struct {
 	Passwd string  // names of users, default /etc/passwd
 	Root   string  // where the files of container runtimes are looked for, default /
 	Budget float64 // share of one core that searching /proc may take in the long run, default 0.05
+	// Follow lets only those connections through that belong to processes which we start from now on, and to
+	// what these start.
+	Follow bool
+	// Interval is the time between two updated of one connection, as for the tracker; 0 = there are none.
+	Interval time.Duration
 
 	now   func() time.Time
 	table table
@@ -98,6 +104,8 @@ type Stats struct {
 	Lost                                            uint64 // of those, how many did not get through
 	Held                                            uint64 // connections whose new waited because the kernel had not told yet
 	Expired                                         uint64 // of those, how many waited in vain
+	Renewed                                         uint64 // updated that are made here: the owner became another, or goes by another name
+	Others                                          uint64 // events left out because of Config.Follow
 	searchStats
 }
 
@@ -123,11 +131,18 @@ type Stage struct {
 	n         Stats
 	stats     atomic.Pointer[Stats]
 	behind    bool // batches wait
+	renewals       // of owners that change
+	follow         // of Config.Follow
 }
 
 // owners is what is remembered of a connection from its first event to its last.
 type owners struct {
 	local, remote end
+	last          *event.Event // that went out, where another may have to be made of it
+	sent          time.Time    // when
+	renewing      int64        // packet time of the change that is to be told; 0 = none is
+	mine, shown   bool         // with Config.Follow: is to be let through; has been
+	loose         bool         // of this event only: there is no room for more
 	tries         int
 	nat           *translation // nil = none
 	opened        bool         // of a translated one: by the local end
@@ -146,6 +161,20 @@ type end struct {
 	sock  *sock  // as the kernel told it; its owner may change
 	inode uint32 // of the socket proc was found by
 	uid   uint32
+	of    *owners    // while there is a sock
+	same  links[end] // others that have that sock
+}
+
+func sameSock(d *end) *links[end] { return &d.same }
+
+// take puts a socket onto the end; nil takes it off.
+func (d *end) take(c *owners, s *sock) {
+	if d.sock != nil {
+		remove(&d.sock.ends, d, sameSock)
+	}
+	if d.sock, d.of = s, c; s != nil {
+		push(&s.ends, d, sameSock)
+	}
 }
 
 const (
@@ -197,9 +226,19 @@ func New(cfg Config) (*Stage, error) {
 		return nil, fmt.Errorf("find owners of connections: %w", err)
 	}
 	s.procs = procs
+	s.renewals.every, s.follow.on = cfg.Interval, cfg.Follow
+	if cfg.Follow && (h == nil || !h.Follows()) {
+		if err := takeOrphans(); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("follow processes: %w", err)
+		}
+	}
 	if h != nil {
 		s.openNAT(cfg)
 		s.kernel = newKernel(h, procs, s.netns, cfg.now)
+		if cfg.Follow {
+			s.kernel.follow = uint32(os.Getpid())
+		}
 		if err := s.kernel.readAll(); err != nil {
 			s.kernelErr = err
 			s.procs.readAll()
@@ -218,7 +257,7 @@ func (s *Stage) openHooks(cfg Config) hooks {
 		s.kernelErr = errors.New("switched off")
 		return nil
 	}
-	h, err := bpf.Open(bpf.Config{})
+	h, err := bpf.Open(bpf.Config{Follow: cfg.Follow})
 	if err != nil {
 		var refused *bpf.RefusedError
 		if errors.As(err, &refused) {
@@ -367,6 +406,7 @@ func (s *Stage) listen(last bool) {
 	if len(s.held) > 0 {
 		s.letGo(last)
 	}
+	s.renew()
 	if lost := k.losses() + s.nat.losses(); lost > 0 {
 		s.lost += lost
 		s.n.Lost += lost
@@ -397,8 +437,9 @@ func (s *Stage) letGo(all bool) {
 		for i := range w.events {
 			e := &w.events[i]
 			s.look(c, e)
-			s.put(c, e)
-			s.ready = append(s.ready, *e)
+			if s.put(c, e) {
+				s.ready = append(s.ready, *e)
+			}
 		}
 	}
 	clear(s.held[n:])
@@ -421,6 +462,7 @@ func (s *Stage) send(ctx context.Context, out chan<- *event.Batch, b *event.Batc
 		return nil
 	}
 	s.reached = b.Now
+	s.follow.reached.Store(b.Now)
 	return b.Send(ctx, out)
 }
 
@@ -451,7 +493,7 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 	if fresh {
 		c = s.take()
 		s.n.Connections++
-		if e.Kind != event.Closed && len(s.conns) < connsMax {
+		if c.loose = e.Kind == event.Closed || len(s.conns) >= connsMax; !c.loose {
 			s.conns[e.ID] = c
 		}
 	}
@@ -472,14 +514,17 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 	if e.Kind == event.Opened {
 		s.n.Opened++
 		e.Proc, e.Peer = c.local.proc, c.remote.proc
+		s.claim(c)
+		if c.loose {
+			s.release(c)
+		}
 		return false
 	}
-	s.put(c, e)
-	return true
+	return s.put(c, e)
 }
 
-// put writes the owners onto an event that goes out.
-func (s *Stage) put(c *owners, e *event.Event) {
+// put writes the owners onto an event that goes out, and tells whether it does.
+func (s *Stage) put(c *owners, e *event.Event) bool {
 	e.Proc, e.Peer = c.local.proc, c.remote.proc
 	if e.NetNS == 0 { // of sockets the source says it
 		e.NetNS = s.netns
@@ -487,9 +532,16 @@ func (s *Stage) put(c *owners, e *event.Event) {
 	if c.nat != nil {
 		e.NATLocal, e.NATRemote = c.nat.otherForm(e, c.opened)
 	}
-	if e.Kind == event.Closed {
+	goes := s.lets(c, e)
+	switch {
+	case e.Kind == event.Closed:
 		s.close(e.ID, c)
+	case c.loose:
+		s.release(c)
+	case goes:
+		s.keep(c, e)
 	}
+	return goes
 }
 
 // ask puts onto the connection what the kernel has told of its sockets. The other end of what leaves
@@ -502,56 +554,56 @@ func (s *Stage) ask(c *owners, e *event.Event) {
 		c.nat, c.opened = s.nat.find(e)
 	}
 	if c.nat != nil {
-		s.askTranslated(&c.local, c.nat, c.opened, e.Start)
-		s.askTranslated(&c.remote, c.nat, !c.opened, e.Start)
+		s.askTranslated(c, &c.local, c.opened, e.Start)
+		s.askTranslated(c, &c.remote, !c.opened, e.Start)
 		return
 	}
 	in := here
 	if e.Direction == event.Forward {
 		in = elsewhere
 	}
-	s.askEnd(&c.local, e, false, in)
+	s.askEnd(c, &c.local, e, false, in)
 	switch e.Direction {
 	case event.DirectionUnknown:
 	case event.Local:
-		s.askEnd(&c.remote, e, true, here)
+		s.askEnd(c, &c.remote, e, true, here)
 	default:
-		s.askEnd(&c.remote, e, true, elsewhere)
+		s.askEnd(c, &c.remote, e, true, elsewhere)
 	}
 }
 
 // askTranslated asks for an end of a connection that NAT changes: its socket has the ends that conntrack says.
-func (s *Stage) askTranslated(d *end, t *translation, opened bool, begun int64) {
+func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
 	if d.sock == nil {
-		at := t.answerer
+		at := c.nat.answerer
 		if opened {
-			at = t.opener
+			at = c.nat.opener
 		}
 		sock, listener := s.kernel.findAt(at, anywhere, begun, !opened)
-		s.found(d, sock, listener)
+		s.found(c, d, sock, listener)
 	}
 	s.own(d)
 }
 
-func (s *Stage) askEnd(d *end, e *event.Event, remote bool, in scope) {
+func (s *Stage) askEnd(c *owners, d *end, e *event.Event, remote bool, in scope) {
 	if d.sock == nil {
 		if quality(d.proc) == 3 {
 			return // found in procfs
 		}
 		sock, listener := s.kernel.find(e, remote, in)
-		s.found(d, sock, listener)
+		s.found(c, d, sock, listener)
 	} else if e.Proto == protoUDP && d.sock.till != 0 && e.Last > d.sock.till+slack {
-		s.successor(d, e, remote, in)
+		s.successor(c, d, e, remote, in)
 	}
 	s.own(d)
 }
 
 // found puts a socket onto an end. One that listens is not the end's own.
-func (s *Stage) found(d *end, sock *sock, listener bool) {
+func (s *Stage) found(c *owners, d *end, sock *sock, listener bool) {
 	switch {
 	case sock == nil:
 	case !listener:
-		d.sock = sock
+		d.take(c, sock)
 	case sock.owner != nil:
 		d.proc = s.kernel.value(sock, sourceListener)
 	}
@@ -569,11 +621,11 @@ func (s *Stage) own(d *end) {
 
 // successor takes the socket that has the port now: the wire does not show that one closed and another
 // began, so that both are one connection to the tracker.
-func (s *Stage) successor(d *end, e *event.Event, remote bool, in scope) {
+func (s *Stage) successor(c *owners, d *end, e *event.Event, remote bool, in scope) {
 	now := *e
 	now.Start = e.Last
 	if sock, _ := s.kernel.find(&now, remote, in); sock != nil && sock.since > d.sock.till && sock.since <= e.Last+slack {
-		d.sock = sock
+		d.take(c, sock)
 	}
 }
 
@@ -633,6 +685,17 @@ func (s *Stage) close(id uint64, c *owners) {
 			s.procs.forget(d.inode)
 		}
 	}
+	s.release(c)
+}
+
+// release lets go of all that knows of the connection.
+func (s *Stage) release(c *owners) {
+	s.drop(c)
+	c.local.take(nil, nil)
+	c.remote.take(nil, nil)
+	if c.mine {
+		s.follow.open.Add(-1)
+	}
 	if len(s.free) < 1024 {
 		*c = owners{}
 		s.free = append(s.free, c)
@@ -683,26 +746,30 @@ func (s *Stage) look(c *owners, e *event.Event) {
 		s.n.Retried++
 	}
 	if quality(c.local.proc) < 3 {
-		any := s.find(&c.local, e, false)
+		any := s.find(c, &c.local, e, false)
 		if !any && e.Kind == event.Opened && e.Direction == event.In && e.Proto == protoTCP {
 			c.tries = triesMax // nobody listens there: a scan, which is to cost little
 		}
 	}
 	if peer && quality(c.remote.proc) < 3 {
-		s.find(&c.remote, e, true)
+		s.find(c, &c.remote, e, true)
 	}
 }
 
 // find looks for the owner of one end, and keeps it if it is better than what was known. It tells
 // whether there was a socket at all.
-func (s *Stage) find(d *end, e *event.Event, remote bool) bool {
+func (s *Stage) find(c *owners, d *end, e *event.Event, remote bool) bool {
 	var found [candidatesMax]sockets.Socket
 	n, source := s.sockets.find(found[:], e, remote)
-	var best end
+	best := struct {
+		proc  *event.Proc
+		inode uint32
+		uid   uint32
+	}{}
 	var pid uint32
 	for i := range found[:n] {
 		sock := &found[i]
-		if s.known(d, sock, source) {
+		if s.known(c, d, sock, source) {
 			return true
 		}
 		p, inode := s.ofSocket(sock, source)
@@ -711,11 +778,12 @@ func (s *Stage) find(d *end, e *event.Event, remote bool) bool {
 		}
 		if p != nil {
 			pid = p.PID
-			best = end{proc: p, inode: inode, uid: sock.UID}
+			best.proc, best.inode, best.uid = p, inode, sock.UID
 		}
 	}
 	if quality(best.proc) > quality(d.proc) {
-		*d = best
+		d.take(nil, nil)
+		d.proc, d.inode, d.uid = best.proc, best.inode, best.uid
 	}
 	if source == sourceListener || n > 1 || n == 1 && !found[0].Connected() {
 		d.inode = 0 // not this connection's alone
@@ -724,7 +792,7 @@ func (s *Stage) find(d *end, e *event.Event, remote bool) bool {
 }
 
 // known takes the owner of a socket that the kernel has told of, without its addresses.
-func (s *Stage) known(d *end, sock *sockets.Socket, source string) bool {
+func (s *Stage) known(c *owners, d *end, sock *sockets.Socket, source string) bool {
 	if s.kernel == nil || source != sourceProcFS || sock.Cookie == 0 {
 		return false
 	}
@@ -732,7 +800,7 @@ func (s *Stage) known(d *end, sock *sockets.Socket, source string) bool {
 	if k == nil || k.owner == nil {
 		return false
 	}
-	d.sock = k
+	d.take(c, k)
 	d.proc, d.inode = s.kernel.proc(k), 0
 	return true
 }

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -103,6 +104,9 @@ func newIndex(cfg Config, told bool) (processes, error) {
 		holders: map[uint32]holder{}, procs: map[uint32]*process{}, missing: map[uint32]missing{},
 		credit: burst, paid: cfg.now()}
 	x.lastPID, _ = root.lastPID()
+	if cfg.Follow {
+		root.follow = uint32(os.Getpid())
+	}
 	if !told {
 		x.readAll()
 	}
@@ -559,3 +563,7 @@ func ownNetNS() uint32 {
 	}
 	return uint32(st.Ino)
 }
+
+// takeOrphans makes us the parent of processes below us whose own parent ends, so that procfs shows where
+// they come from as long as they live.
+func takeOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }

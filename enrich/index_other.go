@@ -13,3 +13,5 @@ func newIndex(Config, bool) (processes, error) {
 }
 
 func ownNetNS() uint32 { return 0 }
+
+func takeOrphans() error { return errors.ErrUnsupported }

@@ -16,6 +16,7 @@ type hooks interface {
 	Sockets(func(*bpf.SocketEvent)) error
 	Losses() bpf.Losses
 	Complete() bool
+	Follows() bool
 	Report() []bpf.Hook
 	Close() error
 }
@@ -42,9 +43,11 @@ type kernel struct {
 	spaces   map[uint32]*space // other network namespaces with sockets
 	ours     space             // our addresses only
 	oursRead time.Time
-	dropped  uint64 // open sockets that there was no room for
-	lost     uint64 // all losses when they were asked for last
-	tasksN   int    // when to look for processes whose end was not told
+	dropped  uint64  // open sockets that there was no room for
+	lost     uint64  // all losses when they were asked for last
+	tasksN   int     // when to look for processes whose end was not told
+	follow   uint32  // our number, where what we start is asked for; 0 = it is not
+	changed  []*sock // that connections have, and whose owner is another one since the last time, or goes by another name
 }
 
 // addr is an IP address in two words, IPv4 as ::ffff:a.b.c.d.
@@ -107,6 +110,9 @@ type sock struct {
 	listens, found bool // found: by the iterator, and not used since
 	indexed        bool // in tuples or ports
 	owner          *task
+	ownedBy        links[sock] // the owner's others
+	ends           *end        // of connections that have it
+	changed        int64       // packet time; 0 = is not in changed
 	next           *sock       // of the same tuple
 	since, till    int64       // packet time: told first, closed; 0 = before us, and open
 	final          *event.Proc // who had it when it was closed
@@ -117,9 +123,11 @@ type sock struct {
 type task struct {
 	start  uint64
 	pid    uint32
-	refs   int // sockets
+	socks  *sock // that it owns
 	known  bool
 	exited bool
+	// followed: the kernel says so of its sockets, or its ancestors do.
+	followed bool
 	program
 	values []*event.Proc // published, one for each user, source and network namespace
 }
@@ -227,6 +235,9 @@ func (k *kernel) own(s *sock, e *bpf.SocketEvent) {
 		return
 	}
 	t := k.task(e.PID, e.Start)
+	if e.Flags&bpf.Followed != 0 && !t.followed {
+		t.followed, t.values = true, nil
+	}
 	switch old := s.owner; {
 	case old == t:
 	case old == nil:
@@ -238,22 +249,47 @@ func (k *kernel) own(s *sock, e *bpf.SocketEvent) {
 	if e.Kind != bpf.Found {
 		s.found = false
 	}
+	if s.owner == t {
+		return
+	}
 	k.disown(s)
 	s.owner = t
-	t.refs++
+	push(&t.socks, s, ownedBy)
+	k.change(s, e.TS)
 }
+
+func ownedBy(s *sock) *links[sock] { return &s.ownedBy }
 
 func (k *kernel) disown(s *sock) {
 	if t := s.owner; t != nil {
 		s.owner = nil
-		t.refs--
+		remove(&t.socks, s, ownedBy)
 		k.forget(t)
+	}
+}
+
+// change notes that those who have the socket's connections may have to be told.
+func (k *kernel) change(s *sock, ts int64) {
+	if s.ends == nil || s.final != nil {
+		return
+	}
+	if s.changed == 0 {
+		k.changed = append(k.changed, s)
+	}
+	s.changed = max(1, ts)
+}
+
+// becomes is change for all sockets of a process.
+func (k *kernel) becomes(t *task, ts int64) {
+	t.values = nil
+	for s := t.socks; s != nil; s = s.ownedBy.next {
+		k.change(s, ts)
 	}
 }
 
 // forget drops a process that has ended and has no socket any more.
 func (k *kernel) forget(t *task) {
-	if t.refs == 0 && t.exited && k.tasks[t.pid] == t {
+	if t.socks == nil && t.exited && k.tasks[t.pid] == t {
 		delete(k.tasks, t.pid)
 	}
 }
@@ -402,7 +438,7 @@ func (k *kernel) task(pid uint32, start uint64) *task {
 // sweep drops processes without sockets, whose end we may not have been told.
 func (k *kernel) sweep(but *task) {
 	for pid, t := range k.tasks {
-		if t.refs == 0 && t != but {
+		if t.socks == nil && t != but {
 			delete(k.tasks, pid)
 		}
 	}
@@ -418,14 +454,16 @@ func (k *kernel) Process(e *bpf.ProcessEvent, told bpf.Texts) {
 		k.forget(t)
 		return
 	case bpf.Renamed:
-		t.comm, t.values = text0(e.Comm[:]), nil
+		t.comm = text0(e.Comm[:])
+		k.becomes(t, e.TS)
 		return
 	case bpf.Moved:
-		t.cgroup, t.values = k.procs.cgroup(joinPath(told.Cgroup)), nil
+		t.cgroup = k.procs.cgroup(joinPath(told.Cgroup))
+		k.becomes(t, e.TS)
 		return
 	}
 	t.known = true
-	t.values = nil
+	k.becomes(t, e.TS)
 	t.program = program{comm: text0(e.Comm[:]), exe: string(joinPath(told.Exe)), exeDeleted: e.ExeDeleted, args: string(told.Args),
 		cgroup:   k.procs.cgroup(joinPath(told.Cgroup)),
 		security: securityOf(e.Caps, e.UserNS, e.Seccomp, e.NoNewPrivs, k.procs.label(t.pid, t.start))}
@@ -448,6 +486,7 @@ func (k *kernel) setAncestors(t *task, e *bpf.ProcessEvent) {
 	t.ancestors = make([]string, len(above))
 	for i := range above {
 		t.ancestors[i] = k.nameOf(&above[i])
+		t.followed = t.followed || k.follow != 0 && above[i].PID == k.follow
 	}
 	t.ppid = above[0].PID
 	t.parent = fullName(text0(above[0].Comm[:]), text0(e.ParentExe[:]), nil)
@@ -502,6 +541,30 @@ func (k *kernel) proc(s *sock) *event.Proc {
 	return k.value(s, sourceEBPF)
 }
 
+// links are those of one in a list, where it is found by itself.
+type links[T any] struct{ prev, next *T }
+
+func push[T any](head **T, v *T, of func(*T) *links[T]) {
+	of(v).next = *head
+	if *head != nil {
+		of(*head).prev = v
+	}
+	*head = v
+}
+
+func remove[T any](head **T, v *T, of func(*T) *links[T]) {
+	l := of(v)
+	if l.prev != nil {
+		of(l.prev).next = l.next
+	} else {
+		*head = l.next
+	}
+	if l.next != nil {
+		of(l.next).prev = l.prev
+	}
+	*l = links[T]{}
+}
+
 // value gives the published value of the process that has the socket.
 func (k *kernel) value(s *sock, source string) *event.Proc {
 	t := s.owner
@@ -517,6 +580,7 @@ func (k *kernel) value(s *sock, source string) *event.Proc {
 		}
 	}
 	v := t.proc(t.pid, s.uid, k.procs.userName(s.uid), source, s.netns)
+	v.Followed = v.Followed || t.followed
 	t.values = append(t.values, v)
 	return v
 }

@@ -19,10 +19,12 @@ type fakeHooks struct {
 	before     []bpf.SocketEvent // for Sockets
 	lost       bpf.Losses
 	incomplete bool
+	forgetful  bool // of forks
 }
 
 func (f *fakeHooks) Report() []bpf.Hook { return nil }
 func (f *fakeHooks) Complete() bool     { return !f.incomplete }
+func (f *fakeHooks) Follows() bool      { return !f.forgetful }
 func (f *fakeHooks) Losses() bpf.Losses { return f.lost }
 func (f *fakeHooks) Close() error       { return nil }
 func (f *fakeHooks) Sockets(each func(*bpf.SocketEvent)) error {
@@ -47,6 +49,13 @@ func (f *fakeHooks) socket(e bpf.SocketEvent) {
 
 func (f *fakeHooks) process(kind bpf.Kind, pid uint32, start uint64, comm, exe, args string) {
 	f.processIn(kind, pid, start, comm, bpf.Texts{Exe: []byte(exe), Args: []byte(args)})
+}
+
+// processAt tells of a process when that happened.
+func (f *fakeHooks) processAt(kind bpf.Kind, ts int64, pid uint32, start uint64, comm string) {
+	e := bpf.ProcessEvent{Header: bpf.Header{Kind: kind, PID: pid, Start: start}, TS: ts}
+	copy(e.Comm[:], comm)
+	f.waiting = append(f.waiting, func(h bpf.Handler) { h.Process(&e, bpf.Texts{}) })
 }
 
 func (f *fakeHooks) processIn(kind bpf.Kind, pid uint32, start uint64, comm string, texts bpf.Texts) {

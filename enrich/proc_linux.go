@@ -24,7 +24,8 @@ type procRoot struct {
 	path string
 	// own: the tree shows the PID namespace that we are in, so that loadavg's last PID is of its numbers.
 	own    bool
-	labels bool // a security module labels processes
+	labels bool   // a security module labels processes
+	follow uint32 // our number, where what we start is asked for; 0 = it is not
 	groups *cgroups
 	buf    []byte
 	num    []byte // the name of a file, while it is asked for
@@ -311,6 +312,7 @@ func (r *procRoot) about(dir int) (id identity, ok bool) {
 	if b, err := r.readAt(dir, "cgroup", readMax); err == nil {
 		id.cgroup = r.groups.of(longest(b))
 	}
+	id.followed = r.follow != 0 && r.descends(dir)
 	id.ancestors = r.ancestors(id.ppid, id.start)
 	if len(id.ancestors) > 0 {
 		id.parent = id.ancestors[0]
@@ -320,6 +322,8 @@ func (r *procRoot) about(dir int) (id identity, ok bool) {
 
 // ancestorsMax is how far up a process's ancestry is told; the kernel's programs go as far.
 const ancestorsMax = len(bpf.ProcessEvent{}.Above)
+
+const descentMax = 1000 // generations
 
 // ancestors gives the names from the parent up. Nobody is younger than its child: a PID of which
 // that is so was given out again.
@@ -333,6 +337,26 @@ func (r *procRoot) ancestors(pid uint32, child uint64) (names []string) {
 		pid, child = s.ppid, s.start
 	}
 	return names
+}
+
+// descends tells whether we are above the process whose directory that is. One in between that ends meanwhile leaves its children
+// to the next above that takes orphans in, which we do.
+func (r *procRoot) descends(dir int) bool {
+	for range 3 {
+		s, ok := r.stat(dir, "stat")
+		for n := 0; ok; n++ {
+			if s.ppid == r.follow {
+				return true
+			}
+			if s.ppid <= 1 || n == descentMax {
+				return false
+			}
+			child := s.start
+			s, ok = r.stat(r.fd, r.pathOf(s.ppid, "/stat"))
+			ok = ok && s.start <= child // else it is another's PID by now
+		}
+	}
+	return false
 }
 
 // name gives a process's full name.

@@ -16,13 +16,14 @@ type program struct {
 	ancestors  []string // the parent first
 	cgroup     *event.Cgroup
 	security   event.Security
+	followed   bool // see Config.Follow; only where procfs says so
 }
 
 // proc makes the value that is published.
 func (p *program) proc(pid, uid uint32, user, source string, netns uint32) *event.Proc {
 	return &event.Proc{PID: pid, PPID: p.ppid, HasUID: true, UID: uid, User: user, Source: source, NetNS: netns,
 		Name: fullName(p.comm, p.exe, []byte(p.args)), Exe: p.exe, ExeDeleted: p.exeDeleted, Cmdline: joinArgs([]byte(p.args)),
-		Parent: p.parent, Ancestors: p.ancestors, Cgroup: p.cgroup, Security: p.security}
+		Parent: p.parent, Ancestors: p.ancestors, Cgroup: p.cgroup, Security: p.security, Followed: p.followed}
 }
 
 // firstUserNS is the inode of the machine's first user namespace (PROC_USER_INIT_INO, include/linux/proc_ns.h).

@@ -224,6 +224,7 @@ type Proc struct {
 	Ancestors  []string // names, the parent's first
 	Source     string   // ebpf iter sock_diag procfs listener
 	NetNS      uint32   // inode of the socket's network namespace, 0 = not known
+	Followed   bool     // of the command whose connections alone are asked for, or of what it started
 
 	Cgroup *Cgroup // nil = not known
 	Security

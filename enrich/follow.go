@@ -1,0 +1,58 @@
+package enrich
+
+import (
+	"sync/atomic"
+
+	"rustnet/track/event"
+)
+
+// follow is the state of Config.Follow.
+type follow struct {
+	on      bool
+	open    atomic.Int64 // connections of the processes that are followed
+	reached atomic.Int64 // packet time
+}
+
+// Followed tells how many connections of the processes that Config.Follow asks for are open, and which packet
+// time that is of. From any goroutine.
+func (s *Stage) Followed() (open int, reached int64) {
+	reached = s.follow.reached.Load() // first: what was opened before that is counted by now
+	return int(s.follow.open.Load()), reached
+}
+
+// claim notes whether one of the connection's ends is followed. Once it is, it stays so: whoever has the
+// socket afterwards has it from there.
+func (s *Stage) claim(c *owners) {
+	if !s.follow.on || c.mine {
+		return
+	}
+	if isFollowed(c.local.proc) || isFollowed(c.remote.proc) {
+		c.mine = true
+		s.follow.open.Add(1)
+	}
+}
+
+func isFollowed(p *event.Proc) bool { return p != nil && p.Followed }
+
+// lets tells whether an event goes out. The first one that does of a connection is its new.
+func (s *Stage) lets(c *owners, e *event.Event) bool {
+	if !s.follow.on {
+		return true
+	}
+	s.claim(c)
+	if !c.mine {
+		s.n.Others++
+		return false
+	}
+	if !c.shown && e.Kind != event.New {
+		first := *e
+		first.Kind, first.TS, first.Reason = event.New, e.Start, event.NoReason
+		if e.Kind == event.Updated {
+			*e = first
+		} else {
+			s.ready = append(s.ready, first)
+		}
+	}
+	c.shown = true
+	return true
+}
