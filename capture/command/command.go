@@ -1,0 +1,122 @@
+// Package command runs a program for the sake of its connections: apart from what is written of them, as
+// whoever asked for it, and with nothing of ours but its environment and stdin.
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// Config is what a person decides about it.
+type Config struct {
+	Output string `name:"cmd-output" placeholder:"FILE" help:"Where stdout and stderr of the command go, of rustnet [flags] -- CMD ARGS; default is stderr."`
+	User   string `name:"cmd-user" placeholder:"NAME" help:"Whom the command runs as; default is who runs rustnet, with sudo who runs sudo."`
+}
+
+// Statuses that env(1) and the shells give for what kept a program from running.
+const (
+	StatusOurs       = 125 // something else than the program
+	StatusCannot     = 126 // it is there, and cannot be run
+	StatusNotFound   = 127
+	statusFromSignal = 128 // and the signal's number
+)
+
+// Error is why a program does not run, and the status that says so.
+type Error struct {
+	Status int
+	error
+}
+
+func (e *Error) Unwrap() error { return e.error }
+
+// Command is a program that has not run, runs or has run.
+type Command struct {
+	name, path string
+	args       []string
+	out        *os.File
+	as         *account // nil = us
+	done       chan struct{}
+	status     int
+}
+
+// New looks for the program and for whom it shall run as, and opens its output. Nothing runs before Start.
+func New(args []string, cfg Config) (*Command, error) {
+	c := &Command{name: args[0], args: args, out: os.Stderr, done: make(chan struct{})}
+	var err error
+	c.path, err = exec.LookPath(c.name)
+	if errors.Is(err, exec.ErrDot) { // PATH has the current directory in it, and the user means that
+		err = nil
+	}
+	if err != nil {
+		return nil, c.error(err)
+	}
+	if c.as, err = runAs(cfg.User); err != nil {
+		return nil, err
+	}
+	if cfg.Output != "" {
+		if c.out, err = os.OpenFile(cfg.Output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666); err != nil {
+			return nil, fmt.Errorf("--cmd-output: %w", err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Command) error(err error) error {
+	var of *exec.Error
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	status := StatusCannot
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		status = StatusNotFound
+	}
+	return &Error{status, fmt.Errorf("run %s: %w", c.name, err)}
+}
+
+// Name is what was asked for.
+func (c *Command) Name() string { return c.name }
+
+// User is whom it runs as where that is not us; "" where it is.
+func (c *Command) User() string {
+	if c.as == nil {
+		return ""
+	}
+	return c.as.name
+}
+
+// Done is closed when the program has ended. What it has started may go on.
+func (c *Command) Done() <-chan struct{} { return c.done }
+
+// Status is what the program ended with, as a shell would say it: 128 and the number of the signal where it
+// was one. It waits for the end.
+func (c *Command) Status() int {
+	<-c.done
+	return c.status
+}
+
+const (
+	settle = 50 * time.Millisecond // from the last packet to what is known of its connection
+	look   = 10 * time.Millisecond // between two looks
+)
+
+// Over is sent to when the program has ended and none of its connections is open, or some still are after
+// the grace. open tells how many are, and at which time of their packets (nanoseconds since the epoch).
+func (c *Command) Over(open func() (int, int64), grace time.Duration) <-chan time.Time {
+	over := make(chan time.Time, 1)
+	go func() {
+		<-c.done
+		ended := time.Now()
+		for now := ended; ; now = <-time.After(look) {
+			n, reached := open()
+			if n == 0 && reached > ended.Add(settle).UnixNano() || now.Sub(ended) >= grace {
+				over <- now
+				return
+			}
+		}
+	}()
+	return over
+}
