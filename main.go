@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/term"
 
 	"rustnet/capture"
+	"rustnet/capture/command"
 	"rustnet/capture/decode"
 	"rustnet/capture/file"
 	"rustnet/capture/live"
@@ -56,6 +58,9 @@ var exits = []shell.Exit{
 	{Status: exitUsage, Means: "A mistake in flags, filter or configuration."},
 	{Status: exitNothing, Means: "With --exit-code: nothing was written."},
 	{Status: exitInterrupted, Means: "Interrupted twice."},
+	{Status: command.StatusOurs, Means: "Of -- CMD: rustnet could not begin, and CMD was not run. What CMD itself ends with is the status otherwise, 128 and the signal's number where it was one."},
+	{Status: command.StatusCannot, Means: "Of -- CMD: it cannot be executed."},
+	{Status: command.StatusNotFound, Means: "Of -- CMD: it was not found."},
 }
 
 // schema is the one list of fields that every format, filter and document uses.
@@ -81,6 +86,9 @@ type cli struct {
 	Track  track.Config  `embed:"" group:"tracking"`
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
+
+	Command command.Config   `embed:"" group:"running"`
+	program *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
 
 	Duration time.Duration `placeholder:"D" group:"running" help:"Stop after this time; for files, this much of the capture."`
 	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file, under the same names, instead of /etc/rustnet/config.toml and the user's own."`
@@ -126,15 +134,20 @@ func (e usageError) Unwrap() error { return e.error }
 func run(args []string) int {
 	status, err := execute(args)
 	var usage usageError
+	var child *command.Error
 	switch {
 	case err == nil:
 		return status
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "rustnet: %v\n", usage)
 		return exitUsage
+	case errors.As(err, &child):
+		status = child.Status
+	case status == exitDone:
+		status = exitFailed
 	}
 	fmt.Fprintf(os.Stderr, "rustnet: %v\n", err)
-	return exitFailed
+	return status
 }
 
 func execute(args []string) (status int, err error) {
@@ -150,6 +163,7 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
 	}
+	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", files.Explain(err))}
@@ -161,6 +175,9 @@ func execute(args []string) (status int, err error) {
 	}
 	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
 		return 0, usageError{err}
+	}
+	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
+		return 0, err
 	}
 	switch ctx.Selected().Name {
 	case "doctor":
@@ -285,16 +302,16 @@ func stream(c *cli) (int, error) {
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
 		if err != nil {
-			return 0, err
+			return 0, c.program.NotRun(err)
 		}
 		stages = append(stages, file.Run)
 		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
 	}
 	src, err := open(c, fields, say)
 	if err != nil {
-		return 0, err
+		return 0, c.program.NotRun(err)
 	}
-	return c.flow(say, src, stages, to)
+	return c.program.Finish(c.flow(say, src, stages, to))
 }
 
 // snapshot prints the connections that there are.
@@ -345,10 +362,10 @@ func distribution(c *cli) (int, error) {
 	}
 	src, err := open(c, fields, say)
 	if err != nil {
-		return 0, err
+		return 0, c.program.NotRun(err)
 	}
-	return c.flow(say, src, []stage{keep.Run}, sink{run: stats.Run, written: stats.Events, end: stats.Restore,
-		outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }})
+	return c.program.Finish(c.flow(say, src, []stage{keep.Run}, sink{run: stats.Run, written: stats.Events, end: stats.Restore,
+		outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
 }
 
 // schema is that of the records: those that are read back have their own.
@@ -479,7 +496,7 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 		}
 		return n
 	}
-	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
+	err := p.Wait(shell.Ends{Signals: c.program.Signals(), StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
 	endProgress()
 	if to.end != nil {
 		to.end()
@@ -504,12 +521,35 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 	return exitDone, err
 }
 
-// wallClock ends a live run after --duration. A file's end comes by its own clock, see open.
+// wallClock ends a live run after --duration, or when the command that it is about is over. A file's end comes
+// by its own clock, see open.
 func (c *cli) wallClock() <-chan time.Time {
-	if c.Duration == 0 || !c.live() {
-		return nil
+	var duration <-chan time.Time
+	if c.Duration != 0 && c.live() {
+		duration = time.After(c.Duration)
 	}
-	return time.After(c.Duration)
+	return c.program.Over(duration)
+}
+
+// takeCommand checks what stands behind --, before anything is opened.
+func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err error) {
+	const how = "rustnet [flags] -- CMD ARGS"
+	switch {
+	case !given && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
+		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is run: " + how)}
+	case !given:
+		return nil
+	case len(args) == 0:
+		return usageError{errors.New("-- and no command behind it: " + how)}
+	case doing != "stream" && doing != "stats":
+		return usageError{fmt.Errorf("rustnet %s runs no command: %s, or rustnet stats [flags] -- CMD ARGS", doing, how)}
+	case !c.live():
+		return usageError{errors.New("a command's connections are this machine's: --read and --from show others")}
+	case c.Process == "none":
+		return usageError{errors.New("--process none: then nobody knows which connections are the command's")}
+	}
+	c.program, err = command.New(args, c.Command)
+	return err
 }
 
 func (c *cli) teller() shell.Teller {
@@ -539,14 +579,14 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 		return nil, err
 	}
 	src, err := openLive(c, owners, say)
-	if errors.Is(err, fs.ErrPermission) && len(c.Live.Interfaces) == 0 && c.BPF == "" {
+	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
 		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
 		return openSockets(c, owners), nil
 	}
 	if err != nil && owners != nil {
 		owners.Close()
 	}
-	if err == nil && owners != nil && c.Process == enrich.ModeAuto {
+	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
 		if _, why := owners.Hooks(); why != nil {
 			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed: %v", why)
 		}
@@ -628,15 +668,23 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
 		return nil, err
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
+	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
+	s, err := packets(c, src.Run, owners, closeAll, func() string { return src.Stats().Report() })
+	if err == nil {
+		s.live = true
+		if who := c.program.User(); who != "" && c.Command.User == "" {
+			say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
+		}
+		err = c.program.Start(owners.Followed) // with what we drop now, which it may need
+	}
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
 	if err := live.DropPrivileges(live.DropConfig{}); err != nil {
 		say("warn", "%v", err)
 	}
-	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
-	s, err := packets(c, src.Run, owners, closeAll, func() string { return src.Stats().Report() })
-	if s != nil {
-		s.live = true
-	}
-	return s, err
+	return s, nil
 }
 
 // packets is the way of frames: decode, track, names, owners.
@@ -679,8 +727,8 @@ func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 	if c.Process == "none" {
 		return nil, nil
 	}
-	owners, err := enrich.New(enrich.Config{Mode: c.Process})
-	if errors.Is(err, errors.ErrUnsupported) {
+	owners, err := enrich.New(enrich.Config{Mode: c.Process, Follow: c.program != nil, Interval: c.Track.Interval})
+	if errors.Is(err, errors.ErrUnsupported) && c.program == nil {
 		say("warn", "no processes: %v", err)
 		return nil, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -122,10 +123,10 @@ func watch(t *testing.T, args ...string) *watcher {
 	return w
 }
 
-// until reads records until one fits, for at most five seconds; poke is done meanwhile, again and again.
+// until reads records until one fits, for at most twenty seconds; poke is done meanwhile, again and again.
 func (w *watcher) until(what string, fits func(*record) bool, poke func()) *record {
 	w.t.Helper()
-	end := time.After(5 * time.Second)
+	end := time.After(20 * time.Second)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -148,7 +149,7 @@ func (w *watcher) until(what string, fits func(*record) bool, poke func()) *reco
 				poke()
 			}
 		case <-end:
-			w.t.Fatalf("rustnet said nothing of %s within 5 s; it said:\n%s\nstderr: %s", what, w.ndjson.String(), w.stderr.String())
+			w.t.Fatalf("rustnet said nothing of %s within 20 s; it said:\n%s\nstderr: %s", what, w.ndjson.String(), w.stderr.String())
 		}
 	}
 }
@@ -164,6 +165,19 @@ func (w *watcher) end() {
 		w.t.Errorf("rustnet: %v; stderr: %s", err, w.stderr.String())
 	}
 	w.seen = records(w.t, w.ndjson.String())
+}
+
+// terminate ends a command that rustnet runs, to which the signal is passed on, and reads the rest.
+func (w *watcher) terminate() {
+	w.t.Helper()
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	for line := range w.lines {
+		w.ndjson.WriteString(line)
+	}
+	w.cmd.Wait()
+	if got := w.cmd.ProcessState.ExitCode(); got != 128+int(syscall.SIGTERM) {
+		w.t.Errorf("status: got %d, want that of a command that was terminated; stderr: %s", got, w.stderr.String())
+	}
 }
 
 // closed gives the last record of the connections that fit.
@@ -355,6 +369,135 @@ http.server.HTTPServer(("127.0.0.1", 8099), H).serve_forever()`)...)
 	if n := rs[0].TxPackets + rs[0].RxPackets; n < 9 || n > 13 {
 		t.Errorf("got %d packets, want about 10", n)
 	}
+}
+
+// slowServer answers requests at a port of a namespace, several at a time and each after a moment.
+func slowServer(t *testing.T, ns, port string) {
+	t.Helper()
+	background(t, in(ns, "python3", "-c", `
+import http.server, sys, time
+class H(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def do_GET(self):
+        time.sleep(float(self.path.split("?")[1]) if "?" in self.path else 0)
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"hi")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()`, port)...)
+	waitListening(t, ns, port)
+}
+
+// TestCommand: the connections of a command and of what it starts, from the first packet and none of others'.
+func TestCommand(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "python3", "curl", "setsid")
+	ns := fmt.Sprintf("rnt-cmd-%d", os.Getpid())
+	namespace(t, ns)
+	slowServer(t, ns, "8099")
+	for _, tc := range []struct {
+		name   string
+		flags  []string
+		script string
+		status int
+		curls  int
+	}{
+		{"hundred", nil, `for i in $(seq 100); do curl -s -o /dev/null http://127.0.0.1:8099/own; done; exit 7`, 7, 100},
+		{"left by its parents", nil, `(setsid sh -c "sleep 0.3; exec curl -s -o /dev/null http://127.0.0.1:8099/own" &); sleep 2; kill -KILL $$`, 128 + 9, 1},
+		{"goes on for a while", nil, `curl -s -o /dev/null http://127.0.0.1:8099/own?0.5 & sleep 0.3`, 0, 1},
+		{"without eBPF", []string{"--process", "procfs"}, `(setsid sh -c "exec curl -s -o /dev/null http://127.0.0.1:8099/own?3" &); sleep 4`, 0, 1},
+		{"none", []string{"--exit-code"}, `exit 0`, 3, 0},
+		{"only those asked for", []string{"--filter", `http_path == "/own"`}, `curl -s -o /dev/null http://127.0.0.1:8099/own; curl -s -o /dev/null http://127.0.0.1:8099/other; exit 4`, 4, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if len(tc.flags) == 0 {
+				background(t, in(ns, "sh", "-c", "while :; do curl -s -o /dev/null http://127.0.0.1:8099/others; done")...)
+			}
+			args := in(ns, append(append([]string{"rustnet", "--json"}, tc.flags...), "--", "sh", "-c", "echo to stdout; echo to stderr >&2; "+tc.script)...)
+			cmd := exec.Command(args[0], args[1:]...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			if cmd.ProcessState == nil {
+				t.Fatal(err)
+			}
+			if got := cmd.ProcessState.ExitCode(); got != tc.status {
+				t.Errorf("status: got %d, want the command's %d; stderr: %s", got, tc.status, &stderr)
+			}
+			for _, want := range []string{"to stdout\n", "to stderr\n"} {
+				if !strings.Contains(stderr.String(), want) {
+					t.Errorf("stderr: got %q, want %q in it", stderr.String(), want)
+				}
+			}
+			if len(tc.flags) == 0 { // a filter takes events out, and so deltas
+				checkPromises(t, stdout.String())
+			}
+			curls := 0
+			for _, r := range records(t, stdout.String()) {
+				if r.Event == "lost" {
+					continue
+				}
+				if r.Process != "curl" || r.HTTPPath != "" && r.HTTPPath != "/own" || r.RemotePort != 8099 {
+					t.Errorf("got %+v, which is not the command's", r)
+				}
+				if r.Event != "closed" {
+					continue
+				}
+				curls++
+				if r.Reason != "fin" || r.HTTPPath != "/own" || r.Partial {
+					t.Errorf("got %+v, want it whole, from its first packet to its last", r)
+				}
+			}
+			if curls != tc.curls {
+				t.Errorf("got %d connections, want %d; stderr: %s", curls, tc.curls, &stderr)
+			}
+		})
+	}
+	t.Run("server", func(t *testing.T) { // what others open to it
+		w := watch(t, in(ns, "rustnet", "--json", "--", "python3", "-S", "-c", `
+import socket
+l = socket.create_server(("127.0.0.1", 8100))
+while True: c = l.accept()[0]; c.recv(1000); c.sendall(b"HTTP/1.0 204 x\r\n\r\n"); c.close()`)...)
+		r := w.until("a request", func(r *record) bool { return r.Event == "closed" }, func() {
+			exec.Command("nsenter", in(ns, "curl", "-s", "-o", "/dev/null", "http://127.0.0.1:8100/")[1:]...).Run()
+		})
+		if r.PeerProcess == "" || r.Process != "curl" || r.RemotePort != 8100 {
+			t.Errorf("got %+v", r)
+		}
+		w.terminate()
+	})
+	t.Run("reader gone", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "output")
+		args := in(ns, "rustnet", "--json", "--cmd-output", file, "--", "sh", "-c", "curl -s -o /dev/null http://127.0.0.1:8099/own; sleep 1; echo done; exit 6")
+		out, err := exec.Command("bash", append([]string{"-c", `"$@" | head -1; exit "${PIPESTATUS[0]}"`, "bash"}, args...)...).Output()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 6 || bytes.Count(out, []byte{'\n'}) != 1 {
+			t.Errorf("got %v and %q, want the command's status 6 and one record", err, out)
+		}
+		if said, err := os.ReadFile(file); err != nil || string(said) != "done\n" {
+			t.Errorf("--cmd-output: got %q, %v: the command goes on without a reader of records", said, err)
+		}
+	})
+}
+
+// TestRenamed: the owner of a connection on which nothing moves goes by another name, and becomes another program.
+func TestRenamed(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "python3", "bash")
+	ns := fmt.Sprintf("rnt-ren-%d", os.Getpid())
+	namespace(t, ns)
+	background(t, in(ns, "python3", "-c", `
+import socket
+l = socket.create_server(("127.0.0.1", 8099)); kept = []
+while True: kept.append(l.accept()); kept[-1][0].recv(1)`)...)
+	waitListening(t, ns, "8099")
+	w := watch(t, in(ns, "rustnet", "--json", "--interval", "200ms", "--", "bash", "-c",
+		"exec 9<>/dev/tcp/127.0.0.1/8099; echo >&9; sleep 1; printf another >/proc/$BASHPID/comm; sleep 1; exec -a 'in place' sleep 3")...)
+	first := w.until("the connection", func(r *record) bool { return r.Event == "new" }, nil)
+	for _, name := range []string{"another", "sleep"} {
+		r := w.until("its new name", func(r *record) bool { return r.Event == "updated" && r.Process == name }, nil)
+		if r.ID != first.ID || r.PID != first.PID || r.TxPackets != first.TxPackets && name == "sleep" || r.TxD != 0 || r.TS == first.TS {
+			t.Errorf("%s: got %+v, want the connection of %+v and nothing sent since", name, r, first)
+		}
+		first = r
+	}
+	w.terminate()
+	checkPromises(t, w.ndjson.String())
 }
 
 // TestUnprivileged: without any right rustnet follows the socket tables, and says so in one line.

@@ -192,6 +192,7 @@ type record struct {
 	Direction, App, SNI, Host, Iface string
 	Process, Exe, User               string
 	PID, UID                         int
+	Partial                          bool
 	PeerProcess                      string `json:"peer_process"`
 	HTTPPath                         string `json:"http_path"`
 	HTTPStatus                       int    `json:"http_status"`
@@ -419,6 +420,7 @@ func TestImports(t *testing.T) {
 	const own = "rustnet/"
 	may := map[string][]string{
 		"capture":            {},
+		"capture/command":    {},
 		"capture/decode":     {"capture"},
 		"capture/file":       {"capture"},
 		"capture/live":       {"capture"},

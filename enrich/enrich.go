@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -315,10 +316,14 @@ func (s *Stage) Stats() Stats { return *s.stats.Load() }
 
 // Report says for people what was lost, "" when nothing was.
 func (s Stats) Report() string {
-	if s.Shed == 0 {
-		return ""
+	var said []string
+	if s.Others > 0 {
+		said = append(said, fmt.Sprintf("%d events of other processes left out", s.Others))
 	}
-	return fmt.Sprintf("%d looks for owners left out for want of time", s.Shed)
+	if s.Shed > 0 {
+		said = append(said, fmt.Sprintf("%d looks for owners left out for want of time", s.Shed))
+	}
+	return strings.Join(said, ", ")
 }
 
 // Notes says what a missing right kept from us, and what gives it.

@@ -47,10 +47,12 @@ func (s *Stage) lets(c *owners, e *event.Event) bool {
 	if !c.shown && e.Kind != event.New {
 		first := *e
 		first.Kind, first.TS, first.Reason = event.New, e.Start, event.NoReason
+		first.Tx.BytesDelta, first.Rx.BytesDelta, first.Interval = e.Tx.Bytes, e.Rx.Bytes, 0 // what was left out has not been counted by anybody
 		if e.Kind == event.Updated {
 			*e = first
 		} else {
 			s.ready = append(s.ready, first)
+			e.Tx.BytesDelta, e.Rx.BytesDelta = 0, 0
 		}
 	}
 	c.shown = true

@@ -181,13 +181,13 @@ func TestFollowed(t *testing.T) {
 			for _, pid := range []uint32{20, 21, 22} {
 				b.procs.programs[pid] = program{comm: "p"}
 			}
-			left := 0
+			left, sum := 0, uint64(0)
 			for i, s := range tc.steps {
 				for _, e := range s.tell {
 					b.hooks.socket(e)
 				}
 				e := conn(1, 6, event.Local, a, z)
-				e.Kind, e.Start = s.kind, 5
+				e.Kind, e.Start, e.Tx = s.kind, 5, event.Side{Bytes: uint64(i + 1), BytesDelta: 1}
 				b.listen(false)
 				goes := b.event(&e)
 				out := b.pass(holdFor)
@@ -197,6 +197,9 @@ func TestFollowed(t *testing.T) {
 				var kinds []event.Kind
 				for _, e := range out {
 					kinds = append(kinds, e.Kind)
+					if sum += e.Tx.BytesDelta; sum != e.Tx.Bytes {
+						t.Errorf("step %d: what was sent since adds up to %d, want %d", i, sum, e.Tx.Bytes)
+					}
 					if e.Kind == event.New && e.TS != 5 && i > 0 || (e.Proc == nil || !e.Proc.Followed) && (e.Peer == nil || !e.Peer.Followed) && tc.name != "handed on" {
 						t.Errorf("step %d: got %+v", i, e)
 					}

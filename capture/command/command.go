@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -19,10 +20,11 @@ type Config struct {
 
 // Statuses that env(1) and the shells give for what kept a program from running.
 const (
-	StatusOurs       = 125 // something else than the program
-	StatusCannot     = 126 // it is there, and cannot be run
-	StatusNotFound   = 127
-	statusFromSignal = 128 // and the signal's number
+	StatusOurs        = 125 // something else than the program
+	StatusCannot      = 126 // it is there, and cannot be run
+	StatusNotFound    = 127
+	statusFromSignal  = 128 // and the signal's number
+	statusInterrupted = 130 // of ours: a second signal
 )
 
 // Error is why a program does not run, and the status that says so.
@@ -39,6 +41,8 @@ type Command struct {
 	args       []string
 	out        *os.File
 	as         *account // nil = us
+	open       func() (int, int64)
+	signals    <-chan os.Signal
 	done       chan struct{}
 	status     int
 }
@@ -55,11 +59,11 @@ func New(args []string, cfg Config) (*Command, error) {
 		return nil, c.error(err)
 	}
 	if c.as, err = runAs(cfg.User); err != nil {
-		return nil, err
+		return nil, c.NotRun(err)
 	}
 	if cfg.Output != "" {
 		if c.out, err = os.OpenFile(cfg.Output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666); err != nil {
-			return nil, fmt.Errorf("--cmd-output: %w", err)
+			return nil, c.NotRun(fmt.Errorf("--cmd-output: %w", err))
 		}
 	}
 	return c, nil
@@ -77,19 +81,30 @@ func (c *Command) error(err error) error {
 	return &Error{status, fmt.Errorf("run %s: %w", c.name, err)}
 }
 
-// Name is what was asked for.
-func (c *Command) Name() string { return c.name }
+// Cut divides the arguments that we were called with at the first --, if there is one.
+func Cut(args []string) (ours, program []string, found bool) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:], true
+	}
+	return args, nil, false
+}
 
-// User is whom it runs as where that is not us; "" where it is.
+// NotRun gives a failure of ours, for which the program was not run, the status that says so.
+func (c *Command) NotRun(err error) error {
+	var known *Error
+	if c == nil || errors.As(err, &known) {
+		return err
+	}
+	return &Error{StatusOurs, fmt.Errorf("%w; %s was not run", err, c.name)}
+}
+
+// User is whom it runs as where that is not us; "" where it is, or there is none.
 func (c *Command) User() string {
-	if c.as == nil {
+	if c == nil || c.as == nil {
 		return ""
 	}
 	return c.as.name
 }
-
-// Done is closed when the program has ended. What it has started may go on.
-func (c *Command) Done() <-chan struct{} { return c.done }
 
 // Status is what the program ended with, as a shell would say it: 128 and the number of the signal where it
 // was one. It waits for the end.
@@ -98,25 +113,55 @@ func (c *Command) Status() int {
 	return c.status
 }
 
+// Signals are those that come when the program has ended; those before were passed on to it. nil = no program.
+func (c *Command) Signals() <-chan os.Signal {
+	if c == nil {
+		return nil
+	}
+	return c.signals
+}
+
 const (
 	settle = 50 * time.Millisecond // from the last packet to what is known of its connection
 	look   = 10 * time.Millisecond // between two looks
+	// linger is how long connections may still be open when the program has ended.
+	linger = 2 * time.Second
 )
 
-// Over is sent to when the program has ended and none of its connections is open, or some still are after
-// the grace. open tells how many are, and at which time of their packets (nanoseconds since the epoch).
-func (c *Command) Over(open func() (int, int64), grace time.Duration) <-chan time.Time {
+// Over is sent to when the program has ended and none of its connections is open, or some still are though
+// they had time, or when other is. Without a program it is other.
+func (c *Command) Over(other <-chan time.Time) <-chan time.Time {
+	if c == nil {
+		return other
+	}
 	over := make(chan time.Time, 1)
 	go func() {
-		<-c.done
+		select {
+		case now := <-other:
+			over <- now
+			return
+		case <-c.done:
+		}
 		ended := time.Now()
 		for now := ended; ; now = <-time.After(look) {
-			n, reached := open()
-			if n == 0 && reached > ended.Add(settle).UnixNano() || now.Sub(ended) >= grace {
+			n, reached := c.open()
+			if n == 0 && reached > ended.Add(settle).UnixNano() || now.Sub(ended) >= linger {
 				over <- now
 				return
 			}
 		}
 	}()
 	return over
+}
+
+// Finish gives the status to exit with, of the one that we would: the program's, unless that is 0 or ours says that somebody
+// wanted us to end at once. Records may have had their end before the program: it is waited for.
+func (c *Command) Finish(status int, err error) (int, error) {
+	if c == nil || status == statusInterrupted {
+		return status, err
+	}
+	if its := c.Status(); its != 0 {
+		return its, err
+	}
+	return status, err
 }

@@ -33,9 +33,13 @@ type account struct {
 // passed is what is passed on to the program.
 var passed = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
-// Start runs the program. Signals that come while it runs are passed on to it; later ones go to the channel.
-// It waits for every child that this process has, also those that descendants of the program leave to us.
-func (c *Command) Start() (<-chan os.Signal, error) {
+// Start runs the program; of none it does nothing. Signals that come while it runs are passed on to it. It waits
+// for every child that this process has, also those that descendants of the program leave to us. open tells
+// how many of the program's connections are open, and at which time of their packets (nanoseconds since the epoch).
+func (c *Command) Start(open func() (int, int64)) error {
+	if c == nil {
+		return nil
+	}
 	// What is ignored, as nohup has it, stays so for us and for the program.
 	caught := slices.DeleteFunc(slices.Clone(passed), signal.Ignored)
 	signals := make(chan os.Signal, 8)
@@ -45,7 +49,7 @@ func (c *Command) Start() (<-chan os.Signal, error) {
 	go p.run(started)
 	if err := <-started; err != nil {
 		signal.Stop(signals)
-		return nil, c.error(err)
+		return c.error(err)
 	}
 	if c.out != os.Stderr {
 		c.out.Close()
@@ -58,7 +62,8 @@ func (c *Command) Start() (<-chan os.Signal, error) {
 			}
 		}
 	}()
-	return after, nil
+	c.open, c.signals = open, after
+	return nil
 }
 
 // run starts the program on a thread of its own and waits for it.
@@ -153,7 +158,9 @@ func runAs(name string) (*account, error) {
 	if uid != "" {
 		u, err = user.LookupId(uid)
 	} else if u, err = user.Lookup(name); err != nil {
-		u, err = user.LookupId(name)
+		if byID, notID := user.LookupId(name); notID == nil {
+			u, err = byID, nil
+		}
 	}
 	var unknown user.UnknownUserIdError
 	if errors.As(err, &unknown) && uid != "" { // of a directory service that this build cannot ask

@@ -17,17 +17,17 @@ import (
 )
 
 // start runs a shell's commands, and gives where their output goes.
-func start(t *testing.T, cfg Config, script string) (c *Command, after <-chan os.Signal, output func() string) {
+func start(t *testing.T, cfg Config, script string) (c *Command, output func() string) {
 	t.Helper()
 	cfg.Output = filepath.Join(t.TempDir(), "output")
 	c, err := New([]string{"sh", "-c", script}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after, err = c.Start(); err != nil {
+	if err = c.Start(nil); err != nil {
 		t.Fatal(err)
 	}
-	return c, after, func() string {
+	return c, func() string {
 		b, err := os.ReadFile(cfg.Output)
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func start(t *testing.T, cfg Config, script string) (c *Command, after <-chan os
 func TestStatus(t *testing.T) {
 	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137, "kill -TERM $$": 143,
 		"sh -c 'sleep 0.2; exit 5' & exit 4": 4} {
-		c, _, _ := start(t, Config{}, script)
+		c, _ := start(t, Config{}, script)
 		if got := c.Status(); got != want {
 			t.Errorf("%s: got %d, want %d", script, got, want)
 		}
@@ -69,7 +69,7 @@ func TestCannotRun(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := New([]string{tc.program}, Config{})
 			if err == nil {
-				_, err = c.Start()
+				err = c.Start(nil)
 			}
 			var e *Error
 			if !errors.As(err, &e) || e.Status != tc.want || !strings.HasPrefix(err.Error(), "run "+tc.program+": ") {
@@ -83,7 +83,7 @@ func TestCannotRun(t *testing.T) {
 func TestNothingOfOurs(t *testing.T) {
 	t.Setenv("RUSTNET_COLOR", "never")
 	const ask = `ls /proc/self/fd; grep -E 'Sig(Ign|Blk)|CapAmb|CapBnd|NoNewPrivs' /proc/self/status; ulimit -n; umask; env -0 | sort -z | tr '\0' '\n' | grep -v ^_=`
-	c, _, output := start(t, Config{}, ask)
+	c, output := start(t, Config{}, ask)
 	if c.Status() != 0 {
 		t.Fatal(output())
 	}
@@ -92,7 +92,13 @@ func TestNothingOfOurs(t *testing.T) {
 	if n := given(t) + 1; len(strings.Fields(fds)) != n { // and the folder that ls reads
 		t.Errorf("descriptors: got %q, want %d", fds, n)
 	}
-	for _, want := range []string{"CapAmb:\t0000000000000000", "NoNewPrivs:\t0", "\nRUSTNET_COLOR=never\n", "SigIgn:\t0000000000000000"} {
+	own, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ignored, _ := strings.Cut(string(own), "\nSigIgn:") // as nohup has us
+	ignored, _, _ = strings.Cut(ignored, "\n")
+	for _, want := range []string{"CapAmb:\t0000000000000000", "NoNewPrivs:\t0", "\nRUSTNET_COLOR=never\n", "SigIgn:" + ignored} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", rest, want)
 		}
@@ -134,7 +140,7 @@ func TestOtherUser(t *testing.T) {
 	for _, name := range []string{"nobody", u.Uid} {
 		t.Setenv("HOME", "/root")
 		t.Setenv("LOGNAME", "root")
-		c, _, output := start(t, Config{User: name}, "id -u; id -g; id -G; echo $HOME $LOGNAME; grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status")
+		c, output := start(t, Config{User: name}, "id -u; id -g; id -G; echo $HOME $LOGNAME; grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status")
 		c.Status()
 		none := "\t0000000000000000\n"
 		want := fmt.Sprintf("%s\n%s\n%s\n%s nobody\nCapInh:%sCapPrm:%sCapEff:%sCapAmb:%s", u.Uid, u.Gid, u.Gid, u.HomeDir, none, none, none, none)
@@ -165,7 +171,7 @@ func TestSudo(t *testing.T) {
 		{self + " --cmd-user root -- id -u", "root", "0\n"},
 	} {
 		t.Setenv("SUDO_COMMAND", tc.command)
-		c, _, output := start(t, Config{User: tc.user}, "id -u")
+		c, output := start(t, Config{User: tc.user}, "id -u")
 		c.Status()
 		if got := output(); got != tc.want {
 			t.Errorf("sudo %s: got %q, want %q", tc.command, got, tc.want)
@@ -173,7 +179,7 @@ func TestSudo(t *testing.T) {
 	}
 	t.Setenv("SUDO_UID", "54321") // whom no file here knows
 	t.Setenv("SUDO_COMMAND", self)
-	c, _, output := start(t, Config{}, "id -u; id -g; id -G")
+	c, output := start(t, Config{}, "id -u; id -g; id -G")
 	c.Status()
 	if got := output(); got != "54321\n65534\n65534\n" {
 		t.Errorf("an unknown user: got %q", got)
@@ -182,7 +188,7 @@ func TestSudo(t *testing.T) {
 
 // TestSignals: they go to the program while it runs, and then to us.
 func TestSignals(t *testing.T) {
-	c, after, output := start(t, Config{}, "trap 'echo int' INT; trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.02; done")
+	c, output := start(t, Config{}, "trap 'echo int' INT; trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 	wait := func(text string) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); !strings.HasSuffix(output(), text); time.Sleep(5 * time.Millisecond) {
@@ -199,7 +205,7 @@ func TestSignals(t *testing.T) {
 	wait("term\n")
 	syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	select {
-	case s := <-after:
+	case s := <-c.Signals():
 		if s != syscall.SIGTERM {
 			t.Errorf("got %v", s)
 		}
@@ -212,8 +218,9 @@ func TestOver(t *testing.T) {
 	var open, reached atomic.Int64
 	ask := func() (int, int64) { return int(open.Load()), reached.Load() }
 	open.Store(1)
-	c, _, _ := start(t, Config{}, "exit 0")
-	over := c.Over(ask, time.Hour)
+	c, _ := start(t, Config{}, "exit 0")
+	c.open = ask
+	over := c.Over(nil)
 	c.Status()
 	select {
 	case <-over:
@@ -234,8 +241,30 @@ func TestOver(t *testing.T) {
 	}
 	open.Store(1)
 	select {
-	case <-c.Over(ask, time.Millisecond):
+	case <-c.Over(nil):
 	case <-time.After(10 * time.Second):
-		t.Error("the grace has no end")
+		t.Error("a connection that stays open is waited for without end")
+	}
+	at := make(chan time.Time, 1)
+	at <- time.Unix(1, 0)
+	if got := <-(&Command{done: make(chan struct{})}).Over(at); got != time.Unix(1, 0) {
+		t.Errorf("got %v, want what else ends it", got)
+	}
+	if got := (*Command)(nil).Over(at); got != at {
+		t.Error("without a program there is nothing else")
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, tc := range []struct {
+		args, ours, program string
+		found               bool
+	}{
+		{"a b", "a b", "", false}, {"a -- b c", "a", "b c", true}, {"-- b -- c", "", "b -- c", true}, {"a --", "a", "", true}, {"", "", "", false},
+	} {
+		ours, program, found := Cut(strings.Fields(tc.args))
+		if strings.Join(ours, " ") != tc.ours || strings.Join(program, " ") != tc.program || found != tc.found {
+			t.Errorf("%q: got %q, %q, %v", tc.args, ours, program, found)
+		}
 	}
 }

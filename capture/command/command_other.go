@@ -5,7 +5,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 )
 
@@ -14,6 +13,9 @@ type account struct{ name string }
 func runAs(string) (*account, error) { return nil, nil }
 
 // Start says that no program's connections can be followed here.
-func (c *Command) Start() (<-chan os.Signal, error) {
-	return nil, fmt.Errorf("follow the processes of a command on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+func (c *Command) Start(func() (int, int64)) error {
+	if c == nil {
+		return nil
+	}
+	return fmt.Errorf("follow the processes of a command on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

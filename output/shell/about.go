@@ -29,6 +29,7 @@ var examples = []Example{
 	{"tcpdump -U -w - | rustnet -r - --csv --events closed", "Packets of another program, as CSV", false},
 	{"rustnet snapshot --group-by process --sort tx_rate --watch 2s", "What each process sends now, again and again", true},
 	{"rustnet stats -r incident.pcapng --graph", "How the connections of a file are distributed, and bytes over time", false},
+	{"rustnet --json --events closed -- make test", "Only the connections of a command and of all that it starts", true},
 	{"rustnet doctor", "What works here, and what mends the rest", false},
 }
 
@@ -38,6 +39,10 @@ var text = []Section{
 		"`rustnet` prints one record for each connection that opens (`new`), changes (`updated`) and closes (`closed`), with the process that owns it, the name of the server, the protocol by its content, and how much went each way. Standard output holds records only; everything for people goes to standard error. A line is out as soon as it happened.",
 		"What was lost anywhere is said in a record `lost`, and in the summary at the end, which SIGUSR1 prints at any time. The same file gives the same bytes.",
 		"The first SIGINT or SIGTERM ends the capture: connections that are still open get `closed` with the reason `exit`. The second one ends at once. A reader that leaves, as `head` does, ends it quietly.",
+	}},
+	{"Commands that are watched", []string{
+		"`rustnet [flags] -- CMD ARGS` runs CMD and shows only its connections and those of all that it starts, from their first packet; so does `rustnet stats [flags] -- CMD ARGS`. What CMD prints goes to stderr or to `--cmd-output`, stdin is CMD's, SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it, and its exit status is ours. `--count`, `--duration` and a reader that leaves end the records, never CMD. Connections that are open when CMD has ended are waited for at most two seconds.",
+		"CMD runs as who runs rustnet, without its capabilities; where that is root by `sudo rustnet`, as who called sudo, with HOME, USER and LOGNAME of that user. `--cmd-user` names another. Without eBPF, programs that have ended before they are looked for are missed.",
 	}},
 	{"Filters", []string{
 		"`--filter` takes an expression of the language expr over the fields below. It is checked before anything is opened. Absent text is \"\", an absent number 0, an absent list empty. `==`, `!=`, `<`, `in`, `contains`, `startsWith`, `endsWith`, `matches` compare; `&&`, `||`, `not` join.",

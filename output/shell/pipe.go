@@ -86,9 +86,10 @@ var errStuck = errors.New("the reader of stdout takes nothing: what was left is 
 
 // Ends says what may end a run before its source does. A nil channel never does.
 type Ends struct {
+	Signals    <-chan os.Signal // that are for us; nil = SIGINT and SIGTERM
 	StopSource func()           // asked for by the first that happens; what is in flight still comes out
 	Stopped    <-chan struct{}  // the last stage wants no more: --count, a reader that left, or a failure
-	TimeUp     <-chan time.Time // --duration
+	TimeUp     <-chan time.Time // --duration, or a command that was run is over
 	Written    func() uint64    // how many records are out: while it grows, somebody reads
 	Silent     bool             // nothing goes to stdout, so nobody has to read it
 	Account    func()           // tells people how far it is, when SIGUSR1 asks
@@ -97,9 +98,13 @@ type Ends struct {
 // Wait waits for the stages. The first signal stops the source only, so that what is in flight, and
 // the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
 func (p *Pipe) Wait(e Ends) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	signals := e.Signals
+	if signals == nil {
+		own := make(chan os.Signal, 4)
+		signal.Notify(own, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(own)
+		signals = own
+	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 	asked, readerGone := summarySignal(), watchReader(p.ctx, os.Stdout)
 	if e.Silent {
