@@ -1,7 +1,7 @@
 package dpi
 
 import (
-	"bytes"
+	"slices"
 
 	"rustnet/track/event"
 )
@@ -30,15 +30,14 @@ const (
 
 // dnsState follows the questions and answers of a connection.
 type dnsState struct {
-	asked    bool // the first question is known
-	qtype    uint16
-	first    uint16
-	name     []byte // of the first question
+	name     string        // of the first question
+	pending  []dnsQuestion // oldest first, at most dnsPending
+	room     [2]dnsQuestion
 	queries  uint32
 	messages uint32
-	answers  []string
-	pending  [dnsPending]dnsQuestion // oldest first
-	waiting  uint8
+	qtype    uint16
+	first    uint16
+	asked    bool // the first question is known
 	lost     bool // more were asked than pending holds
 	answered bool // one of them was answered
 	roles    bool // who asks is told
@@ -239,6 +238,7 @@ func (c *call) dnsMessage(m *dnsMessage) {
 	st, _ := c.f.state.(*dnsState)
 	if st == nil {
 		st = &dnsState{}
+		st.pending = st.room[:0]
 		c.f.state = st
 		if a := c.edit(); a.Name == "" && c.multicast() {
 			a.Name = "mdns"
@@ -260,7 +260,7 @@ func (c *call) dnsMessage(m *dnsMessage) {
 	} else {
 		c.dnsQuery(st, m)
 	}
-	c.f.ended = !c.f.tcp && st.waiting == 0 && !st.lost && m.response() && !c.multicast()
+	c.f.ended = !c.f.tcp && len(st.pending) == 0 && !st.lost && m.response() && !c.multicast()
 }
 
 // about hashes the first question: name, type and class, whatever the case of the letters (RFC 4343).
@@ -282,7 +282,7 @@ func lower(b byte) byte {
 // dnsQuery notes a question; the same one sent again is not another.
 func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
 	about := m.about()
-	for i := range st.waiting {
+	for i := range st.pending {
 		if q := &st.pending[i]; q.id == m.id && q.about == about && !c.multicast() {
 			return
 		}
@@ -293,27 +293,23 @@ func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
 	if c.multicast() {
 		return
 	}
-	if int(st.waiting) == len(st.pending) {
+	if len(st.pending) == dnsPending {
 		st.lost = true
-		st.waiting--
-		copy(st.pending[:], st.pending[1:])
+		st.pending = slices.Delete(st.pending, 0, 1)
 	}
-	st.pending[st.waiting] = dnsQuestion{ts: c.ts, id: m.id, about: about}
-	st.waiting++
+	st.pending = append(st.pending, dnsQuestion{ts: c.ts, id: m.id, about: about})
 }
 
 // dnsTake finds the question that a response answers, and tells whether it is also about what was asked.
 func (c *call) dnsTake(st *dnsState, m *dnsMessage) (asked bool) {
-	for i := range st.waiting {
-		q := st.pending[i]
+	for i, q := range st.pending {
 		if q.id != m.id {
 			continue
 		}
 		if us := (c.ts - q.ts) / 1000; us > 0 && us < 1<<31 && (c.f.rtt == 0 || uint32(us) < c.f.rtt) {
 			c.f.rtt = uint32(us)
 		}
-		copy(st.pending[i:], st.pending[i+1:])
-		st.waiting--
+		st.pending = slices.Delete(st.pending, i, i+1)
 		st.answered = true
 		return m.question != 0 && q.about == m.about()
 	}
@@ -330,10 +326,9 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	if !ok {
 		return
 	}
-	st.asked, st.first, st.qtype = true, m.id, m.qtype
-	st.name = append(st.name, name...)
+	st.asked, st.first, st.qtype, st.name = true, m.id, m.qtype, string(name)
 	a := c.edit()
-	a.SetStr(fieldDNSQuery, string(name))
+	a.SetStr(fieldDNSQuery, st.name)
 	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
 }
 
@@ -345,7 +340,7 @@ func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 	}
 	c.dnsFirst(st, m)
 	if c.multicast() {
-		c.dnsAnswers(st, m)
+		c.dnsAnswers(m)
 		return
 	}
 	if !st.asked {
@@ -357,7 +352,7 @@ func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 		c.know()
 	}
 	if about {
-		c.dnsAnswers(st, m)
+		c.dnsAnswers(m)
 	}
 }
 
@@ -368,13 +363,26 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 	}
 	name, ok := dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
-	return ok && bytes.EqualFold(name, st.name)
+	return ok && sameName(name, st.name)
+}
+
+// sameName compares names as RFC 4343 has it: the case of ASCII letters does not count.
+func sameName(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // dnsAnswers adds a message's answers, as far as they were not there.
-func (c *call) dnsAnswers(st *dnsState, m *dnsMessage) {
-	at, before := m.answers, len(st.answers)
-	list := st.answers[:before:before] // the one told before is not changed
+func (c *call) dnsAnswers(m *dnsMessage) {
+	told := c.f.app.List(fieldDNSAnswers)
+	at, list := m.answers, slices.Clip(told) // the one told before is not changed
 	for range m.records[1] {
 		r, _ := m.record(at)
 		at = r.end
@@ -393,8 +401,7 @@ func (c *call) dnsAnswers(st *dnsState, m *dnsMessage) {
 			list = append(list, string(text))
 		}
 	}
-	if len(list) > before {
-		st.answers = list
+	if len(list) > len(told) {
 		c.edit().SetList(fieldDNSAnswers, list)
 	}
 }

@@ -631,7 +631,7 @@ func (c *call) edit() *event.App {
 	f := c.f
 	switch {
 	case f.app == nil:
-		f.app = &event.App{}
+		f.app = event.NewApp()
 	case f.shared:
 		f.app = f.app.Clone()
 		f.shared = false

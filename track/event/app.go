@@ -9,15 +9,29 @@ type App struct {
 	// Host is the name that the client gave to the server, HostSource how: sni, http.
 	Host, HostSource string
 
-	has    [MaxAppFields / 64]uint64
+	has    uint64 // bit index & 63 of every field that is set: most questions are about one that is not
 	values []appValue
+	lists  [][]string
 }
 
 type appValue struct {
-	index uint16
-	num   uint64
 	str   string
-	list  []string
+	num   uint64 // of a list, its place in lists
+	index uint16
+}
+
+// roomyApp is an App with room for as many values as most protocols set, in one piece: a flood of
+// connections that are told apart by little has as many of them.
+type roomyApp struct {
+	App
+	room [5]appValue
+}
+
+// NewApp makes an empty App. The zero App is one, too, but grows when it is filled.
+func NewApp() *App {
+	a := &roomyApp{}
+	a.values = a.room[:0]
+	return &a.App
 }
 
 // AppField is a field that a parser declares and fills. Make it once, in a package variable.
@@ -76,7 +90,7 @@ func AppTime(name, doc string) *AppField {
 }
 
 func (a *App) get(f *AppField) *appValue {
-	if a == nil || a.has[f.index>>6]&(1<<(f.index&63)) == 0 {
+	if a == nil || a.has&(1<<(f.index&63)) == 0 {
 		return nil
 	}
 	for i := range a.values {
@@ -109,7 +123,7 @@ func (a *App) Uint(f *AppField) (uint64, bool) {
 // List returns the list of f, nil when it was not set. The caller must not change it.
 func (a *App) List(f *AppField) []string {
 	if v := a.get(f); v != nil {
-		return v.list
+		return a.lists[v.num]
 	}
 	return nil
 }
@@ -138,10 +152,7 @@ func (a *App) set(f *AppField) *appValue {
 	if v := a.get(f); v != nil {
 		return v
 	}
-	a.has[f.index>>6] |= 1 << (f.index & 63)
-	if a.values == nil {
-		a.values = make([]appValue, 0, 6) // most protocols set as many
-	}
+	a.has |= 1 << (f.index & 63)
 	a.values = append(a.values, appValue{index: f.index})
 	return &a.values[len(a.values)-1]
 }
@@ -170,11 +181,20 @@ func (a *App) SetBool(f *AppField, b bool) {
 }
 
 // SetList sets a list, which must not be changed afterwards.
-func (a *App) SetList(f *AppField, l []string) { a.set(f).list = l }
+func (a *App) SetList(f *AppField, l []string) {
+	if v := a.get(f); v != nil {
+		a.lists[v.num] = l
+		return
+	}
+	a.set(f).num = uint64(len(a.lists))
+	a.lists = append(a.lists, l)
+}
 
 // Clone copies a, so that the copy can be changed while events point at a.
 func (a *App) Clone() *App {
-	c := *a
-	c.values = slices.Clone(a.values)
-	return &c
+	c := NewApp()
+	room := c.values
+	*c = *a
+	c.values, c.lists = append(room, a.values...), slices.Clone(a.lists)
+	return c
 }

@@ -13,6 +13,8 @@ const (
 	partProc
 	partPeer
 	partReport
+	// NumParts is how many sets there are.
+	NumParts = 1 << iota
 )
 
 // Needs is what an event must have for the field to be there; the field is absent where any of it is missing.
