@@ -1,6 +1,8 @@
 package output
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"slices"
 	"strconv"
@@ -12,36 +14,44 @@ import (
 // jsonEncoder writes one object a line, without reflection or allocation.
 type jsonEncoder struct {
 	columns []jsonColumn
+	// plans has the columns to ask for each set of parts that an event can have; nil until it is needed.
+	plans [event.NumParts]*jsonPlan
 	// Of some two hundred application fields a record has ten: they are found by what is set, not by
-	// asking each. place is a field's column, by its AppIndex.
+	// asking each. place is 1 + a field's column, by its AppIndex.
 	place [event.MaxAppFields]int16
-	set   []uint16 // scratch
-	cols  []int16  // scratch
+	set   []uint16      // scratch
+	order []int16       // scratch
+	found []*jsonColumn // scratch
+}
+
+// jsonPlan is a list of columns: those before the application's fields, and those behind. Application fields
+// that stand apart from the first of them are asked like others.
+type jsonPlan struct {
+	before, behind []*jsonColumn
+	from, to       int16 // the columns of the application's fields between them
 }
 
 type jsonColumn struct {
-	key   []byte // "name":
+	key   []byte // "name": and where its value is one, the quote that begins a text
 	field *event.Field
 	stamp stamp
-	needs event.Part
-	run   int  // so many columns from here on need the same
-	app   bool // they are application fields
 }
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	enc := &jsonEncoder{}
-	for _, f := range fields {
-		key := append(appendJSONString(nil, f.Name), ':')
-		enc.columns = append(enc.columns, jsonColumn{key: key, field: f, stamp: newStamp(timeFormat), needs: f.Needs(), run: 1})
-	}
-	for i := len(enc.columns) - 1; i >= 0; i-- {
-		c := &enc.columns[i]
-		index, ok := c.field.AppIndex()
-		if c.app = ok; ok {
-			enc.place[index] = int16(i)
+	for i, f := range fields {
+		c := jsonColumn{key: append(appendJSONString(nil, f.Name), ':'), field: f, stamp: newStamp(timeFormat)}
+		switch f.Type {
+		case event.String, event.ID, event.Addr:
+			c.key = append(c.key, '"')
+		case event.Time:
+			if !c.stamp.number {
+				c.key = append(c.key, '"')
+			}
 		}
-		if i+1 < len(enc.columns) && enc.columns[i+1].needs == c.needs {
-			c.run += enc.columns[i+1].run
+		enc.columns = append(enc.columns, c)
+		if index, ok := f.AppIndex(); ok {
+			enc.place[index] = int16(i) + 1
 		}
 	}
 	return enc
@@ -49,117 +59,142 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 
 func (enc *jsonEncoder) header(dst []byte) []byte { return dst }
 
-func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
-	dst = append(dst, '{')
-	start, has := len(dst), e.Parts()
-	for i := 0; i < len(enc.columns); {
-		c := &enc.columns[i]
+// plan makes the plan for events that have these parts.
+func (enc *jsonEncoder) plan(has event.Part) *jsonPlan {
+	p := &jsonPlan{}
+	for i := range enc.columns {
+		at, c := int16(i), &enc.columns[i]
+		_, app := c.field.AppIndex()
 		switch {
-		case c.needs&^has != 0:
-			i += c.run
-		case c.app:
-			dst = enc.application(dst, e, i, i+c.run)
-			i += c.run
+		case c.field.Needs()&^has != 0:
+		case app && p.to == 0:
+			p.from, p.to = at, at+1
+		case app && p.to == at:
+			p.to++
+		case p.to == 0:
+			p.before = append(p.before, c)
 		default:
-			dst = c.append(dst, e)
-			i++
+			p.behind = append(p.behind, c)
 		}
 	}
+	enc.plans[has] = p
+	return p
+}
+
+func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
+	has := e.Parts()
+	p := enc.plans[has]
+	if p == nil {
+		p = enc.plan(has)
+	}
+	dst = append(dst, '{')
+	start := len(dst)
+	dst = appendColumns(dst, e, p.before)
+	if p.to > 0 {
+		dst = appendColumns(dst, e, enc.application(e, p.from, p.to))
+	}
+	dst = appendColumns(dst, e, p.behind)
 	if len(dst) > start {
 		dst = dst[:len(dst)-1] // the last comma
 	}
 	return append(dst, '}', '\n')
 }
 
-// application writes the fields that are set among the columns from to to, in the columns' order.
-func (enc *jsonEncoder) application(dst []byte, e *event.Event, from, to int) []byte {
-	enc.set, enc.cols = e.App.AppendSet(enc.set[:0]), enc.cols[:0]
+// application gives the columns from from to to whose fields are set, in their order.
+func (enc *jsonEncoder) application(e *event.Event, from, to int16) []*jsonColumn {
+	enc.set, enc.order, enc.found = e.App.AppendSet(enc.set[:0]), enc.order[:0], enc.found[:0]
 	for _, index := range enc.set {
-		if at := int(enc.place[index]); at >= from && at < to {
-			if i, ok := enc.columns[at].field.AppIndex(); ok && i == int(index) {
-				enc.cols = append(enc.cols, int16(at))
-			}
+		if at := enc.place[index] - 1; at >= from && at < to {
+			enc.order = append(enc.order, at)
 		}
 	}
-	slices.Sort(enc.cols)
-	for _, at := range enc.cols {
-		dst = enc.columns[at].append(dst, e)
+	slices.Sort(enc.order)
+	for _, at := range enc.order {
+		enc.found = append(enc.found, &enc.columns[at])
 	}
-	return dst
+	return enc.found
 }
 
-// append writes key, value and comma, or nothing when the field is absent.
-func (c *jsonColumn) append(dst []byte, e *event.Event) []byte {
-	f := c.field
-	switch f.Type {
-	case event.String:
-		if f.Append != nil {
-			return c.appendMade(dst, e)
+// appendColumns writes key, value and comma of each column, and nothing of a field that is absent.
+func appendColumns(dst []byte, e *event.Event, columns []*jsonColumn) []byte {
+	for _, c := range columns {
+		f := c.field
+		switch f.Type {
+		case event.String:
+			if f.Append != nil {
+				dst = c.appendMade(dst, e)
+				continue
+			}
+			s := f.Str(e)
+			if s == "" {
+				continue
+			}
+			dst = append(appendEscapedJSON(append(dst, c.key...), s), '"', ',')
+		case event.Uint:
+			n, ok := f.Uint(e)
+			if !ok {
+				continue
+			}
+			dst = append(dst, c.key...)
+			if n < 10 {
+				dst = append(dst, '0'+byte(n), ',')
+				continue
+			}
+			dst = append(strconv.AppendUint(dst, n, 10), ',')
+		case event.ID:
+			n, ok := f.Uint(e)
+			if !ok {
+				continue
+			}
+			dst = append(appendHex(append(dst, c.key...), n), '"', ',')
+		case event.Float:
+			n, ok := f.Float(e)
+			if !ok || math.IsNaN(n) || math.IsInf(n, 0) {
+				continue
+			}
+			dst = append(appendFloat(append(dst, c.key...), n), ',')
+		case event.Bool:
+			b, ok := f.Bool(e)
+			if !ok {
+				continue
+			}
+			dst = append(strconv.AppendBool(append(dst, c.key...), b), ',')
+		case event.Addr:
+			a := f.Addr(e)
+			if !a.IsValid() {
+				continue
+			}
+			dst = append(a.AppendTo(append(dst, c.key...)), '"', ',')
+		case event.Time:
+			ns := f.Time(e)
+			if ns == 0 {
+				continue
+			}
+			dst = c.stamp.append(append(dst, c.key...), ns)
+			if !c.stamp.number {
+				dst = append(dst, '"')
+			}
+			dst = append(dst, ',')
+		case event.List:
+			l := f.List(e)
+			if len(l) == 0 {
+				continue
+			}
+			dst = append(append(dst, c.key...), '[')
+			for _, s := range l {
+				dst = append(appendJSONString(dst, s), ',')
+			}
+			dst[len(dst)-1] = ']'
+			dst = append(dst, ',')
 		}
-		s := f.Str(e)
-		if s == "" {
-			return dst
-		}
-		dst = appendJSONString(append(dst, c.key...), s)
-	case event.Uint:
-		n, ok := f.Uint(e)
-		if !ok {
-			return dst
-		}
-		dst = strconv.AppendUint(append(dst, c.key...), n, 10)
-	case event.ID:
-		n, ok := f.Uint(e)
-		if !ok {
-			return dst
-		}
-		dst = append(appendHex(append(append(dst, c.key...), '"'), n), '"')
-	case event.Float:
-		n, ok := f.Float(e)
-		if !ok || math.IsNaN(n) || math.IsInf(n, 0) {
-			return dst
-		}
-		dst = appendFloat(append(dst, c.key...), n)
-	case event.Bool:
-		b, ok := f.Bool(e)
-		if !ok {
-			return dst
-		}
-		dst = strconv.AppendBool(append(dst, c.key...), b)
-	case event.Addr:
-		a := f.Addr(e)
-		if !a.IsValid() {
-			return dst
-		}
-		dst = append(a.AppendTo(append(append(dst, c.key...), '"')), '"')
-	case event.Time:
-		ns := f.Time(e)
-		if ns == 0 {
-			return dst
-		}
-		dst = append(dst, c.key...)
-		if c.stamp.number {
-			dst = c.stamp.append(dst, ns)
-		} else {
-			dst = append(c.stamp.append(append(dst, '"'), ns), '"')
-		}
-	case event.List:
-		l := f.List(e)
-		if len(l) == 0 {
-			return dst
-		}
-		dst = append(append(dst, c.key...), '[')
-		for _, s := range l {
-			dst = append(appendJSONString(dst, s), ',')
-		}
-		dst[len(dst)-1] = ']'
 	}
-	return append(dst, ',')
+	return dst
 }
 
 // appendMade is for texts that are made on demand; they hold nothing that needs escaping.
 func (c *jsonColumn) appendMade(dst []byte, e *event.Event) []byte {
 	start := len(dst)
-	dst = append(append(dst, c.key...), '"')
+	dst = append(dst, c.key...)
 	filled := len(dst)
 	if dst = c.field.Append(dst, e); len(dst) == filled {
 		return dst[:start]
@@ -170,11 +205,9 @@ func (c *jsonColumn) appendMade(dst []byte, e *event.Event) []byte {
 const hexDigits = "0123456789abcdef"
 
 func appendHex(dst []byte, n uint64) []byte {
-	var b [16]byte
-	for i := range b {
-		b[i] = hexDigits[n>>(60-4*i)&15]
-	}
-	return append(dst, b[:]...)
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	return hex.AppendEncode(dst, b[:])
 }
 
 // appendFloat writes the shortest text that reads back as the same number, never with an exponent where
@@ -208,10 +241,13 @@ var plainASCII = func() (t [256]bool) {
 	return t
 }()
 
-// appendJSONString quotes s (RFC 8259 §7). Bytes that are no UTF-8 become U+FFFD. What a terminal might obey,
-// C1 controls and marks that reverse the writing direction, is escaped as well: the value is the same.
 func appendJSONString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
+	return append(appendEscapedJSON(append(dst, '"'), s), '"')
+}
+
+// appendEscapedJSON writes what stands between the quotes (RFC 8259 §7). Bytes that are no UTF-8 become U+FFFD. What
+// a terminal might obey, C1 controls and marks that reverse the writing direction, is escaped as well: the value is the same.
+func appendEscapedJSON(dst []byte, s string) []byte {
 	start := 0
 	for i := plainPrefix(s); i < len(s); {
 		c := s[i]
@@ -251,10 +287,10 @@ func appendJSONString(dst []byte, s string) []byte {
 		i++
 		start = i
 	}
-	return append(append(dst, s[start:]...), '"')
+	return append(dst, s[start:]...)
 }
 
-// plainPrefix is how many bytes s begins with, in eights, that stand for themselves.
+// plainPrefix is how many bytes s begins with that stand for themselves.
 func plainPrefix(s string) int {
 	i := 0
 	for ; len(s)-i >= 8; i += 8 {
@@ -268,7 +304,12 @@ func plainPrefix(s string) int {
 			break
 		}
 	}
-	return i
+	for j, rest := 0, s[i:]; j < len(rest); j++ {
+		if !plainASCII[rest[j]] {
+			return i + j
+		}
+	}
+	return len(s)
 }
 
 func appendU(dst []byte, r rune) []byte {
