@@ -67,6 +67,8 @@ func TestEveryParserHasASeed(t *testing.T) {
 // onlyParser is an Inspector that asks one parser, and those that it hands over to.
 func onlyParser(i int) *Inspector {
 	in := NewInspector(Config{Names: true})
+	own := *in.finder
+	in.finder = &own
 	in.portless = map[uint16]uint8{table[i].Proto: portless[table[i].Proto]}
 	var only parserSet
 	only.add(i)

@@ -3,6 +3,7 @@ package dpi
 import (
 	"hash/maphash"
 	"math/bits"
+	"sync"
 
 	"rustnet/track/event"
 )
@@ -18,18 +19,14 @@ const (
 // Inspector inspects the connections of one goroutine.
 type Inspector struct {
 	store
-	cfg    Config
-	max    int
-	first  [2][256]parserSet // parsers that a first byte can belong to, over UDP and TCP
-	byPort map[uint16]parserSet
-	index  map[string]uint8
-	// portless has the parser's index + 1 for each protocol without ports.
-	portless map[uint16]uint8
-	flows    []*Flow
-	call     call
-	names    names
-	alpns    map[string][]string
-	certs    certificates
+	*finder
+	cfg   Config
+	max   int
+	flows []*Flow
+	call  call
+	names names
+	alpns map[string][]string
+	certs certificates
 
 	answer *event.Answer // what the packet's DNS responses said
 
@@ -88,35 +85,52 @@ func NewInspector(cfg Config) *Inspector {
 	if cfg.MaxTotalBytes <= 0 {
 		cfg.MaxTotalBytes = 32 << 20
 	}
+	in := &Inspector{finder: theFinder(), cfg: cfg, max: cfg.MaxBytes, names: names{seed: maphash.MakeSeed()}}
+	in.store.max = cfg.MaxTotalBytes
+	in.call.Inspector = in
+	return in
+}
+
+// finder says which parsers to ask. All Inspectors share it, so that it stays in the processor's cache.
+type finder struct {
+	first    [2][256]parserSet // parsers that a first byte can belong to, over UDP and TCP
+	ports    [1 << 16]uint16   // place of a port's parsers in hints
+	hints    []parserSet       // the first is of ports that say nothing
+	index    map[string]uint8
+	portless map[uint16]uint8 // the parser's index + 1 for each protocol without ports
+}
+
+func (f *finder) byPort(port uint16) *parserSet { return &f.hints[f.ports[port]] }
+
+var theFinder = sync.OnceValue(func() *finder {
 	if len(table) > 64*len(parserSet{}) {
 		panic("dpi: more parsers than a parserSet holds; widen it")
 	}
-	in := &Inspector{cfg: cfg, max: cfg.MaxBytes, byPort: map[uint16]parserSet{}, index: map[string]uint8{}, portless: portless,
-		names: names{seed: maphash.MakeSeed()}}
-	in.store.max = cfg.MaxTotalBytes
-	in.call.Inspector = in
+	f := &finder{hints: make([]parserSet, 1), index: map[string]uint8{}, portless: portless}
 	for i := range table {
 		p := &table[i]
-		in.index[p.Name] = uint8(i)
+		f.index[p.Name] = uint8(i)
 		for _, port := range p.Ports {
-			m := in.byPort[port]
-			m.add(i)
-			in.byPort[port] = m
+			if f.ports[port] == 0 {
+				f.ports[port] = uint16(len(f.hints))
+				f.hints = append(f.hints, parserSet{})
+			}
+			f.byPort(port).add(i)
 		}
 		for b := range 256 {
 			if p.First != nil && !p.First.has(byte(b)) {
 				continue
 			}
 			if p.UDP != nil {
-				in.first[0][b].add(i)
+				f.first[0][b].add(i)
 			}
 			if p.TCP != nil {
-				in.first[1][b].add(i)
+				f.first[1][b].add(i)
 			}
 		}
 	}
-	return in
-}
+	return f
+})
 
 // NewFlow begins the inspection of a connection.
 func (in *Inspector) NewFlow(tcp bool, origPort, respPort uint16) *Flow {
@@ -472,7 +486,7 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 	}
 	mask.keep(&d.open)
 	if mask.count() > 1 {
-		a, b := in.byPort[f.orig], in.byPort[f.resp]
+		a, b := in.byPort(f.orig), in.byPort(f.resp)
 		hint := mask
 		for w := range hint {
 			hint[w] &= a[w] | b[w]
