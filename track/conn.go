@@ -12,17 +12,17 @@ import (
 // conn is all that is kept of a connection. Side 0 is the origin, who opened it, 1 the responder.
 //
 // Its order is that of cache lines: a packet of a connection that is well under way touches the
-// first four of eight. TestConnLayout holds it.
+// first four of six. TestConnLayout holds it.
 type conn struct {
 	key   key
 	hash  uint32
+	noted uint32 // which letters the history has, see note
 	frame uint64 // number of the frame that began it: the order of connections
 
 	timer     timer
-	heard     int64  // clock at the last packet: what idleness is measured from
-	told      int64  // clock at the last event
-	last      int64  // packet time of the last packet
-	noted     uint32 // which letters the history has, see note
+	heard     int64 // clock at the last packet: what idleness is measured from
+	told      int64 // clock at the last event; at the first packet, as long as there was none
+	last      int64 // packet time of the last packet
 	used      bool
 	spared    uint8 // see lane.victim
 	partial   bool
@@ -33,33 +33,33 @@ type conn struct {
 	known     bool // what new waits for is known
 	reason    event.Reason
 	tcp       tcpFlags
+	lane      uint8
+	swapped   bool // origin and responder are not as the first packet had them
+	settled   bool // direction and localSide are computed
+	localSide uint8
 
 	sides [2]side
 
-	rare      [2]rareSide
-	id        uint64
-	start     int64     // packet time of the first packet
-	born      int64     // clock at the first packet
-	toldTS    int64     // packet time of the last event
-	endTS     int64     // when it ended, once reason is set
-	endDue    int64     // clock at which the end is told
-	flow      *dpi.Flow // inspection under way
+	rare      *[2]tcpRare // nil but for TCP, and there as long as only a SYN was seen
+	flow      *dpi.Flow   // inspection under way
 	app       *event.App
 	iface     *capture.Interface
+	id        uint64
+	start     int64     // packet time of the first packet
+	toldTS    int64     // packet time of the last event
+	toldBytes [2]uint64 // of the sides, then
+	endTS     int64     // when it ended, once reason is set
+	endDue    int64     // clock at which the end is told
 	rttMicros uint32
 	tunnelID  uint32
 	vlan      uint16
 	icmpType  uint8
 	icmpCode  uint8
-	history   [16]byte
-	letters   uint8
-	swapped   bool // origin and responder are not as the first packet had them
-	settled   bool // direction and localSide are computed
+	letters   uint8 // of history
 	direction event.Direction
-	localSide uint8
 	firstDir  capture.Dir
-	lane      uint8
-	_         [3]byte
+	history   [16]byte
+	_         [8]byte
 }
 
 // side is what one end sent, as far as every packet needs it.
@@ -68,13 +68,6 @@ type side struct {
 	heard          int64 // clock at its last packet
 	tcp            tcpSide
 	iface          int32 // 1 + index of the interface its packets are counted on, 0 = none yet
-}
-
-// rareSide is the rest.
-type rareSide struct {
-	told   uint64 // bytes at the last event
-	tcp    tcpRare
-	prints [8]uint32 // of the latest datagrams, where there are several interfaces
 }
 
 // What happened, as Zeek's letters, in the order of the bits of conn.noted: origin's, then responder's.
@@ -117,7 +110,10 @@ const (
 func (c *conn) swap() {
 	c.key = c.key.reversed()
 	c.sides[0], c.sides[1] = c.sides[1], c.sides[0]
-	c.rare[0], c.rare[1] = c.rare[1], c.rare[0]
+	c.toldBytes[0], c.toldBytes[1] = c.toldBytes[1], c.toldBytes[0]
+	if r := c.rare; r != nil {
+		r[0], r[1] = r[1], r[0]
+	}
 	c.noted = c.noted<<16 | c.noted>>16
 	c.swapped = !c.swapped
 	c.settled = false
@@ -190,16 +186,16 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	if l == 1 {
 		k = k.reversed()
 	}
-	*e = event.Event{
-		Kind: kind, TS: ts, ID: c.id,
-		Direction: c.direction, State: c.state(l), Partial: c.partial, RemoteServes: l == 0,
-		Proto: uint16(c.key.proto), IPVersion: c.key.version, VLAN: c.vlan,
-		Tunnel: tunnelNames[c.key.tunnel], TunnelID: c.tunnelID,
-		HasICMP: icmp, ICMPType: c.icmpType, ICMPCode: c.icmpCode,
-		Start: c.start, Last: c.last,
-		Tx: c.side(l), Rx: c.side(1 - l),
-		RTTMicros: c.rtt(), History: c.history, App: c.app,
-	}
+	*e = event.Event{} // and not with the rest in it: that would be made elsewhere and copied
+	e.Kind, e.TS, e.ID = kind, ts, c.id
+	e.Direction, e.State, e.Partial, e.RemoteServes = c.direction, c.state(l), c.partial, l == 0
+	e.Proto, e.IPVersion, e.VLAN = uint16(c.key.proto), c.key.version, c.vlan
+	e.Tunnel, e.TunnelID = tunnelNames[c.key.tunnel], c.tunnelID
+	e.HasICMP, e.ICMPType, e.ICMPCode = icmp, c.icmpType, c.icmpCode
+	e.Start, e.Last = c.start, c.last
+	c.side(&e.Tx, l)
+	c.side(&e.Rx, 1-l)
+	e.RTTMicros, e.History, e.App = c.rtt(), c.history, c.app
 	if k.version == 0 {
 		e.LocalMAC, e.RemoteMAC = k.src.Lo, k.dst.Lo
 	} else {
@@ -219,8 +215,10 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 
 var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "teredo"}
 
-func (c *conn) side(i int) event.Side {
-	s, r := &c.sides[i], &c.rare[i]
-	return event.Side{Bytes: s.bytes, Packets: s.packets, BytesDelta: s.bytes - r.told,
-		Retransmits: r.tcp.retransmits, OutOfOrder: r.tcp.outOfOrder}
+func (c *conn) side(e *event.Side, i int) {
+	s := &c.sides[i]
+	e.Bytes, e.Packets, e.BytesDelta = s.bytes, s.packets, s.bytes-c.toldBytes[i]
+	if c.rare != nil {
+		e.Retransmits, e.OutOfOrder = c.rare[i].retransmits, c.rare[i].outOfOrder
+	}
 }

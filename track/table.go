@@ -67,10 +67,14 @@ type lane struct {
 	live   int
 	max    int
 	chunks []*[chunkSize]conn
-	made   uint32   // connections of chunks that have been in use at least once
-	free   []uint32 // places to use again, last freed first
-	hand   uint32   // of the clock that looks for whom to evict
-	dpi    *dpi.Inspector
+	made   uint32        // connections of chunks that have been in use at least once
+	free   []uint32      // places to use again, last freed first
+	hand   uint32        // of the clock that looks for whom to evict
+	rares  []*[2]tcpRare // to use again
+	// marks are of the latest datagrams, each in the place that it has by its hash: see elsewhere.
+	marks [1 << 11]uint32
+	iface int32 // 1 + index of the only interface of datagrams so far, -1 = there are several
+	dpi   *dpi.Inspector
 }
 
 // slot is home at hash & mask. It has the hash with it, so that the table can be mended and grown without a look at
@@ -122,6 +126,19 @@ func (l *lane) insert(h uint32) uint32 {
 	return at
 }
 
+// newRare gives what a TCP connection needs beside its conn, until it is removed.
+func (l *lane) newRare() *[2]tcpRare {
+	if len(l.rares) == 0 {
+		chunk := new([chunkSize / 4][2]tcpRare)
+		for i := range chunk {
+			l.rares = append(l.rares, &chunk[i])
+		}
+	}
+	r := l.rares[len(l.rares)-1]
+	l.rares = l.rares[:len(l.rares)-1]
+	return r
+}
+
 func (l *lane) place(h, at uint32) {
 	mask := uint32(len(l.slots) - 1)
 	i := h & mask
@@ -161,6 +178,10 @@ func (l *lane) remove(at uint32) {
 		}
 	}
 	l.slots[i] = slot{}
+	if c := l.conn(at); c.rare != nil {
+		*c.rare = [2]tcpRare{}
+		l.rares = append(l.rares, c.rare)
+	}
 	*l.conn(at) = conn{}
 	l.free = append(l.free, at)
 	l.live--

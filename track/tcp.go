@@ -17,7 +17,7 @@ type tcpSide struct {
 	hasISN, synAck, started, timing, fin, finAcked, hasAcked bool
 }
 
-// tcpRare is what only disorder and the end need.
+// tcpRare is what only disorder, the handshake and the end need.
 type tcpRare struct {
 	// The latest gap that was left, [holeFrom, holeTo), and when: a segment that fills it soon was
 	// only late, one that comes after a round trip was sent again.
@@ -151,7 +151,7 @@ func (c *conn) tcpPacket(p *decode.Packet, s int) {
 	if flags&decode.FIN != 0 {
 		c.note(noteFIN, s)
 		if !t.fin {
-			t.fin, c.rare[s].tcp.finSeq = true, end
+			t.fin, c.rare[s].finSeq = true, end
 			if c.tcp.finFirst == 0 {
 				c.tcp.finFirst = uint8(s) + 1
 			}
@@ -183,7 +183,7 @@ func (c *conn) sequence(p *decode.Packet, s int, t *tcpSide, end uint32) {
 			t.time(end, p.TS)
 		}
 	case d > 0:
-		r := &c.rare[s].tcp
+		r := &c.rare[s]
 		r.holeFrom, r.holeTo, r.holeTS = t.next, p.Seq, p.TS
 		t.next, t.holed = end, true
 	case d == -1 && p.PayloadLen <= 1 && p.TCPFlags&(decode.SYN|decode.FIN) == 0:
@@ -196,7 +196,7 @@ func (c *conn) sequence(p *decode.Packet, s int, t *tcpSide, end uint32) {
 }
 
 func (c *conn) late(p *decode.Packet, s int, t *tcpSide, end uint32) {
-	r := &c.rare[s].tcp
+	r := &c.rare[s]
 	inHole := t.holed && !after(r.holeFrom, p.Seq) && !after(end, r.holeTo)
 	if inHole && p.Seq == r.holeFrom {
 		r.holeFrom = end
@@ -227,7 +227,7 @@ func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
 		o.timing = false
 		c.note(noteGap, 1-s) // acknowledged, but not seen: the capture missed it
 	}
-	if o.holed && !after(c.rare[1-s].tcp.holeTo, p.Ack) {
+	if o.holed && !after(c.rare[1-s].holeTo, p.Ack) {
 		o.holed = false
 		c.note(noteGap, 1-s)
 	}
@@ -237,13 +237,13 @@ func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
 	if o.timing && !after(o.timedSeq, p.Ack) {
 		o.timing = false
 		if d := (p.TS - o.timedTS) / 1000; d >= 0 && d < 1<<31 {
-			r := &c.rare[1-s].tcp
+			r := &c.rare[1-s]
 			if us := max(1, uint32(d)); r.halfRTT == 0 || us < r.halfRTT {
 				r.halfRTT = us
 			}
 		}
 	}
-	if o.fin && !after(c.rare[1-s].tcp.finSeq, p.Ack) {
+	if o.fin && !after(c.rare[1-s].finSeq, p.Ack) {
 		o.finAcked = true
 	}
 	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial) {
@@ -253,8 +253,8 @@ func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
 
 // rtt is the round trip in microseconds: to each end from where the capture stands, the two added.
 func (c *conn) rtt() uint32 {
-	if c.key.proto == decode.TCP {
-		return c.rare[0].tcp.halfRTT + c.rare[1].tcp.halfRTT
+	if c.rare != nil {
+		return c.rare[0].halfRTT + c.rare[1].halfRTT
 	}
 	return c.rttMicros
 }

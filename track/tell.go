@@ -1,6 +1,10 @@
 package track
 
-import "rustnet/track/event"
+import (
+	"slices"
+
+	"rustnet/track/event"
+)
 
 // report tells what is due after a packet, and sets the timer for what may be due without one.
 func (w *worker) report(r connRef, c *conn, first bool) {
@@ -56,9 +60,9 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	if c.flow != nil {
 		c.app = c.flow.App()
 	}
-	w.out.Events = append(w.out.Events, event.Event{})
-	e := &w.out.Events[len(w.out.Events)-1]
-	c.fill(e, kind, ts, w.cfg.Local)
+	n := len(w.out.Events)
+	w.out.Events = slices.Grow(w.out.Events, 1)[:n+1]
+	c.fill(&w.out.Events[n], kind, ts, w.cfg.Local)
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)
 	}
@@ -66,7 +70,7 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 		return
 	}
 	for i := range c.sides {
-		c.rare[i].told = c.sides[i].bytes
+		c.toldBytes[i] = c.sides[i].bytes
 	}
 	w.Events++
 	if w.flush != nil && len(w.out.Events) >= batchEvents {

@@ -258,28 +258,29 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 // finish tells the end of all that is open, in the order in which it began.
 func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 	type open struct {
-		frame uint64
-		w     *worker
-		r     connRef
+		aged
+		w *worker
 	}
 	var all []open
 	var clock int64
+	n := 0
+	for _, w := range s.workers {
+		for l := range w.lanes {
+			n += w.lanes[l].live
+		}
+	}
+	all = slices.Grow(all, n)
 	for _, w := range s.workers {
 		clock = max(clock, w.clock)
 		for l := range w.lanes {
 			for at := range w.lanes[l].made {
 				if c := w.lanes[l].conn(at); c.used && !c.closed {
-					all = append(all, open{c.frame, w, ref(l, at)})
+					all = append(all, open{aged{c.frame, ref(l, at)}, w})
 				}
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b open) int {
-		if a.frame < b.frame {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b open) int { return a.compare(b.aged) })
 	b := s.pool.Get()
 	for i, o := range all {
 		o.w.out, o.w.now = b, clock

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -578,5 +579,93 @@ func TestKnownConnectionDoesNotAllocate(t *testing.T) {
 		w.batch(&b)
 	}); n != 0 {
 		t.Errorf("a packet of a known connection allocates %v times, want 0", n)
+	}
+}
+
+// idlePackets begin n connections of a kind: what is kept of each is what an idle one costs.
+var idlePackets = map[string]func(n uint32) []decode.Packet{
+	"syn": func(n uint32) []decode.Packet {
+		return []decode.Packet{idlePacket(n, decode.TCP, decode.SYN, nil)}
+	},
+	"established": func(n uint32) []decode.Packet {
+		syn, ack := idlePacket(n, decode.TCP, decode.SYN, nil), idlePacket(n, decode.TCP, decode.ACK, nil)
+		synAck := idlePacket(n, decode.TCP, decode.SYN|decode.ACK, nil)
+		synAck.Src, synAck.Dst, synAck.SrcPort, synAck.DstPort = syn.Dst, syn.Src, syn.DstPort, syn.SrcPort
+		synAck.Ack, ack.Seq, ack.Ack = 1, 1, 1
+		return []decode.Packet{syn, synAck, ack}
+	},
+	"unanswered DNS": func(n uint32) []decode.Packet {
+		query := append([]byte{byte(n >> 8), byte(n), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, fmt.Sprintf("\x08h%07d\x04test\x00\x00\x01\x00\x01", n%1e7)...)
+		return []decode.Packet{idlePacket(n, decode.UDP, 0, query)}
+	},
+	"unknown UDP": func(n uint32) []decode.Packet {
+		return []decode.Packet{idlePacket(n, decode.UDP, 0, []byte{0xff, byte(n), 0xfe, 0x80})}
+	},
+}
+
+func idlePacket(n uint32, proto decode.Proto, flags uint8, payload []byte) decode.Packet {
+	p := *testPacket(n)
+	p.Proto, p.TCPFlags, p.Window, p.IPLen, p.Frames, p.Iface = proto, flags, 100, 40, 1, eth0
+	p.Payload, p.PayloadLen = payload, uint32(len(payload))
+	if proto == decode.UDP {
+		p.DstPort = 53
+	}
+	p.Hash = mix(uint64(n), 77)
+	return p
+}
+
+// idleBytes opens n connections and gives what each takes of the heap, its part of the table included. What there is
+// once, such as batches, is there when it begins to count.
+func idleBytes(tb testing.TB, kind string, n int) float64 {
+	s := mustNew(tb, Config{MaxConnections: 4 * n, Settle: 250 * time.Millisecond, Interval: time.Second})
+	w := s.workers[0]
+	w.flush = func() { w.out.Release(); w.out = s.pool.Get() }
+	ts, opened := int64(epoch), 0
+	open := func(n int) (heap uint64) {
+		b := decode.Packets{}
+		for range n {
+			b.Packets = idlePackets[kind](uint32(opened))
+			ts += 1000
+			for k := range b.Packets {
+				b.Packets[k].TS, b.Packets[k].Clock, b.Packets[k].Frame = ts, ts, uint64(3*opened+k)
+			}
+			b.Clock = ts
+			w.batch(&b)
+			opened++
+		}
+		ts += int64(2 * time.Second) // until new is told of all
+		b.Packets, b.Clock = nil, ts
+		w.batch(&b)
+		w.flush()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := open(1000)
+	after := open(n)
+	if st := s.Stats(); st.Opened != uint64(opened) || st.Closed != 0 {
+		tb.Fatalf("%d connections opened, %d closed, want %d open", st.Opened, st.Closed, opened)
+	}
+	runtime.KeepAlive(s)
+	return float64(after-before) / float64(n)
+}
+
+func TestIdleConnectionIsSmall(t *testing.T) {
+	for kind := range idlePackets {
+		if got := idleBytes(t, kind, 50_000); got > 1000 {
+			t.Errorf("%s: %.0f bytes a connection, want at most 1000", kind, got)
+		}
+	}
+}
+
+// BenchmarkIdle has a million connections open.
+func BenchmarkIdle(b *testing.B) {
+	for kind := range idlePackets {
+		b.Run(kind, func(b *testing.B) {
+			for range b.N {
+				b.ReportMetric(idleBytes(b, kind, 1_000_000), "B/conn")
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package track
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -29,15 +30,22 @@ type worker struct {
 	places  []connRef // where fetch looks
 	touched uint64    // keeps fetch's loads from being optimised away
 
-	ifaces int32 // 1 + index of the only interface so far, -1 = there are several
-
 	due       []connRef
+	turn      []aged // due, in the order of age
 	lost      uint64 // packets the kernel dropped, not told yet
 	lostTold  int64
 	flush     func() // hands on out when it is full; nil = it waits for the end of the batch
 	Stats            // counted so far
 	published Stats  // added to the stage's counters so far
 }
+
+// aged is a connection with its age.
+type aged struct {
+	frame uint64
+	r     connRef
+}
+
+func (a aged) compare(b aged) int { return cmp.Compare(a.frame, b.frame) }
 
 func newWorker(s *Stage, i, of int) *worker {
 	w := &worker{stage: s, cfg: &s.cfg, index: i, of: of, out: s.pool.Get()}
@@ -95,18 +103,15 @@ func (w *worker) advance(clock int64) {
 			w.now = w.clock
 			return
 		}
-		if len(due) > 1 {
-			slices.SortFunc(due, func(a, b connRef) int {
-				if w.at(a).frame < w.at(b).frame {
-					return -1
-				}
-				return 1
-			})
-		}
 		w.now = slotEnd(slot)
+		w.turn = w.turn[:0]
 		for _, r := range due {
-			w.key = order{clock: w.now, frame: w.at(r).frame}
-			w.fire(r, w.at(r), w.now)
+			w.turn = append(w.turn, aged{w.at(r).frame, r})
+		}
+		slices.SortFunc(w.turn, aged.compare)
+		for _, a := range w.turn {
+			w.key = order{clock: w.now, frame: a.frame}
+			w.fire(a.r, w.at(a.r), w.now)
 		}
 	}
 }
@@ -129,7 +134,7 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 		w.drop(r, c)
 		return
 	}
-	if !c.published && now >= c.born+int64(w.cfg.Settle) {
+	if !c.published && now >= c.told+int64(w.cfg.Settle) {
 		w.tellNew(c)
 	}
 	if c.published && c.dirty && w.cfg.Interval > 0 && now >= c.told+int64(w.cfg.Interval) {
@@ -145,7 +150,7 @@ func (w *worker) next(c *conn) int64 {
 		t = c.endDue
 	}
 	if !c.published {
-		t = min(t, c.born+int64(w.cfg.Settle))
+		t = min(t, c.told+int64(w.cfg.Settle))
 	} else if c.dirty && w.cfg.Interval > 0 {
 		t = min(t, c.told+int64(w.cfg.Interval))
 	}
@@ -208,7 +213,7 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 			s = 1
 		}
 		switch {
-		case c.elsewhere(p, s):
+		case l.elsewhere(c, p, s):
 			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
 			return
 		case c.ended(p, s):
@@ -235,7 +240,7 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 // elsewhere tells whether p is a packet that was counted already where it passed another interface (a
 // bridge and its ports, a VLAN device and what is below it). Where it is not, as when a bond sends
 // by turns, each counts.
-func (c *conn) elsewhere(p *decode.Packet, s int) bool {
+func (l *lane) elsewhere(c *conn, p *decode.Packet, s int) bool {
 	d := &c.sides[s]
 	if p.Iface == nil || d.iface == 0 || d.iface == int32(p.Iface.Index)+1 || p.Clock-d.heard > againNS {
 		return false
@@ -243,12 +248,13 @@ func (c *conn) elsewhere(p *decode.Packet, s int) bool {
 	if c.key.proto == decode.TCP {
 		return c.tcpSeen(p, s)
 	}
-	return slices.Contains(c.rare[s].prints[:], print(p))
+	at, mark := l.mark(c, p, s)
+	return l.marks[at] == mark
 }
 
-// print tells a datagram from its neighbours in the same direction; never 0.
-func print(p *decode.Packet) uint32 {
-	h := uint64(p.IPLen)<<32 | uint64(p.Seq)
+// mark tells a datagram from others of its lane, and where it is remembered.
+func (l *lane) mark(c *conn, p *decode.Packet, s int) (at, mark uint32) {
+	h := mix(c.frame<<1|uint64(c.dpiSide(s)), uint64(p.IPLen)<<32|uint64(p.Seq))
 	if n := len(p.Payload); n >= 8 {
 		h = mix(h^binary.NativeEndian.Uint64(p.Payload), binary.NativeEndian.Uint64(p.Payload[n-8:]))
 	} else {
@@ -257,7 +263,22 @@ func print(p *decode.Packet) uint32 {
 		}
 		h = mix(h, 1)
 	}
-	return uint32(h) | 1
+	return uint32(h>>32) & (uint32(len(l.marks)) - 1), uint32(h) | 1 // of no datagram 0
+}
+
+// remember notes a datagram that was counted, as long as there may be another interface where it passes, too.
+func (l *lane) remember(c *conn, p *decode.Packet, s int) {
+	d := &c.sides[s]
+	if l.iface == 0 {
+		l.iface = d.iface
+	}
+	if l.iface > 0 && l.iface != d.iface {
+		l.iface = -1
+	}
+	if l.iface < 0 || d.packets <= 8 {
+		at, mark := l.mark(c, p, s)
+		l.marks[at] = mark
+	}
 }
 
 // ended tells whether p begins a new connection in the place of c.
@@ -309,7 +330,7 @@ func (w *worker) drop(r connRef, c *conn) {
 func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 	c.key = keyOf(p)
 	c.frame, c.start, c.last = p.Frame, p.TS, p.TS
-	c.born, c.told, c.toldTS = p.Clock, p.Clock, p.TS
+	c.told, c.toldTS = p.Clock, p.TS
 	c.id = idFor(&c.key, p.TS, p.Frame)
 	c.iface, c.vlan, c.firstDir, c.tunnelID = p.Iface, p.VLAN, p.Dir, p.TunnelID
 	c.lane = uint8(laneOf(p))
@@ -342,16 +363,8 @@ func (w *worker) count(c *conn, s int, p *decode.Packet) {
 	d.packets += uint64(p.Frames)
 	if p.Iface != nil {
 		d.iface = int32(p.Iface.Index) + 1
-		if w.ifaces == 0 {
-			w.ifaces = d.iface
-		}
-		if w.ifaces > 0 && w.ifaces != d.iface {
-			w.ifaces = -1
-		}
-		if c.key.proto != decode.TCP && (w.ifaces < 0 || d.packets <= 8) {
-			r := &c.rare[s]
-			copy(r.prints[1:], r.prints[:])
-			r.prints[0] = print(p)
+		if c.key.proto != decode.TCP {
+			w.lanes[c.lane].remember(c, p, s)
 		}
 	}
 	d.heard, c.heard = p.Clock, p.Clock
@@ -374,6 +387,9 @@ func (w *worker) follow(c *conn, s int, p *decode.Packet) {
 	}
 	switch c.key.proto {
 	case decode.TCP:
+		if c.rare == nil && (p.TCPFlags&(decode.SYN|decode.ACK|decode.FIN|decode.RST) != decode.SYN || c.sides[0].packets+c.sides[1].packets > 1) {
+			c.rare = w.lanes[c.lane].newRare()
+		}
 		c.tcpPacket(p, s)
 		w.inspect(c, s, p)
 		if r := c.tcpEnd(p, s); r != event.NoReason && c.reason == event.NoReason {
