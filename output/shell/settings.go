@@ -26,9 +26,8 @@ const systemSettings = "/etc/rustnet/config.toml"
 // command stand under [commands.NAME], and sets of them under [profiles.NAME].
 type settings struct {
 	files       []settingsFile // the weakest first
-	names       names
-	profile     string // the set that was asked for, "" when none was
-	profileFrom string // the file that asked for it
+	profile     string         // the set that was asked for, "" when none was
+	profileFrom string         // the file that asked for it
 }
 
 type settingsFile struct {
