@@ -243,9 +243,29 @@ def reap():
     try:
         while os.waitpid(-1, os.WNOHANG)[0]: pass
     except OSError: pass
-l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen(64)
+l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, kind == "reuseport"); l.bind(("127.0.0.1", 0))
+if kind == "reuseport":
+    r, w = os.pipe()
+    for i in range(4):
+        if os.fork() == 0:
+            s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            s.bind(l.getsockname()); s.listen(64); os.write(w, b"x")
+            while True: answer(s.accept()[0])
+    for i in range(4): os.read(r, 1)
+else: l.listen(64)
 print(l.getsockname()[1], flush=True)
 threading.Thread(target=lambda: (sys.stdin.read(), os.killpg(0, 9)), daemon=True).start()
+if kind == "reuseport":
+    l.close()
+    while True: os.wait()
+if kind == "activate" and os.fork() == 0:
+    os.set_inheritable(l.fileno(), True)
+    os.execvp(sys.executable, [sys.executable, "-S", "-c", """if 1:
+        import os, socket, sys
+        l = socket.socket(fileno=int(sys.argv[1]))
+        while True: c = l.accept()[0]; c.recv(100); c.sendall(b"%d\\n" % os.getpid()); c.close()""", str(l.fileno())])
+if kind == "activate":
+    while True: os.wait()
 if kind == "prefork":
     for i in range(4):
         if os.fork() == 0:
@@ -272,7 +292,7 @@ while True:
 `
 
 func TestEBPFServers(t *testing.T) {
-	for _, kind := range []string{"prefork", "thread", "fork", "pass", "exec"} {
+	for _, kind := range []string{"prefork", "thread", "fork", "pass", "exec", "reuseport", "activate"} {
 		t.Run(kind, func(t *testing.T) {
 			s := ebpfStage(t, bpf.Config{})
 			cmd := exec.Command("python3", "-S", "-c", servers, kind)
