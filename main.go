@@ -163,10 +163,13 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
 	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", files.Explain(err))}
+		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short {
@@ -396,7 +399,7 @@ func examine(c *cli) (int, error) {
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
 	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
 	if c.Output.Format != output.None {
-		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width}); err != nil {
+		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: color, Width: c.Output.Width}); err != nil {
 			return 0, err
 		}
 	}
