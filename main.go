@@ -583,7 +583,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	src, err := openLive(c, owners, say)
 	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
-		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
+		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
 		return openSockets(c, owners), nil
 	}
 	if err != nil && owners != nil {
@@ -591,7 +591,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
 		if _, why := owners.Hooks(); why != nil {
-			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed: %v", why)
+			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
 		}
 	}
 	return src, err
