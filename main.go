@@ -34,7 +34,9 @@ import (
 	"rustnet/enrich"
 	"rustnet/enrich/doctor"
 	"rustnet/filter"
+	"rustnet/filter/alert"
 	"rustnet/output"
+	"rustnet/output/hook"
 	"rustnet/output/pieces"
 	"rustnet/output/shell"
 	"rustnet/output/summary"
@@ -83,6 +85,8 @@ type cli struct {
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
 	File   pieces.Config `embed:"" group:"output"`
+	Alerts alert.Config  `embed:"" group:"alerts"`
+	Hook   hook.Config   `embed:"" group:"alerts"`
 	Track  track.Config  `embed:"" group:"tracking"`
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
@@ -154,8 +158,12 @@ func execute(args []string) (status int, err error) {
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
 	files := &shell.Files{}
+	environment := kong.DefaultEnvars("RUSTNET")
+	if os.Getenv("RUSTNET_V") != "" { // we were started by --exec: they tell of a record
+		environment = kong.OptionFunc(func(*kong.Kong) error { return nil })
+	}
 	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		kong.DefaultEnvars("RUSTNET"), kong.Help(shell.PrintHelp), kong.Resolvers(files))
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files))
 	if err != nil {
 		return 0, err
 	}
@@ -176,8 +184,12 @@ func execute(args []string) (status int, err error) {
 			c.Output.Format = form
 		}
 	}
-	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
-		return 0, usageError{err}
+	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
+		for _, flag := range []string{"write", "alert", "detect", "exec"} {
+			if shell.OnCommandLine(ctx, flag) {
+				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
+			}
+		}
 	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
@@ -270,6 +282,11 @@ type source struct {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
+	for _, err := range []error{c.File.Check(), c.Hook.Check(c.Alerts.Any())} {
+		if err != nil {
+			return 0, usageError{err}
+		}
+	}
 	say, fields := c.teller(), c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
@@ -298,9 +315,16 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, totals.Run)
 	}
+	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
+	if err != nil {
+		return 0, usageError{err}
+	}
+	if alerts != nil {
+		stages = append(stages, alerts.Run)
+	}
 	to := sink{run: out.Run, stopped: out.Stopped(),
 		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+		outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
 	stages = append(stages, keep.Run)
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
@@ -310,9 +334,22 @@ func stream(c *cli) (int, error) {
 		stages = append(stages, file.Run)
 		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
 	}
+	if c.Hook.Exec != "" {
+		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) })
+		if err != nil {
+			return 0, usageError{err}
+		}
+		stages = append(stages, command.Run)
+		to.beside = append(to.beside, beside{command.Records, command.Report, command.Err})
+	}
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, c.program.NotRun(err)
+	}
+	if c.Hook.Exec != "" && !c.live() { // a live source has done so
+		if err := live.DropPrivileges(live.DropConfig{}); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			say("warn", "%v", err)
+		}
 	}
 	return c.program.Finish(c.flow(say, src, stages, to))
 }
