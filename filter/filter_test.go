@@ -343,3 +343,45 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// What an expression says of fields is put into a condition; what else it says is left out, and the opposite
+// of what is only partly known is not known at all.
+func TestCondition(t *testing.T) {
+	for expr, want := range map[string]string{
+		`process == "curl"`:                                   `process == "curl"`,
+		`443 <= remote_port and not partial`:                  `all(remote_port >= 443, not(partial == true))`,
+		`process == "a" && host matches "^x"`:                 `process == "a"`,
+		`process == "a" || host matches "^x"`:                 `always`,
+		`not (process == "a" && host matches "^x")`:           `always`,
+		`not (process == "a" || uid != 0)`:                    `not(any(process == "a", uid != 0))`,
+		`remote_port in [53, 443]`:                            `any(remote_port == 53, remote_port == 443)`,
+		`remote_port in 1..1023`:                              `all(remote_port >= 1, remote_port <= 1023)`,
+		`sni endsWith ".io" and host contains "x"`:            `all(sni endsWith ".io", host contains "x")`,
+		`".io" endsWith sni`:                                  `always`,
+		`tx_bytes > MiB(1.5) and duration < seconds("1m30s")`: `all(tx_bytes > 1572864, duration < 90)`,
+		`ts >= date("2026-01-31")`:                            `ts >= 2026-01-31T00:00:00Z`,
+		`id == "0000000000000abc"`:                            `id == 0xabc`,
+		`id == "0ABC"`:                                        `always`,
+		`id > "0000000000000abc"`:                             `always`,
+		`cidr(remote_addr, "10.1.0.0/15")`:                    `any(remote_addr startsWith "10.", remote_addr startsWith "::ffff:10.")`,
+		`cidr(remote_addr, "10.1.2.0/24")`:                    `any(remote_addr startsWith "10.1.2.", remote_addr startsWith "::ffff:10.1.2.")`,
+		`cidr(remote_addr, "10.1.2.3")`:                       `any(remote_addr startsWith "10.1.2.3", remote_addr startsWith "::ffff:10.1.2.3")`,
+		`cidr(remote_addr, "2001:db8:0:5::/64")`:              `any(remote_addr startsWith "2001:db8:")`,
+		`cidr(remote_addr, "0.0.0.0/0")`:                      `always`,
+		`not cidr(remote_addr, "10.0.0.0/8")`:                 `always`,
+		`private(remote_addr)`:                                `always`,
+		`any(dns_answers, # == "x")`:                          `always`,
+		`uid == pid`:                                          `always`,
+		`process == "a" ? true : false`:                       `always`,
+		`false`:                                               `any()`,
+		`ech`:                                                 `ech == true`,
+		`ech != true && tx_bytes > -1.5`:                      `all(ech != true, tx_bytes > -1.5)`,
+	} {
+		if _, err := Compile(expr, schema); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+		if got := Condition(expr, schema).String(); got != want {
+			t.Errorf("%s: got %s, want %s", expr, got, want)
+		}
+	}
+}
