@@ -315,3 +315,19 @@ func plainPrefix(s string) int {
 func appendU(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
+
+// Object writes the fields of records as a JSON object without a newline, for those who keep it elsewhere.
+type Object struct{ enc *jsonEncoder }
+
+// NewObject makes objects of the given fields.
+func NewObject(fields []*event.Field) Object { return Object{newJSON(fields, "")} }
+
+// Append appends the object; of an event that has none of the fields, nothing.
+func (o Object) Append(dst []byte, e *event.Event) []byte {
+	start := len(dst)
+	dst = o.enc.record(dst, e)
+	if dst = dst[:len(dst)-1]; len(dst) == start+len("{}") {
+		return dst[:start]
+	}
+	return dst
+}

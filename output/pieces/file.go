@@ -15,11 +15,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rustnet/output"
 )
 
 // Rotation is what a person decides about pieces.
 type Rotation struct {
-	RotateSize  Size          `placeholder:"SIZE" help:"Put the file that is written aside, under its name with a time, before it grows beyond SIZE, such as 100M."`
+	RotateSize  output.Size   `placeholder:"SIZE" help:"Put the file that is written aside, under its name with a time, before it grows beyond SIZE, such as 100M."`
 	RotateEvery time.Duration `placeholder:"D" help:"Put it aside at each multiple of D (UTC), by the times of the records."`
 	RotateKeep  int           `placeholder:"N" help:"Of those that were put aside keep the latest N; the default is all."`
 }

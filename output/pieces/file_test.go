@@ -332,18 +332,3 @@ func TestKilled(t *testing.T) {
 		}
 	}
 }
-
-func TestSize(t *testing.T) {
-	for text, want := range map[string]Size{"1": 1, "500000": 500000, "64K": 65536, "1.5k": 1536, "0": 0, "100M": 100 << 20, "2GB": 2e9, "3 MiB": 3 << 20} {
-		var s Size
-		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
-			t.Errorf("%q: got %d, %v, want %d", text, s, err, want)
-		}
-	}
-	for _, text := range []string{"", "-1", "K", "10X", "1e40", "nan", "inf", "0.1"} {
-		var s Size
-		if err := s.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q: got %d", text, s)
-		}
-	}
-}

@@ -17,7 +17,6 @@ const (
 	groupProcess = "process"
 	groupLost    = "lost"
 	groupSummary = "summary"
-	groupAlert   = "alert"
 )
 
 // conn is true for records about a connection, as opposed to lost.
@@ -28,7 +27,7 @@ func (e *Event) conn() bool { return e.Kind < Lost }
 var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
-	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); alert, for what a rule or detector is for; lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
+	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
 		Str: func(e *Event) string { return e.Kind.String() }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
 		Time: func(e *Event) int64 { return e.TS }},
@@ -241,7 +240,7 @@ var core = []Field{
 	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
 		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
 
-	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow), file (--write's could not be written).",
+	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow).",
 		Str: func(e *Event) string { return e.LostWhere }},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
@@ -266,24 +265,6 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Written }) }},
 	{Name: "records_lost", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: packets and events of this run that lost records told of.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Lost }) }},
-
-	{Name: "alert", Group: groupAlert, Type: String, Width: 14, Doc: "On alert: the rule or detector; the other fields are the connection's.",
-		Str: func(e *Event) string { return e.verdict().Rule }},
-	{Name: "alert_reason", Group: groupAlert, Type: String, Width: 60, Doc: "On alert: why, for people.",
-		Str: func(e *Event) string { return e.verdict().Reason }},
-	{Name: "alert_count", Group: groupAlert, Type: Uint, Width: 7, Doc: "On alert: how often since the same alert before, which --alert-every kept back.",
-		Uint: func(e *Event) (uint64, bool) { n := e.verdict().Count; return n, n != 0 }},
-	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) recognised in its traffic: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
-		List: func(e *Event) []string { return e.verdict().Patterns }},
-}
-
-var noVerdict Verdict
-
-func (e *Event) verdict() *Verdict {
-	if e.Verdict == nil {
-		return &noVerdict
-	}
-	return e.Verdict
 }
 
 func (e *Event) total(get func(*Totals) uint64) (uint64, bool) {
