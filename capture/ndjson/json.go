@@ -3,7 +3,9 @@ package ndjson
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +15,8 @@ import (
 	"rustnet/track/event"
 )
 
-// parser reads lines of one JSON object each (RFC 8259) into records. What it makes aliases the lines.
-type parser struct {
+// Parser reads lines of one JSON object each (RFC 8259) into records. What it makes aliases the lines.
+type Parser struct {
 	schema  *event.Schema
 	unknown map[string]uint64 // keys that the schema does not have, how often; at most unknownMax of them
 	more    uint64            // values of other unknown keys
@@ -31,9 +33,26 @@ var (
 	errCut      = errors.New("the line ends too early")
 )
 
-// parse reads one line into r. An unknown key is counted and passed over; a known one with a value of
+// NewParser makes a parser for records of a Stored schema.
+func NewParser(schema *event.Schema) *Parser {
+	return &Parser{schema: schema, unknown: map[string]uint64{}}
+}
+
+// Notes says for people which keys were passed over, because the schema does not have them.
+func (p *Parser) Notes() []string {
+	var notes []string
+	for _, key := range slices.Sorted(maps.Keys(p.unknown)) {
+		notes = append(notes, fmt.Sprintf("passed over %d values of the unknown key %q", p.unknown[key], key))
+	}
+	if p.more > 0 {
+		notes = append(notes, fmt.Sprintf("passed over %d values of more unknown keys", p.more))
+	}
+	return notes
+}
+
+// Parse reads one line into r. An unknown key is counted and passed over; a known one with a value of
 // another type makes the line malformed.
-func (p *parser) parse(line string, r *event.Stored) error {
+func (p *Parser) Parse(line string, r *event.Stored) error {
 	s := scanner{text: line}
 	s.space()
 	if !s.take('{') {
@@ -72,7 +91,7 @@ func (p *parser) parse(line string, r *event.Stored) error {
 	return nil
 }
 
-func (p *parser) value(s *scanner, key string, r *event.Stored) error {
+func (p *Parser) value(s *scanner, key string, r *event.Stored) error {
 	f := p.schema.Lookup(key)
 	switch {
 	case f == nil:
@@ -89,7 +108,7 @@ func (p *parser) value(s *scanner, key string, r *event.Stored) error {
 	return nil
 }
 
-func (p *parser) count(key string) {
+func (p *Parser) count(key string) {
 	if _, ok := p.unknown[key]; !ok && len(p.unknown) >= unknownMax {
 		p.more++
 		return

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,7 +29,7 @@ const (
 type Source struct {
 	kind, ts *event.Field
 	files    []*file.Bytes
-	parser   parser
+	parser   *Parser
 	storage  *event.Storage
 	pool     event.Pool
 	out      *event.Batch
@@ -51,7 +50,7 @@ type firsts struct {
 
 // Open opens the files, "-" being standard input. schema is a Stored one.
 func Open(paths []string, schema *event.Schema) (*Source, error) {
-	s := &Source{kind: schema.Lookup("event"), ts: schema.Lookup("ts"), parser: parser{schema: schema, unknown: map[string]uint64{}},
+	s := &Source{kind: schema.Lookup("event"), ts: schema.Lookup("ts"), parser: NewParser(schema),
 		storage: event.NewStorage(schema), pool: event.NewPool(16)}
 	for _, path := range paths {
 		f, err := file.OpenBytes(path, "a file of records", "rustnet --json | rustnet --from -")
@@ -109,14 +108,7 @@ func (s *Source) Report() string {
 // Notes says what was tolerated: an end that a killed writer left, keys that this version does not know.
 // It may be asked when Run has ended.
 func (s *Source) Notes() []string {
-	notes := s.notes
-	for _, key := range slices.Sorted(maps.Keys(s.parser.unknown)) {
-		notes = append(notes, fmt.Sprintf("passed over %d values of the unknown key %q", s.parser.unknown[key], key))
-	}
-	if s.parser.more > 0 {
-		notes = append(notes, fmt.Sprintf("passed over %d values of more unknown keys", s.parser.more))
-	}
-	return notes
+	return append(s.notes, s.parser.Notes()...)
 }
 
 // Run sends the records in batches and closes out. Malformed lines are passed over and make its error,
@@ -200,7 +192,7 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 func (s *Source) end(f *file.Bytes, line uint64, rest string, err error, send func() error) error {
 	if strings.TrimSpace(rest) != "" {
 		r := s.storage.New()
-		if s.parser.parse(rest, r) == nil {
+		if s.parser.Parse(rest, r) == nil {
 			s.lines.Add(1)
 			if err := s.add(r, send); err != nil {
 				return err
@@ -225,7 +217,7 @@ func (s *Source) record(f *file.Bytes, line uint64, text string, send func() err
 		return nil
 	}
 	r := s.storage.New()
-	if err := s.parser.parse(text, r); err != nil {
+	if err := s.parser.Parse(text, r); err != nil {
 		s.wrong(f, line, err)
 		return nil
 	}

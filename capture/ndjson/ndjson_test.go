@@ -19,10 +19,10 @@ import (
 
 var schema = event.NewSchema(dpi.Fields()).Stored()
 
-func parseLine(line string) (*event.Event, *parser, error) {
-	p := &parser{schema: schema, unknown: map[string]uint64{}}
+func parseLine(line string) (*event.Event, *Parser, error) {
+	p := NewParser(schema)
 	r := event.NewStorage(schema).New()
-	err := p.parse(line, r)
+	err := p.Parse(line, r)
 	return &event.Event{Stored: r}, p, err
 }
 

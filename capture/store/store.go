@@ -1,0 +1,437 @@
+// Package store reads back what output/store keeps: a source of records like any other, of one for each
+// connection, or of all that were kept of each. It may read while they are written.
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
+
+	"rustnet/capture/ndjson"
+	"rustnet/track/event"
+)
+
+// Config is what a person asks of a store.
+type Config struct {
+	Since Moment `placeholder:"WHEN" help:"Only connections that were there after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00 (local, unless it says its zone)."`
+	Until Moment `placeholder:"WHEN" help:"Only connections that were there before this."`
+}
+
+// Moment is a time that may be written as how long ago it is. The zero one is none.
+type Moment struct{ time.Time }
+
+// UnmarshalText is for flags.
+func (m *Moment) UnmarshalText(text []byte) error {
+	s := string(text)
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			m.Time = t
+			return nil
+		}
+	}
+	ago, err := event.ParseAge(s)
+	if err != nil {
+		return fmt.Errorf("%q is neither a time such as 2026-01-31T08:00 nor how long ago as 2h or 30d", s)
+	}
+	m.Time = time.Now().Add(-ago)
+	return nil
+}
+
+const (
+	batchRows   = 256
+	busyTimeout = 5 * time.Second
+	// patience is how long a reader of ours may take for a batch before the database is let go of, so that its
+	// log does not grow because somebody looks at a pager.
+	patience     = time.Second
+	processesMax = 1 << 16 // that are remembered
+)
+
+// Source reads a store.
+type Source struct {
+	path    string
+	db      *sqlite3.Conn
+	schema  *event.Schema
+	table   string
+	where   string
+	args    []any
+	indexed bool // where is answered by an index, in another order than the rows'
+
+	columns   []*event.Field // that the table has
+	process   []*event.Field
+	processes map[int64]*event.Stored
+	kind      *event.Field
+	version   *event.Field
+	lookup    *sqlite3.Stmt // of a process
+
+	storage *event.Storage
+	parser  *ndjson.Parser
+	pool    event.Pool
+	rows    atomic.Uint64
+	losses  bool // read those first
+	cfg     Config
+}
+
+// Open opens a store for reading. schema is a Stored one. steps asks for every record instead of one for each
+// connection; filter is what the records are known to fulfil, nil where nothing is.
+func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *event.Schema) (s *Source, err error) {
+	if !vfs.SupportsFileLocking || !vfs.SupportsSharedMemory {
+		return nil, fmt.Errorf("--store: databases that several programs use at once: %w on this system", errors.ErrUnsupported)
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, fmt.Errorf("--store %s: %w", path, err)
+	}
+	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READONLY)
+	if err != nil {
+		return nil, fmt.Errorf("--store %s: %w", path, plain(err))
+	}
+	s = &Source{path: path, db: db, schema: schema, table: event.StoreConnections, processes: map[int64]*event.Stored{},
+		storage: event.NewStorage(schema), parser: ndjson.NewParser(schema), pool: event.NewPool(16), kind: schema.Lookup("event"), version: schema.Lookup("v"), cfg: cfg, losses: true}
+	if steps {
+		s.table, s.losses = event.StoreEvents, false
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+			s, err = nil, fmt.Errorf("--store %s: %w", path, plain(err))
+		}
+	}()
+	if err = db.BusyTimeout(busyTimeout); err != nil {
+		return s, err
+	}
+	if err = s.check(); err != nil {
+		return s, err
+	}
+	return s, s.plan(filter)
+}
+
+// plain leaves out what SQLite says before it says anything.
+func plain(err error) error {
+	if text, ok := strings.CutPrefix(err.Error(), "sqlite3: "); ok {
+		return errors.New(text)
+	}
+	return err
+}
+
+// check says what the file is when it is no store that can be read.
+func (s *Source) check() error {
+	var n [2]int64
+	for i, name := range []string{"application_id", "user_version"} {
+		stmt, _, err := s.db.Prepare("PRAGMA " + name)
+		if err != nil {
+			return err
+		}
+		if stmt.Step() {
+			n[i] = stmt.ColumnInt64(0)
+		}
+		if err := errors.Join(stmt.Err(), stmt.Close()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n[0] != event.StoreApplication:
+		return errors.New("rustnet did not make this (rustnet --store FILE makes one)")
+	case n[1] > event.StoreVersion:
+		return fmt.Errorf("a later rustnet made it: its tables are version %d, this one knows %d", n[1], event.StoreVersion)
+	}
+	return nil
+}
+
+// plan finds out what the tables have, and what is to be asked.
+func (s *Source) plan(filter *event.Condition) error {
+	q := query{has: map[string]map[string]bool{}, table: s.table}
+	for _, table := range []string{s.table, event.StoreProcesses} {
+		stmt, _, err := s.db.Prepare("SELECT name FROM pragma_table_info('" + table + "')")
+		if err != nil {
+			return err
+		}
+		q.has[table] = map[string]bool{}
+		for stmt.Step() {
+			q.has[table][stmt.ColumnText(0)] = true
+		}
+		if err := errors.Join(stmt.Err(), stmt.Close()); err != nil {
+			return err
+		}
+	}
+	for _, f := range s.schema.Fields {
+		switch p := f.Place(); {
+		case (p == event.PlaceColumn || p == event.PlaceStep) && q.has[s.table][f.Name]:
+			s.columns = append(s.columns, f)
+		case p == event.PlaceProcess && q.has[event.StoreProcesses][f.Name]:
+			s.process = append(s.process, f)
+		}
+	}
+	s.where = q.where(s.cfg, filter)
+	s.args, s.indexed = q.args, q.indexed
+	return nil
+}
+
+// Close closes the store.
+func (s *Source) Close() error { return s.db.Close() }
+
+// Progress tells how many records have been read.
+func (s *Source) Progress() (rows uint64, bytes, total int64) { return s.rows.Load(), 0, 0 }
+
+// Report says for people what was read.
+func (s *Source) Report() string { return fmt.Sprintf("%d records looked up", s.rows.Load()) }
+
+// Notes says what was passed over: fields of a later version. It may be asked when Run has ended.
+func (s *Source) Notes() []string { return s.parser.Notes() }
+
+// Run sends the records, in the order in which they were stored first, and closes out.
+func (s *Source) Run(ctx, stop context.Context, out chan<- *event.Batch) error {
+	defer close(out)
+	s.db.SetInterrupt(stop) // also in the middle of a long search
+	err := s.read(ctx, stop, out)
+	if stop.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("--store %s: %w", s.path, plain(err))
+	}
+	return err
+}
+
+func (s *Source) read(ctx, stop context.Context, out chan<- *event.Batch) error {
+	if s.losses {
+		if err := s.scan(ctx, stop, out, event.StoreEvents, lossesOf(s.cfg), nil, false); err != nil {
+			return err
+		}
+	}
+	return s.scan(ctx, stop, out, s.table, s.where, s.args, s.indexed)
+}
+
+// scan reads the rows of a table in their order.
+func (s *Source) scan(ctx, stop context.Context, out chan<- *event.Batch, table, where string, args []any, indexed bool) error {
+	names := []string{"c.rowid", "c." + event.StoreProcess, "c." + event.StoreRest}
+	for _, f := range s.columns {
+		names = append(names, "c."+quote(f.Name))
+	}
+	by := "c.rowid"
+	if indexed { // or the rows would be gone through one by one, to have them in order
+		by = "+c.rowid"
+	}
+	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s c WHERE %s > ?1 AND %s ORDER BY %[3]s", strings.Join(names, ", "), table, by, where))
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for i, a := range args {
+		if err := bind(stmt, i+2, a); err != nil {
+			return err
+		}
+	}
+	var last int64
+	for more := true; more; {
+		if err := stmt.BindInt64(1, last); err != nil {
+			return err
+		}
+		if last, more, err = s.some(ctx, stop, stmt, last, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// some reads rows until there are no more, or until nobody takes them, when it lets go of the database.
+func (s *Source) some(ctx, stop context.Context, stmt *sqlite3.Stmt, last int64, out chan<- *event.Batch) (int64, bool, error) {
+	b := s.pool.Get()
+	for stmt.Step() {
+		last = stmt.ColumnInt64(0)
+		r, err := s.record(stmt)
+		if err != nil {
+			return last, false, err
+		}
+		b.Events = append(b.Events, event.Event{Stored: r})
+		e := &b.Events[len(b.Events)-1]
+		e.Kind = event.KindOf(s.kind.Str(e))
+		s.rows.Add(1)
+		if len(b.Events) < batchRows {
+			continue
+		}
+		select {
+		case out <- b:
+			b = s.pool.Get()
+		case <-stop.Done():
+			return last, false, nil
+		case <-time.After(patience):
+			if err := stmt.Reset(); err != nil {
+				return last, false, err
+			}
+			return last, true, b.Send(ctx, out)
+		}
+	}
+	if err := stmt.Err(); err != nil {
+		return last, false, err
+	}
+	if err := stmt.Reset(); err != nil || len(b.Events) == 0 {
+		return last, false, err
+	}
+	return last, false, b.Send(ctx, out)
+}
+
+// record makes a record of a row.
+func (s *Source) record(stmt *sqlite3.Stmt) (*event.Stored, error) {
+	const ref, rest, first = 1, 2, 3
+	r := s.storage.New()
+	r.SetUint(s.version, event.Version)
+	for i, f := range s.columns {
+		set(r, f, stmt, first+i)
+	}
+	if text := stmt.ColumnText(rest); text != "" {
+		if err := s.parser.Parse(text, r); err != nil {
+			return nil, fmt.Errorf("row %d: %s: %w", stmt.ColumnInt64(0), event.StoreRest, err)
+		}
+	}
+	key := stmt.ColumnInt64(ref)
+	if key == 0 {
+		return r, nil
+	}
+	p, err := s.processOf(key)
+	if err != nil {
+		return nil, err
+	}
+	e := event.Event{Stored: p}
+	for _, f := range s.process {
+		r.Copy(f, f, &e)
+	}
+	return r, nil
+}
+
+func set(r *event.Stored, f *event.Field, stmt *sqlite3.Stmt, i int) {
+	if stmt.ColumnType(i) == sqlite3.NULL {
+		return
+	}
+	switch f.Type {
+	case event.Uint, event.ID:
+		r.SetUint(f, uint64(stmt.ColumnInt64(i)))
+	case event.Float:
+		r.SetFloat(f, stmt.ColumnFloat(i))
+	case event.Bool:
+		r.SetBool(f, stmt.ColumnBool(i))
+	case event.Time:
+		r.SetTime(f, stmt.ColumnInt64(i))
+	case event.List:
+		var l []string
+		if json.Unmarshal(stmt.ColumnRawText(i), &l) == nil {
+			r.SetList(f, l)
+		}
+	default:
+		r.SetStr(f, stmt.ColumnText(i))
+	}
+}
+
+// processOf looks up what is known of a process.
+func (s *Source) processOf(key int64) (*event.Stored, error) {
+	if p := s.processes[key]; p != nil {
+		return p, nil
+	}
+	if s.lookup == nil {
+		names := []string{"ref"}
+		for _, f := range s.process {
+			names = append(names, quote(f.Name))
+		}
+		var err error
+		if s.lookup, _, err = s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE ref = ?", strings.Join(names, ", "), event.StoreProcesses)); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.lookup.BindInt64(1, key); err != nil {
+		return nil, err
+	}
+	p := event.NewStored(s.schema)
+	if s.lookup.Step() {
+		for i, f := range s.process {
+			set(p, f, s.lookup, i+1)
+		}
+	}
+	if err := errors.Join(s.lookup.Err(), s.lookup.Reset()); err != nil {
+		return nil, err
+	}
+	if len(s.processes) >= processesMax {
+		clear(s.processes)
+	}
+	s.processes[key] = p
+	return p, nil
+}
+
+func bind(stmt *sqlite3.Stmt, i int, v any) error {
+	switch v := v.(type) {
+	case string:
+		return stmt.BindText(i, v)
+	case float64:
+		return stmt.BindFloat(i, v)
+	case bool:
+		return stmt.BindBool(i, v)
+	}
+	return stmt.BindInt64(i, v.(int64))
+}
+
+// Find gives what a store has of the one connection whose identifier begins with digits, and the records that were
+// kept of it.
+func Find(path, digits string, schema *event.Schema) (found event.Event, steps []event.Event, err error) {
+	id := schema.Lookup("id")
+	if len(digits) == 0 || len(digits) > 16 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return found, nil, fmt.Errorf("%q is no identifier: 16 hexadecimal digits, or the first of them", digits)
+	}
+	for _, records := range []bool{false, true} {
+		s, err := Open(path, Config{}, records, &event.Condition{Op: event.Prefix, Field: id, Value: digits}, schema)
+		if err != nil {
+			return found, nil, err
+		}
+		s.losses = false
+		if steps, err = s.first(findMax); err == nil && !records {
+			switch len(steps) {
+			case 0:
+				err = fmt.Errorf("--store %s: no connection has the identifier %s", path, digits)
+			case 1:
+				found = steps[0]
+			default:
+				err = fmt.Errorf("--store %s: the identifiers of several connections begin with %s: give more digits", path, digits)
+			}
+		}
+		s.Close()
+		if err != nil {
+			return found, nil, err
+		}
+	}
+	return found, steps, nil
+}
+
+// findMax bounds the records of one connection that are shown.
+const findMax = 10000
+
+// first gives the first n records.
+func (s *Source) first(n int) (events []event.Event, err error) {
+	stop, enough := context.WithCancel(context.Background())
+	defer enough()
+	out, failed := make(chan *event.Batch), make(chan error, 1)
+	go func() { failed <- s.Run(context.Background(), stop, out) }()
+	for b := range out {
+		for i := range b.Events {
+			if len(events) < n {
+				events = append(events, b.Events[i])
+			}
+		}
+		if b.Release(); len(events) >= n {
+			enough()
+		}
+	}
+	return events, <-failed
+}
