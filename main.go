@@ -31,14 +31,14 @@ import (
 	"rustnet/capture/ndjson"
 	"rustnet/capture/pcapfilter"
 	"rustnet/capture/sockets"
+	capturestore "rustnet/capture/store"
 	"rustnet/enrich"
 	"rustnet/enrich/doctor"
 	"rustnet/filter"
-	"rustnet/filter/alert"
 	"rustnet/output"
-	"rustnet/output/hook"
 	"rustnet/output/pieces"
 	"rustnet/output/shell"
+	"rustnet/output/store"
 	"rustnet/output/summary"
 	"rustnet/track"
 	"rustnet/track/dpi"
@@ -85,8 +85,8 @@ type cli struct {
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
 	File   pieces.Config `embed:"" group:"output"`
-	Alerts alert.Config  `embed:"" group:"alerts"`
-	Hook   hook.Config   `embed:"" group:"alerts"`
+	Store  string        `placeholder:"FILE" group:"output" help:"Also keep what is known of each connection in this SQLite file; of history, show and stats: read it."`
+	Keep   store.Config  `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
@@ -112,7 +112,16 @@ type cli struct {
 	Stats struct {
 		Graph bool `help:"Also draw bytes over time."`
 		summary.Config
-	} `cmd:"" help:"How they are distributed. Over protocols, applications, services, processes, hosts, ends: live until interrupted, or of --read or --from."`
+		When capturestore.Config `embed:""`
+	} `cmd:"" help:"How they are distributed. Over protocols, applications, services, processes, hosts, ends: live until interrupted, or of --read, --from or --store."`
+	History struct {
+		Records bool `help:"Every record that --store-events kept, instead of one for each connection."`
+		summary.Rows
+		When capturestore.Config `embed:""`
+	} `cmd:"" help:"Look back at connections. At those in the file that --store keeps, also while it is written; --filter, --since and --until find them by its indexes."`
+	Show struct {
+		ID string `arg:"" help:"the connection's id, or how that begins"`
+	} `cmd:"" help:"All of one connection. That is, what the file has of it that --store keeps; with --store-events also each record."`
 	Doctor     struct{} `cmd:"" help:"Try what works here. Of what does not, it says what is lost without it, and the command that mends it; --json has an object for each check. Exit status 0 when connections are captured and their owners found."`
 	Interfaces struct{} `cmd:"" help:"List network interfaces. That is, what --interface can name."`
 	Fields     struct {
@@ -126,6 +135,8 @@ type cli struct {
 		Form string `arg:"" optional:"" enum:"man,markdown" default:"man" help:"man or markdown"`
 	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown."`
 	Version struct{} `cmd:"" help:"Print the version."`
+
+	fromStore bool // the command reads --store instead of writing it
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -158,12 +169,8 @@ func execute(args []string) (status int, err error) {
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
 	files := &shell.Files{}
-	environment := kong.DefaultEnvars("RUSTNET")
-	if os.Getenv("RUSTNET_V") != "" { // we were started by --exec: they tell of a record
-		environment = kong.OptionFunc(func(*kong.Kong) error { return nil })
-	}
 	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files))
+		kong.DefaultEnvars("RUSTNET"), kong.Help(shell.PrintHelp), kong.Resolvers(files))
 	if err != nil {
 		return 0, err
 	}
@@ -171,25 +178,21 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
 	}
-	if len(args) > 0 && args[0] == "help" {
-		args = append(slices.Clone(args[1:]), "--help")
-	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
+		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", files.Explain(err))}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short {
 			c.Output.Format = form
 		}
 	}
-	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
-		for _, flag := range []string{"write", "alert", "detect", "exec"} {
-			if shell.OnCommandLine(ctx, flag) {
-				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
-			}
-		}
+	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
+		return 0, usageError{err}
+	}
+	if err := c.Keep.Check(c.Store); err != nil {
+		return 0, usageError{err}
 	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
@@ -203,6 +206,10 @@ func execute(args []string) (status int, err error) {
 		return snapshot(&c)
 	case "stats":
 		return distribution(&c)
+	case "history":
+		return history(&c)
+	case "show":
+		return show(&c)
 	case "fields":
 		return 0, fields(&c)
 	case "config":
@@ -282,11 +289,6 @@ type source struct {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	for _, err := range []error{c.File.Check(), c.Hook.Check(c.Alerts.Any())} {
-		if err != nil {
-			return 0, usageError{err}
-		}
-	}
 	say, fields := c.teller(), c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
@@ -315,16 +317,9 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, totals.Run)
 	}
-	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
-	if err != nil {
-		return 0, usageError{err}
-	}
-	if alerts != nil {
-		stages = append(stages, alerts.Run)
-	}
 	to := sink{run: out.Run, stopped: out.Stopped(),
 		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
+		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 	stages = append(stages, keep.Run)
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
@@ -334,22 +329,18 @@ func stream(c *cli) (int, error) {
 		stages = append(stages, file.Run)
 		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
 	}
-	if c.Hook.Exec != "" {
-		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) })
+	if c.Store != "" {
+		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }
+		kept, err := store.New(c.Store, c.Keep, fields)
 		if err != nil {
-			return 0, usageError{err}
+			return 0, err
 		}
-		stages = append(stages, command.Run)
-		to.beside = append(to.beside, beside{command.Records, command.Report, command.Err})
+		stages = append(stages, kept.Run)
+		to.beside = append(to.beside, beside{kept.Records, kept.Report, kept.Err})
 	}
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, c.program.NotRun(err)
-	}
-	if c.Hook.Exec != "" && !c.live() { // a live source has done so
-		if err := live.DropPrivileges(live.DropConfig{}); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			say("warn", "%v", err)
-		}
 	}
 	return c.program.Finish(c.flow(say, src, stages, to))
 }
@@ -390,6 +381,7 @@ func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 
 // distribution is the command stats.
 func distribution(c *cli) (int, error) {
+	c.fromStore = c.Store != "" && c.live() // which may be written by a configuration file
 	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
@@ -400,7 +392,12 @@ func distribution(c *cli) (int, error) {
 	if err != nil {
 		return 0, usageError{err}
 	}
-	src, err := open(c, fields, say)
+	var src *source
+	if c.fromStore {
+		src, err = openStore(c, c.Stats.When, false, fields)
+	} else {
+		src, err = open(c, fields, say)
+	}
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
@@ -408,9 +405,64 @@ func distribution(c *cli) (int, error) {
 		outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
 }
 
+// history is the command that looks up connections in a store.
+func history(c *cli) (int, error) {
+	c.fromStore = true
+	say, cfg, fields := c.teller(), c.History.Rows, c.schema()
+	keep, err := c.prepare(fields)
+	if err != nil {
+		return 0, err
+	}
+	to := sink{}
+	if cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {
+		out, err := output.New(c.Output, fields, os.Stdout)
+		if err != nil {
+			return 0, usageError{err}
+		}
+		to = sink{run: out.Run, stopped: out.Stopped(), written: func() uint64 { return out.Stats().Events() },
+			outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+	} else {
+		query, err := summary.NewQuery(summary.Config{Rows: cfg, Size: terminalSize}, c.Output, fields, os.Stdout)
+		if err != nil {
+			return 0, usageError{err}
+		}
+		to = sink{run: query.Run, written: query.Events, outcome: func() string { return fmt.Sprintf("%d rows", query.Events()) }}
+	}
+	src, err := openStore(c, c.History.When, c.History.Records, fields)
+	if err != nil {
+		return 0, err
+	}
+	return c.flow(say, src, []stage{keep.Run}, to)
+}
+
+// show is the command that prints all that a store has of one connection.
+func show(c *cli) (int, error) {
+	c.fromStore = true
+	fields := c.schema()
+	c.prepareTerminal()
+	if c.Store == "" {
+		return 0, usageError{errNoStore}
+	}
+	found, steps, err := capturestore.Find(c.Store, c.Show.ID, fields)
+	if err != nil {
+		return 0, err
+	}
+	if c.Output.Format == output.Table && len(c.Output.Fields) == 0 {
+		return exitDone, output.WriteCard(os.Stdout, c.Output, fields, &found, steps)
+	}
+	out, err := output.New(c.Output, fields, os.Stdout)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	if len(steps) == 0 {
+		steps = append(steps, found)
+	}
+	return exitDone, out.Frame(steps)
+}
+
 // schema is that of the records: those that are read back have their own.
 func (c *cli) schema() *event.Schema {
-	if len(c.From) > 0 {
+	if len(c.From) > 0 || c.fromStore {
 		return schema.Stored()
 	}
 	return schema
@@ -436,7 +488,7 @@ func examine(c *cli) (int, error) {
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
 	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
 	if c.Output.Format != output.None {
-		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: color, Width: c.Output.Width}); err != nil {
+		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width}); err != nil {
 			return 0, err
 		}
 	}
@@ -600,7 +652,7 @@ func (c *cli) teller() shell.Teller {
 }
 
 // live tells whether it is this machine's traffic that is looked at.
-func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 }
+func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 && !c.fromStore }
 
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
@@ -620,7 +672,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	src, err := openLive(c, owners, say)
 	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
-		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
+		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
 		return openSockets(c, owners), nil
 	}
 	if err != nil && owners != nil {
@@ -628,7 +680,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
 		if _, why := owners.Hooks(); why != nil {
-			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
+			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed: %v", why)
 		}
 	}
 	return src, err
@@ -675,6 +727,32 @@ func openRecords(c *cli, fields *event.Schema) (*source, error) {
 	}
 	r.SetDuration(c.Duration)
 	return &source{report: func() []string { return []string{r.Report()} }, notes: r.Notes, progress: r.Progress, unit: "lines", close: r.Close,
+		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+			p.Source(func() error { return r.Run(p.Context(), stop, out) })
+		}}, nil
+}
+
+var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
+
+// openStore is the source of what was kept in a store, as far as the filter does not rule it out.
+func openStore(c *cli, when capturestore.Config, records bool, fields *event.Schema) (*source, error) {
+	switch {
+	case c.Store == "":
+		return nil, usageError{errNoStore}
+	case c.Read != "" || len(c.From) > 0:
+		return nil, usageError{errors.New("--store and --read or --from: one place to read from, not several")}
+	case c.BPF != "" || c.Duration != 0:
+		return nil, usageError{errors.New("--bpf and --duration are for packets: of a store ask with --filter, --since and --until")}
+	}
+	var known *event.Condition
+	if c.Filter != "" {
+		known = filter.Condition(c.Filter, fields)
+	}
+	r, err := capturestore.Open(c.Store, when, records, known, fields)
+	if err != nil {
+		return nil, err
+	}
+	return &source{report: func() []string { return []string{r.Report()} }, notes: r.Notes, progress: r.Progress, unit: "records", close: r.Close,
 		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			p.Source(func() error { return r.Run(p.Context(), stop, out) })
 		}}, nil

@@ -427,6 +427,7 @@ func TestImports(t *testing.T) {
 		"capture/pcapfilter": {"capture"},
 		"capture/ndjson":     {"capture/file", "track/event"},
 		"capture/sockets":    {},
+		"capture/store":      {"capture/ndjson", "track/event"},
 		"track/event":        {},
 		"track/dpi":          {"track/event"},
 		"track":              {"capture", "capture/decode", "capture/sockets", "track/dpi", "track/event"},
@@ -434,12 +435,11 @@ func TestImports(t *testing.T) {
 		"enrich":             {"bpf", "capture/sockets", "track/event"},
 		"enrich/doctor":      {"bpf", "capture/live", "capture/sockets", "enrich"},
 		"filter":             {"track/event"},
-		"filter/alert":       {"filter", "track/event"},
 		"output":             {"track/event"},
-		"output/hook":        {"output", "track/event"},
 		"output/pieces":      {"output", "track/event"},
 		"output/summary":     {"output", "track/event"},
 		"output/shell":       {"output", "track/event"},
+		"output/store":       {"output", "track/event"},
 	}
 	only := map[string][]string{ // who may use these modules
 		"github.com/google/gopacket":   {"capture/decode"},
@@ -447,6 +447,7 @@ func TestImports(t *testing.T) {
 		"github.com/expr-lang/expr":    {"filter"},
 		"github.com/alecthomas/kong":   {".", "output/shell"},
 		"github.com/pelletier/go-toml": {"output/shell"},
+		"github.com/ncruces":           {"capture/store", "output/store"},
 	}
 	pure := []string{"capture/decode", "track/dpi", "track/event"} // know no system, file, clock or network
 	impure := []string{"os", "net", "net/http", "os/exec", "syscall", "golang.org/x/sys"}

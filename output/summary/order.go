@@ -49,14 +49,23 @@ func (o order) sort(events []event.Event) {
 	if len(o) == 0 {
 		return
 	}
-	slices.SortStableFunc(events, func(a, b event.Event) int {
+	at := make([]int32, len(events)) // events are large: they move once
+	for i := range at {
+		at[i] = int32(i)
+	}
+	slices.SortFunc(at, func(a, b int32) int {
 		for _, k := range o {
-			if c := k.compare(&a, &b); c != 0 {
+			if c := k.compare(&events[a], &events[b]); c != 0 {
 				return c
 			}
 		}
-		return 0
+		return cmp.Compare(a, b)
 	})
+	sorted := make([]event.Event, len(events))
+	for i, j := range at {
+		sorted[i] = events[j]
+	}
+	copy(events, sorted)
 }
 
 func (k *sortKey) compare(a, b *event.Event) int {

@@ -16,13 +16,18 @@ import (
 	"rustnet/track/event"
 )
 
+// Rows is what a person decides about the order and the number of the rows.
+type Rows struct {
+	Sort       string   `placeholder:"FIELD" complete:"field" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
+	Top        int      `placeholder:"N" help:"Only the first N rows."`
+	GroupBy    []string `sep:"none" placeholder:"a,b" complete:"fields" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
+	OutputFile string   `placeholder:"FILE" help:"Write FILE instead of stdout: whole, or not at all."`
+}
+
 // Config is what a person decides about records that are shown together.
 type Config struct {
-	Sort       string        `placeholder:"FIELD" complete:"field" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
-	Top        int           `placeholder:"N" help:"Only the first N rows."`
-	GroupBy    []string      `sep:"none" placeholder:"a,b" complete:"fields" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
-	Watch      time.Duration `placeholder:"D" help:"Show it anew every D: redrawn on a terminal, else one block after the other."`
-	OutputFile string        `placeholder:"FILE" help:"Write FILE instead of stdout: whole, or not at all."`
+	Rows
+	Watch time.Duration `placeholder:"D" help:"Show it anew every D: redrawn on a terminal, else one block after the other."`
 
 	// Size gives the terminal's columns and lines, 0 where stdout is none.
 	Size func() (width, height int) `kong:"-"`
@@ -148,14 +153,20 @@ func (s *Show) arrange(events []event.Event, now int64) []event.Event {
 		}
 		rows = g.rows(now, 0)
 	}
-	s.order.sort(rows)
-	if s.cfg.Top > 0 && len(rows) > s.cfg.Top {
-		rows = rows[:s.cfg.Top]
-	}
+	rows = s.first(rows)
 	if len(s.keys.from) > 0 && lost > 0 {
 		return append(s.storedLosses(events[:lost]), rows...)
 	}
 	return events[: lost+copy(events[lost:], rows) : lost+len(rows)]
+}
+
+// first sorts rows, and cuts what is too much.
+func (s *Show) first(rows []event.Event) []event.Event {
+	s.order.sort(rows)
+	if s.cfg.Top > 0 && len(rows) > s.cfg.Top {
+		rows = rows[:s.cfg.Top]
+	}
+	return rows
 }
 
 // storedLosses makes the records of losses ones of the rows' schema.

@@ -73,7 +73,7 @@ func TestSortAndTop(t *testing.T) {
 		{"remote_addr,process", 0, "2 4 1 3"},
 		{"partial", 0, "1 2 3 4"},
 	} {
-		got := show(t, Config{Sort: tt.sort, Top: tt.top}, output.Config{Format: output.CSV, Fields: []string{"remote_port"}, NoHeader: true}, events)
+		got := show(t, Config{Rows: Rows{Sort: tt.sort, Top: tt.top}}, output.Config{Format: output.CSV, Fields: []string{"remote_port"}, NoHeader: true}, events)
 		if got = strings.Join(strings.Fields(got), " "); got != tt.want {
 			t.Errorf("--sort=%s --top %d: got %s, want %s", tt.sort, tt.top, got, tt.want)
 		}
@@ -85,7 +85,7 @@ func TestGroupBy(t *testing.T) {
 	events[0].RTTMicros, events[2].RTTMicros = 3000, 1500
 	events[2].Kind, events[2].Reason, events[2].Partial = event.Closed, event.Refused, true
 	events[3].Proc = nil
-	got := show(t, Config{GroupBy: []string{"process"}}, output.Config{Format: output.JSON, Fields: []string{"event", "group_by", "process", "connections",
+	got := show(t, Config{Rows: Rows{GroupBy: []string{"process"}}}, output.Config{Format: output.JSON, Fields: []string{"event", "group_by", "process", "connections",
 		"connections_open", "connections_failed", "connections_partial", "tx_bytes", "rx_bytes", "tx_packets", "tx_rate", "rtt_ms", "start"}}, events)
 	want := `{"event":"group","group_by":"process","process":"curl","connections":2,"connections_open":1,"connections_failed":1,"connections_partial":1,` +
 		`"tx_bytes":500,"rx_bytes":1002,"tx_packets":5,"tx_rate":500,"rtt_ms":1.5,"start":"1970-01-01T00:00:01.000000Z"}
@@ -95,11 +95,11 @@ func TestGroupBy(t *testing.T) {
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	table := show(t, Config{GroupBy: []string{"process,remote_port"}, Sort: "tx_bytes", Top: 1}, output.Config{Format: output.Table}, events)
+	table := show(t, Config{Rows: Rows{GroupBy: []string{"process,remote_port"}, Sort: "tx_bytes", Top: 1}}, output.Config{Format: output.Table}, events)
 	if !strings.HasPrefix(table, "PROCESS ") || !strings.Contains(table, "REMOTE_PORT") || !strings.Contains(table, "curl") || strings.Contains(table, "ssh") {
 		t.Errorf("table:\n%s", table)
 	}
-	csv := show(t, Config{GroupBy: []string{"process"}}, output.Config{Format: output.CSV}, events)
+	csv := show(t, Config{Rows: Rows{GroupBy: []string{"process"}}}, output.Config{Format: output.CSV}, events)
 	if !strings.HasPrefix(csv, "v,event,ts,group_by,process,connections,connections_open,connections_failed,connections_partial,start,tx_bytes,") {
 		t.Errorf("CSV:\n%s", csv)
 	}
@@ -109,7 +109,7 @@ func TestGroupBy(t *testing.T) {
 func TestLossesAreShown(t *testing.T) {
 	events := []event.Event{{Kind: event.Lost, LostWhere: "table", LostCount: 7, TS: 1e9}, conn(1, "a", 1, 1), conn(2, "b", 2, 2)}
 	for _, by := range [][]string{nil, {"process"}} {
-		got := show(t, Config{GroupBy: by, Sort: "-tx_bytes", Top: 1}, output.Config{Format: output.JSON, Fields: []string{"event", "lost_where", "lost_count", "process"}}, events)
+		got := show(t, Config{Rows: Rows{GroupBy: by, Sort: "-tx_bytes", Top: 1}}, output.Config{Format: output.JSON, Fields: []string{"event", "lost_where", "lost_count", "process"}}, events)
 		if !strings.HasPrefix(got, `{"event":"lost","lost_where":"table","lost_count":7}`+"\n") || strings.Count(got, "\n") != 2 || !strings.Contains(got, `"process":"a"`) {
 			t.Errorf("grouped by %v: got\n%s", by, got)
 		}
@@ -145,9 +145,9 @@ func TestMistakes(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Sort: "tx_byts"}, `--sort: unknown field "tx_byts" (did you mean "tx_bytes"?)`},
-		{Config{GroupBy: []string{"proces"}}, `--group-by: unknown field "proces" (did you mean "process"?)`},
-		{Config{Top: -1}, "--top: -1"},
+		{Config{Rows: Rows{Sort: "tx_byts"}}, `--sort: unknown field "tx_byts" (did you mean "tx_bytes"?)`},
+		{Config{Rows: Rows{GroupBy: []string{"proces"}}}, `--group-by: unknown field "proces" (did you mean "process"?)`},
+		{Config{Rows: Rows{Top: -1}}, "--top: -1"},
 	} {
 		if _, err := New(tt.cfg, output.Config{}, schema, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
@@ -316,7 +316,7 @@ func TestDistribution(t *testing.T) {
 	events[0].Kind, events[1].Kind, events[2].Kind, events[3].Kind, events[4].Kind = event.New, event.New, event.Updated, event.Closed, event.New
 	events[3].Reason = event.Rst
 	var w bytes.Buffer
-	d, err := NewStats(Config{GroupBy: []string{"process", "proto,remote_port"}}, false, false, output.Config{Format: output.CSV, NoHeader: true,
+	d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"process", "proto,remote_port"}}}, false, false, output.Config{Format: output.CSV, NoHeader: true,
 		Fields: []string{"event", "group_by", "process", "remote_port", "connections", "connections_open", "connections_failed", "tx_bytes", "tx_rate"}}, schema, &w)
 	if err != nil {
 		t.Fatal(err)
@@ -456,5 +456,57 @@ func TestStuckReader(t *testing.T) {
 	defer cancel()
 	if err := s.Run(ctx, frames([]event.Event{conn(1, "x", 1, 1)})); err == nil {
 		t.Error("got nil")
+	}
+}
+
+// TestQuery: what comes in many batches is sorted and cut as if it came at once, without being kept; losses stay in front.
+func TestQuery(t *testing.T) {
+	const n = 20000
+	stored := schema.Stored()
+	port, ts := stored.Lookup("remote_port"), stored.Lookup("ts")
+	var batches [][]event.Event
+	for first := 0; first < n; first += 250 {
+		var events []event.Event
+		for i := first; i < first+250; i++ {
+			r := event.NewStored(stored)
+			r.SetTime(ts, int64(i+1))
+			r.SetUint(port, uint64(i*7919%n))
+			events = append(events, event.Event{Kind: event.Closed, Stored: r})
+		}
+		batches = append(batches, events)
+	}
+	lost := event.NewStored(stored)
+	lost.SetStr(stored.Lookup("event"), "lost")
+	batches[40] = append(batches[40], event.Event{Kind: event.Lost, Stored: lost})
+	for _, tt := range []struct {
+		name string
+		rows Rows
+		max  int
+		want string
+	}{
+		{"largest", Rows{Sort: "remote_port", Top: 3}, 100, "lost,\r\n,19999\r\n,19998\r\n,19997\r\n"},
+		{"smallest", Rows{Sort: "-remote_port", Top: 2}, 100, "lost,\r\n,0\r\n,1\r\n"},
+		{"first", Rows{Top: 2}, 100, "lost,\r\n,0\r\n,7919\r\n"},
+		{"too many", Rows{Sort: "remote_port"}, n - 1, "more than 19999 records to sort: ask for fewer with --top, --since or --filter"},
+		{"groups", Rows{GroupBy: []string{"remote_port"}, Sort: "remote_port", Top: 1}, 1, "lost,\r\ngroup,19999\r\n"},
+	} {
+		var w bytes.Buffer
+		q, err := NewQuery(Config{Rows: tt.rows}, output.Config{Format: output.CSV, Fields: []string{"event", "remote_port"}, NoHeader: true}, stored, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.max = tt.max
+		got := ""
+		if err := q.Run(t.Context(), frames(batches...)); err != nil {
+			got = err.Error()
+		} else {
+			got = w.String()
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if limit := 2*tt.rows.Top + 1025; tt.rows.Top > 0 && len(q.rows) > limit {
+			t.Errorf("%s: %d rows are kept, want at most %d", tt.name, len(q.rows), limit)
+		}
 	}
 }

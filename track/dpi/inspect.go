@@ -545,7 +545,7 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
 			if !f.tcp && len(in.call.view[s].b) < p.Min {
 				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
-			app, state, client, known, ended, res := f.app, f.state, f.client, f.known, f.ended, in.call.res
+			app, state := f.app, f.state
 			a, b := in.call.view[Orig].b, in.call.view[Resp].b
 			switch got := parse(&in.call); got {
 			case no:
@@ -554,9 +554,8 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
 					v[Orig].b, v[Resp].b = a, b
 				}
 				if f.app != app || f.state != state { // it changed its mind within one segment
-					f.app, f.state, f.client, f.known, f.ended = app, state, client, known, ended
-					f.shared = app != nil // of the tunnel, see inside
-					in.call.res = res
+					f.app, f.state, f.client, f.known, f.ended = app, state, 0, false, false
+					in.call.res = 0
 				}
 			case match, done:
 				if f.parser == 0 {
@@ -588,12 +587,6 @@ func (in *Inspector) follow(f *Flow) {
 			f.finished = true
 			return
 		case f.parser == was:
-			return
-		case f.parser == 0:
-			if len(in.call.view[in.call.side].b) == 0 { // the client need not have waited for the answer
-				in.call.side = 1 - in.call.side
-			}
-			in.recognise(f, in.call.side)
 			return
 		}
 		// The connection was handed over; its new parser sees the same bytes.
@@ -677,16 +670,6 @@ func (c *call) setClient(s Side) { c.f.client = uint8(s) + 1 }
 func (c *call) become(parser string) {
 	c.f.parser = c.index[parser] + 1
 	c.f.state = nil
-}
-
-// inside hands the connection to whatever parser knows what is inside a tunnel, whose facts are added to those of this
-// one. What is left and what comes is taken for the start of both directions.
-func (c *call) inside() {
-	c.f.parser, c.f.state = 0, nil
-	c.f.shared = true // what a parser sets that then changes its mind is taken back
-	for s := range c.f.dir {
-		c.f.dir[s].flags &^= asked
-	}
 }
 
 // hasPort tells whether either end has the port.

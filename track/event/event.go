@@ -16,8 +16,7 @@ const (
 	New
 	Updated
 	Closed
-	Open  // there when somebody looked: a snapshot's
-	Alert // a connection as it is, and what somebody wanted to be told of it
+	Open // there when somebody looked: a snapshot's
 	Lost
 	Stats // totals of the run
 	Group // sums over connections that have something in common
@@ -25,7 +24,7 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "learned", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
+var kindNames = [NumKinds]string{"opened", "learned", "new", "updated", "closed", "open", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -169,8 +168,7 @@ type Event struct {
 	LostWhere string
 	LostCount uint64
 
-	Totals  *Totals // of Stats and Group
-	Verdict *Verdict
+	Totals *Totals // of Stats and Group
 
 	// Sockets are those of the local and the remote end, where the source is the kernel's socket tables.
 	Sockets *[2]SocketRef
@@ -182,16 +180,6 @@ type Totals struct {
 	Connections, Open, Failed, Partial uint64
 	New, Closed                        uint64 // in the last interval
 	Written, Lost                      uint64 // records
-}
-
-// Verdict is what was found out about a connection by judging it. It is not changed once an event points at it.
-type Verdict struct {
-	Patterns []string // what its traffic is like
-
-	// Of Alert
-	Rule   string
-	Reason string
-	Count  uint64 // how often since the rule's alert before, this one included
 }
 
 // SocketRef names a socket of this machine; the zero one is none.

@@ -13,7 +13,6 @@ const (
 	partProc
 	partPeer
 	partReport
-	partVerdict
 	// NumParts is how many sets there are.
 	NumParts = 1 << iota
 )
@@ -37,8 +36,6 @@ func needs(f *Field) Part {
 		return partProc
 	case f.Group == groupLost, f.Group == groupSummary:
 		return partReport
-	case f.Group == groupAlert:
-		return partVerdict
 	case strings.HasPrefix(f.Name, "nat_"):
 		return partNAT
 	}
@@ -65,9 +62,6 @@ func (e *Event) Parts() (p Part) {
 	}
 	if e.Peer != nil {
 		p |= partPeer
-	}
-	if e.Verdict != nil {
-		p |= partVerdict
 	}
 	if e.Kind >= Lost || e.Totals != nil || e.LostWhere != "" {
 		p |= partReport

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package hook
-
-import "os/exec"
-
-// ownGroup is for systems with process groups.
-func ownGroup(*exec.Cmd) {}

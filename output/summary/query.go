@@ -1,0 +1,108 @@
+package summary
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+// rowsMax bounds how many records are sorted; with --top it is as many as are asked for.
+const rowsMax = 1 << 20
+
+// Query is the last stage of a command that shows records that were read back: sorted, cut, or added up by what
+// they have in common. All are seen before the first is shown.
+type Query struct {
+	show   *Show
+	rows   []row
+	losses []event.Event
+	groups *groups
+	last   int64
+	ts     *event.Field
+	max    int
+}
+
+// row is as much of an event as one that was read back has.
+type row struct {
+	kind   event.Kind
+	stored *event.Stored
+}
+
+// NewQuery checks the configuration and makes the stage; fields are the records', which are Stored ones.
+func NewQuery(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Query, error) {
+	show, err := New(cfg, out, fields, w)
+	if err != nil {
+		return nil, err
+	}
+	q := &Query{show: show, ts: fields.Lookup("ts"), max: rowsMax}
+	if len(show.keys.from) > 0 {
+		q.groups = newGroups(show.keys, show.sums, show.fields)
+	}
+	return q, nil
+}
+
+// Events is how many records were written.
+func (q *Query) Events() uint64 { return q.show.Events() }
+
+// Run takes all there is, and shows it when in is closed.
+func (q *Query) Run(ctx context.Context, in <-chan *event.Batch) error {
+	return output.UnlessOver(ctx, func() error {
+		var err error
+		for b := range in {
+			for i := range b.Events {
+				if err == nil {
+					err = q.take(&b.Events[i])
+				}
+			}
+			b.Release()
+		}
+		if err != nil {
+			return err
+		}
+		return q.end()
+	})
+}
+
+func (q *Query) take(e *event.Event) error {
+	q.last = max(q.last, q.ts.Time(e))
+	switch {
+	case e.Kind == event.Lost:
+		q.losses = append(q.losses, *e)
+		return nil
+	case q.groups != nil:
+		q.groups.add(e, q.show.ask.ask(e))
+		return nil
+	}
+	q.rows = append(q.rows, row{e.Kind, e.Stored})
+	top := q.show.cfg.Top
+	switch {
+	case top > 0 && len(q.rows) > 2*top+1024: // keep only what may be among the first
+		kept := q.arranged()
+		for i := range kept {
+			q.rows[i] = row{kept[i].Kind, kept[i].Stored}
+		}
+		clear(q.rows[len(kept):])
+		q.rows = q.rows[:len(kept)]
+	case top == 0 && len(q.rows) > q.max:
+		return fmt.Errorf("more than %d records to sort: ask for fewer with --top, --since or --filter", q.max)
+	}
+	return nil
+}
+
+// arranged gives the rows in order, and no more than --top.
+func (q *Query) arranged() []event.Event {
+	events := make([]event.Event, len(q.rows))
+	for i, r := range q.rows {
+		events[i] = event.Event{Kind: r.kind, Stored: r.stored}
+	}
+	return q.show.first(events)
+}
+
+func (q *Query) end() error {
+	if q.groups == nil {
+		return q.show.write(append(q.losses, q.arranged()...))
+	}
+	return q.show.write(append(q.show.storedLosses(q.losses), q.show.first(q.groups.rows(q.last, 0))...))
+}
