@@ -183,9 +183,13 @@ func (w *worker) fetch(ps []decode.Packet) {
 	w.hashes, w.places = w.hashes[:0], w.places[:0]
 	for i := range ps {
 		p := &ps[i]
+		if !w.mine(p) {
+			w.hashes = append(w.hashes, 0)
+			continue
+		}
 		h := w.stage.secret.hash(p)
 		w.hashes = append(w.hashes, h)
-		if l := &w.lanes[laneOf(p)]; len(l.slots) > 0 && w.mine(p) {
+		if l := &w.lanes[laneOf(p)]; len(l.slots) > 0 {
 			if s := l.slots[h&uint32(len(l.slots)-1)]; s.at != 0 {
 				w.places = append(w.places, ref(laneOf(p), s.at-1))
 			}
