@@ -111,7 +111,7 @@ for row in "${rows[@]}"; do
 		timeout 1500 nice qemu-system-x86_64 -accel tcg -smp 2 -m 2048 -cpu max -nic none -display none -monitor none \
 			-serial "file:$log" -no-reboot -kernel "$dir/$version"/boot/vmlinuz-* -initrd "$dir/initramfs" -append "$parameters" </dev/null &
 		machine=$!
-		for ((i = 0; i < 120; i++)); do
+		for ((i = 0; i < 300; i++)); do
 			sleep 1
 			if [[ -s $log ]] || ! kill -0 "$machine" 2>/dev/null; then break; fi
 		done

@@ -125,32 +125,44 @@ func (x *examination) hookChecks() (all []Check) {
 		c := Check{Name: hookName + h.At, Status: OK, Detail: "attached"}
 		switch {
 		case h.Unneeded:
-			c.Status, c.Detail = Unused, "not needed beside "+x.placesOf(h.InsteadOf)
+			c.Status, c.Detail = Unused, "not needed beside "+x.placesOf(h.InsteadOf, true)
 		case h.Err != nil && len(h.By) > 0 && h.Lost == "":
-			c.Status, c.Detail = Unused, h.Why()+": "+strings.Join(h.By, " and ")+" in its stead"
+			c.Status, c.Detail = Unused, h.Why()+": "+list(h.By)+" in its stead"
 		case h.Err != nil:
 			c.Status, c.Detail, c.Lost = Limited, h.Why(), h.Lost
 			if len(h.By) > 0 {
-				c.Detail += ": " + strings.Join(h.By, " and ") + " in its stead, with less"
+				c.Detail += ": " + list(h.By) + " in its stead, with less"
 			}
 			c.Mend = x.facts.mend(h.Err)
 		case len(h.InsteadOf) > 0:
-			c.Detail = "attached in the stead of " + x.placesOf(h.InsteadOf)
+			c.Detail = "attached in the stead of " + x.placesOf(h.InsteadOf, false)
 		}
 		all = append(all, c)
 	}
 	return all
 }
 
-// placesOf names programs by where they are attached.
-func (x *examination) placesOf(names []string) string {
+// placesOf names programs by where they are attached; with inUse those that do the work of one that is not.
+func (x *examination) placesOf(names []string, inUse bool) string {
 	var at []string
 	for _, h := range x.hooks {
-		if slices.Contains(names, h.Name) {
+		switch {
+		case !slices.Contains(names, h.Name):
+		case inUse && h.Err != nil && len(h.By) > 0:
+			at = append(at, h.By...)
+		default:
 			at = append(at, h.At)
 		}
 	}
-	return strings.Join(at, " and ")
+	return list(at)
+}
+
+// list joins names as in a sentence.
+func list(names []string) string {
+	if n := len(names) - 1; n > 1 {
+		return strings.Join(names[:n], ", ") + " and " + names[n]
+	}
+	return strings.Join(names, " and ")
 }
 
 func (x *examination) ebpf() Check {

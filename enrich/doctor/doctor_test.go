@@ -108,8 +108,9 @@ func TestJudge(t *testing.T) {
 		{"an older rung", func(x *examination) {
 			x.hooks[0].Err, x.hooks[0].By = errors.New("no such tracepoint"), []string{"fexit/inet_sendmsg", "fexit/inet6_sendmsg"}
 			x.hooks[1].Unneeded = false
+			x.hooks = append(x.hooks, bpf.Hook{Name: "tell_create", At: "cgroup/sock_create", Unneeded: true, InsteadOf: []string{"told_send"}})
 		}, map[string]string{"hook tp_btf/sock_send_length": "unused|fexit/inet_sendmsg and fexit/inet6_sendmsg in its stead",
-			"hook fexit/inet_sendmsg": "ok|in the stead of tp_btf/sock_send_length", "ebpf": "ok|1 programs"}, true},
+			"hook fexit/inet_sendmsg": "ok|in the stead of tp_btf/sock_send_length", "hook cgroup/sock_create": "unused|beside fexit/inet_sendmsg and fexit/inet6_sendmsg", "ebpf": "ok|1 programs"}, true},
 		{"no BTF", func(x *examination) { x.facts.btf = fs.ErrNotExist },
 			map[string]string{"btf": "limited|CONFIG_DEBUG_INFO_BTF|exact owners"}, true},
 		{"no sysfs", func(x *examination) { x.facts.btf, x.facts.sys, x.facts.uid = fs.ErrNotExist, false, 1000 },
@@ -175,6 +176,14 @@ func TestJudge(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	if got := strings.Join(names(forAll), ","); got != live.Capabilities {
 		t.Errorf("got %s, want %s", got, live.Capabilities)
+	}
+}
+
+func TestList(t *testing.T) {
+	for want, names := range map[string][]string{"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}} {
+		if got := list(names); got != want {
+			t.Errorf("%v: got %q, want %q", names, got, want)
+		}
 	}
 }
 
