@@ -5,6 +5,7 @@
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
 # make bench-data makes those files (2.6 GB in bench/)
+# make generate   makes what is generated: kernel programs, manual, reference
 # make captures   records the project's own captures again (root; says which programs it needs)
 # make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls")
 # make check      what CI runs after the tests

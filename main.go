@@ -35,7 +35,9 @@ import (
 	"rustnet/enrich"
 	"rustnet/enrich/doctor"
 	"rustnet/filter"
+	"rustnet/filter/alert"
 	"rustnet/output"
+	"rustnet/output/hook"
 	"rustnet/output/pieces"
 	"rustnet/output/shell"
 	"rustnet/output/store"
@@ -85,6 +87,8 @@ type cli struct {
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
 	File   pieces.Config `embed:"" group:"output"`
+	Alerts alert.Config  `embed:"" group:"alerts"`
+	Hook   hook.Config   `embed:"" group:"alerts"`
 	Store  string        `placeholder:"FILE" group:"output" help:"Also keep what is known of each connection in this SQLite file; of history, show and stats: read it."`
 	Keep   store.Config  `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
@@ -169,8 +173,12 @@ func execute(args []string) (status int, err error) {
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
 	files := &shell.Files{}
+	environment := kong.DefaultEnvars("RUSTNET")
+	if os.Getenv("RUSTNET_V") != "" { // we were started by --exec: they tell of a record
+		environment = kong.OptionFunc(func(*kong.Kong) error { return nil })
+	}
 	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		kong.DefaultEnvars("RUSTNET"), kong.Help(shell.PrintHelp), kong.Resolvers(files))
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files))
 	if err != nil {
 		return 0, err
 	}
@@ -178,18 +186,25 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
 	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return 0, usageError{fmt.Errorf("%w (see rustnet --help)", files.Explain(err))}
+		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short {
 			c.Output.Format = form
 		}
 	}
-	if err := c.File.Check(ctx.Command() == "stream"); err != nil {
-		return 0, usageError{err}
+	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
+		for _, flag := range []string{"write", "alert", "detect", "exec"} {
+			if shell.OnCommandLine(ctx, flag) {
+				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
+			}
+		}
 	}
 	if err := c.Keep.Check(c.Store); err != nil {
 		return 0, usageError{err}
@@ -289,6 +304,11 @@ type source struct {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
+	for _, err := range []error{c.File.Check(), c.Hook.Check(c.Alerts.Any())} {
+		if err != nil {
+			return 0, usageError{err}
+		}
+	}
 	say, fields := c.teller(), c.schema()
 	keep, err := c.prepare(fields)
 	if err != nil {
@@ -317,9 +337,16 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, totals.Run)
 	}
+	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
+	if err != nil {
+		return 0, usageError{err}
+	}
+	if alerts != nil {
+		stages = append(stages, alerts.Run)
+	}
 	to := sink{run: out.Run, stopped: out.Stopped(),
 		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+		outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
 	stages = append(stages, keep.Run)
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
@@ -328,6 +355,14 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, file.Run)
 		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
+	}
+	if c.Hook.Exec != "" {
+		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) })
+		if err != nil {
+			return 0, usageError{err}
+		}
+		stages = append(stages, command.Run)
+		to.beside = append(to.beside, beside{command.Records, command.Report, command.Err})
 	}
 	if c.Store != "" {
 		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }
@@ -341,6 +376,11 @@ func stream(c *cli) (int, error) {
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, c.program.NotRun(err)
+	}
+	if c.Hook.Exec != "" && !c.live() { // a live source has done so
+		if err := live.DropPrivileges(live.DropConfig{}); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			say("warn", "%v", err)
+		}
 	}
 	return c.program.Finish(c.flow(say, src, stages, to))
 }
@@ -488,7 +528,7 @@ func examine(c *cli) (int, error) {
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
 	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
 	if c.Output.Format != output.None {
-		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, Color: color, Width: c.Output.Width}); err != nil {
+		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: color, Width: c.Output.Width}); err != nil {
 			return 0, err
 		}
 	}
@@ -672,7 +712,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	src, err := openLive(c, owners, say)
 	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
-		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets", err)
+		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
 		return openSockets(c, owners), nil
 	}
 	if err != nil && owners != nil {
@@ -680,7 +720,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	}
 	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
 		if _, why := owners.Hooks(); why != nil {
-			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed: %v", why)
+			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
 		}
 	}
 	return src, err

@@ -142,6 +142,7 @@ type owners struct {
 	last          *event.Event // that went out, where another may have to be made of it
 	sent          time.Time    // when
 	renewing      int64        // packet time of the change that is to be told; 0 = none is
+	hopes         bool         // is among renewals.hopes
 	mine, shown   bool         // with Config.Follow: is to be let through; has been
 	loose         bool         // of this event only: there is no room for more
 	tries         int

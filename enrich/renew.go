@@ -13,6 +13,8 @@ import (
 type renewals struct {
 	every time.Duration  // between two updated of one connection; 0 = there are none
 	due   []*owners      // those that have changed; one that is not any more, or another's by now, has no renewing
+	hopes []*owners      // of whose owner the kernel may tell yet, as when a server takes its time to accept; as due
+	asked time.Time      // when they were looked at last
 	kept  int            // owners.last that there are
 	spare []*event.Event // for keeping
 }
@@ -21,9 +23,16 @@ type renewals struct {
 // comes with their next event.
 const keptMax = 1 << 14
 
+// hopesMax bounds what asking again costs, twenty times a second.
+const hopesMax = 1 << 11
+
 // keep keeps an event that goes out.
 func (s *Stage) keep(c *owners, e *event.Event) {
-	if s.kernel == nil || s.renewals.every == 0 || c.local.sock == nil && c.remote.sock == nil {
+	if s.kernel == nil || s.renewals.every == 0 {
+		return
+	}
+	hopes := s.worthWaiting(c, e)
+	if c.local.sock == nil && c.remote.sock == nil && !hopes {
 		return
 	}
 	if c.last == nil {
@@ -39,6 +48,10 @@ func (s *Stage) keep(c *owners, e *event.Event) {
 	}
 	*c.last = *e
 	c.sent, c.renewing = s.kernel.at, 0
+	if hopes && !c.hopes && len(s.hopes) < hopesMax {
+		c.hopes = true
+		s.hopes = append(s.hopes, c)
+	}
 }
 
 // drop lets go of what was kept.
@@ -48,7 +61,7 @@ func (s *Stage) drop(c *owners) {
 	}
 	*c.last = event.Event{}
 	s.spare = append(s.spare, c.last)
-	c.last, c.renewing = nil, 0
+	c.last, c.renewing, c.hopes = nil, 0, false
 	s.kept--
 }
 
@@ -70,6 +83,10 @@ func (s *Stage) renew() {
 		k.changed[i] = nil
 	}
 	k.changed = k.changed[:0]
+	if len(s.hopes) > 0 && k.at.Sub(s.asked) >= tellWait {
+		s.asked = k.at
+		s.hope()
+	}
 	n := 0
 	for _, c := range s.due {
 		switch {
@@ -83,6 +100,36 @@ func (s *Stage) renew() {
 	}
 	clear(s.due[n:])
 	s.due = s.due[:n]
+}
+
+// hope asks once more for the owners that were not known, or only by who listens there.
+func (s *Stage) hope() {
+	n := 0
+	for _, c := range s.hopes {
+		if !c.hopes {
+			continue
+		}
+		s.ask(c, c.last)
+		if !same(c.last.Proc, c.local.proc) || !same(c.last.Peer, c.remote.proc) {
+			if c.renewing == 0 {
+				s.due = append(s.due, c)
+			}
+			c.renewing = max(1, c.renewing, since(c.local.sock), since(c.remote.sock))
+		}
+		if c.hopes = s.worthWaiting(c, c.last); c.hopes {
+			s.hopes[n] = c
+			n++
+		}
+	}
+	clear(s.hopes[n:])
+	s.hopes = s.hopes[:n]
+}
+
+func since(s *sock) int64 {
+	if s == nil {
+		return 0
+	}
+	return s.since
 }
 
 func (s *Stage) tellChange(c *owners) {

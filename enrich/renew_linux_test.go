@@ -76,6 +76,36 @@ func TestRenewed(t *testing.T) {
 	}
 }
 
+// A server that accepts late, on a connection on which nothing moves.
+func TestRenewedWhenAccepted(t *testing.T) {
+	b := newTold(t)
+	b.renewals.every = time.Second
+	b.procs.programs[20], b.procs.programs[21] = program{comm: "master"}, program{comm: "worker"}
+	b.hooks.socket(sockEvent(bpf.Listens, 1, 20, 6, "0.0.0.0:80", "0.0.0.0:0"))
+	in := conn(1, 6, event.In, "10.0.0.1:80", "192.0.2.1:50000")
+	wantOwner(t, "new", b.send(in, event.New).Proc, "listener 20 master")
+	if out := b.pass(time.Minute); len(out) != 0 || len(b.hopes) != 1 {
+		t.Fatalf("before accept: got %+v, %d hopes", out, len(b.hopes))
+	}
+	e := sockEvent(bpf.Used, 2, 21, 6, "10.0.0.1:80", "192.0.2.1:50000")
+	e.TS = 77
+	b.hooks.socket(e)
+	out := b.pass(time.Second)
+	if len(out) != 1 || out[0].Kind != event.Updated || out[0].TS != 77 {
+		t.Fatalf("accepted: got %+v, want an updated of that time", out)
+	}
+	wantOwner(t, "accepted", out[0].Proc, "ebpf 21 worker")
+	if out := b.pass(time.Minute); len(out) != 0 || len(b.hopes) != 0 {
+		t.Errorf("afterwards: got %+v, %d hopes", out, len(b.hopes))
+	}
+	other := conn(2, 6, event.In, "10.0.0.1:80", "192.0.2.1:50001")
+	b.send(other, event.New)
+	b.send(other, event.Closed)
+	if b.pass(time.Minute); len(b.hopes) != 0 || b.kept != 1 {
+		t.Errorf("closed before it was accepted: %d hopes, %d kept", len(b.hopes), b.kept)
+	}
+}
+
 func TestRenewedWithTheNext(t *testing.T) {
 	b := newRenewing(t)
 	b.send(outbound, event.New)

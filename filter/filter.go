@@ -64,9 +64,10 @@ func Compile(text string, schema *event.Schema) (*Program, error) {
 }
 
 // Match tells whether the expression is true for e. Records of losses are always kept: a filter that
-// hid them would make the rest look complete. So are totals, which are no connection's.
+// hid them would make the rest look complete. So are totals, which are no connection's, and alerts, which
+// somebody asked for by name.
 func (p *Program) Match(e *event.Event) (bool, error) {
-	if e.Kind == event.Lost || e.Kind == event.Stats {
+	if e.Kind == event.Lost || e.Kind == event.Stats || e.Kind == event.Alert {
 		return true, nil
 	}
 	for i := range p.inputs {

@@ -28,7 +28,7 @@ const (
 type Config struct {
 	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table; none only counts them." enum:"json,csv,table,none" default:"table" placeholder:"FORM"`
 	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c" complete:"fields"`
-	Events     []string `help:"Events to write: new, updated, closed." placeholder:"KIND,..." complete:"new,updated,closed"`
+	Events     []string `help:"Events to write: new, updated, closed. Alerts come anyway; alert alone is only them." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
@@ -148,7 +148,7 @@ func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
 	return s, nil
 }
 
-// selectable are the kinds that --events may name; the others come anyway.
+// selectable are the kinds that --events chooses from; the others come anyway.
 var selectable = []string{event.New.String(), event.Updated.String(), event.Closed.String()}
 
 func (s *Stage) selectKinds(names []string) error {
@@ -158,8 +158,8 @@ func (s *Stage) selectKinds(names []string) error {
 		s.kinds[k] = len(words) == 0 || slices.Contains(words, name) || name != "" && !slices.Contains(selectable, name)
 	}
 	for _, w := range words {
-		if !slices.Contains(selectable, w) {
-			return fmt.Errorf("--events: unknown event %q%s (new, updated or closed)", w, didYouMean(w, selectable))
+		if w != event.Alert.String() && !slices.Contains(selectable, w) {
+			return fmt.Errorf("--events: unknown event %q%s (new, updated, closed or alert)", w, didYouMean(w, selectable))
 		}
 	}
 	return nil

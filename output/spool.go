@@ -105,7 +105,7 @@ func (s *spool) take(dst []event.Event) (_ []event.Event, more, ok bool) {
 }
 
 func (s *spool) push(e *event.Event) {
-	if _, gone := s.gone[e.ID]; gone && e.Kind != event.Lost {
+	if _, gone := s.gone[e.ID]; gone && e.Kind != event.Lost && e.Kind != event.Alert {
 		if e.Kind == event.Closed {
 			delete(s.gone, e.ID)
 		}
@@ -123,7 +123,7 @@ func (s *spool) push(e *event.Event) {
 		} else {
 			s.hold(e)
 		}
-	case event.Stats:
+	case event.Stats, event.Alert:
 		if s.room(s.max) {
 			s.append(e)
 		} else {

@@ -204,3 +204,25 @@ func BenchmarkSpool(b *testing.B) {
 		chunk, _, _ = sp.take(chunk[:0])
 	}
 }
+
+// An alert comes also of a connection that was lost, is never merged, and where there is no room for it it is lost
+// like others.
+func TestSpoolKeepsAlerts(t *testing.T) {
+	s, err := New(Config{Format: JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp := newSpool(4, s)
+	for _, e := range []event.Event{{Kind: event.New, ID: 1}, {Kind: event.New, ID: 2}, {Kind: event.New, ID: 3}, {Kind: event.New, ID: 4},
+		{Kind: event.Alert, ID: 4}, {Kind: event.Updated, ID: 1}, {Kind: event.Alert, ID: 1}} {
+		sp.add([]event.Event{e})
+	}
+	events, _, _ := sp.take(nil)
+	got := ""
+	for _, e := range events {
+		got += e.Kind.String() + string('0'+rune(e.ID)) + " "
+	}
+	if got != "new1 new2 new3 alert4 " || s.lost.Load() != 2 {
+		t.Errorf("got %s, %d lost", got, s.lost.Load())
+	}
+}

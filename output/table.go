@@ -23,6 +23,7 @@ type table struct {
 	words   []*event.Field // what a lost record is put into words from
 	apart   bool           // totals are put into words, as no column is theirs
 	sums    []*event.Field // what those words are made from
+	alerts  []*event.Field // and what those of an alert are
 
 	cell []byte // the text of the cell being made
 }
@@ -77,6 +78,7 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 		t.sums = append(t.sums, schema.Lookup(name))
 	}
 	t.words = []*event.Field{schema.Lookup("lost_where"), schema.Lookup("lost_count")}
+	t.alerts = []*event.Field{schema.Lookup("alert"), schema.Lookup("alert_reason"), schema.Lookup("alert_count")}
 	for i := range t.columns {
 		c := &t.columns[i]
 		for _, name := range c.fields {
@@ -310,6 +312,8 @@ func (t *table) record(dst []byte, e *event.Event) []byte {
 		return t.lost(dst, e)
 	case e.Kind == event.Stats && t.apart:
 		return t.totals(dst, e)
+	case e.Kind == event.Alert && t.apart:
+		return t.alert(dst, e)
 	}
 	last := len(dst) // behind the last thing that is not padding
 	for i := range t.columns {
@@ -415,6 +419,23 @@ func (t *table) totals(dst []byte, e *event.Event) []byte {
 	return append(dst, '\n')
 }
 
+// alert puts an alert into words, across the columns.
+func (t *table) alert(dst []byte, e *event.Event) []byte {
+	dst = t.apartFrom(dst, e)
+	if t.color {
+		dst = append(dst, "\x1b[1;33m"...)
+	}
+	dst = append(appendEscaped(append(dst, "alert   "...), t.alerts[0].Str(e)), ": "...)
+	dst = appendEscaped(dst, t.alerts[1].Str(e))
+	if n, _ := t.alerts[2].Uint(e); n > 1 {
+		dst = append(strconv.AppendUint(append(dst, " ("...), n, 10), " times)"...)
+	}
+	if t.color {
+		dst = append(dst, "\x1b[0m"...)
+	}
+	return append(dst, '\n')
+}
+
 // lost tells of a loss in words, across the columns.
 func (t *table) lost(dst []byte, e *event.Event) []byte {
 	if t.color {
@@ -431,6 +452,8 @@ func (t *table) lost(dst []byte, e *event.Event) []byte {
 		dst = append(dst, " connections: the table was full"...)
 	case "output":
 		dst = append(dst, " events: the reader of this output was too slow"...)
+	case "file":
+		dst = append(dst, " events: the file could not be written"...)
 	default:
 		dst = appendEscaped(append(dst, ": "...), where)
 	}
@@ -500,6 +523,8 @@ func eventColor(_ *column, e *event.Event) string {
 		return "\x1b[2m"
 	case event.Closed:
 		return "\x1b[36m"
+	case event.Alert:
+		return "\x1b[1;33m"
 	case event.Lost:
 		return "\x1b[1;31m"
 	}

@@ -14,10 +14,13 @@ import (
 // are only read by who might trace the process (CAP_SYS_PTRACE, also for user 0).
 const ownersNeed = 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_SYS_PTRACE
 
+// Of securebits (include/uapi/linux/securebits.h).
+const noRoot, noRootLocked = 1 << 0, 1 << 1
+
 // DropPrivileges gives up, on all threads and for good, the capabilities that are not needed once
 // everything is open: all but CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE and those in keep. User 0 stays
-// user 0, without its powers. Unless ExecMayGain is set, programs started afterwards gain nothing
-// either (no_new_privs, and the bounding set is cut); so start the ones that should before.
+// user 0, without its powers. Unless ExecMayGain is set, programs started afterwards have none of
+// these and gain nothing either (no_new_privs, and the bounding set is cut); so start the ones that should before.
 //
 // It works in programs without cgo; with it the error wraps errors.ErrUnsupported.
 func DropPrivileges(cfg DropConfig) error {
@@ -66,6 +69,10 @@ func setCapabilities(set uint64) error {
 // cutExec takes from programs that we start what they could gain by being started.
 func cutExec(have, keep uint64) error {
 	if have&(1<<unix.CAP_SETPCAP) != 0 {
+		// User 0 is nobody special to exec any more: else each program would have what we keep.
+		if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noRoot|noRootLocked); err != nil {
+			return fmt.Errorf("set securebits: %w", err)
+		}
 		for c := range uintptr(64) {
 			if keep&(1<<c) != 0 {
 				continue

@@ -58,6 +58,7 @@ const (
 	capNetAdmin      = 12
 	capNetRaw        = 13
 	capSysPtrace     = 19
+	capSysAdmin      = 21 // of no use to us, but what mounts need
 )
 
 var useful = []capability{
@@ -109,20 +110,22 @@ func (f *facts) gain() (mend, why string) {
 	case f.nosuid || !f.setcap || f.exe == "":
 		return f.becomeRoot(), ""
 	}
-	return f.sudoed("setcap " + strings.Join(names(want), ",") + "+ep " + quote(f.exe)), ""
+	return f.asRoot("setcap " + strings.Join(names(want), ",") + "+ep " + quote(f.exe)), ""
 }
 
 // becomeRoot is the command that runs it with everything.
 func (f *facts) becomeRoot() string {
-	if !f.linux || f.uid == 0 || f.noNewPrivs || f.exe == "" {
+	if f.uid == 0 || f.exe == "" {
 		return ""
 	}
-	return f.sudoed(quote(f.exe))
+	return f.asRoot(quote(f.exe))
 }
 
-// sudoed is a command as root gives it.
-func (f *facts) sudoed(command string) string {
+// asRoot is a command as the machine's root gives it, "" where nobody here can be that.
+func (f *facts) asRoot(command string) string {
 	switch {
+	case !f.linux || slices.Contains(f.namespaces, "user") || f.bounding&(1<<capSysAdmin) == 0 || f.uid != 0 && f.noNewPrivs:
+		return ""
 	case f.uid == 0:
 		return command
 	case f.sudo:
@@ -296,7 +299,7 @@ func (f *facts) btfCheck() Check {
 	}
 	c.Status, c.Detail, c.Lost = Limited, f.btf.Error(), "exact owners: the programs fit the kernel by it"
 	if !f.sys {
-		c.Detail, c.Mend = "sysfs is not mounted", f.sudoed("mount -t sysfs sysfs /sys")
+		c.Detail, c.Mend = "sysfs is not mounted", f.asRoot("mount -t sysfs sysfs /sys")
 	} else {
 		c.Detail += " (kernels are built with it by CONFIG_DEBUG_INFO_BTF)"
 	}
@@ -305,7 +308,7 @@ func (f *facts) btfCheck() Check {
 
 // mountCgroups makes a mount of version 2 where nothing else is.
 func (f *facts) mountCgroups() string {
-	return f.sudoed("sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2'")
+	return f.asRoot("sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2'")
 }
 
 func (f *facts) cgroupCheck() Check {
@@ -337,7 +340,7 @@ func (f *facts) sysctlChecks() (all []Check) {
 		c := Check{Name: s.name[strings.LastIndexByte(s.name, '.')+1:], Status: Info, Detail: value + ", " + s.note}
 		if s.name == "net.core.bpf_jit_enable" && value == "0" {
 			c.Status, c.Detail, c.Lost = Limited, "0: programs are interpreted", "time: each use of a socket costs some microseconds more"
-			c.Mend = f.sudoed("sysctl -w net.core.bpf_jit_enable=1")
+			c.Mend = f.asRoot("sysctl -w net.core.bpf_jit_enable=1")
 		}
 		all = append(all, c)
 	}
@@ -351,9 +354,7 @@ func (f *facts) procCheck() Check {
 	switch {
 	case p.err != nil:
 		c.Status, c.Detail, c.Lost = Limited, p.err.Error(), lost
-		if !slices.Contains(f.namespaces, "user") {
-			c.Mend = f.sudoed("mount -t proc proc /proc")
-		}
+		c.Mend = f.asRoot("mount -t proc proc /proc")
 		return c
 	case p.refused == 0:
 		c.Detail = fmt.Sprintf("descriptors of all %s can be read", count(p.all, "process", "processes"))

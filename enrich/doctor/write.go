@@ -13,9 +13,10 @@ import (
 
 // Look is how checks are shown: Format is json (an object a line), csv or table.
 type Look struct {
-	Format string
-	Color  bool
-	Width  int // of the terminal, 0 = lines are as long as they are
+	Format   string
+	NoHeader bool // of csv
+	Color    bool
+	Width    int // of the terminal, 0 = lines are as long as they are
 }
 
 // Write shows the checks.
@@ -33,7 +34,9 @@ func Write(w io.Writer, all []Check, look Look) error {
 	case "csv":
 		enc := csv.NewWriter(&b)
 		enc.UseCRLF = true // RFC 4180, as records are
-		enc.Write([]string{"name", "status", "detail", "lost", "mend"})
+		if !look.NoHeader {
+			enc.Write([]string{"name", "status", "detail", "lost", "mend"})
+		}
 		for _, c := range all {
 			enc.Write([]string{c.Name, string(c.Status), c.Detail, c.Lost, c.Mend})
 		}

@@ -17,13 +17,11 @@ type Config struct {
 	Rotation
 }
 
-// Check says what does not go together, before anything is opened; streams are what there is a file for.
-func (c Config) Check(stream bool) error {
+// Check says what does not go together, before anything is opened.
+func (c Config) Check() error {
 	switch {
 	case c.Write == "" && c.Rotation != Rotation{}:
 		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the file that --write names")
-	case c.Write != "" && !stream:
-		return errors.New("--write is for the stream of events (try: --output-file)")
 	case c.Write == "-":
 		return errors.New("--write: - is stdout, which --output is for")
 	case c.RotateEvery < 0:

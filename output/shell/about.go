@@ -10,7 +10,7 @@ import (
 )
 
 // Groups are those of the flags.
-var Groups = []Group{{"capture", "What to read"}, {"output", "What to write"}, {"tracking", "Connections"}, {"running", "Running"}, {"", "Help"}}
+var Groups = []Group{{"capture", "What to read"}, {"output", "What to write"}, {"alerts", "Alerts"}, {"tracking", "Connections"}, {"running", "Running"}, {"", "Help"}}
 
 // About is all that is told of the command line, taken from its declaration.
 func About(app *kong.Application, fields *event.Schema, exits []Exit) *Manual {

@@ -94,6 +94,11 @@ func given(ctx *kong.Context, name string) string {
 	return ""
 }
 
+// OnCommandLine tells whether a flag of that name stands there, as opposed to files and the environment.
+func OnCommandLine(ctx *kong.Context, name string) bool {
+	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == name && !p.Resolved })
+}
+
 func onCommandLine(ctx *kong.Context, flag *kong.Flag) bool {
 	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == flag && !p.Resolved })
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"rustnet/track/event"
 )
 
 // WriteShortHelp writes the screen that most need: examples, the flags that are used most, the commands. It
@@ -103,6 +105,20 @@ func (p *Program) rest() string {
 		return ""
 	}
 	return " [-- PROGRAM ARGS...]"
+}
+
+// Hint says what to look at after an error of parsing, or which command was meant.
+func (p *Program) Hint(err error) string {
+	if _, word, ok := strings.Cut(err.Error(), "unexpected argument "); ok {
+		names := make([]string, len(p.Commands))
+		for i, c := range p.Commands {
+			names[i] = c.Name
+		}
+		if near := event.Nearest(word, names); near != "" {
+			return fmt.Sprintf("did you mean %q?", near)
+		}
+	}
+	return "see " + p.Name + " --help"
 }
 
 // of gives the flags of a group. Those without one are in the one whose key is "".

@@ -191,7 +191,7 @@ func (s *Stage) keep(ctx context.Context, b *event.Batch) {
 		switch e.Kind {
 		case event.Stats, event.Group, event.Opened, event.Learned:
 			continue // no connection's
-		case event.Lost:
+		case event.Lost, event.Alert: // of an alert's connection, its own records say all
 			s.step(ctx, e)
 			continue
 		}

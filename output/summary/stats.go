@@ -168,8 +168,8 @@ func (d *Distribution) take(e *event.Event) {
 		n, _ := d.lostCount.Uint(e)
 		d.lost += n
 		return
-	case event.Stats, event.Group:
-		return // sums of the same connections
+	case event.Stats, event.Group, event.Alert:
+		return // of the same connections
 	}
 	if ts := d.ts.Time(e); ts != 0 {
 		if d.first == 0 {

@@ -48,6 +48,7 @@ type httpState struct {
 	host     bool // it named its host itself, in absolute form
 	headed   bool // its header is told
 	answered bool // the first final response is told
+	tunnel   bool // CONNECT succeeded
 	requests uint32
 	lost     [2]uint8 // segments passed over where the start was not seen
 	pending  uint8    // requests without response, of which
@@ -85,6 +86,9 @@ func parseHTTP(c *call) verdict {
 		c.setClient(st.client)
 		c.edit()
 	}
+	if st.tunnel {
+		return c.httpTunnel(st)
+	}
 	ended := c.httpMessages(st, st.client)
 	if c.f.state == nil {
 		return match // handed over
@@ -93,7 +97,29 @@ func parseHTTP(c *call) verdict {
 		c.know()
 		return done
 	}
+	if st.tunnel {
+		return c.httpTunnel(st)
+	}
 	return match // or handed over
+}
+
+// httpTunnel decides what follows a CONNECT: more requests, as clients of websockets send them, or another protocol.
+func (c *call) httpTunnel(st *httpState) verdict {
+	v, other := &c.view[st.client], &c.view[1-st.client]
+	if len(v.b) == 0 && len(other.b) == 0 {
+		return match
+	}
+	if len(other.b) == 0 {
+		switch kind := httpStart(v.b); {
+		case kind == httpRequest:
+			st.tunnel = false
+			return parseHTTP(c)
+		case kind == httpMaybe && !v.gap && !v.fin:
+			return match
+		}
+	}
+	c.inside()
+	return match
 }
 
 type httpKind uint8
@@ -181,7 +207,7 @@ func httpStatus(b []byte) uint64 {
 // httpMessages reads what one side sent, and returns true when nothing more is wanted of the connection.
 func (c *call) httpMessages(st *httpState, s Side) bool {
 	v := &c.view[s]
-	for len(v.b) > 0 {
+	for len(v.b) > 0 && !st.tunnel {
 		switch st.mode[s] {
 		case httpHead:
 			v.b = skipEmptyLines(v.b)
@@ -588,7 +614,9 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 			if len(h.contentType) > 0 {
 				a.SetStr(fieldHTTPContentType, c.text(h.contentType))
 			}
-			c.know()
+			if st.connects&1 == 0 || status >= 300 { // what is inside of a tunnel may have a name
+				c.know()
+			}
 		}
 	}
 	if !whole {
@@ -622,7 +650,7 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 		}
 		return true
 	case isConnect && status < 300:
-		c.become("tls") // mostly; when it is not, that is all
+		st.tunnel = true
 		return false
 	case isHead || status == 204 || status == 304:
 	case h.chunked:

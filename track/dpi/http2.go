@@ -242,20 +242,29 @@ func (s *http2Side) decode(block []byte) bool {
 	return err == nil && len(fields) > 0
 }
 
+// http2Request tells the first request; behind an upgrade or inside of a tunnel it is not the connection's first.
 func (c *call) http2Request(side *http2Side) {
 	side.told = true
+	method, path, first := fieldHTTPMethod, fieldHTTPPath, !c.f.app.Has(fieldHTTPMethod)
+	if !first {
+		method, path = fieldHTTPLastMethod, fieldHTTPLastPath
+	}
 	for _, f := range side.fields {
 		switch value := []byte(f.Value); f.Name {
 		case ":method":
-			c.firstFact(fieldHTTPMethod, value)
+			c.firstFact(method, value)
 		case ":authority", "host":
-			if len(value) > 0 && !c.f.app.Has(fieldHTTPHost) && oneLine(value) {
+			switch {
+			case len(value) == 0 || !oneLine(value):
+			case !first:
+				c.firstFact(fieldHTTPLastHost, value)
+			case !c.f.app.Has(fieldHTTPHost):
 				c.httpHost(value)
 			}
 		case ":path":
 			value = c.httpPath(value)
-			if len(value) > 0 && readable(value) && !c.f.app.Has(fieldHTTPPath) { // it has one after an upgrade
-				c.edit().SetStr(fieldHTTPPath, c.text(value))
+			if len(value) > 0 && readable(value) && !c.f.app.Has(path) {
+				c.edit().SetStr(path, c.text(value))
 			}
 		case "user-agent":
 			c.firstFact(fieldHTTPUserAgent, value)

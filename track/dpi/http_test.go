@@ -55,3 +55,50 @@ func TestHTTP(t *testing.T) {
 	got = runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\nGET /d?e=f HTTP/1.1\r\n\r\n")}})
 	subset(t, got, map[string]string{"http_path": "/a?b=c", "http_last_path": "/d?e=f"})
 }
+
+// TestTunnels holds that what is inside of a CONNECT adds its facts, whoever speaks first, and that the outer one names the connection.
+func TestTunnels(t *testing.T) {
+	hello := string(record(1, testHello(0x0303, []uint16{0xc02f}, testServerName("inner.example")), 16000))
+	const open, ok = "> CONNECT inner.example:99 HTTP/1.1\r\nHost: inner.example:99\r\n\r\n", "< HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n"
+	const socks, socksOK = "> \x05\x01\x00", "< \x05\x00"
+	const target, reached = "> \x05\x01\x00\x03\x0dinner.example\x00\x63", "< \x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+	for _, tc := range []struct {
+		name  string
+		lines []string
+		want  map[string]string
+	}{
+		{"tls", []string{open, ok, "> " + hello}, map[string]string{"app": "http", "sni": "inner.example", "http_requests": "1"}},
+		{"a hello that does not wait", []string{open + hello, ok}, map[string]string{"app": "http", "sni": "inner.example", "http_method": "CONNECT"}},
+		{"ssh", []string{open, ok, "< SSH-2.0-server\r\n", "> SSH-2.0-client\r\n"}, map[string]string{"app": "http", "http_status": "200", "ssh_server": "SSH-2.0-server", "ssh_client": "SSH-2.0-client"}},
+		{"ssh in one", []string{open, ok + "SSH-2.0-server\r\n", "> SSH-2.0-client\r\n"}, map[string]string{"app": "http", "ssh_server": "SSH-2.0-server", "ssh_client": "SSH-2.0-client"}},
+		{"mail", []string{open, ok, "< 220 mx ESMTP\r\n", "> EHLO c\r\n", "< 250 STARTTLS\r\n", "> STARTTLS\r\n", "< 220 go\r\n", "> " + hello}, map[string]string{"app": "http", "smtp_helo": "c", "sni": "inner.example"}},
+		{"requests", []string{open, ok, "> GET /ws HTTP/1.1\r\nHost: inner.example:99\r\nUpgrade: websocket\r\n\r\n", "< HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\n\r\n"},
+			map[string]string{"app": "http", "http_method": "CONNECT", "http_status": "200", "http_requests": "2", "http_last_method": "GET", "http_last_path": "/ws", "http_last_status": "101", "http_upgrade": "websocket"}},
+		{"http/2", []string{open, ok, "> " + http2Preface + http2Frame(4, 0, 0, "") + http2Frame(1, 5, 1, headerBlock(":method", "GET", ":scheme", "http", ":path", "/x", ":authority", "inner.example"))},
+			map[string]string{"app": "http", "http_method": "CONNECT", "http_path": "inner.example:99", "http_version": "1.1", "host": "", "http_last_method": "GET", "http_last_host": "inner.example", "http_last_path": "/x"}},
+		{"nobody's", []string{open, ok, "> \x00\x01\x02\x03\x04\x05\x06\x07\x08", "< \xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7"}, map[string]string{"app": "http", "http_method": "CONNECT", "http_status": "200"}},
+		{"refused", []string{open, "< HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", "> " + hello}, map[string]string{"app": "http", "http_status": "502", "sni": ""}},
+		{"socks and ssh", []string{socks, socksOK, target, reached, "< SSH-2.0-server\r\n", "> SSH-2.0-client\r\n"}, map[string]string{"app": "socks", "ssh_server": "SSH-2.0-server", "ssh_client": "SSH-2.0-client"}},
+		{"socks and mail", []string{socks, socksOK, target, reached, "< 220 mx ESMTP\r\n", "> EHLO c\r\n"}, map[string]string{"app": "socks", "smtp_helo": "c", "socks_target": "inner.example:99"}},
+	} {
+		msgs := says(tc.lines...)
+		for _, n := range []int{1 << 20, 1} {
+			in := NewInspector(Config{})
+			var pieces []message
+			for _, p := range cut(msgs, n) {
+				pieces = append(pieces, message{p.side, p.b})
+			}
+			f := in.NewFlow(true, 40000, 3128)
+			got := runSegments(in, f, pieces)
+			subset(t, got, tc.want)
+			if t.Failed() {
+				t.Fatalf("%s, pieces of %d: got %v", tc.name, n, got)
+			}
+			in.End(f, 1e12)
+			in.Free(f)
+			if in.total != 0 {
+				t.Fatalf("%s: %d bytes are still kept", tc.name, in.total)
+			}
+		}
+	}
+}

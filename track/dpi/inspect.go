@@ -28,8 +28,7 @@ type Inspector struct {
 	alpns map[string][]string
 	certs certificates
 
-	answer   *event.Answer // what the packet's DNS responses said
-	expected []Expected    // what the packet arranged
+	answer *event.Answer // what the packet's DNS responses said
 
 	hash    []byte   // scratch of the fingerprints
 	numbers []uint16 // likewise
@@ -99,7 +98,6 @@ type finder struct {
 	hints    []parserSet       // the first is of ports that say nothing
 	index    map[string]uint8
 	portless map[uint16]uint8 // the parser's index + 1 for each protocol without ports
-	udp      parserSet        // parsers of datagrams
 }
 
 func (f *finder) byPort(port uint16) *parserSet { return &f.hints[f.ports[port]] }
@@ -124,7 +122,6 @@ var theFinder = sync.OnceValue(func() *finder {
 				continue
 			}
 			if p.UDP != nil {
-				f.udp.add(i)
 				f.first[0][b].add(i)
 			}
 			if p.TCP != nil {
@@ -244,7 +241,7 @@ func (in *Inspector) End(f *Flow, ts int64) Result {
 		}
 	}
 	f.finished = true
-	in.answer, in.expected = nil, in.expected[:0] // of messages without an end
+	in.answer = nil // of a response without an end
 	return in.end(f)
 }
 
@@ -494,14 +491,14 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		for w := range hint {
 			hint[w] &= a[w] | b[w]
 		}
-		if in.ask(f, s, hint, !f.tcp) {
+		if in.ask(f, s, hint) {
 			return
 		}
 		for w := range mask {
 			mask[w] &^= hint[w]
 		}
 	}
-	if in.ask(f, s, mask, false) {
+	if in.ask(f, s, mask) {
 		return
 	}
 	// An end that has said all may still be understood by what the other answers.
@@ -538,9 +535,8 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 	d.flags |= dead
 }
 
-// ask asks the parsers of a mask, and returns true when one took the connection. With again, those that say no are asked
-// about the next datagram, too: nonsense to a protocol's own port does not hide what comes behind it.
-func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
+// ask asks the parsers of a mask, and returns true when one took the connection.
+func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
 	for w := range mask {
 		for m := mask[w]; m != 0; m &= m - 1 {
 			i := w<<6 + bits.TrailingZeros64(m)
@@ -549,19 +545,18 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 			if !f.tcp && len(in.call.view[s].b) < p.Min {
 				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
-			app, state := f.app, f.state
+			app, state, client, known, ended, res := f.app, f.state, f.client, f.known, f.ended, in.call.res
 			a, b := in.call.view[Orig].b, in.call.view[Resp].b
 			switch got := parse(&in.call); got {
 			case no:
-				if !again {
-					f.dir[s].open[w] &^= m & -m
-				}
+				f.dir[s].open[w] &^= m & -m
 				if v := &in.call.view; len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
 					v[Orig].b, v[Resp].b = a, b
 				}
 				if f.app != app || f.state != state { // it changed its mind within one segment
-					f.app, f.state, f.client, f.known, f.ended = app, state, 0, false, false
-					in.call.res = 0
+					f.app, f.state, f.client, f.known, f.ended = app, state, client, known, ended
+					f.shared = app != nil // of the tunnel, see inside
+					in.call.res = res
 				}
 			case match, done:
 				if f.parser == 0 {
@@ -593,6 +588,12 @@ func (in *Inspector) follow(f *Flow) {
 			f.finished = true
 			return
 		case f.parser == was:
+			return
+		case f.parser == 0:
+			if len(in.call.view[in.call.side].b) == 0 { // the client need not have waited for the answer
+				in.call.side = 1 - in.call.side
+			}
+			in.recognise(f, in.call.side)
 			return
 		}
 		// The connection was handed over; its new parser sees the same bytes.
@@ -678,15 +679,18 @@ func (c *call) become(parser string) {
 	c.f.state = nil
 }
 
+// inside hands the connection to whatever parser knows what is inside a tunnel, whose facts are added to those of this
+// one. What is left and what comes is taken for the start of both directions.
+func (c *call) inside() {
+	c.f.parser, c.f.state = 0, nil
+	c.f.shared = true // what a parser sets that then changes its mind is taken back
+	for s := range c.f.dir {
+		c.f.dir[s].flags &^= asked
+	}
+}
+
 // hasPort tells whether either end has the port.
 func (c *call) hasPort(p uint16) bool { return c.f.orig == p || c.f.resp == p }
-
-// portTaken tells whether the port that was connected to is known as one of a protocol of datagrams.
-func (c *call) portTaken() bool {
-	at := *c.byPort(c.f.resp)
-	at.keep(&c.udp)
-	return at != parserSet{}
-}
 
 // names gives equal texts one string, so that what most connections say costs no memory. A text that
 // falls into the place of another takes it.

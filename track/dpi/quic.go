@@ -53,7 +53,6 @@ type quicState struct {
 	closed   bool
 	hellos   [2]bool // client's, server's
 	waited   uint8
-	acked    bool               // the round trip is told by an acknowledgement
 	sent     [quicMaxSent]int64 // when the client's Initials went out, by packet number; 0 is not known
 }
 
@@ -255,13 +254,14 @@ func (c *call) quicNumber(pn int) (number uint32) {
 	return number
 }
 
-// quicAcked takes the round trip from the acknowledgement of a client's packet, which holds also where the first one was lost.
+// quicAcked takes the round trip from the acknowledgement of a client's packet, which holds also where the first one was
+// lost. The shortest that is seen is nearest to the truth.
 func (c *call) quicAcked(st *quicState, number uint64) {
-	if c.side == st.client || st.acked || number >= quicMaxSent || st.sent[number] == 0 {
+	if c.side == st.client || number >= quicMaxSent || st.sent[number] == 0 {
 		return
 	}
-	if us := (c.ts - st.sent[number]) / 1000; us > 0 && us < 1<<31 {
-		c.f.rtt, st.acked = uint32(us), true
+	if us := (c.ts - st.sent[number]) / 1000; us > 0 && (c.f.rtt == 0 || us < int64(c.f.rtt)) {
+		c.f.rtt = uint32(us)
 	}
 }
 

@@ -165,7 +165,8 @@ func TestQUICRoundTrip(t *testing.T) {
 		{"\x01", 1700e6, 700e3},                 // PING: the first that the server says
 		{"\x02\x07\x00\x00\x00", 1710e6, 700e3}, // acknowledges what was not seen
 		{"\x02\x03\x00\x00\x00", 1720e6, 420e3},
-		{"\x02\x02\x00\x00\x00", 1730e6, 420e3},
+		{"\x02\x02\x00\x00\x00", 1730e6, 130e3},
+		{"\x02\x04\x00\x00\x00", 1740e6, 130e3}, // late: it came before the others
 	} {
 		p := quicServerPacket(byte(i), step.frames)
 		in.Datagram(f, Resp, p, uint32(len(p)), step.at)

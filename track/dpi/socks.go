@@ -58,7 +58,10 @@ func parseSOCKS(c *call) verdict {
 	for c.socksClient(st) || c.socksProxy(st) {
 	}
 	if st.phase[st.client] == socksInside && st.phase[1-st.client] == socksInside {
-		return c.socksInside(st)
+		if len(c.view[Orig].b)+len(c.view[Resp].b) > 0 {
+			c.inside()
+		}
+		return match
 	}
 	if c.f.finished {
 		c.know()
@@ -299,29 +302,4 @@ func (c *call) socksProxy(st *socksState) bool {
 		return false
 	}
 	return !c.f.finished
-}
-
-// socksInside hands the connection to the parser of what goes through the proxy, where that is one that is followed.
-func (c *call) socksInside(st *socksState) verdict {
-	b := c.view[st.client].b
-	if len(b) == 0 {
-		b = c.view[1-st.client].b
-	}
-	switch {
-	case len(b) == 0:
-		return match
-	case b[0] == tlsHandshake:
-		c.become("tls")
-		return match
-	case httpStart(b) == httpRequest:
-		c.become("http")
-		return match
-	case httpStart(b) == httpMaybe && len(b) < c.max/2:
-		return match
-	case bytes.HasPrefix(b, []byte(sshIDPrefix)):
-		c.become("ssh")
-		return match
-	}
-	c.know()
-	return done
 }

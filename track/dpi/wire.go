@@ -30,7 +30,6 @@ const (
 	trailCoAP
 	trailBFD
 	trailESP
-	trailSNMP
 )
 
 const trailMask = 1<<56 - 1

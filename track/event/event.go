@@ -7,17 +7,17 @@ import "net/netip"
 // Kind says what happened to a connection.
 type Kind uint8
 
-// Expects never leaves track, Opened and Learned never leave the enrich stages. Opened tells of a connection at its
-// first packet, so that the owner is looked for while it still lives, and New follows when more is known. Learned tells
-// what a DNS response said, Expects what a connection said of another one, at its place in the stream.
+// Opened and Learned never leave the enrich stages. Opened tells of a connection at its first packet, so
+// that the owner is looked for while it still lives, and New follows when more is known. Learned tells
+// what a DNS response said, at its place in the stream.
 const (
 	Opened Kind = iota
 	Learned
-	Expects
 	New
 	Updated
 	Closed
-	Open // there when somebody looked: a snapshot's
+	Open  // there when somebody looked: a snapshot's
+	Alert // a connection as it is, and what somebody wanted to be told of it
 	Lost
 	Stats // totals of the run
 	Group // sums over connections that have something in common
@@ -25,7 +25,7 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "learned", "expects", "new", "updated", "closed", "open", "lost", "stats", "group", ""}
+var kindNames = [NumKinds]string{"opened", "learned", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -135,8 +135,6 @@ type Event struct {
 	TS  int64  // nanoseconds since the epoch
 	Seq uint64 // given by output to what is written
 	ID  uint64
-	// Related is the connection that arranged this one, 0 = none is known.
-	Related uint64
 
 	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
 	VLAN          uint16
@@ -165,14 +163,14 @@ type Event struct {
 	RemoteName string // from reverse DNS or from answers seen
 	NameSource string // how RemoteName is known: dns, ptr
 
-	Answer   *Answer   // of Learned
-	Expected *Expected // of Expects
+	Answer *Answer // of Learned
 
 	// Lost
 	LostWhere string
 	LostCount uint64
 
-	Totals *Totals // of Stats and Group
+	Totals  *Totals // of Stats and Group
+	Verdict *Verdict
 
 	// Sockets are those of the local and the remote end, where the source is the kernel's socket tables.
 	Sockets *[2]SocketRef
@@ -184,6 +182,16 @@ type Totals struct {
 	Connections, Open, Failed, Partial uint64
 	New, Closed                        uint64 // in the last interval
 	Written, Lost                      uint64 // records
+}
+
+// Verdict is what was found out about a connection by judging it. It is not changed once an event points at it.
+type Verdict struct {
+	Patterns []string // what its traffic is like
+
+	// Of Alert
+	Rule   string
+	Reason string
+	Count  uint64 // how often since the rule's alert before, this one included
 }
 
 // SocketRef names a socket of this machine; the zero one is none.
@@ -205,20 +213,6 @@ type Answer struct {
 	Asker, Sender netip.Addr // whom the response went to, and from; Asker may be a multicast group
 	Asked         bool       // it answers a question that was seen, about the name that was asked for
 	Hosts         []HostAddr
-}
-
-// Expected is a connection that another one, whose ID the event has, arranged: FTP's data, the media of a call.
-type Expected struct {
-	At    netip.AddrPort // one of its ends
-	Peer  netip.Addr     // address of the other end; invalid where anybody's will do
-	Proto uint16
-	App   *App // what it will be
-	// Once: the first connection that fits is it; else every one is.
-	Once bool
-	// Content: what it carries may look like any protocol and is none, so that nothing but App counts.
-	Content bool
-	// More: it was told of before, and App says more of it.
-	More bool
 }
 
 // HostAddr is an address of a host.

@@ -17,6 +17,7 @@ const (
 	groupProcess = "process"
 	groupLost    = "lost"
 	groupSummary = "summary"
+	groupAlert   = "alert"
 )
 
 // conn is true for records about a connection, as opposed to lost.
@@ -27,7 +28,7 @@ func (e *Event) conn() bool { return e.Kind < Lost }
 var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
-	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
+	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); alert, for what a rule or detector is for; lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
 		Str: func(e *Event) string { return e.Kind.String() }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
 		Time: func(e *Event) int64 { return e.TS }},
@@ -35,8 +36,6 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.Seq, e.Seq != 0 }},
 	{Name: "id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection. The same file gives the same identifiers.",
 		Uint: func(e *Event) (uint64, bool) { return e.ID, e.conn() }},
-	{Name: "related_id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection that arranged this one: FTP's for its data, the call's for its media, the request's for a transfer of TFTP.",
-		Uint: func(e *Event) (uint64, bool) { return e.Related, e.Related != 0 }},
 
 	{Name: "proto", Group: groupEnds, Type: String, Width: 5, Doc: "Transport: tcp, udp, icmp, icmp6, sctp, arp, …, or the IP protocol number.",
 		Str: func(e *Event) string {
@@ -267,6 +266,24 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Written }) }},
 	{Name: "records_lost", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: packets and events of this run that lost records told of.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Lost }) }},
+
+	{Name: "alert", Group: groupAlert, Type: String, Width: 14, Doc: "On alert: the rule or detector; the other fields are the connection's.",
+		Str: func(e *Event) string { return e.verdict().Rule }},
+	{Name: "alert_reason", Group: groupAlert, Type: String, Width: 60, Doc: "On alert: why, for people.",
+		Str: func(e *Event) string { return e.verdict().Reason }},
+	{Name: "alert_count", Group: groupAlert, Type: Uint, Width: 7, Doc: "On alert: how often since the same alert before, which --alert-every kept back.",
+		Uint: func(e *Event) (uint64, bool) { n := e.verdict().Count; return n, n != 0 }},
+	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) recognised in its traffic: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
+		List: func(e *Event) []string { return e.verdict().Patterns }},
+}
+
+var noVerdict Verdict
+
+func (e *Event) verdict() *Verdict {
+	if e.Verdict == nil {
+		return &noVerdict
+	}
+	return e.Verdict
 }
 
 func (e *Event) total(get func(*Totals) uint64) (uint64, bool) {

@@ -13,6 +13,7 @@ const (
 	partProc
 	partPeer
 	partReport
+	partVerdict
 	// NumParts is how many sets there are.
 	NumParts = 1 << iota
 )
@@ -36,6 +37,8 @@ func needs(f *Field) Part {
 		return partProc
 	case f.Group == groupLost, f.Group == groupSummary:
 		return partReport
+	case f.Group == groupAlert:
+		return partVerdict
 	case strings.HasPrefix(f.Name, "nat_"):
 		return partNAT
 	}
@@ -62,6 +65,9 @@ func (e *Event) Parts() (p Part) {
 	}
 	if e.Peer != nil {
 		p |= partPeer
+	}
+	if e.Verdict != nil {
+		p |= partVerdict
 	}
 	if e.Kind >= Lost || e.Totals != nil || e.LostWhere != "" {
 		p |= partReport

@@ -107,6 +107,15 @@ func (r *Stored) set(f *Field, v storedValue) {
 	r.values[at] = v
 }
 
+// Unset makes a field absent.
+func (r *Stored) Unset(f *Field) {
+	if i := f.stored - 1; r.isSet(i) {
+		at := r.rank(i)
+		r.values = slices.Delete(r.values, at, at+1)
+		r.has[i>>6] &^= 1 << (i & 63)
+	}
+}
+
 // Empty tells whether no field is set.
 func (r *Stored) Empty() bool { return len(r.values) == 0 }
 

@@ -1,0 +1,441 @@
+// Package alert judges connections: by rules, which are expressions over one record, and by detectors of what
+// no single record shows. It adds an alert behind the event that it is about. Time is that of the events, so
+// that the same file gives the same alerts, and all that is kept is bounded.
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"rustnet/filter"
+	"rustnet/track/event"
+)
+
+// Config is what a person decides about alerts.
+type Config struct {
+	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this holds, in the language of --filter; repeatable. Alerts pass --filter and --events."`
+	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,beacon,exfiltration,dns-tunnel,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, beacon, exfiltration, dns-tunnel, failing, throttled, or all."`
+	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those between are counted (${default})."`
+	Learned    string            `placeholder:"FILE" help:"What first-contact and exfiltration have learned: read at the start, written at the end and every few minutes."`
+	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact learns, at first and of each new program, before it tells (${default})."`
+}
+
+// Any tells whether there is anything that gives alerts.
+func (c Config) Any() bool { return len(c.Alert)+len(c.Detect) > 0 }
+
+// Bounds of what is remembered: connections, and pairs of program and remote end.
+const (
+	connsMax = 1 << 16
+	pairsMax = 1 << 15
+)
+
+// detector looks at each event of a connection.
+type detector interface {
+	// look tells whether it found something.
+	look(s *seen) (found, bool)
+	// why says in words what it found last.
+	why(s *seen) string
+}
+
+type found struct {
+	key     uint64 // by what such alerts are throttled; 0 = by the program and the remote end
+	pattern string // "" is the detector's name
+	silent  bool   // only the pattern, no alert
+}
+
+// detectors are all there are, by name.
+var detectors = []struct {
+	name string
+	make func(*knowledge) detector
+}{
+	{"first-contact", func(k *knowledge) detector { return &contact{known: k, domains: newLRU[uint16](1 << 13)} }},
+	{"port-scan", func(*knowledge) detector { return newScan() }},
+	{"beacon", func(*knowledge) detector { return newBeacon() }},
+	{"exfiltration", func(k *knowledge) detector { return newSending(k) }},
+	{"dns-tunnel", func(*knowledge) detector { return newTunnel() }},
+	{"failing", func(*knowledge) detector { return newFailing() }},
+	{"throttled", func(*knowledge) detector { return newThrottled() }},
+}
+
+type rule struct {
+	name    string
+	program *filter.Program // nil for a detector
+	uses    []*event.Field
+	look    detector
+	alerts  atomic.Uint64
+}
+
+// throttle is what was told of a rule, a program and a remote end.
+type throttle struct {
+	told int64
+	held uint64
+}
+
+// Stage adds the alerts.
+type Stage struct {
+	fields fields
+	stored *event.Schema // of records that were read back; else nil
+	rules  []*rule
+	every  int64
+	known  *knowledge
+	warn   func(string)
+
+	seen     seen
+	once     *lru[struct{}] // rules and connections
+	told     *lru[throttle]
+	patterns *lru[*event.Verdict] // connections
+	marked   bool                 // there is one
+	pool     event.Pool
+	alerts   []event.Event // of the event at hand
+
+	made, held, errs atomic.Uint64
+}
+
+var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// New compiles the rules against the schema of the records and opens what was learned. nil is: there is
+// nothing to judge.
+func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
+	s := &Stage{every: int64(cfg.AlertEvery), warn: warn, once: newLRU[struct{}](2 * connsMax), told: newLRU[throttle](pairsMax),
+		patterns: newLRU[*event.Verdict](connsMax), pool: event.NewPool(16)}
+	if cfg.AlertEvery < 0 || cfg.Learn < 0 {
+		return nil, errors.New("--alert-every and --learn take no negative times")
+	}
+	s.fields.find(schema)
+	s.seen.f, s.seen.names = &s.fields, newNames()
+	if schema.IsStored() {
+		s.stored = schema
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Alert)) {
+		r, err := parseRule(name, cfg.Alert[name], schema)
+		if err != nil {
+			return nil, err
+		}
+		s.rules = append(s.rules, r)
+	}
+	wanted, err := parseDetectors(cfg.Detect)
+	if err != nil {
+		return nil, err
+	}
+	learns := slices.Contains(wanted, "first-contact") || slices.Contains(wanted, "exfiltration")
+	if cfg.Learned != "" && !learns {
+		return nil, errors.New("--learned is for --detect first-contact and exfiltration")
+	}
+	if learns {
+		if s.known, err = openKnowledge(cfg.Learned, int64(cfg.Learn), s.seen.names); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range detectors {
+		if !slices.Contains(wanted, d.name) {
+			continue
+		}
+		if _, taken := cfg.Alert[d.name]; taken {
+			return nil, fmt.Errorf("--alert: %s is a detector's name", d.name)
+		}
+		s.rules = append(s.rules, &rule{name: d.name, look: d.make(s.known)})
+	}
+	if len(s.rules) == 0 {
+		return nil, nil
+	}
+	return s, nil
+}
+
+func parseRule(name, text string, schema *event.Schema) (*rule, error) {
+	trimmed := strings.TrimSpace(name)
+	if strings.HasPrefix(text, "=") || !ruleName.MatchString(trimmed) {
+		return nil, fmt.Errorf(`--alert: %q is not NAME=EXPR, as in 'upload=tx_bytes > MB(10)'`, name+"="+text)
+	}
+	name = trimmed
+	program, err := filter.Compile(text, schema)
+	if err != nil {
+		return nil, fmt.Errorf("--alert %s: %w", name, err)
+	}
+	r := &rule{name: name, program: program}
+	for _, field := range program.Fields() {
+		if f := schema.Lookup(field); f != nil && !slices.Contains(r.uses, f) {
+			r.uses = append(r.uses, f)
+		}
+	}
+	return r, nil
+}
+
+func parseDetectors(words []string) ([]string, error) {
+	var all, wanted []string
+	for _, d := range detectors {
+		all = append(all, d.name)
+	}
+	for _, w := range strings.FieldsFunc(strings.Join(words, ","), func(r rune) bool { return r == ',' || r == ' ' }) {
+		switch {
+		case w == "all":
+			wanted = all
+		case slices.Contains(all, w):
+			wanted = append(wanted, w)
+		default:
+			hint := "one of " + strings.Join(all, ", ") + ", or all"
+			if near := event.Nearest(w, all); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			return nil, fmt.Errorf("--detect: unknown detector %q (%s)", w, hint)
+		}
+	}
+	return wanted, nil
+}
+
+// Run adds alerts to what comes until in is closed, and closes out.
+func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
+	defer close(out)
+	var saved int64
+	for b := range in {
+		b = s.batch(b)
+		now := b.Now
+		if err := b.Send(ctx, out); err != nil {
+			return err
+		}
+		if s.known != nil && now-saved > int64(saveEvery) {
+			if saved != 0 {
+				s.save()
+			}
+			saved = now
+		}
+	}
+	if s.known != nil {
+		s.save()
+	}
+	return nil
+}
+
+func (s *Stage) save() {
+	if err := s.known.save(); err != nil {
+		s.warn(err.Error())
+	}
+}
+
+// batch gives b, or where there are alerts another one in its place.
+func (s *Stage) batch(b *event.Batch) *event.Batch {
+	var with *event.Batch
+	for i := range b.Events {
+		e := &b.Events[i]
+		if e.Kind == event.New || e.Kind == event.Updated || e.Kind == event.Closed {
+			s.judge(e)
+		}
+		if with == nil && len(s.alerts) > 0 {
+			with = s.pool.Get()
+			with.Now = b.Now
+			with.Events = append(with.Events, b.Events[:i]...)
+		}
+		if with != nil {
+			with.Events = append(append(with.Events, *e), s.alerts...)
+			s.alerts = s.alerts[:0]
+		}
+	}
+	if with == nil {
+		return b
+	}
+	b.Release()
+	return with
+}
+
+// judge asks all rules about an event, marks it, and leaves the alerts in s.alerts.
+func (s *Stage) judge(e *event.Event) {
+	s.seen.fill(e)
+	for _, r := range s.rules {
+		if r.program != nil {
+			switch holds, err := r.program.Match(e); {
+			case err != nil:
+				s.errs.Add(1)
+			case holds:
+				s.fire(r, found{}, e)
+			}
+			continue
+		}
+		if f, ok := r.look.look(&s.seen); ok {
+			if f.pattern == "" {
+				f.pattern = r.name
+			}
+			s.mark(f.pattern)
+			if !f.silent {
+				s.fire(r, f, e)
+			}
+		}
+	}
+	if !s.marked {
+		return
+	}
+	if v := s.patterns.peek(s.seen.id); v != nil && *v != nil {
+		s.show(e, *v)
+		for i := range s.alerts {
+			s.show(&s.alerts[i], *v)
+		}
+	}
+}
+
+// fire makes an alert, unless the rule has told of this connection, or of its ends a short time ago.
+func (s *Stage) fire(r *rule, f found, e *event.Event) {
+	ruleKey := s.seen.hash(r.name)
+	if _, fresh := s.once.get(mix(ruleKey, s.seen.id)); !fresh {
+		return
+	}
+	if f.key == 0 {
+		f.key = mix(s.seen.who, s.seen.whom)
+	}
+	t, fresh := s.told.get(mix(ruleKey, f.key))
+	t.held++
+	if !fresh && s.seen.ts-t.told < s.every {
+		s.held.Add(1)
+		return
+	}
+	s.made.Add(1)
+	r.alerts.Add(1)
+	v := event.Verdict{Rule: r.name, Count: t.held}
+	if r.look != nil {
+		v.Reason = r.look.why(&s.seen)
+	} else {
+		v.Reason = r.values(e)
+	}
+	s.alerts = append(s.alerts, s.alert(e, v))
+	t.told, t.held = s.seen.ts, 0
+}
+
+// alert is the connection as it is, without what would be counted twice.
+func (s *Stage) alert(e *event.Event, v event.Verdict) event.Event {
+	a := *e
+	a.Kind, a.Verdict = event.Alert, &v
+	a.Tx.BytesDelta, a.Rx.BytesDelta, a.Interval = 0, 0, 0
+	if s.stored != nil {
+		f, r := &s.fields, e.Stored.Clone()
+		for _, delta := range []*event.Field{f.txDelta, f.rxDelta} {
+			if _, ok := delta.Uint(e); ok {
+				r.SetUint(delta, 0)
+			}
+		}
+		r.Unset(f.txRate)
+		r.Unset(f.rxRate)
+		r.SetStr(f.event, event.Alert.String())
+		r.SetStr(f.alert, v.Rule)
+		r.SetStr(f.alertReason, v.Reason)
+		r.SetUint(f.alertCount, v.Count)
+		a.Stored = r
+	}
+	return a
+}
+
+// mark notes what the connection's traffic is like, for this event and those to come.
+func (s *Stage) mark(pattern string) {
+	v, _ := s.patterns.get(s.seen.id)
+	if *v != nil && slices.Contains((*v).Patterns, pattern) {
+		return
+	}
+	next := &event.Verdict{}
+	if *v != nil {
+		next.Patterns = slices.Clone((*v).Patterns)
+	}
+	next.Patterns = append(next.Patterns, pattern)
+	*v, s.marked = next, true
+}
+
+// show puts the patterns into an event.
+func (s *Stage) show(e *event.Event, v *event.Verdict) {
+	switch {
+	case e.Verdict == v:
+	case s.stored != nil:
+		e.Stored = e.Stored.Clone()
+		e.Stored.SetList(s.fields.pattern, v.Patterns)
+	case e.Verdict != nil:
+		all := *e.Verdict
+		all.Patterns = v.Patterns
+		e.Verdict = &all
+	default:
+		e.Verdict = v
+	}
+}
+
+// values is the reason of a rule: what the fields are that it asks for.
+func (r *rule) values(e *event.Event) string {
+	var said []string
+	for _, f := range r.uses {
+		if v := valueText(f, e); v != "" {
+			said = append(said, f.Name+" "+v)
+		}
+	}
+	if len(said) == 0 {
+		return "the rule holds"
+	}
+	return strings.Join(said, ", ")
+}
+
+func valueText(f *event.Field, e *event.Event) string {
+	switch f.Type {
+	case event.String:
+		return f.Str(e)
+	case event.Uint:
+		if n, ok := f.Uint(e); ok {
+			return strconv.FormatUint(n, 10)
+		}
+	case event.ID:
+		if n, ok := f.Uint(e); ok {
+			return fmt.Sprintf("%016x", n)
+		}
+	case event.Float:
+		if n, ok := f.Float(e); ok {
+			return strconv.FormatFloat(n, 'f', -1, 64)
+		}
+	case event.Bool:
+		if b, ok := f.Bool(e); ok {
+			return strconv.FormatBool(b)
+		}
+	case event.Addr:
+		if a := f.Addr(e); a.IsValid() {
+			return a.String()
+		}
+	case event.Time:
+		if ns := f.Time(e); ns != 0 {
+			return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z")
+		}
+	case event.List:
+		return strings.Join(f.List(e), " ")
+	}
+	return ""
+}
+
+// Report says for people what was told, and what was not. It may be asked at any time.
+func (s *Stage) Report() string {
+	if s == nil {
+		return ""
+	}
+	made := s.made.Load()
+	if made == 0 && s.errs.Load() == 0 {
+		return "no alerts"
+	}
+	by := map[string]uint64{}
+	for _, r := range s.rules {
+		if n := r.alerts.Load(); n > 0 {
+			by[r.name] = n
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		if by[a] != by[b] {
+			return int(by[b]) - int(by[a])
+		}
+		return strings.Compare(a, b)
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", by[name], name)
+	}
+	text := fmt.Sprintf("%d alerts (%s)", made, strings.Join(names, ", "))
+	if n := s.held.Load(); n > 0 {
+		text += fmt.Sprintf(", %d held back by --alert-every", n)
+	}
+	if n := s.errs.Load(); n > 0 {
+		text += fmt.Sprintf(", %d times a rule could not be answered", n)
+	}
+	return text
+}

@@ -1,0 +1,633 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rustnet/track/dpi"
+	"rustnet/track/event"
+)
+
+var (
+	parsers = dpi.Fields()
+	schema  = event.NewSchema(parsers)
+	begin   = time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC).UnixNano()
+)
+
+const (
+	second = int64(time.Second)
+	tcp    = 6
+	udp    = 17
+)
+
+func field(name string) *event.AppField {
+	for _, p := range parsers {
+		if p.Name == name {
+			return p
+		}
+	}
+	panic(name)
+}
+
+// talk is a connection to be made events of.
+type talk struct {
+	at         float64 // seconds after begin
+	program    string
+	to         string // address and port
+	host       string
+	dir        event.Direction
+	proto      uint16
+	app        string
+	query      string // dns
+	kind       string
+	queries    uint64
+	status     uint64
+	reason     event.Reason
+	tx, rx     uint64
+	unanswered bool
+	local      string
+}
+
+var ids uint64
+
+// events gives the first and the last event of a connection.
+func (k talk) events() []event.Event {
+	ids++
+	if k.local == "" {
+		k.local = "192.168.1.20:40000"
+	}
+	if k.proto == 0 {
+		k.proto = tcp
+	}
+	if k.dir == 0 {
+		k.dir = event.Out
+	}
+	if k.reason == 0 {
+		k.reason = event.Fin
+	}
+	e := event.Event{Kind: event.New, ID: ids, TS: begin + int64(k.at*1e9), Proto: k.proto, Direction: k.dir, Local: netip.MustParseAddrPort(k.local),
+		Remote: netip.MustParseAddrPort(k.to), RemoteServes: true}
+	e.Start, e.Last = e.TS, e.TS
+	if k.program != "" {
+		e.Proc = &event.Proc{PID: 100, Name: k.program, Exe: "/usr/bin/" + k.program}
+	}
+	e.RemoteName, e.NameSource = k.host, "dns"
+	if k.app != "" {
+		e.App = &event.App{Name: k.app}
+		if k.query != "" {
+			e.App.SetStr(field("dns_query"), k.query)
+			e.App.SetStr(field("dns_type"), k.kind)
+			e.App.SetUint(field("dns_queries"), max(k.queries, 1))
+		}
+		if k.status != 0 {
+			e.App.SetUint(field("http_status"), k.status)
+		}
+	}
+	e.Tx = event.Side{Bytes: 60, Packets: 1, BytesDelta: 60}
+	c := e
+	c.Kind, c.Reason, c.Last = event.Closed, k.reason, e.TS+1e6
+	c.TS = c.Last
+	c.Tx = event.Side{Bytes: k.tx + 60, BytesDelta: k.tx, Packets: 4}
+	if !k.unanswered {
+		c.Rx = event.Side{Bytes: k.rx + 60, BytesDelta: k.rx + 60, Packets: 4}
+	}
+	if k.dir == event.In {
+		c.Tx, c.Rx = c.Rx, c.Tx
+	}
+	return []event.Event{e, c}
+}
+
+// many makes n talks of one.
+func many(n int, f func(i int) talk) (all []event.Event) {
+	for i := range n {
+		all = append(all, f(i).events()...)
+	}
+	return all
+}
+
+func stage(t testing.TB, cfg Config) *Stage {
+	t.Helper()
+	s, err := New(cfg, schema, func(text string) { t.Error(text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// judge gives the alerts among what comes out.
+func judge(t testing.TB, s *Stage, events []event.Event) (alerts []event.Event) {
+	t.Helper()
+	in, out := make(chan *event.Batch), make(chan *event.Batch)
+	go func() {
+		defer close(in)
+		for part := range slices.Chunk(events, 7) {
+			b := event.NewBatch(nil)
+			b.Events = append(b.Events, part...)
+			b.Now = part[len(part)-1].TS
+			in <- b
+		}
+	}()
+	done := make(chan error, 1)
+	go func() { done <- s.Run(context.Background(), in, out) }()
+	var n int
+	for b := range out {
+		for _, e := range b.Events {
+			if e.Kind == event.Alert {
+				alerts = append(alerts, e)
+			} else {
+				if e.ID != events[n].ID || e.Kind != events[n].Kind {
+					t.Fatalf("event %d is another", n)
+				}
+				n++
+			}
+		}
+	}
+	if err := <-done; err != nil || n != len(events) {
+		t.Fatalf("%v, %d events of %d", err, n, len(events))
+	}
+	return alerts
+}
+
+func told(alerts []event.Event) string {
+	var lines []string
+	for i := range alerts {
+		v := alerts[i].Verdict
+		lines = append(lines, fmt.Sprintf("%s: %s (%d) %v", v.Rule, v.Reason, v.Count, v.Patterns))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// rising makes the updates of a transfer with these rates, in bytes a second; again says how many segments were sent again in each.
+func rising(rates []float64, again func(i int) uint32) []event.Event {
+	events := talk{program: "curl", to: "198.51.100.7:443", host: "files.example.org"}.events()
+	e := events[0]
+	var all []event.Event
+	for i, r := range rates {
+		e.Kind, e.TS, e.Interval = event.Updated, e.TS+second, second
+		e.Rx.BytesDelta = uint64(r)
+		e.Rx.Bytes += uint64(r)
+		e.Rx.Retransmits += again(i)
+		all = append(all, e)
+	}
+	return append(append(events[:1:1], all...), events[1])
+}
+
+func flat(n int, rate float64) []float64 { return slices.Repeat([]float64{rate}, n) }
+
+func never(int) uint32 { return 0 }
+
+const data = "mzxw6ytboi4dgnrrg4zdkmbrgq3tsmbs" // 32 characters of base32
+
+// TestDetectors: each finds what it is for, and not what is like it.
+func TestDetectors(t *testing.T) {
+	for _, tt := range []struct {
+		name, detect string
+		events       []event.Event
+		want         string // "" is no alert
+	}{
+		{"ports of one host, refused", "port-scan", many(40, func(i int) talk {
+			return talk{at: float64(i) / 100, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
+		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 140ms in vain, the last tcp 34 (1) [port-scan]"},
+		{"ports that do not answer", "port-scan", many(20, func(i int) talk {
+			return talk{at: float64(i), program: "nc", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Destroyed, unanswered: true}
+		}), "port-scan: nc tried 15 ports of 192.168.1.5 in 14s in vain, the last tcp 34 (1) [port-scan]"},
+		{"from outside", "port-scan", many(20, func(i int) talk {
+			return talk{at: float64(i) / 10, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", 100+i), to: "203.0.113.9:55555", reason: event.Refused}
+		}), "port-scan: 203.0.113.9 tried 15 ports of 192.168.1.20 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
+		{"one port of many hosts", "port-scan", many(30, func(i int) talk {
+			return talk{at: float64(i) / 10, program: "worm", to: fmt.Sprintf("10.0.0.%d:22", i+1), reason: event.Exit, unanswered: true}
+		}), "port-scan: worm tried port 22 of 25 addresses in 2.4s in vain, the last 10.0.0.25 (1) [port-scan]"},
+		{"by UDP, refused", "port-scan", many(15, func(i int) talk {
+			return talk{at: float64(i), proto: udp, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
+		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 14s in vain, the last udp 34 (1) [port-scan]"},
+		{"many ports that answer", "port-scan", many(200, func(i int) talk {
+			return talk{at: float64(i) / 100, program: "ftp", to: fmt.Sprintf("192.168.1.5:%d", 20000+i)}
+		}), ""},
+		{"slowly", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) * 5, program: "app", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
+		}), ""},
+		{"one port again and again", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) / 100, program: "app", to: "192.168.1.5:81", reason: event.Refused}
+		}), ""},
+		{"peers that do not answer UDP", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: udp, program: "torrent", to: fmt.Sprintf("203.0.113.%d:%d", i, 20000+i), reason: event.Timeout, unanswered: true}
+		}), ""},
+
+		{"every minute", "beacon", many(20, func(i int) talk {
+			return talk{at: 60*float64(i) + float64(i%3), program: "implant", to: "203.0.113.9:443"}
+		}), "beacon: implant connects to 203.0.113.9 port 443 every 1m1s, give or take 0s: 12 times (1) [beacon]"},
+		{"two connections each time", "beacon", many(40, func(i int) talk {
+			return talk{at: 30*float64(i/2) + float64(i%2)/10, program: "implant", to: "203.0.113.9:443", host: "c2.example.net"}
+		}), "beacon: implant connects to c2.example.net port 443 every 30s, give or take 0s: 12 times (1) [beacon]"},
+		{"when somebody reads", "beacon", many(300, func(i int) talk {
+			return talk{at: 1000 * math.Sin(float64(i*i)) * math.Sin(float64(i*i)), program: "browser", to: "203.0.113.9:443"}
+		}), ""},
+		{"a burst", "beacon", many(60, func(i int) talk {
+			return talk{at: float64(i) / 10, program: "browser", to: "203.0.113.9:443"}
+		}), ""},
+		{"clocks", "beacon", many(60, func(i int) talk {
+			return talk{at: 64 * float64(i), proto: udp, app: "ntp", program: "chronyd", to: "203.0.113.9:123"}
+		}), ""},
+		{"monitoring inside", "beacon", many(60, func(i int) talk {
+			return talk{at: 15 * float64(i), program: "prometheus", to: "10.0.0.9:9100"}
+		}), ""},
+
+		{"refused", "failing", many(25, func(i int) talk {
+			return talk{at: 2 * float64(i), program: "agent", to: "192.168.1.5:9000", reason: event.Refused}
+		}), "failing: agent gets nowhere with 192.168.1.5 tcp 9000: 10 connections in a row in 18s, the last refused (1) [failing]"},
+		{"not answered", "failing", many(10, func(i int) talk {
+			return talk{at: 60 * float64(i), program: "agent", to: "203.0.113.5:443", host: "dead.example.org", reason: event.Timeout, unanswered: true}
+		}), "failing: agent gets nowhere with dead.example.org tcp 443: 10 connections in a row in 9m, the last not answered (1) [failing]"},
+		{"a resolver that is gone", "failing", many(10, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", query: "example.org", kind: "A", program: "dig", to: "192.168.1.1:53", reason: event.Timeout, unanswered: true}
+		}), "failing: dig gets nowhere with 192.168.1.1 udp 53: 10 connections in a row in 9s, the last not answered (1) [failing]"},
+		{"now and then", "failing", many(60, func(i int) talk {
+			k := talk{at: float64(i), program: "agent", to: "192.168.1.5:9000"}
+			if i%10 != 0 {
+				k.reason = event.Refused
+			}
+			return k
+		}), ""},
+		{"twice a day", "failing", many(60, func(i int) talk {
+			return talk{at: 43200 * float64(i), program: "agent", to: "192.168.1.5:9000", reason: event.Refused}
+		}), ""},
+		{"what needs no answer", "failing", many(60, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "syslog", program: "logger", to: "192.168.1.5:514", reason: event.Timeout, unanswered: true}
+		}), ""},
+
+		{"names that are data", "dns-tunnel", many(30, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "dnscat", to: "192.168.1.1:53", query: fmt.Sprintf("%s%02d.t.example.com", data, i), kind: "TXT"}
+		}), "dns-tunnel: dnscat asked for 20 names below example.com in 19s that look like data, the last TXT mzxw6ytboi4dgnrrg4zdkmbrgq3tsmbs19.t.example.com (1) [dns-tunnel]"},
+		{"one connection", "dns-tunnel", many(1, func(int) talk {
+			return talk{proto: udp, app: "dns", program: "iodine", to: "192.168.1.1:53", query: "vaaaakat2v.t.example.com", kind: "NULL", queries: 4000, tx: 900_000, rx: 3_000_000}
+		}), "dns-tunnel: iodine asked 192.168.1.1 4000 questions of 225 bytes on average, answered with 750, the first about vaaaakat2v.t.example.com (1) [dns-tunnel]"},
+		{"a delivery network", "dns-tunnel", many(300, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "browser", to: "192.168.1.1:53", query: fmt.Sprintf("r%d---sn-4g5e6nz%d.c.example.com", i%17, i), kind: "A"}
+		}), ""},
+		{"many questions of one program", "dns-tunnel", many(1, func(int) talk {
+			return talk{proto: udp, app: "dns", program: "resolver", to: "192.168.1.1:53", query: "www.example.com", kind: "A", queries: 4000, tx: 280_000, rx: 600_000}
+		}), ""},
+		{"looking back", "dns-tunnel", many(300, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "sshd", to: "192.168.1.1:53", query: fmt.Sprintf("%d.7.6.5.4.3.2.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", i), kind: "PTR"}
+		}), ""},
+
+		{"more than ever", "exfiltration", append(many(30, func(i int) talk {
+			return talk{at: float64(i), program: "git", to: "203.0.113.9:443", tx: uint64(2000 + 100*i)}
+		}), talk{at: 40, program: "git", to: "203.0.113.77:443", tx: 40_000_000}.events()...),
+			"exfiltration: git sent 40 MB to 203.0.113.77 and received 60 B, and usually sends less than 25.1 kB by a connection (1) [exfiltration]"},
+		{"a program that nobody knows", "exfiltration", append(many(30, func(i int) talk {
+			return talk{at: float64(i), program: fmt.Sprint("p", i), to: "203.0.113.9:443", tx: 5000}
+		}), talk{at: 40, program: "nc", to: "203.0.113.77:443", tx: 400_000_000}.events()...),
+			"exfiltration: nc sent 400 MB to 203.0.113.77 and received 60 B, and usually sends less than 37.4 kB by a connection (1) [exfiltration]"},
+		{"one that always does", "exfiltration", many(60, func(i int) talk {
+			return talk{at: float64(i), program: "backup", to: "203.0.113.9:443", tx: uint64(10_000_000 * (1 + i%5))}
+		}), ""},
+		{"within the site", "exfiltration", append(many(30, func(i int) talk {
+			return talk{at: float64(i), program: "git", to: "10.0.0.9:443", tx: 2000}
+		}), talk{at: 40, program: "git", to: "10.0.0.77:443", tx: 40_000_000}.events()...), ""},
+		{"before anything is known", "exfiltration", many(1, func(int) talk {
+			return talk{program: "git", to: "203.0.113.9:443", tx: 40_000_000}
+		}), ""},
+		{"in small portions", "exfiltration", append(many(30, func(i int) talk {
+			return talk{at: 3600 * float64(i), program: "mail", to: "203.0.113.9:443", tx: 900_000}
+		}), many(80, func(i int) talk {
+			return talk{at: 3600*30 + float64(i), program: "mail", to: "203.0.113.9:443", tx: 990_000}
+		})...), "exfiltration: mail sent 50.5 MB in this hour, the last to 203.0.113.9, and usually sends less than 6.65 MB (1) [exfiltration]"},
+
+		{"a bucket of tokens", "throttled", rising(append(flat(3, 9e6), flat(12, 1e6)...), never),
+			"throttled: what curl receives from files.example.org is held to 1 MB/s, after 9 MB/s at first (1) [shaped]"},
+		{"a policer", "throttled", rising(flat(12, 2.5e5), func(int) uint32 { return 3 }),
+			"throttled: what curl receives from files.example.org is held to 250 kB/s by dropping: in 10 of 10 intervals something was sent again (1) [policed]"},
+		{"as fast as it goes", "throttled", rising(append([]float64{1e6, 5e6}, flat(30, 12e6)...), func(i int) uint32 { return uint32(b2i(i%5 == 0)) }), ""},
+		{"by fits and starts", "throttled", rising([]float64{9e6, 1e6, 3e6, 2e6, 5e6, 1e6, 4e6, 2e6, 1e6, 7e6, 3e6, 1e6, 2e6, 6e6, 1e6, 2e6}, func(int) uint32 { return 1 }), ""},
+		{"a server's limit", "throttled", talk{program: "bot", to: "203.0.113.9:80", host: "api.example.org", app: "http", status: 429}.events(),
+			"throttled: api.example.org answered bot with 429 Too Many Requests (1) [rate-limited]"},
+		{"other answers", "throttled", talk{program: "bot", to: "203.0.113.9:80", app: "http", status: 503}.events(), ""},
+	} {
+		t.Run(tt.detect+": "+tt.name, func(t *testing.T) {
+			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: 24 * time.Hour}), tt.events)); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestFirstContact: programs are learned, kept in a file, and what is new is told.
+func TestFirstContact(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "learned")
+	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour}
+	usual := many(10, func(i int) talk {
+		return talk{at: 300 * float64(i), program: "curl", to: fmt.Sprintf("203.0.113.%d:443", i), host: fmt.Sprintf("edge%d.example.org", i)}
+	})
+	if got := told(judge(t, stage(t, cfg), usual)); got != "" {
+		t.Errorf("while learning: %s", got)
+	}
+	later := slices.Concat(
+		talk{at: 7200, program: "curl", to: "203.0.113.77:443", host: "edge77.example.org"}.events(), // known by its domain
+		talk{at: 7201, program: "curl", to: "203.0.113.78:443", host: "other.example.net"}.events(),
+		talk{at: 7202, program: "curl", to: "203.0.113.78:8443", host: "other.example.net"}.events(),
+		talk{at: 7203, program: "curl", to: "198.51.100.1:443"}.events(),
+		talk{at: 7204, program: "curl", to: "198.51.100.99:443"}.events(), // its neighbour
+		talk{at: 7205, program: "nc", to: "198.51.100.99:4444"}.events(),
+		talk{at: 7206, program: "nc", to: "198.51.100.99:5555"}.events(), // now that is learned
+		talk{at: 7207, program: "sshd", dir: event.In, local: "192.168.1.20:22", to: "198.51.100.9:50000"}.events(),
+		talk{at: 7208, program: "curl", to: "239.1.1.1:443"}.events(),
+		talk{at: 7209, local: "10.1.2.3:4000", to: "198.51.100.9:443"}.events(), // nobody answered it
+	)
+	want := `first-contact: curl talks to other.example.net for the first time (1) [first-contact]
+first-contact: curl uses tcp 8443 for the first time (1) [first-contact]
+first-contact: curl talks to 198.51.100.1 for the first time (1) [first-contact]
+first-contact: nc is seen for the first time: it talks to 198.51.100.99, uses tcp 4444 (1) [first-contact]
+first-contact: sshd is seen for the first time: it accepts connections on tcp 22 (1) [first-contact]`
+	if got := told(judge(t, stage(t, cfg), later)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := told(judge(t, stage(t, cfg), later)); got != "" {
+		t.Errorf("again: %s", got)
+	}
+	for name, text := range map[string]string{"other": "hello\n", "later": `{"rustnet_learned":9,"since":1}` + "\n", "broken": `{"rustnet_learned":1,"since":1}` + "\n{\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(cfg, schema, nil); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		if now, _ := os.ReadFile(path); string(now) != text {
+			t.Errorf("%s: it was changed", name)
+		}
+	}
+}
+
+// TestRules: once for each connection, throttled by program and remote end, and counted.
+func TestRules(t *testing.T) {
+	s := stage(t, Config{Alert: map[string]string{"big ": " tx_bytes > 1000", "web": `remote_port == 443 && app == ""`}, AlertEvery: time.Minute})
+	got := told(judge(t, s, many(4, func(i int) talk {
+		return talk{at: 25 * float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000}
+	})))
+	want := `web: remote_port 443 (1) []
+big: tx_bytes 5060 (1) []
+web: remote_port 443 (3) []
+big: tx_bytes 5060 (3) []`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if r := s.Report(); r != "4 alerts (2 big, 2 web), 4 held back by --alert-every" {
+		t.Errorf("report: %s", r)
+	}
+}
+
+// TestAlertIsARecord: it has all that the connection has, and nothing that would count twice.
+func TestAlertIsARecord(t *testing.T) {
+	events := talk{program: "curl", to: "203.0.113.9:443", tx: 5000}.events()
+	a := judge(t, stage(t, Config{Alert: map[string]string{"big": "tx_bytes > 1000"}}), events)
+	if len(a) != 1 {
+		t.Fatal(told(a))
+	}
+	e := a[0]
+	if e.ID != events[1].ID || e.Tx.Bytes != events[1].Tx.Bytes || e.Tx.BytesDelta != 0 || e.Rx.BytesDelta != 0 || e.Interval != 0 || e.Proc == nil || e.TS != events[1].TS {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestStored: records that are read back are judged alike.
+func TestStored(t *testing.T) {
+	stored := schema.Stored()
+	s, err := New(Config{Alert: map[string]string{"big": "tx_bytes > 1000"}, Detect: []string{"failing", "throttled"}, AlertEvery: time.Hour}, stored, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []event.Event
+	for _, e := range append(many(10, func(i int) talk {
+		return talk{at: float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000, reason: event.Refused}
+	}), talk{at: 11, program: "bot", to: "203.0.113.9:80", app: "http", status: 429}.events()...) {
+		r := event.NewStored(stored)
+		for _, f := range schema.Fields {
+			r.Copy(stored.Lookup(f.Name), f, &e)
+		}
+		events = append(events, event.Event{Kind: e.Kind, Stored: r})
+	}
+	got := ""
+	for _, e := range judgeStored(t, s, events) {
+		n, _ := stored.Lookup("alert_count").Uint(&e)
+		delta, _ := stored.Lookup("tx_bytes_delta").Uint(&e)
+		got += fmt.Sprintf("%s %s: %s %d %v %d\n", stored.Lookup("event").Str(&e), stored.Lookup("alert").Str(&e), stored.Lookup("alert_reason").Str(&e), n, stored.Lookup("pattern").List(&e), delta)
+	}
+	want := `alert big: tx_bytes 5060 1 [] 0
+alert failing: curl gets nowhere with 203.0.113.9 tcp 443: 10 connections in a row in 9s, the last refused 1 [failing] 0
+alert throttled: 203.0.113.9 answered bot with 429 Too Many Requests 1 [rate-limited] 0
+`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func judgeStored(t *testing.T, s *Stage, events []event.Event) (alerts []event.Event) {
+	for _, e := range events {
+		b := event.NewBatch(nil)
+		b.Events = append(b.Events, e)
+		for _, e := range s.batch(b).Events {
+			if e.Kind == event.Alert {
+				alerts = append(alerts, e)
+			}
+		}
+	}
+	return alerts
+}
+
+func TestMistakes(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Alert: map[string]string{"process ": "= 'nc'"}}, "NAME=EXPR"},
+		{Config{Alert: map[string]string{"a b": "true"}}, "NAME=EXPR"},
+		{Config{Alert: map[string]string{"x": "prcess == 'nc'"}}, `did you mean "process"`},
+		{Config{Alert: map[string]string{"beacon": "true"}, Detect: []string{"beacon"}}, "detector's name"},
+		{Config{Detect: []string{"beacn"}}, `did you mean "beacon"`},
+		{Config{Learned: "x"}, "--learned is for"},
+		{Config{Learned: "/nonexistent/x", Detect: []string{"all"}}, "/nonexistent/x"},
+		{Config{AlertEvery: -1}, "negative"},
+	} {
+		if _, err := New(tt.cfg, schema, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v, want %s", tt.cfg, err, tt.want)
+		}
+	}
+	if s, err := New(Config{}, schema, nil); s != nil || err != nil || s.Report() != "" {
+		t.Errorf("without rules: %v, %v", s, err)
+	}
+}
+
+// ordinary makes an hour of what a desk and a server do: reading, polling, mail, clocks, names, backups, refusals.
+func ordinary(seed uint64, from float64) (all []event.Event) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	type timed struct {
+		at     float64
+		events []event.Event
+	}
+	var talks []timed
+	add := func(k talk) {
+		k.at += from
+		talks = append(talks, timed{k.at, k.events()})
+	}
+	site := func(i int) (string, string) {
+		return fmt.Sprintf("203.0.%d.%d:443", 112+i%3, i%250+1), fmt.Sprintf("www%d.site%d.example", i%3, i%40)
+	}
+	amount := func(mean float64) uint64 { return uint64(mean * math.Exp(r.NormFloat64())) }
+	for at := 0.0; at < 3600; at += r.ExpFloat64() * 8 { // pages: a burst of connections each
+		page := r.IntN(120)
+		for range 1 + r.IntN(12) {
+			to, host := site(page + r.IntN(8))
+			at := at + r.Float64()*2
+			add(talk{at: at - 0.05, proto: udp, app: "dns", program: "resolved", to: "192.168.1.1:53", query: host, kind: "A", rx: 120})
+			k := talk{at: at, program: "firefox", to: to, host: host, tx: amount(4000), rx: amount(60000)}
+			if r.IntN(50) == 0 {
+				k.reason, k.unanswered = event.Timeout, true
+			}
+			add(k)
+		}
+	}
+	for at := 0.0; at < 3600; at += 64 { // clocks, and what asks at its own times, not quite regularly
+		add(talk{at: at, proto: udp, app: "ntp", program: "chronyd", to: "203.0.113.250:123"})
+		add(talk{at: at + r.Float64()*40, program: "thunderbird", to: "203.0.113.200:993", host: "imap.example.org", tx: amount(3000), rx: amount(9000)})
+	}
+	for at := 0.0; at < 3600; at += 15 { // monitoring inside
+		add(talk{at: at, program: "prometheus", to: "10.0.0.9:9100", tx: 400, rx: 50000})
+	}
+	for i := range 60 { // the internet knocks
+		add(talk{at: r.Float64() * 3600, dir: event.In, to: fmt.Sprintf("198.51.100.%d:40000", i%200), local: fmt.Sprintf("192.168.1.20:%d", []int{22, 23, 80, 445, 3389}[r.IntN(5)]), reason: event.Refused})
+	}
+	for i := range 400 { // a server
+		add(talk{at: r.Float64() * 3600, dir: event.In, program: "nginx", to: fmt.Sprintf("198.51.100.%d:50000", i%250), local: "192.168.1.20:443", tx: amount(200000), rx: amount(2000)})
+	}
+	for range 40 { // pushes and uploads, now and then a large one
+		add(talk{at: r.Float64() * 3600, program: "git", to: "203.0.113.90:22", host: "git.example.org", tx: amount(30000), rx: amount(4000)})
+		add(talk{at: r.Float64() * 3600, program: "restic", to: "203.0.113.91:443", host: "backup.example.org", tx: amount(2e7), rx: amount(4000)})
+	}
+	for i := range 300 { // a delivery network's names, and texts that mail servers ask for
+		add(talk{at: r.Float64() * 3600, proto: udp, app: "dns", program: "resolved", to: "192.168.1.1:53", query: fmt.Sprintf("a%d-%x.deploy.static.cdn.example", i, r.Uint32()), kind: "AAAA", rx: 100})
+		add(talk{at: r.Float64() * 3600, proto: udp, app: "dns", program: "postfix", to: "192.168.1.1:53", query: fmt.Sprintf("selector%d._domainkey.firm%d.example", i%3, i), kind: "TXT", rx: 500})
+	}
+	slices.SortStableFunc(talks, func(a, b timed) int { return int(1e6 * (a.at - b.at)) })
+	for _, k := range talks {
+		all = append(all, k.events...)
+	}
+	return all
+}
+
+// TestQuietHours: ordinary hours give no alert, once the habits are learned.
+func TestQuietHours(t *testing.T) {
+	for seed := range uint64(3) {
+		s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour})
+		var all []event.Event
+		for hour := range 3 {
+			all = append(all, ordinary(seed, float64(hour)*3600)...)
+		}
+		if len(all) < 10000 {
+			t.Fatalf("only %d events", len(all))
+		}
+		if got := told(judge(t, s, all)); got != "" {
+			t.Errorf("seed %d: %s", seed, got)
+		}
+	}
+}
+
+// TestBounded: whatever comes, memory has an end.
+func TestBounded(t *testing.T) {
+	s := stage(t, Config{Detect: []string{"all"}, Alert: map[string]string{"x": "tx_bytes > 1e9"}})
+	r := rand.New(rand.NewPCG(1, 2))
+	var b [4]byte
+	for range connsMax + 5000 {
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		e := talk{program: "", to: "203.0.113.9:80", reason: event.Refused}.events()
+		for i := range e {
+			e[i].Remote = netip.AddrPortFrom(netip.AddrFrom4(b), uint16(r.Uint32()))
+			e[i].Local = netip.AddrPortFrom(netip.AddrFrom4(b), uint16(r.Uint32()))
+			s.judge(&e[i])
+		}
+		s.alerts = s.alerts[:0]
+	}
+	for name, n := range map[string][2]int{"habits": {len(s.known.habits.at), habitsMax}, "told": {len(s.told.at), pairsMax}, "once": {len(s.once.at), 2 * connsMax}, "patterns": {len(s.patterns.at), connsMax}} {
+		if n[0] > n[1] {
+			t.Errorf("%s: %d, want at most %d", name, n[0], n[1])
+		}
+	}
+	if s.known.habits.forgotten == 0 {
+		t.Error("nothing was forgotten, so nothing was tested")
+	}
+}
+
+// TestAllocations: where nothing fires, judging costs none.
+func TestAllocations(t *testing.T) {
+	s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour, Alert: map[string]string{"x": "tx_bytes > GB(1)", "y": `app == "dns" && dns_type == "TXT"`}})
+	events := slices.Concat(talk{program: "curl", to: "203.0.113.9:443", host: "www.example.org"}.events(),
+		talk{program: "dig", proto: udp, app: "dns", to: "192.168.1.1:53", query: "www.example.org", kind: "A"}.events(),
+		talk{to: "203.0.113.10:443", dir: event.In}.events(), rising(flat(3, 1e6), never))
+	for i := range events {
+		s.judge(&events[i])
+	}
+	for i := range events {
+		e := &events[i]
+		if n := testing.AllocsPerRun(200, func() {
+			e.Verdict = nil
+			s.judge(e)
+		}); n != 0 {
+			t.Errorf("event %d (%v): %v allocations", i, e.Kind, n)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	s, err := New(Config{Detect: []string{"all"}}, schema, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := ordinary(1, 0)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.judge(&events[i%len(events)])
+		s.alerts = s.alerts[:0]
+	}
+}
+
+// FuzzLearned: what a file says is taken or refused, and what was taken is written again as it was.
+func FuzzLearned(f *testing.F) {
+	f.Add([]byte(`{"rustnet_learned":1,"since":5}` + "\n" + `{"habit":"port","program":"/usr/bin/curl","value":"tcp 443","first":1,"last":2}` + "\n" +
+		`{"habit":"connection","program":"*","first":1,"last":2,"n":30,"mean":8.5,"m2":3.25}` + "\n" + `{"habit":"host","program":"192.0.2.1","value":"203.0.113.0/24","first":1,"last":2}` + "\n"))
+	f.Add([]byte("{}\n"))
+	n := stage(f, Config{Detect: []string{"beacon"}}).seen.names
+	f.Fuzz(func(t *testing.T, text []byte) {
+		k := &knowledge{names: n, habits: newLRU[habit](100)}
+		if k.read(strings.NewReader(string(text))) != nil {
+			return
+		}
+		var once, twice strings.Builder
+		if err := k.write(&once); err != nil {
+			t.Fatal(err)
+		}
+		again := &knowledge{names: n, habits: newLRU[habit](100)}
+		if err := again.read(strings.NewReader(once.String())); err != nil {
+			t.Fatalf("%v of %s", err, once.String())
+		}
+		if err := again.write(&twice); err != nil || once.String() != twice.String() {
+			t.Fatalf("%v\n%s\n%s", err, once.String(), twice.String())
+		}
+	})
+}

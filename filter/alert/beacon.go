@@ -1,0 +1,79 @@
+package alert
+
+import (
+	"fmt"
+	"slices"
+
+	"rustnet/track/event"
+)
+
+// A beacon opens a connection to the same place again and again, at regular intervals.
+const (
+	beaconStarts = 12
+	beaconLeast  = int64(900e6) // what comes faster is one thing in several connections
+	beaconTwin   = int64(500e6) // connections so close together count as one
+)
+
+type beacon struct {
+	pairs *lru[starts]
+
+	every, jitter int64 // of what was found last
+}
+
+func newBeacon() *beacon { return &beacon{pairs: newLRU[starts](pairsMax)} }
+
+// starts are the latest times of one program and one place.
+type starts struct {
+	n     int
+	times [beaconStarts]int64
+}
+
+// timers are protocols that are regular by their nature.
+var timers = []string{"ntp", "dns", "mdns", "llmnr", "ssdp", "dhcp", "dhcpv6", "ptp", "bfd", "stun", "netbios", "igmp", "wireguard"}
+
+func (d *beacon) look(s *seen) (found, bool) {
+	if s.e.Kind != event.New || s.in || s.partial || !external(s.remote) || s.rport == 0 || slices.Contains(timers, s.app) {
+		return found{}, false
+	}
+	p, _ := d.pairs.get(mix(s.who, s.whom, s.rport, s.hash(s.proto)))
+	if p.n > 0 {
+		if last := p.times[p.n-1]; s.start < last+beaconTwin {
+			return found{}, false
+		}
+	}
+	if p.n == len(p.times) {
+		copy(p.times[:], p.times[1:])
+		p.n--
+	}
+	p.times[p.n] = s.start
+	if p.n++; p.n < len(p.times) {
+		return found{}, false
+	}
+	var ok bool
+	if d.every, d.jitter, ok = regular(&p.times); ok {
+		p.times[0], p.n = s.start, 1
+	}
+	return found{}, ok
+}
+
+func (d *beacon) why(s *seen) string {
+	return fmt.Sprintf("%s connects to %s port %d every %s, give or take %s: %d times", s.subject(), s.object(), s.rport,
+		span(d.every), span(d.jitter), beaconStarts)
+}
+
+// regular gives the median interval, and the median of how far the others are from it, if that is little:
+// of all but one by less than a tenth, of half of them by less than a twentieth.
+func regular(times *[beaconStarts]int64) (every, jitter int64, ok bool) {
+	var gaps, off [beaconStarts - 1]int64
+	for i := range gaps {
+		gaps[i] = times[i+1] - times[i]
+	}
+	slices.Sort(gaps[:])
+	every = gaps[len(gaps)/2]
+	for i, g := range gaps {
+		off[i] = max(g-every, every-g)
+	}
+	slices.Sort(off[:])
+	jitter = off[len(off)/2]
+	return every, jitter, every >= beaconLeast && jitter <= every/20 && off[len(off)-2] <= every/10
+}

@@ -1,0 +1,137 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// finding is what an alert says.
+type finding struct {
+	Event, Alert, Process string
+	Reason                string   `json:"alert_reason"`
+	Pattern               []string `json:"pattern"`
+}
+
+// TestAlertsLive: each detector finds what real programs do, and ordinary ones give no alert.
+func TestAlertsLive(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "tc", "curl", "dig", "dnsmasq", "nc", "socat", "python3")
+	client, server := twoHosts(t)
+	dir := t.TempDir()
+	// Addresses that are nobody's, so that they are outside.
+	must(t, "ip", "-n", server, "addr", "add", "198.51.100.2/32", "dev", "lo")
+	must(t, "ip", "-n", client, "route", "add", "198.51.100.0/24", "via", "10.77.0.2")
+	// What the server sends comes in a burst, and then at 1 MB/s.
+	must(t, in(server, "tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "8mbit", "burst", "3mb", "latency", "50ms")...)
+	background(t, in(server, "dnsmasq", "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="+dir+"/dnsmasq.pid",
+		"--address=/demo.io/198.51.100.2", "--user=root")...)
+	background(t, in(server, "socat", "-u", "TCP-LISTEN:9000,fork,reuseaddr,backlog=64", "OPEN:/dev/null")...)
+	background(t, in(server, "socat", "TCP-LISTEN:80,fork,reuseaddr,backlog=64", "SYSTEM:printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhi'")...)
+	background(t, in(server, "socat", "-u", "OPEN:/dev/zero", "TCP-LISTEN:9001,reuseaddr")...)
+	for _, port := range []string{"53", "80", "9000", "9001"} {
+		waitListening(t, server, port)
+	}
+	w := watch(t, in(client, "rustnet", "--json", "--events", "new,alert", "--detect", "all", "--learn", "0s", "--fields", "event,process,remote_port,alert,alert_reason,pattern")...)
+	// A probe that is answered, as others would be alerts on a slow machine.
+	probe := func() {
+		exec.Command("nsenter", in(client, "dig", "+tries=1", "+time=1", "@10.77.0.2", "probe.demo.io")[1:]...).Run()
+	}
+	probed := func(r *record) bool { return r.RemotePort == 53 }
+	w.until("a probe", probed, probe)
+	download := background(t, in(client, "bash", "-c", "exec nc -d 198.51.100.2 9001 > /dev/null")...)
+	beacon := background(t, in(client, "python3", "-c", `
+import socket, time
+begin = time.monotonic()
+for i in range(60):
+    time.sleep(max(0, begin + i - time.monotonic()))
+    socket.create_connection(("198.51.100.2", 80), 1).close()
+`)...)
+	run := func(script string) {
+		exec.Command("nsenter", in(client, "bash", "-c", script)[1:]...).Run()
+	}
+	run("nc -z -w 1 10.77.0.2 100-130")
+	exec.Command("nsenter", in(server, "nc", "-z", "-w", "1", "10.77.0.1", "200-230")[1:]...).Run()
+	run("for i in {1..12}; do curl -s -m 2 http://10.77.0.2:82/; done")
+	run("for i in {1..25}; do dig +tries=1 +time=1 @10.77.0.2 TXT $(head -c 20 /dev/urandom | base32 -w 0 | tr -d =).t.demo.io; done")
+	run("for i in {1..25}; do head -c 2000 /dev/zero | nc -N -w 2 198.51.100.2 9000; done; head -c 12000000 /dev/zero | nc -N -w 10 198.51.100.2 9000")
+
+	want := map[string]string{ // by what is found, what is said of it
+		"port-scan nc":       "nc tried 15 ports of 10.77.0.2 in ",
+		"port-scan ":         "10.77.0.2 tried 15 ports of 10.77.0.1 in ",
+		"failing curl":       "curl gets nowhere with 10.77.0.2 tcp 82: 10 connections in a row",
+		"dns-tunnel dig":     "dig asked for 20 names below demo.io in ",
+		"exfiltration nc":    "nc sent 1",
+		"beacon python":      " connects to ",
+		"throttled nc":       "what nc receives from ",
+		"first-contact curl": "curl is seen for the first time: it talks to ",
+	}
+	found := map[string]string{}
+	end := time.After(60 * time.Second)
+	for left := true; left; {
+		select {
+		case line, ok := <-w.lines:
+			if !ok {
+				t.Fatalf("rustnet ended: %s", w.stderr.String())
+			}
+			w.ndjson.WriteString(line)
+		case <-end:
+			t.Errorf("not all was found")
+			left = false
+			continue
+		}
+		left = false
+		for key, text := range want {
+			if found[key] == "" {
+				found[key] = findAlert(t, w.ndjson.String(), key, text)
+			}
+			left = left || found[key] == ""
+		}
+	}
+	for key := range want {
+		if found[key] == "" {
+			t.Errorf("%s: nothing was said in\n%s", key, w.ndjson.String())
+		}
+	}
+	if !strings.Contains(found["throttled nc"], "held to ") || !strings.Contains(found["beacon python"], "every 1s") && !strings.Contains(found["beacon python"], "every 99") {
+		t.Errorf("said %q and %q", found["throttled nc"], found["beacon python"])
+	}
+	w.cmd.Process.Kill()
+	download.Process.Kill()
+	beacon.Process.Kill()
+
+	// What programs usually do.
+	w = watch(t, in(client, "rustnet", "--json", "--events", "alert,new", "--detect", "all")...)
+	w.until("a probe", probed, probe)
+	run("for i in {1..10}; do curl -s -m 2 -o /dev/null http://198.51.100.2/; dig +tries=1 +time=1 @10.77.0.2 www$i.demo.io; done; head -c 1000000 /dev/zero | nc -N -w 5 198.51.100.2 9000")
+	w.end()
+	if n := len(w.seen); n < 20 || strings.Contains(w.ndjson.String(), `"event":"alert"`) {
+		t.Errorf("%d records, among them alerts:\n%s", n, w.ndjson.String())
+	}
+}
+
+// findAlert gives the reason of the first alert of a detector and a program (the beginning of its name) that says so.
+func findAlert(t *testing.T, ndjson, key, text string) string {
+	t.Helper()
+	detector, process, _ := strings.Cut(key, " ")
+	for line := range strings.Lines(ndjson) {
+		var f finding
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatal(err)
+		}
+		if f.Alert == detector && strings.HasPrefix(f.Process, process) && (process != "" || f.Process == "") && strings.Contains(f.Reason, text) {
+			if detector == "throttled" {
+				detector = "shaped"
+			}
+			if !strings.Contains(fmt.Sprint(f.Pattern), detector) {
+				t.Errorf("%s has the pattern %v", line, f.Pattern)
+			}
+			return f.Reason
+		}
+	}
+	return ""
+}

@@ -1,0 +1,237 @@
+// Package hook runs a command for each record of some kinds: so many at once, so long each, and never through
+// a shell unless somebody asks for it.
+package hook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rustnet/output"
+	"rustnet/track/event"
+)
+
+// Config is what a person decides about the command.
+type Config struct {
+	Exec        string        `placeholder:"CMD" help:"Run CMD for each alert: the record as JSON on stdin, its fields as RUSTNET_PROCESS and so on. No shell; its output goes to stderr."`
+	ExecOn      []string      `placeholder:"KIND,..." complete:"alert,new,updated,closed,lost,stats" help:"Run it for these events instead, of those that pass the filter: new, updated, closed, alert, lost, stats."`
+	ExecMax     int           `default:"4" placeholder:"N" help:"How many run at once (${default})."`
+	ExecTimeout time.Duration `default:"10s" placeholder:"D" help:"How long one may run (${default})."`
+	ExecShell   bool          `help:"CMD is for sh -c. What stands in the variables comes from the network: quote it."`
+}
+
+// queueMax is how many records wait for a free place.
+const queueMax = 256
+
+// valueMax bounds a variable; Linux takes 128 KiB each, and the whole record stands on stdin.
+const valueMax = 16 << 10
+
+// Hook is a last stage beside the one that writes stdout.
+type Hook struct {
+	*output.Branch
+	cfg   Config
+	argv  []string
+	kinds [event.NumKinds]bool
+	lines *output.Lines
+	live  bool // records that find the queue full are dropped, not waited for
+	warn  func(string)
+	env   []string
+	queue chan job
+
+	ran, failed, dropped, running, asked atomic.Uint64
+
+	mu     sync.Mutex
+	told   time.Time // of a failure
+	untold int
+}
+
+type job struct {
+	record []byte
+	env    []string
+}
+
+// Check says what does not go together, before anything is opened.
+func (c Config) Check(alerts bool) error {
+	switch {
+	case c.Exec == "" && (len(c.ExecOn) > 0 || c.ExecShell):
+		return errors.New("--exec-on and --exec-shell are for the command that --exec names")
+	case c.Exec == "":
+		return nil
+	case !alerts && len(c.ExecOn) == 0:
+		return errors.New("--exec runs a command for each alert, and there are none without --alert or --detect (or name other events: --exec-on new)")
+	case c.ExecMax < 1:
+		return fmt.Errorf("--exec-max: %d is no number of commands", c.ExecMax)
+	case c.ExecTimeout <= 0:
+		return fmt.Errorf("--exec-timeout: %v is no time to run in", c.ExecTimeout)
+	}
+	return nil
+}
+
+var kinds = []event.Kind{event.New, event.Updated, event.Closed, event.Alert, event.Lost, event.Stats}
+
+// New checks the command. out says which fields records have, and with Spool whether they come live.
+func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Hook, error) {
+	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, queue: make(chan job, queueMax)}
+	words := strings.FieldsFunc(strings.Join(cfg.ExecOn, ","), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(words) == 0 {
+		words = []string{event.Alert.String()}
+	}
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.String())
+		h.kinds[k] = slices.Contains(words, k.String())
+	}
+	for _, w := range words {
+		if !slices.Contains(names, w) {
+			return nil, fmt.Errorf("--exec-on: unknown event %q (%s)", w, strings.Join(names, ", "))
+		}
+	}
+	var err error
+	if h.lines, err = output.NewLines(out, fields); err != nil {
+		return nil, err
+	}
+	if cfg.ExecShell {
+		h.argv = []string{"/bin/sh", "-c", cfg.Exec}
+	} else if h.argv, err = split(cfg.Exec); err != nil {
+		return nil, fmt.Errorf("--exec: %w", err)
+	}
+	if h.argv[0], err = exec.LookPath(h.argv[0]); err != nil {
+		hint := ""
+		if strings.ContainsAny(cfg.Exec, "|;&<>$`") {
+			hint = " (for a shell's syntax: --exec-shell)"
+		}
+		return nil, fmt.Errorf("--exec: %w%s", err, hint)
+	}
+	// Names of fields are also those of flags, and what we were told is not what the record says.
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "RUSTNET_") {
+			h.env = append(h.env, v)
+		}
+	}
+	h.Branch = output.NewBranch(h.run)
+	return h, nil
+}
+
+// run hands records to commands until in is closed, and gives those that run or wait then as long as one may take.
+func (h *Hook) run(ctx context.Context, in <-chan *event.Batch) error {
+	ending, end := context.WithCancel(ctx)
+	defer end()
+	var workers sync.WaitGroup
+	for range h.cfg.ExecMax {
+		workers.Go(func() {
+			for j := range h.queue {
+				h.exec(ending, j)
+			}
+		})
+	}
+	for b := range in {
+		for i := range b.Events {
+			if e := &b.Events[i]; h.kinds[e.Kind] {
+				h.put(ctx, e)
+			}
+		}
+		b.Release()
+	}
+	close(h.queue)
+	timer := time.AfterFunc(h.cfg.ExecTimeout, end)
+	defer timer.Stop()
+	workers.Wait()
+	return nil
+}
+
+func (h *Hook) put(ctx context.Context, e *event.Event) {
+	j := job{record: h.lines.JSON(nil, e), env: slices.Clip(h.env)}
+	h.lines.Values(e, func(field string, text []byte) {
+		text = bytes.ReplaceAll(text, []byte{0}, nil) // no variable can hold it
+		j.env = append(j.env, "RUSTNET_"+strings.ToUpper(field)+"="+string(text[:min(len(text), valueMax)]))
+	})
+	select {
+	case h.queue <- j:
+		return
+	default:
+	}
+	if !h.live {
+		select {
+		case h.queue <- j:
+		case <-ctx.Done():
+		}
+		return
+	}
+	h.dropped.Add(1)
+	h.say("--exec: %d commands run and %d records wait: the command is too slow, records are left out", h.cfg.ExecMax, queueMax)
+}
+
+// exec runs the command for one record.
+func (h *Hook) exec(ctx context.Context, j job) {
+	if ctx.Err() != nil {
+		h.dropped.Add(1)
+		return
+	}
+	h.running.Add(1)
+	defer h.running.Add(^uint64(0))
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.ExecTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, h.argv[0], h.argv[1:]...)
+	cmd.Env, cmd.Stdin = j.env, bytes.NewReader(j.record)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // stdout is for records only
+	cmd.WaitDelay = time.Second
+	ownGroup(cmd)
+	err := cmd.Run()
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("ended after %v (--exec-timeout)", h.cfg.ExecTimeout)
+	}
+	h.ran.Add(1)
+	if err != nil {
+		h.failed.Add(1)
+		h.say("--exec %s: %v", h.argv[0], err)
+	}
+}
+
+// sayEvery is the least time between two lines about commands.
+const sayEvery = 10 * time.Second
+
+// say tells people, not more often than they can read.
+func (h *Hook) say(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.told) < sayEvery {
+		h.untold++
+		return
+	}
+	h.told = now
+	text := fmt.Sprintf(format, args...)
+	if h.untold > 0 {
+		text += fmt.Sprintf(" (and %d times since the line before)", h.untold)
+	}
+	h.untold = 0
+	h.warn(text)
+}
+
+// Records grows as long as commands end, or run within their time.
+func (h *Hook) Records() uint64 {
+	if h.running.Load() > 0 {
+		h.asked.Add(1)
+	}
+	return h.ran.Load() + h.asked.Load()
+}
+
+// Report says for people what became of the commands.
+func (h *Hook) Report() string {
+	text := fmt.Sprintf("%d commands run", h.ran.Load())
+	if n := h.failed.Load(); n > 0 {
+		text += fmt.Sprintf(", %d of them failed", n)
+	}
+	if n := h.dropped.Load(); n > 0 {
+		text += fmt.Sprintf(", %d left out for want of time", n)
+	}
+	return text
+}

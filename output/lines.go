@@ -1,0 +1,40 @@
+package output
+
+import "rustnet/track/event"
+
+// Lines makes of single records what programs are handed: NDJSON, and the values by their names.
+type Lines struct {
+	json *jsonEncoder
+	text []csvColumn
+}
+
+// NewLines checks what cfg says of fields and times.
+func NewLines(cfg Config, schema *event.Schema) (*Lines, error) {
+	sel, err := parseFields(cfg.Fields, schema)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lines{json: newJSON(sel.fields(schema.Fields), cfg.TimeFormat)}
+	for _, f := range sel.fields(schema.Fields) {
+		l.text = append(l.text, csvColumn{f, newStamp(cfg.TimeFormat), f.Needs()})
+	}
+	return l, nil
+}
+
+// JSON appends the record as one line.
+func (l *Lines) JSON(dst []byte, e *event.Event) []byte { return l.json.record(dst, e) }
+
+// Values gives each value that the record has as CSV would show it. The text is valid until the next.
+func (l *Lines) Values(e *event.Event, each func(field string, text []byte)) {
+	has := e.Parts()
+	var buf []byte
+	for i := range l.text {
+		c := &l.text[i]
+		if c.needs&^has != 0 {
+			continue
+		}
+		if buf = appendValue(buf[:0], c.field, &c.stamp, e); len(buf) > 0 {
+			each(c.field.Name, buf)
+		}
+	}
+}
