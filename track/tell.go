@@ -1,8 +1,11 @@
 package track
 
 import (
+	"net/netip"
 	"slices"
 
+	"rustnet/capture/decode"
+	"rustnet/track/dpi"
 	"rustnet/track/event"
 )
 
@@ -84,6 +87,36 @@ func (w *worker) tellLearned(a *event.Answer, ts int64) {
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)
 	}
+}
+
+// tellExpected hands on what a connection said of another one, which is no event of either.
+func (w *worker) tellExpected(c *conn, x *dpi.Expected, ts int64) {
+	at, peer := c.address(x.At), c.address(1-x.At)
+	e := &event.Expected{At: netip.AddrPortFrom(at, x.Port), Peer: peer, Proto: uint16(decode.UDP), App: x.App, Once: x.Once, Content: x.Content, More: x.More}
+	if x.TCP {
+		e.Proto = uint16(decode.TCP)
+	}
+	if x.Addr.IsValid() {
+		e.At = netip.AddrPortFrom(x.Addr.Unmap(), x.Port)
+	}
+	if x.Anybody || peer.IsMulticast() || peer == broadcast4 {
+		e.Peer = netip.Addr{}
+	}
+	w.out.Events = append(w.out.Events, event.Event{Kind: event.Expects, TS: ts, ID: c.id, Expected: e})
+	if w.keys != nil {
+		w.keys = append(w.keys, w.key)
+	}
+}
+
+// address is that of an end, as the parsers number them.
+func (c *conn) address(s dpi.Side) netip.Addr {
+	if c.swapped {
+		s = 1 - s
+	}
+	if s == 0 {
+		return c.key.src.Netip(c.key.version)
+	}
+	return c.key.dst.Netip(c.key.version)
 }
 
 // tellLost reports packets that the kernel had to drop, at most once a second.

@@ -88,11 +88,13 @@ type Stats struct {
 	Closed  uint64
 	Evicted uint64
 	Events  uint64 // new, updated, closed and lost that left the stage
+	// Forgotten is how many connections that others arranged were not waited for, for want of room.
+	Forgotten uint64
 }
 
 type counters struct {
-	packets, opened, closed, evicted, events atomic.Uint64
-	skipped                                  [decode.NumSkips]atomic.Uint64
+	packets, opened, closed, evicted, events, forgotten atomic.Uint64
+	skipped                                             [decode.NumSkips]atomic.Uint64
 }
 
 // Stage is the tracker.
@@ -103,6 +105,8 @@ type Stage struct {
 	workers []*worker
 	pool    event.Pool
 	count   counters
+	// expected is the goroutine's that sends.
+	expected expectations
 }
 
 // New makes the stage, or says what is wrong with cfg.
@@ -124,7 +128,7 @@ func New(cfg Config) (*Stage, error) {
 func (s *Stage) Stats() Stats {
 	c := &s.count
 	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
-		Evicted: c.evicted.Load(), Events: c.events.Load()}
+		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load()}
 	for i := range c.skipped {
 		st.Skipped[i] = c.skipped[i].Load()
 	}
@@ -139,6 +143,9 @@ func (s Stats) Report() string {
 	}
 	if s.Evicted > 0 {
 		text += fmt.Sprintf(", %d connections evicted (--max-connections)", s.Evicted)
+	}
+	if s.Forgotten > 0 {
+		text += fmt.Sprintf(", %d connections that others arranged not waited for, for want of room", s.Forgotten)
 	}
 	return text
 }
@@ -164,6 +171,7 @@ func (s *Stage) runOne(ctx context.Context, in <-chan *decode.Packets, out chan<
 	var err error
 	w.flush = func() {
 		w.out.Now = w.clock
+		s.expect(w.out)
 		if err == nil {
 			err = w.out.Send(ctx, out)
 		}
@@ -236,6 +244,7 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 			for i := range parts {
 				parts[i].out.Release()
 			}
+			s.expect(b)
 			if failed == nil {
 				failed = b.Send(ctx, out)
 			}
@@ -253,6 +262,12 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 	close(inFlight)
 	running.Wait()
 	return failed
+}
+
+// expect says what is known of connections in b that others arranged.
+func (s *Stage) expect(b *event.Batch) {
+	s.expected.batch(b)
+	s.count.forgotten.Store(s.expected.forgotten)
 }
 
 // finish tells the end of all that is open, in the order in which it began.
@@ -291,6 +306,7 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 		o.w.tellClosed(c)
 		if len(b.Events) >= batchEvents || i == len(all)-1 {
 			b.Now = clock
+			s.expect(b)
 			if err := b.Send(ctx, out); err != nil {
 				return err
 			}

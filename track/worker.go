@@ -540,6 +540,9 @@ func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
 		a.Asker, a.Sender = p.Dst.Netip(p.IPVersion), p.Src.Netip(p.IPVersion)
 		w.tellLearned(a, p.TS)
 	}
+	for _, x := range w.dpi(c).TakeExpected() {
+		w.tellExpected(c, &x, p.TS)
+	}
 	if us := c.flow.RTTMicros(); us != 0 {
 		c.rttMicros = us
 	}

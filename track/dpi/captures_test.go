@@ -133,6 +133,10 @@ func eachPacket(t testing.TB, name string, do func(*decode.Packet)) {
 // TestCaptures cuts what real programs said into other pieces and cuts it short: the same comes out, or less of it.
 func TestCaptures(t *testing.T) {
 	in := NewInspector(Config{})
+	cuts := 40
+	if testing.Short() {
+		cuts = 5
+	}
 	for _, s := range recorded(t) {
 		t.Run(s.name, func(t *testing.T) {
 			if s.tcp {
@@ -143,7 +147,7 @@ func TestCaptures(t *testing.T) {
 				}
 			}
 			for i, m := range s.msgs {
-				for k := 0; k < len(m.b); k += 1 + len(m.b)/40 {
+				for k := 0; k < len(m.b); k += 1 + len(m.b)/cuts {
 					f := s.flow(in)
 					if s.tcp {
 						runSegments(in, f, append(s.msgs[:i:i], message{m.side, m.b[:k]}))

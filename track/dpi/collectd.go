@@ -45,6 +45,15 @@ func parseCollectd(c *call) verdict {
 			if n != 12 {
 				return no
 			}
+		case 0x200: // HMAC-SHA-256 over all that is behind it, and the user
+			if n <= 36 || n >= len(b) && !v.gap || !oneLine(b[36:n]) {
+				return no
+			}
+		case 0x210: // the user's length and name, an initial vector, and nothing but what is encrypted
+			user := int(be16(b[4:]))
+			if n != len(b) && !v.gap || n < 4+2+user+16+20 || !oneLine(b[6:6+user]) {
+				return no
+			}
 		}
 		b = b[n:]
 	}

@@ -16,6 +16,7 @@ type dialogueState struct {
 	client Side
 	lines  [2]uint8 // read of each side
 	secure bool     // the client asked for TLS, or may begin it
+	data   *ftpData // FTP's: how the next data connection is known
 }
 
 // likeness says how much a line looks like a protocol's.

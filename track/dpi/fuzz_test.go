@@ -180,8 +180,8 @@ func FuzzPayload(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b, reply []byte) {
+		in := NewInspector(Config{Names: true})
 		for i := range table {
-			in := NewInspector(Config{Names: true})
 			p := &table[i]
 			for _, tcp := range []bool{false, true} {
 				s := sample{tcp: tcp, orig: 40000}

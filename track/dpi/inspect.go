@@ -28,7 +28,8 @@ type Inspector struct {
 	alpns map[string][]string
 	certs certificates
 
-	answer *event.Answer // what the packet's DNS responses said
+	answer   *event.Answer // what the packet's DNS responses said
+	expected []Expected    // what the packet arranged
 
 	hash    []byte   // scratch of the fingerprints
 	numbers []uint16 // likewise
@@ -98,6 +99,7 @@ type finder struct {
 	hints    []parserSet       // the first is of ports that say nothing
 	index    map[string]uint8
 	portless map[uint16]uint8 // the parser's index + 1 for each protocol without ports
+	udp      parserSet        // parsers of datagrams
 }
 
 func (f *finder) byPort(port uint16) *parserSet { return &f.hints[f.ports[port]] }
@@ -122,6 +124,7 @@ var theFinder = sync.OnceValue(func() *finder {
 				continue
 			}
 			if p.UDP != nil {
+				f.udp.add(i)
 				f.first[0][b].add(i)
 			}
 			if p.TCP != nil {
@@ -241,7 +244,7 @@ func (in *Inspector) End(f *Flow, ts int64) Result {
 		}
 	}
 	f.finished = true
-	in.answer = nil // of a response without an end
+	in.answer, in.expected = nil, in.expected[:0] // of messages without an end
 	return in.end(f)
 }
 
@@ -491,14 +494,14 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		for w := range hint {
 			hint[w] &= a[w] | b[w]
 		}
-		if in.ask(f, s, hint) {
+		if in.ask(f, s, hint, !f.tcp) {
 			return
 		}
 		for w := range mask {
 			mask[w] &^= hint[w]
 		}
 	}
-	if in.ask(f, s, mask) {
+	if in.ask(f, s, mask, false) {
 		return
 	}
 	// An end that has said all may still be understood by what the other answers.
@@ -535,8 +538,9 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 	d.flags |= dead
 }
 
-// ask asks the parsers of a mask, and returns true when one took the connection.
-func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
+// ask asks the parsers of a mask, and returns true when one took the connection. With again, those that say no are asked
+// about the next datagram, too: nonsense to a protocol's own port does not hide what comes behind it.
+func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 	for w := range mask {
 		for m := mask[w]; m != 0; m &= m - 1 {
 			i := w<<6 + bits.TrailingZeros64(m)
@@ -549,7 +553,9 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet) bool {
 			a, b := in.call.view[Orig].b, in.call.view[Resp].b
 			switch got := parse(&in.call); got {
 			case no:
-				f.dir[s].open[w] &^= m & -m
+				if !again {
+					f.dir[s].open[w] &^= m & -m
+				}
 				if v := &in.call.view; len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
 					v[Orig].b, v[Resp].b = a, b
 				}
@@ -691,6 +697,13 @@ func (c *call) inside() {
 
 // hasPort tells whether either end has the port.
 func (c *call) hasPort(p uint16) bool { return c.f.orig == p || c.f.resp == p }
+
+// portTaken tells whether the port that was connected to is known as one of a protocol of datagrams.
+func (c *call) portTaken() bool {
+	at := *c.byPort(c.f.resp)
+	at.keep(&c.udp)
+	return at != parserSet{}
+}
 
 // names gives equal texts one string, so that what most connections say costs no memory. A text that
 // falls into the place of another takes it.

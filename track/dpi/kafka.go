@@ -90,7 +90,8 @@ func parseKafka(c *call) verdict {
 	for s := Orig; s <= Resp; s++ {
 		request, answer := &c.view[s], c.view[1-s].b
 		var h kafkaRequest
-		if len(answer) < 8 || len(request.b) == 0 || h.read(request) != match || be32(answer[4:]) != h.correlation {
+		if len(answer) < 8 || len(request.b) == 0 || h.read(request) != match || be32(answer[4:]) != h.correlation ||
+			h.api == 0 && h.version == 0 && h.correlation == 0 && len(h.client) == 0 { // nothing but zeros, as ZooKeeper begins
 			continue
 		}
 		size := int(be32(answer)) + 4

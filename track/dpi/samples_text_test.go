@@ -48,7 +48,7 @@ func textSamples() []sample {
 			"< 220 ready\r\n", "> HELO c\r\n", "< 250 hi\r\n", "> QUIT\r\n", "< 221 bye\r\n"),
 		secure("smtp starttls", map[string]string{"app": "smtp", "smtp_helo": "c", "smtp_server": "mx ESMTP"},
 			"< 220 mx ESMTP\r\n", "> EHLO c\r\n", "< 250-mx\r\n250 STARTTLS\r\n", "> STARTTLS\r\n", "< 220 2.0.0 go ahead\r\n"),
-		tcp("ftp", 7777, map[string]string{"app": "ftp", "ftp_user": "anna", "ftp_server": "(vsFTPd 3.0.3)", "ftp_file": "/pub/a b.txt"},
+		tcp("ftp", 7777, map[string]string{"app": "ftp", "ftp_user": "anna", "ftp_server": "(vsFTPd 3.0.3)", "ftp_file": "/pub/a b.txt", "ftp_command": "RETR"},
 			"< 220 (vsFTPd 3.0.3)\r\n", "> USER anna\r\n", "< 331 Please specify the password.\r\n", "> PASS secret\r\n", "< 230 in\r\n",
 			"> TYPE I\r\n", "< 200 ok\r\n", "> RETR /pub/a b.txt\r\n", "< 150 here\r\n226 done\r\n", "> QUIT\r\n"),
 		tcp("ftp without its name", 7777, map[string]string{"app": "ftp", "ftp_user": "anna", "ftp_server": "hello"},

@@ -22,7 +22,7 @@ var sipFirst = bytesIn("", 'A', 'Z')
 const (
 	sipVersion   = "SIP/2.0"
 	sipMaxHead   = 8 << 10
-	sipMessages  = 16 // read of a connection
+	sipMessages  = 16 // of a connection, after which the facts are as good as they get
 	sipMaxMethod = 16
 )
 
@@ -32,6 +32,7 @@ type sipState struct {
 	requested bool
 	answered  bool
 	party     bool // from and to are told
+	told      bool // nothing but descriptions of media is wanted any more
 }
 
 // parseSIP reads SIP (RFC 3261) over UDP: one message each datagram.
@@ -49,12 +50,18 @@ func parseSIP(c *call) verdict {
 	b = skipEmptyLines(b)
 	if kind := textStart(b, sipVersion); kind == httpRequest || kind == httpResponse {
 		size, _ := headSize(b)
-		if c.sipMessage(st, b[:size], kind) {
-			c.know()
-			return done
+		c.sipMessage(st, b[:size], kind)
+		if sipDescribes(b[:size]) {
+			c.sdp(c.side, b[size:])
 		}
 	}
 	return match
+}
+
+// sipDescribes tells whether a description of media is behind a head.
+func sipDescribes(head []byte) bool {
+	kind, _, _ := bytes.Cut(headerValue(head, "content-type", "c"), []byte(";"))
+	return equalFold(trimSpace(kind), "application/sdp")
 }
 
 // parseSIPStream reads SIP over TCP, where Content-Length frames the messages (RFC 3261 section 18.3).
@@ -82,15 +89,23 @@ func parseSIPStream(c *call) verdict {
 				break
 			}
 			kind := textStart(v.b, sipVersion)
-			if kind != httpRequest && kind != httpResponse || c.sipMessage(st, v.b[:size], kind) {
+			if kind != httpRequest && kind != httpResponse {
 				c.know()
 				return done
 			}
+			length, _ := decimal(headerValue(v.b[:size], "content-length", "l"))
+			body := v.b[size:min(uint64(len(v.b)), uint64(size)+length)]
+			if uint64(len(body)) < length && length <= sipMaxHead && !v.gap && !v.fin && sipDescribes(v.b[:size]) {
+				break
+			}
+			c.sipMessage(st, v.b[:size], kind)
 			if !whole {
 				v.b = nil
 				break
 			}
-			length, _ := decimal(headerValue(v.b[:size], "content-length", "l"))
+			if sipDescribes(v.b[:size]) {
+				c.sdp(s, body)
+			}
 			c.skip(s, uint64(size)+length)
 		}
 	}
@@ -150,8 +165,12 @@ func textStart(b []byte, version string) httpKind {
 	return httpRequest
 }
 
-// sipMessage reads the head of a message, and returns true when nothing more is wanted.
-func (c *call) sipMessage(st *sipState, head []byte, kind httpKind) bool {
+// sipMessage reads the head of a message. A connection between two servers carries many calls: the facts are those of
+// the first, and the media of each are expected.
+func (c *call) sipMessage(st *sipState, head []byte, kind httpKind) {
+	if st.told {
+		return
+	}
 	if kind == httpRequest && !st.requested {
 		st.requested = true
 		c.setOnce(fieldSIPMethod, firstWord(head))
@@ -174,7 +193,9 @@ func (c *call) sipMessage(st *sipState, head []byte, kind httpKind) bool {
 		c.setOnce(fieldSIPTo, sipParty(headerValue(head, "to", "t")))
 	}
 	st.messages++
-	return st.requested && st.answered || st.messages == sipMessages
+	if st.told = st.requested && st.answered || st.messages == sipMessages; st.told {
+		c.know()
+	}
 }
 
 // headerValue finds a header field by its name or its short form, both in small letters.

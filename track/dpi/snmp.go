@@ -23,12 +23,22 @@ func parseSNMP(c *call) verdict {
 		return no
 	}
 	r := cursor{b: v.b[head:]}
-	switch version := r.integer(berInteger); {
-	case r.bad:
+	version := r.integer(berInteger)
+	if r.bad {
 		return no
-	case version == 0 || version == 1:
+	}
+	if c.f.parser == 0 && c.portTaken() && !c.hasPort(161) && !c.hasPort(162) {
+		// A message of SNMP at a resolver is one end's mistake. Two of them are a conversation.
+		_, _, once := c.trail(trailSNMP, c.side)
+		if _, _, answered := c.trail(trailSNMP, 1-c.side); !once && !answered {
+			c.leave(trailSNMP, 0, 0)
+			return more
+		}
+	}
+	switch version {
+	case 0, 1:
 		return c.snmpCommunity(&r, version == 1, size)
-	case version == 3:
+	case 3:
 		return c.snmp3(&r)
 	}
 	return no

@@ -79,6 +79,13 @@ func (c *call) tftpRequest(op byte, b []byte) verdict {
 	a := c.edit()
 	a.SetStr(fieldTFTPMode, operation)
 	c.setOnce(fieldTFTPFile, file)
+	// The transfer goes to the port that asked, from one that the server chooses (RFC 1350 section 4).
+	port := c.f.orig
+	if c.side == Resp {
+		port = c.f.resp
+	}
+	transfer := &event.App{Name: "tftp"}
+	c.expect(Expected{At: c.side, Port: port, Once: true, App: transfer.With(a)})
 	c.know()
 	return done
 }

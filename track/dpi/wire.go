@@ -30,6 +30,7 @@ const (
 	trailCoAP
 	trailBFD
 	trailESP
+	trailSNMP
 )
 
 const trailMask = 1<<56 - 1

@@ -190,6 +190,23 @@ func (a *App) SetList(f *AppField, l []string) {
 	a.lists = append(a.lists, l)
 }
 
+// With returns a copy of a that also has what only b says, which must be no lists; a where that is nothing.
+func (a *App) With(b *App) *App {
+	c := a
+	for i := range b.values {
+		v := &b.values[i]
+		if slices.ContainsFunc(a.values, func(o appValue) bool { return o.index == v.index }) {
+			continue
+		}
+		if c == a {
+			c = a.Clone()
+		}
+		c.has |= 1 << (v.index & 63)
+		c.values = append(c.values, *v)
+	}
+	return c
+}
+
 // Clone copies a, so that the copy can be changed while events point at a.
 func (a *App) Clone() *App {
 	c := NewApp()

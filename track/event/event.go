@@ -7,12 +7,13 @@ import "net/netip"
 // Kind says what happened to a connection.
 type Kind uint8
 
-// Opened and Learned never leave the enrich stages. Opened tells of a connection at its first packet, so
-// that the owner is looked for while it still lives, and New follows when more is known. Learned tells
-// what a DNS response said, at its place in the stream.
+// Expects never leaves track, Opened and Learned never leave the enrich stages. Opened tells of a connection at its
+// first packet, so that the owner is looked for while it still lives, and New follows when more is known. Learned tells
+// what a DNS response said, Expects what a connection said of another one, at its place in the stream.
 const (
 	Opened Kind = iota
 	Learned
+	Expects
 	New
 	Updated
 	Closed
@@ -25,7 +26,7 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "learned", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
+var kindNames = [NumKinds]string{"opened", "learned", "expects", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -135,6 +136,8 @@ type Event struct {
 	TS  int64  // nanoseconds since the epoch
 	Seq uint64 // given by output to what is written
 	ID  uint64
+	// Related is the connection that arranged this one, 0 = none is known.
+	Related uint64
 
 	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
 	VLAN          uint16
@@ -163,7 +166,8 @@ type Event struct {
 	RemoteName string // from reverse DNS or from answers seen
 	NameSource string // how RemoteName is known: dns, ptr
 
-	Answer *Answer // of Learned
+	Answer   *Answer   // of Learned
+	Expected *Expected // of Expects
 
 	// Lost
 	LostWhere string
@@ -213,6 +217,20 @@ type Answer struct {
 	Asker, Sender netip.Addr // whom the response went to, and from; Asker may be a multicast group
 	Asked         bool       // it answers a question that was seen, about the name that was asked for
 	Hosts         []HostAddr
+}
+
+// Expected is a connection that another one, whose ID the event has, arranged: FTP's data, the media of a call.
+type Expected struct {
+	At    netip.AddrPort // one of its ends
+	Peer  netip.Addr     // address of the other end; invalid where anybody's will do
+	Proto uint16
+	App   *App // what it will be
+	// Once: the first connection that fits is it; else every one is.
+	Once bool
+	// Content: what it carries may look like any protocol and is none, so that nothing but App counts.
+	Content bool
+	// More: it was told of before, and App says more of it.
+	More bool
 }
 
 // HostAddr is an address of a host.

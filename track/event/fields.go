@@ -36,6 +36,8 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.Seq, e.Seq != 0 }},
 	{Name: "id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection. The same file gives the same identifiers.",
 		Uint: func(e *Event) (uint64, bool) { return e.ID, e.conn() }},
+	{Name: "related_id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection that arranged this one: FTP's for its data, the call's for its media, the request's for a transfer of TFTP.",
+		Uint: func(e *Event) (uint64, bool) { return e.Related, e.Related != 0 }},
 
 	{Name: "proto", Group: groupEnds, Type: String, Width: 5, Doc: "Transport: tcp, udp, icmp, icmp6, sctp, arp, …, or the IP protocol number.",
 		Str: func(e *Event) string {
