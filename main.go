@@ -27,6 +27,7 @@ import (
 	"rustnet/capture/command"
 	"rustnet/capture/decode"
 	"rustnet/capture/file"
+	"rustnet/capture/lifecycle"
 	"rustnet/capture/live"
 	"rustnet/capture/ndjson"
 	"rustnet/capture/pcapfilter"
@@ -815,6 +816,17 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
 				return nil, err
 			}
 			return program.Raw(), nil
+		}
+	}
+	if c.Process == enrich.ModeAuto { // the ends of sockets are told by eBPF as well
+		ends, err := lifecycle.Open(lifecycle.Config{Filtered: c.BPF != "" || len(c.Live.Interfaces) > 0})
+		switch {
+		case err == nil:
+			cfg.Ends, c.Track.Ends = ends, true
+		case owners != nil:
+			if _, why := owners.Hooks(); why == nil { // else that is said
+				say("info", "ends of sockets are told by packets and by silence only: %v", err)
+			}
 		}
 	}
 	src, err := live.Open(cfg)

@@ -500,6 +500,233 @@ while True: kept.append(l.accept()); kept[-1][0].recv(1)`)...)
 	checkPromises(t, w.ndjson.String())
 }
 
+// TestSocketEnds: what the kernel says of a socket's end is told while nothing else happens: long before silence would
+// have told it, and with the reason.
+func TestSocketEnds(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "python3")
+	client, server := twoHosts(t)
+	must(t, "ip", "-n", client, "neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev", "c0") // is not there
+	background(t, in(server, "python3", "-c", `
+import socket, threading
+def serve(s):
+    while True:
+        c, _ = s.accept()
+        def talk(c):
+            try:
+                while c.recv(100): c.send(b"de")
+            except ConnectionResetError: pass
+            c.close()
+        threading.Thread(target=talk, args=(c,), daemon=True).start()
+s = socket.create_server(("10.77.0.2", 8000)); serve(s)`)...)
+	waitListening(t, server, "8000")
+	ended := make(map[string]bool)
+	for _, args := range [][]string{nil, {"--bpf", "udp or tcp[tcpflags] & tcp-syn != 0"}} {
+		w := watch(t, in(client, append([]string{"rustnet", "--json", "--settle", "0", "-f", "event != \"updated\" && proto != \"icmp6\""}, args...)...)...)
+		w.until("a probe", func(r *record) bool { return r.RemotePort == 9 && r.Proto == "udp" }, func() {
+			exec.Command("nsenter", "--net=/run/netns/"+client, "bash", "-c", "echo > /dev/udp/10.77.0.2/9").Run()
+		})
+		cmd := background(t, in(client, "python3", "-c", `
+import socket, struct, sys
+def tcp(): return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+c = tcp(); c.connect(("10.77.0.2", 8000)); c.send(b"abc"); c.recv(10); c.close()
+c = tcp(); c.connect(("10.77.0.2", 8000)); c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); c.close()
+try: tcp().connect(("10.77.0.2", 81))
+except ConnectionRefusedError: pass
+c = tcp(); c.settimeout(0.1)
+try: c.connect(("10.77.0.9", 1001))
+except TimeoutError: c.close()
+c = tcp(); c.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 200)
+try: c.connect(("10.77.0.9", 1002))
+except TimeoutError: pass
+def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u = udp(); u.connect(("10.77.0.9", 2001)); u.send(b"x"); u.close()
+u = udp(); [u.sendto(b"x", ("10.77.0.9", 2002 + i)) for i in range(3)]; u.close()
+u = udp(); v = u.dup(); u.connect(("10.77.0.9", 2010)); u.send(b"x"); u.close()
+sys.stdin.read()`)...)
+		for _, want := range []struct {
+			port   int
+			reason string
+			tx, rx uint64
+		}{{8000, "fin", 3, 2}, {8000, "rst", 0, 0}, {81, "refused", 0, 0}, {1001, "destroyed", 0, 0}, {1002, "timeout", 0, 0},
+			{2001, "destroyed", 0, 0}, {2002, "destroyed", 0, 0}, {2003, "destroyed", 0, 0}, {2004, "destroyed", 0, 0}} {
+			fits := func(r *record) bool {
+				return r.Event == "closed" && r.RemotePort == want.port && r.Reason == want.reason && !ended[r.ID]
+			}
+			var r *record
+			if i := slices.IndexFunc(w.seen, func(r record) bool { return fits(&r) }); i >= 0 {
+				r = &w.seen[i]
+			} else {
+				r = w.until(fmt.Sprintf("the end of port %d as %s", want.port, want.reason), fits, nil)
+			}
+			ended[r.ID] = true
+			if r.Process == "" || r.TxPayload != want.tx || r.RxPayload != want.rx || r.Direction != "out" {
+				t.Errorf("%v, port %d: got %+v, want its process and %d and %d bytes of payload", args, want.port, *r, want.tx, want.rx)
+			}
+		}
+		if cmd.Process.Kill(); slices.ContainsFunc(w.seen, func(r record) bool { return r.RemotePort == 2010 && r.Event == "closed" }) {
+			t.Error("a socket with a descriptor left counts as gone")
+		}
+		w.until("the end of the last descriptor", func(r *record) bool { return r.RemotePort == 2010 && r.Event == "closed" && r.Reason == "destroyed" }, nil)
+		w.end()
+		checkSeveral(t, w.ndjson.String())
+	}
+}
+
+// TestTranslatedEnds: a container's socket ends both forms of a connection that is masqueraded.
+func TestTranslatedEnds(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "nft", "python3")
+	name := func(of string) string { return fmt.Sprintf("rnt-%s-%d", of, os.Getpid()) }
+	host, inside, outside := name("nh"), name("ni"), name("no")
+	for _, ns := range []string{host, inside, outside} {
+		namespace(t, ns)
+	}
+	for ns, net := range map[string]string{inside: "10.88.0.", outside: "198.51.100."} {
+		dev := map[string]string{inside: "in0", outside: "out0"}[ns]
+		must(t, "ip", "-n", host, "link", "add", dev, "type", "veth", "peer", "name", "eth0", "netns", ns)
+		must(t, "ip", "-n", host, "addr", "add", net+"1/24", "dev", dev)
+		must(t, "ip", "-n", host, "link", "set", dev, "up")
+		must(t, "ip", "-n", ns, "addr", "add", net+"2/24", "dev", "eth0")
+		must(t, "ip", "-n", ns, "link", "set", "eth0", "up")
+	}
+	must(t, "ip", "-n", inside, "route", "add", "default", "via", "10.88.0.1")
+	must(t, "ip", "-n", host, "neigh", "add", "198.51.100.9", "lladdr", "02:00:00:00:00:09", "dev", "out0") // is not there
+	must(t, in(host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")...)
+	must(t, in(host, "nft", `table ip nat { chain post { type nat hook postrouting priority 100; oifname "out0" masquerade; }
+	}`)...)
+	w := watch(t, in(host, "rustnet", "--json", "-f", "event != \"updated\"")...)
+	w.until("a probe", func(r *record) bool { return r.RemotePort == 9 && r.Proto == "udp" }, func() {
+		exec.Command("nsenter", "--net=/run/netns/"+host, "bash", "-c", "echo > /dev/udp/198.51.100.9/9").Run()
+	})
+	background(t, in(inside, "python3", "-c", `
+import socket, sys
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect(("198.51.100.9", 5001)); u.send(b"x"); u.close()
+c = socket.socket(); c.settimeout(0.2)
+try: c.connect(("198.51.100.9", 81))
+except TimeoutError: c.close()
+sys.stdin.read()`)...)
+	for _, port := range []int{5001, 81} {
+		for _, from := range []string{"10.88.0.2", "198.51.100.1"} {
+			fits := func(r *record) bool {
+				return r.Event == "closed" && r.RemotePort == port && r.LocalAddr == from && r.Reason == "destroyed"
+			}
+			if !slices.ContainsFunc(w.seen, func(r record) bool { return fits(&r) }) {
+				w.until(fmt.Sprintf("the end of port %d from %s", port, from), fits, nil)
+			}
+		}
+	}
+	w.end()
+	checkSeveral(t, w.ndjson.String())
+}
+
+// checkSeveral: each connection has one new, and then one closed.
+func checkSeveral(t *testing.T, ndjson string) {
+	t.Helper()
+	last := map[string]string{}
+	for _, r := range records(t, ndjson) {
+		if before := last[r.ID]; r.Event == "new" && before != "" || r.Event == "closed" && before != "new" {
+			t.Errorf("%s of %s after %q", r.Event, r.ID, before)
+		}
+		last[r.ID] = r.Event
+	}
+}
+
+// TestManyEnds: a thousand short connections, each of which has one beginning and one end, for the right reason.
+func TestManyEnds(t *testing.T) {
+	needs(t, true)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	u, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	free, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close() // nobody listens there
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				how := make([]byte, 1)
+				if c.Read(how); how[0] == 'r' {
+					c.(*net.TCPConn).SetLinger(0)
+				} else if how[0] == 'f' {
+					io.Copy(io.Discard, c)
+				}
+			}()
+		}
+	}()
+	port := func(a net.Addr) (n int) {
+		_, text, _ := net.SplitHostPort(a.String())
+		fmt.Sscan(text, &n)
+		return n
+	}
+	tcp, udp, none := port(l.Addr()), port(u.LocalAddr()), port(free.Addr())
+	w := watch(t, "rustnet", "--json", "-i", "lo", "-f", fmt.Sprintf("(remote_port == %d || remote_port == %d || remote_port == %d) && event != \"updated\" || event == \"lost\"", tcp, udp, none))
+	probe := func(r *record) bool { return r.RemotePort == none && r.Proto == "udp" }
+	w.until("a probe", probe, func() {
+		if c, err := net.Dial("udp4", free.Addr().String()); err == nil {
+			c.Write([]byte("x"))
+			c.Close()
+		}
+	})
+	const each = 200
+	want := map[string]int{"fin": 2 * each, "rst": 2 * each, "refused": each, "destroyed": each}
+	for range each {
+		for _, how := range "fsrlxu" { // client first, server first, server resets, client resets, refused, UDP
+			to, network := l.Addr().String(), "tcp4"
+			if how == 'x' {
+				to = free.Addr().String()
+			} else if how == 'u' {
+				to, network = u.LocalAddr().String(), "udp4"
+			}
+			c, err := net.Dial(network, to)
+			if err != nil {
+				if how != 'x' {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if how == 'l' {
+				c.(*net.TCPConn).SetLinger(0)
+			}
+			c.Write([]byte{byte(how)})
+			if how == 's' || how == 'r' {
+				c.Read(make([]byte, 1))
+			}
+			c.Close()
+		}
+	}
+	got, lost, total := map[string]int{}, uint64(0), 0
+	for total < 6*each {
+		r := w.until(fmt.Sprintf("the rest of %d ends, after %v", 6*each, got), func(r *record) bool {
+			return r.Event == "closed" && !probe(r) || r.Event == "lost"
+		}, nil)
+		if r.Event == "lost" {
+			lost += r.LostCount
+			continue
+		}
+		got[r.Reason]++
+		total++
+	}
+	w.end()
+	checkSeveral(t, w.ndjson.String())
+	for reason, n := range want {
+		if got[reason] != n {
+			t.Errorf("%s: got %d, want %d; %d lost", reason, got[reason], n, lost)
+		}
+	}
+}
+
 // TestUnprivileged: without any right rustnet follows the socket tables, and says so in one line.
 func TestUnprivileged(t *testing.T) {
 	needs(t, true, "setpriv", "bash")

@@ -185,6 +185,8 @@ type record struct {
 	RxD                              uint64 `json:"rx_bytes_delta"`
 	TxPackets                        uint64 `json:"tx_packets"`
 	RxPackets                        uint64 `json:"rx_packets"`
+	TxPayload                        uint64 `json:"tx_payload"`
+	RxPayload                        uint64 `json:"rx_payload"`
 	LocalAddr                        string `json:"local_addr"`
 	RemoteAddr                       string `json:"remote_addr"`
 	LocalPort                        int    `json:"local_port"`
@@ -424,6 +426,7 @@ func TestImports(t *testing.T) {
 		"capture/decode":     {"capture"},
 		"capture/file":       {"capture"},
 		"capture/live":       {"capture"},
+		"capture/lifecycle":  {"bpf", "capture", "capture/sockets"},
 		"capture/pcapfilter": {"capture"},
 		"capture/ndjson":     {"capture/file", "track/event"},
 		"capture/sockets":    {},

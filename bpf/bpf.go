@@ -18,7 +18,9 @@ type Config struct {
 	CgroupRoot string   // mount of cgroup version 2, default: the one in /proc/self/mounts
 	Without    []string // programs that are not loaded, as if the kernel refused them
 	// Follow marks what is told of sockets of the processes that we start from now on, and of theirs.
-	Follow bool
+	Follow    bool
+	Filtered  bool // of Ends: not all packets are seen, so that every end is worth a wake-up
+	RingBytes int  // of the ring buffer: a power of two and pages; 0 = what is right for a busy machine
 }
 
 // Kind says what a SocketEvent or ProcessEvent tells.
@@ -173,3 +175,29 @@ type Handler interface {
 	Socket(*SocketEvent)
 	Process(*ProcessEvent, Texts)
 }
+
+// EndEvent is struct end_event of ends.bpf.c: a socket has come to its end. That is, a TCP socket is in no
+// state any more; of others the last descriptor is gone.
+type EndEvent struct {
+	TS             int64 // nanoseconds since the epoch
+	Cookie         uint64
+	Sent, Received uint64 // payload of TCP, each byte once; a FIN that came is one of Received
+	Local, Remote  [16]byte
+	NetNS          uint32
+	RTTMicros      uint32 // smallest, all ones = none was measured
+	Retransmits    uint32
+	LocalPort      uint16 // of ping sockets the echo identifier
+	RemotePort     uint16 // 0 = not connected
+	Errno          uint16 // the socket's
+	Family         uint8
+	Proto          uint8
+	From           uint8 // TCP state before
+	Flags          uint8 // Shared, V6Only, GotFIN, Orphaned
+	_              [2]byte
+}
+
+// Flags of an EndEvent of TCP: the other end's FIN had come, and no process had the socket any more.
+const (
+	GotFIN   = 4
+	Orphaned = 8
+)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 	"unsafe"
+	"weak"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -120,29 +121,19 @@ func Open(cfg Config) (*Hooks, error) {
 }
 
 func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
-	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
-		return fmt.Errorf("raise the limit of locked memory: %w", err)
-	}
-	if !hasExchange() {
-		return fmt.Errorf("attach kernel programs: this kernel is older than 5.12: %w", errors.ErrUnsupported)
-	}
-	if err := permitted(spec); err != nil {
+	l, err := newLoader(cfg, spec)
+	if err != nil {
 		return err
 	}
-	if Lockdown() == "confidentiality" {
-		return fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
-	}
-	l := loader{spec: spec, types: btf.NewCache(), namespace: pidNamespace()}
+	defer l.close()
+	l.constants = map[string]any{"pid_namespace": pidNamespace(), "followed": uint32(0)}
 	names := order
 	if cfg.Follow {
-		names, l.followed = slices.Concat(following, order), uint32(os.Getpid())
+		names = slices.Concat(following, order)
+		l.constants["followed"] = uint32(os.Getpid())
 	} else {
 		spec.Maps["family"].MaxEntries = 1
 	}
-	if l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot); l.rootErr == nil {
-		defer l.root.Close()
-	}
-	var err error
 	if h.maps, err = l.maps(); err != nil {
 		return fmt.Errorf("make the maps of the kernel programs: %w", advise(err))
 	}
@@ -158,7 +149,7 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 		case slices.Contains(cfg.Without, name):
 			hook.Err = errSwitchedOff
 		default:
-			hook.Err = h.attach(&l, name)
+			hook.Err = h.attach(l, name)
 		}
 		h.report = append(h.report, hook)
 		if err := h.tellOthers(); err != nil {
@@ -179,8 +170,48 @@ type loader struct {
 	types     *btf.Cache // the kernel's, read once
 	root      *os.File   // of the cgroups
 	rootErr   error
-	namespace uint32
-	followed  uint32 // our number, where those that we start are followed
+	constants map[string]any // what each program is set to before it is loaded
+}
+
+// newLoader says why this kernel takes no programs of ours at all.
+func newLoader(cfg Config, spec *ebpf.CollectionSpec) (*loader, error) {
+	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	if !hasExchange() {
+		return nil, fmt.Errorf("attach kernel programs: this kernel is older than 5.12: %w", errors.ErrUnsupported)
+	}
+	if err := permitted(spec); err != nil {
+		return nil, err
+	}
+	if Lockdown() == "confidentiality" {
+		return nil, fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
+	}
+	if cfg.RingBytes != 0 {
+		spec.Maps["ring"].MaxEntries = uint32(cfg.RingBytes)
+	}
+	l := &loader{spec: spec, types: kernelTypes()}
+	l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot)
+	return l, nil
+}
+
+var sharedTypes weak.Pointer[btf.Cache]
+
+// kernelTypes gives those that were read for the loader before, if they are still there: reading them is most of
+// what loading takes, and keeping them would be megabytes for nothing.
+func kernelTypes() *btf.Cache {
+	types := sharedTypes.Value()
+	if types == nil {
+		types = btf.NewCache()
+		sharedTypes = weak.Make(types)
+	}
+	return types
+}
+
+func (l *loader) close() {
+	if l.rootErr == nil {
+		l.root.Close()
+	}
 }
 
 const constants = ".rodata" // the section of what is set before loading: each program has its own
@@ -199,10 +230,10 @@ func (l *loader) maps() (*ebpf.Collection, error) {
 }
 
 // program loads one.
-func (l *loader) program(name string, maps map[string]*ebpf.Map, tellsProcess bool) (*ebpf.Collection, error) {
+func (l *loader) program(name string, maps map[string]*ebpf.Map) (*ebpf.Collection, error) {
 	s := l.spec.Copy()
 	s.Programs = map[string]*ebpf.ProgramSpec{name: s.Programs[name]}
-	for constant, value := range map[string]any{"pid_namespace": l.namespace, "tells_process": tellsProcess, "followed": l.followed} {
+	for constant, value := range l.constants {
 		if err := s.Variables[constant].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", constant, err)
 		}
@@ -272,38 +303,54 @@ func (h *Hooks) tellOthers() error {
 // attach loads a program and puts it where it belongs.
 func (h *Hooks) attach(l *loader, name string) error {
 	kind := l.spec.Programs[name].Type
-	if cgroupAttach[kind] && l.rootErr != nil {
-		return l.rootErr
-	}
 	// Those on cgroups leave it to the tracepoints, where there are these, to tell of the process.
-	coll, err := l.program(name, h.maps.Maps, !cgroupAttach[kind] || !h.seesUse())
-	if err != nil {
-		return advise(err)
-	}
-	h.progs = append(h.progs, coll)
-	prog := coll.Programs[name]
-	var attached link.Link
-	switch {
-	case name == iterate:
-		it, err := link.AttachIter(link.IterOptions{Program: prog})
+	l.constants["tells_process"] = !cgroupAttach[kind] || !h.seesUse()
+	if name == iterate {
+		coll, err := l.program(name, h.maps.Maps)
+		if err != nil {
+			return advise(err)
+		}
+		h.progs = append(h.progs, coll)
+		it, err := link.AttachIter(link.IterOptions{Program: coll.Programs[name]})
 		if err != nil {
 			return err
 		}
 		defer it.Close()
 		h.iter, err = it.Open()
 		return err
-	case cgroupAttach[kind]:
-		// A link and nothing else: a program that is attached without one would stay when we are killed.
-		attached, err = link.AttachRawLink(link.RawLinkOptions{Target: int(l.root.Fd()), Program: prog,
-			Attach: l.spec.Programs[name].AttachType})
-	default:
-		attached, err = link.AttachTracing(link.TracingOptions{Program: prog})
 	}
+	coll, attached, err := l.attach(name, h.maps.Maps)
 	if err != nil {
-		return fmt.Errorf("attach: %w", advise(err))
+		return err
 	}
+	h.progs = append(h.progs, coll)
 	h.links = append(h.links, attached)
 	return nil
+}
+
+// attach loads a program of a tracepoint, function or cgroup and puts it there.
+func (l *loader) attach(name string, maps map[string]*ebpf.Map) (*ebpf.Collection, link.Link, error) {
+	kind := l.spec.Programs[name].Type
+	if cgroupAttach[kind] && l.rootErr != nil {
+		return nil, nil, l.rootErr
+	}
+	coll, err := l.program(name, maps)
+	if err != nil {
+		return nil, nil, advise(err)
+	}
+	var attached link.Link
+	if cgroupAttach[kind] {
+		// A link and nothing else: a program that is attached without one would stay when we are killed.
+		attached, err = link.AttachRawLink(link.RawLinkOptions{Target: int(l.root.Fd()), Program: coll.Programs[name],
+			Attach: l.spec.Programs[name].AttachType})
+	} else {
+		attached, err = link.AttachTracing(link.TracingOptions{Program: coll.Programs[name]})
+	}
+	if err != nil {
+		coll.Close()
+		return nil, nil, fmt.Errorf("attach: %w", advise(err))
+	}
+	return coll, attached, nil
 }
 
 // advise says what a refusal may be mended by, and shortens the verifier's log to its last words.
@@ -458,7 +505,7 @@ func (e *ProcessEvent) texts(b []byte) (t Texts) {
 }
 
 // bytesOf is the memory of an event: numbers only, laid out as in C, which a test compares.
-func bytesOf[T SocketEvent | ProcessEvent | taskEvent](e *T) []byte {
+func bytesOf[T SocketEvent | ProcessEvent | taskEvent | EndEvent](e *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
 }
 

@@ -4,12 +4,14 @@ package bpf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,14 +26,13 @@ import (
 // TestLayout compares the Go structures with those in the object, where each field has the same place
 // and size. It needs no privilege.
 func TestLayout(t *testing.T) {
-	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, tc := range map[string]struct {
 		of     reflect.Type
 		fields map[string]string // by the C name
 	}{
+		"end_event": {reflect.TypeFor[EndEvent](), map[string]string{"ts_ns": "TS", "cookie": "Cookie", "sent": "Sent", "received": "Received",
+			"local": "Local", "remote": "Remote", "netns": "NetNS", "rtt_us": "RTTMicros", "retransmits": "Retransmits", "lport": "LocalPort",
+			"rport": "RemotePort", "err": "Errno", "family": "Family", "proto": "Proto", "from": "From", "flags": "Flags", "pad": "_"}},
 		"header": {reflect.TypeFor[Header](), map[string]string{"start": "Start", "pid": "PID", "kind": "Kind", "proto": "Proto"}},
 		"sock_event": {reflect.TypeFor[SocketEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "cookie": "Cookie", "local": "Local",
 			"remote": "Remote", "uid": "UID", "netns": "NetNS", "lport": "LocalPort", "rport": "RemotePort", "family": "Family",
@@ -43,6 +44,14 @@ func TestLayout(t *testing.T) {
 		"task_event": {reflect.TypeFor[taskEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "comm": "Comm"}},
 		"losses":     {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
 	} {
+		from := object
+		if name == "end_event" {
+			from = endsObject
+		}
+		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(from))
+		if err != nil {
+			t.Fatal(err)
+		}
 		var c *btf.Struct
 		if err := spec.Types.TypeByName(name, &c); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -360,33 +369,115 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// TestFullRing: nobody drains; what did not fit is counted, and the next use tells again.
-func TestFullRing(t *testing.T) {
-	h := open(t, Config{})
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(s)
+// TestLosses forces each kind: nothing is told that is not counted, and what is used again is told again.
+func TestLosses(t *testing.T) {
 	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	for i := 0; h.Losses().Ring == 0; i++ {
-		to.Port = 1 + i%60000 // another connection each time, so that each is told
+	socket := func(t *testing.T) int {
+		t.Helper()
+		s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(s) })
+		return s
+	}
+	send := func(t *testing.T, s int) {
+		t.Helper()
+		to.Port++ // another connection each time, so that each is told
 		if err := unix.Connect(s, to); err != nil {
 			t.Fatal(err)
 		}
 		unix.Send(s, nil, 0) // refused, which is all the same
-		if i > 1e6 {
-			t.Fatal("a million sends do not fill the ring")
+	}
+	told := func(h *Hooks) bool {
+		var c collector
+		h.Drain(&c)
+		return slices.ContainsFunc(c.sockets, func(e SocketEvent) bool { return int(e.RemotePort) == to.Port && e.PID == uint32(os.Getpid()) })
+	}
+	t.Run("the ring is full", func(t *testing.T) {
+		h := open(t, Config{RingBytes: os.Getpagesize()})
+		s := socket(t)
+		for range 200 {
+			send(t, s)
 		}
-	}
-	var c collector
-	h.Drain(&c)
-	c = collector{}
-	unix.Send(s, nil, 0)
-	h.Drain(&c)
-	if !slices.ContainsFunc(c.sockets, func(e SocketEvent) bool { return int(e.RemotePort) == to.Port && e.PID == uint32(os.Getpid()) }) {
-		t.Errorf("not told again: %+v", c.sockets)
-	}
+		if n := h.Losses().Ring; n < 100 {
+			t.Errorf("got %d lost, want most of 200", n)
+		}
+		h.Drain(&nobody{})
+		unix.Send(s, nil, 0)
+		if h.seesUse() && !told(h) {
+			t.Error("what did not get through is not told at the next use")
+		}
+	})
+	t.Run("no memory for a socket's storage", func(t *testing.T) {
+		h := open(t, Config{})
+		if !h.seesUse() {
+			t.Skip("nothing is kept of sockets whose use is not seen")
+		}
+		// A network namespace of our own, because others need memory; the thread ends with this goroutine.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Skip("needs a network namespace: ", err)
+		}
+		s := socket(t)
+		lo, err := unix.NewIfreq("lo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lo.SetUint16(unix.IFF_UP)
+		if err := unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo); err != nil {
+			t.Fatal(err)
+		}
+		const limit = "/proc/sys/net/core/optmem_max" // the kernel counts the storage among a socket's options
+		was, err := os.ReadFile(limit)
+		if err == nil {
+			err = os.WriteFile(limit, []byte("64"), 0)
+		}
+		if err != nil {
+			t.Skip("before 6.8 namespaces have no limit of their own: ", err)
+		}
+		send(t, s)
+		err = os.WriteFile(limit, was, 0)
+		if n := h.Losses().Storage; n == 0 || err != nil {
+			t.Errorf("got %d lost, %v", n, err)
+		}
+		h.Drain(&nobody{})
+		unix.Send(s, nil, 0)
+		if !told(h) {
+			t.Error("what did not get through is not told at the next use")
+		}
+	})
+	t.Run("no room to tell of a process", func(t *testing.T) {
+		h := open(t, Config{})
+		rooms := h.maps.Maps["rooms"]
+		busy := func(v uint32) {
+			t.Helper()
+			each := make([][]byte, ebpf.MustPossibleCPU())
+			for i := range each {
+				each[i] = make([]byte, rooms.ValueSize())
+				binary.NativeEndian.PutUint32(each[i][len(each[i])-8:], v) // the size is a multiple of 8
+			}
+			for i := range rooms.MaxEntries() {
+				if err := rooms.Put(i, each); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		busy(1)
+		send(t, socket(t))
+		if n := h.Losses().Scratch; n == 0 {
+			t.Error("a process that was not told is not counted")
+		}
+		busy(0)
+		var c collector
+		h.Drain(&c)
+		c = collector{}
+		send(t, socket(t))
+		h.Drain(&c)
+		if !slices.ContainsFunc(c.procs, func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("%d %d ", Process, os.Getpid())) }) {
+			t.Errorf("the process is not told with its next socket: %q", c.procs)
+		}
+	})
 }
 
 // nobody is a handler that does nothing.

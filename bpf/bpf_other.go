@@ -34,3 +34,29 @@ func CgroupRoot() (string, error) { return "", errors.ErrUnsupported }
 func Lockdown() string { return "" }
 
 func why(_ string, err error) string { return err.Error() }
+
+// Ends cannot be made here.
+type Ends struct{}
+
+// OpenEnds says that there are no kernel programs for this system.
+func OpenEnds(Config) (*Ends, error) {
+	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+}
+
+// Report is empty.
+func (*Ends) Report() []Hook { return nil }
+
+// FD is none.
+func (*Ends) FD() int { return -1 }
+
+// Wake does nothing.
+func (*Ends) Wake() {}
+
+// Drain gives nothing.
+func (*Ends) Drain(func(*EndEvent)) {}
+
+// Lost is always 0.
+func (*Ends) Lost() uint64 { return 0 }
+
+// Close does nothing.
+func (*Ends) Close() error { return nil }

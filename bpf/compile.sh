@@ -14,7 +14,9 @@ echo '#include <bpf/bpf_helpers.h>' | clang -target bpf -E -include linux/types.
 	exit 1
 }
 # mcpu=v3: atomic exchange, Linux 5.12.
-clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
-	-ffile-prefix-map="$PWD"=. -idirafter "/usr/include/$(uname -m)-linux-gnu" \
-	-c owners.bpf.c -o owners.bpf.o
-llvm-strip -g owners.bpf.o
+for name in owners ends; do
+	clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
+		-ffile-prefix-map="$PWD"=. -idirafter "/usr/include/$(uname -m)-linux-gnu" \
+		-c $name.bpf.c -o $name.bpf.o
+	llvm-strip -g $name.bpf.o
+done

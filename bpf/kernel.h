@@ -15,7 +15,18 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_DGRAM 2
 #define SOCK_RAW 3
+
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+
+/* include/net/tcp_states.h */
+#define TCP_SYN_SENT 2
+#define TCP_FIN_WAIT1 4
+#define TCP_CLOSE 7
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -51,6 +62,7 @@ struct sock_common {
 	unsigned char skc_reuse : 4;
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
+	unsigned long skc_flags; /* enum sock_flags */
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -65,6 +77,21 @@ struct sock {
 	__u16 sk_type;
 	__u16 sk_protocol;
 	kuid_t sk_uid;
+	int sk_err;
+};
+
+struct minmax_sample {
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[1]; /* the first is the least */
+};
+
+struct tcp_sock {
+	__u64 bytes_sent, bytes_retrans, bytes_received;
+	__u32 total_retrans;
+	struct minmax rtt_min; /* microseconds, all ones before one was measured */
 };
 
 struct socket {
@@ -222,3 +249,13 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+
+/* Kernels may be built without IPv6 and without network namespaces. */
+#define HAS_V6(c) bpf_core_field_exists((c)->skc_v6_daddr)
+
+static __always_inline __u32 netns(const struct sock_common *c)
+{
+	if (!bpf_core_field_exists(c->skc_net.net))
+		return 0;
+	return c->skc_net.net->ns.inum;
+}

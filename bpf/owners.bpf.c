@@ -13,16 +13,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define IPPROTO_TCP 6
-#define IPPROTO_MPTCP 262
-
-/* include/net/tcp_states.h */
-#define TCP_SYN_SENT 2
-#define TCP_FIN_WAIT1 4
-#define TCP_CLOSE 7
-#define TCP_LAST_ACK 9
-#define TCP_LISTEN 10
-
 /* What happened. */
 enum kind {
 	KIND_USED = 1,	/* the process connected the socket, sent or received */
@@ -525,16 +515,6 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->uid = st->uid;
 	e->netns = st->netns;
 	e->flags = st->followed ? FLAG_FOLLOWED : 0;
-}
-
-/* Kernels may be built without IPv6 and without network namespaces. */
-#define HAS_V6(c) bpf_core_field_exists((c)->skc_v6_daddr)
-
-static __always_inline __u32 netns(const struct sock_common *c)
-{
-	if (!bpf_core_field_exists(c->skc_net.net))
-		return 0;
-	return c->skc_net.net->ns.inum;
 }
 
 /*

@@ -3,7 +3,10 @@
 // The sources live in the folders below it, one for each kind: file, live, sockets.
 package capture
 
-import "sync/atomic"
+import (
+	"net/netip"
+	"sync/atomic"
+)
 
 // LinkType says how the first bytes of a frame are laid out: a LINKTYPE_ value of
 // https://www.tcpdump.org/linktypes.html.
@@ -53,6 +56,42 @@ type Frame struct {
 	Iface *Interface
 }
 
+// How a socket ended, as its kernel says.
+type How uint8
+
+// What follows of the wire after HowRst is the reset that the end itself sent.
+const (
+	HowFin     How = iota + 1
+	HowRst         // by either end
+	HowRefused     // nobody listens there
+	HowTimeout     // nobody answered any more, or was to be reached
+	HowGone        // its last holder let go of it, and no packet was to tell
+	HowLingers     // so too, but the kernel still waits for the other end's FIN, for a minute by default (tcp(7))
+)
+
+// End is the end of a socket of this machine.
+type End struct {
+	TS  int64 // nanoseconds since the epoch
+	Due int64 // what was captured before this goes before it
+	// Remote has port 0 where the socket was not connected, and Local may be any address then. V4Too: it is
+	// any of IPv4 as well.
+	Local, Remote netip.AddrPort
+	Proto         uint8
+	How           How
+	TimeWait      bool // the kernel keeps its ports for a while (TCP)
+	Foreign       bool // in another network namespace
+	V4Too         bool
+	Alone         bool // no other socket has this port, or what was connected over it
+	TCP           TCPInfo
+}
+
+// TCPInfo is what the kernel counted of a TCP connection since it was opened.
+type TCPInfo struct {
+	Sent, Received uint64 // payload, each byte once
+	Retransmits    uint32 // segments that this end sent again
+	RTTMicros      uint32 // smallest, 0 = none was measured
+}
+
 // Frames is a batch: what a source had when it had to hand over.
 type Frames struct {
 	Frames []Frame
@@ -61,6 +100,11 @@ type Frames struct {
 	Now int64
 	// Lost counts packets that the kernel dropped since the batch before, for want of room.
 	Lost uint64
+	// Ends are those of sockets, as Due orders them. What was captured before one's Due and is not in this
+	// batch is in those before it.
+	Ends []End
+	// EndsLost counts ends that did not get through since the batch before.
+	EndsLost uint64
 	// Buf is storage that belongs to the batch and is reused with it, for sources that need some.
 	Buf []byte
 

@@ -128,7 +128,7 @@ type Stage struct {
 	pool      event.Pool
 	reached   int64 // packet time
 	lostTold  time.Time
-	lost      uint64 // not told yet
+	lost      losses // not told yet
 	n         Stats
 	stats     atomic.Pointer[Stats]
 	behind    bool // batches wait
@@ -217,7 +217,7 @@ func New(cfg Config) (*Stage, error) {
 		}
 		cfg.table = conn
 	}
-	s := &Stage{sockets: &socketFinder{table: cfg.table, netns: ownNetNS(), now: cfg.now}, now: cfg.now, netns: ownNetNS(), nat: newTranslations(cfg.now), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
+	s := &Stage{sockets: &socketFinder{table: cfg.table, netns: sockets.OwnNetNS(), now: cfg.now}, now: cfg.now, netns: sockets.OwnNetNS(), nat: newTranslations(cfg.now), conns: map[uint64]*owners{}, pool: event.NewPool(8)}
 	h := s.openHooks(cfg)
 	procs, err := newIndex(cfg, h != nil && h.Complete())
 	if err != nil {
@@ -413,14 +413,21 @@ func (s *Stage) listen(last bool) {
 		s.letGo(last)
 	}
 	s.renew()
-	if lost := k.losses() + s.nat.losses(); lost > 0 {
-		s.lost += lost
-		s.n.Lost += lost
+	since := k.losses()
+	since[lostNAT] = s.nat.losses()
+	for i, n := range since {
+		s.lost[i] += n
+		s.n.Lost += n
 	}
-	if s.lost > 0 && (last || k.at.Sub(s.lostTold) >= time.Second) {
-		s.ready = append(s.ready, event.Event{Kind: event.Lost, TS: s.reached, LostWhere: "owners", LostCount: s.lost})
-		s.lost, s.lostTold = 0, k.at
+	if s.lost == (losses{}) || !last && k.at.Sub(s.lostTold) < time.Second {
+		return
 	}
+	for i, n := range s.lost {
+		if n > 0 {
+			s.ready = append(s.ready, event.Event{Kind: event.Lost, TS: s.reached, LostWhere: lostWhere[i], LostCount: n})
+		}
+	}
+	s.lost, s.lostTold = losses{}, k.at
 }
 
 // letGo sends on the events of connections that are known by now, or have waited long enough.

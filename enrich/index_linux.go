@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rustnet/capture/sockets"
 	"rustnet/track/event"
 )
 
@@ -100,7 +101,7 @@ func newIndex(cfg Config, told bool) (processes, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &index{root: root, netns: ownNetNS(), users: &users{path: cfg.Passwd, now: cfg.now}, now: cfg.now, share: cfg.Budget,
+	x := &index{root: root, netns: sockets.OwnNetNS(), users: &users{path: cfg.Passwd, now: cfg.now}, now: cfg.now, share: cfg.Budget,
 		holders: map[uint32]holder{}, procs: map[uint32]*process{}, missing: map[uint32]missing{},
 		credit: burst, paid: cfg.now()}
 	x.lastPID, _ = root.lastPID()
@@ -554,15 +555,6 @@ func (x *index) addresses(pid uint32, start uint64) []netip.Addr {
 }
 
 func (x *index) cgroup(path []byte) *event.Cgroup { return x.root.groups.of(path) }
-
-// ownNetNS is the inode of our network namespace, 0 when it is not known.
-func ownNetNS() uint32 {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
-		return 0
-	}
-	return uint32(st.Ino)
-}
 
 // takeOrphans makes us the parent of processes below us whose own parent ends, so that procfs shows where
 // they come from as long as they live.

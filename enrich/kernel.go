@@ -44,7 +44,7 @@ type kernel struct {
 	ours     space             // our addresses only
 	oursRead time.Time
 	dropped  uint64  // open sockets that there was no room for
-	lost     uint64  // all losses when they were asked for last
+	lost     losses  // all losses when they were asked for last
 	tasksN   int     // when to look for processes whose end was not told
 	follow   uint32  // our number, where what we start is asked for; 0 = it is not
 	changed  []*sock // that connections have, and whose owner is another one since the last time, or goes by another name
@@ -160,12 +160,31 @@ func (k *kernel) drain() int {
 	return n
 }
 
+// Places where what the kernel tells is lost: its ring is full, there is no room for what is kept of a socket, or
+// none to tell of a process, or the queue of translations is full.
+const (
+	lostRing = iota
+	lostMemory
+	lostExec
+	lostNAT
+	lostPlaces
+)
+
+// lostWhere is what records call them.
+var lostWhere = [lostPlaces]string{"owners", "owners_memory", "owners_exec", "nat"}
+
+type losses [lostPlaces]uint64
+
 // losses gives what was lost since the last time.
-func (k *kernel) losses() uint64 {
+func (k *kernel) losses() losses {
 	l := k.Losses()
 	was := k.lost
-	k.lost = l.Ring + l.Storage + l.Scratch + k.dropped
-	return k.lost - was
+	k.lost = losses{lostRing: l.Ring, lostMemory: l.Storage + k.dropped, lostExec: l.Scratch}
+	since := k.lost
+	for i := range since {
+		since[i] -= was[i]
+	}
+	return since
 }
 
 // Socket is for the hooks.

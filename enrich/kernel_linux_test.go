@@ -528,13 +528,14 @@ func TestLossesAreTold(t *testing.T) {
 		t.Fatalf("got %+v", b.ready)
 	}
 	b.ready = nil
-	b.hooks.lost.Storage = 2
+	b.hooks.lost.Storage, b.hooks.lost.Scratch = 2, 1
 	b.listen(false)
 	if len(b.ready) != 0 {
 		t.Errorf("told again within a second: %+v", b.ready)
 	}
 	b.listen(true)
-	if len(b.ready) != 1 || b.ready[0].LostCount != 2 || b.n.Lost != 5 {
+	if len(b.ready) != 2 || b.ready[0].LostWhere != "owners_memory" || b.ready[0].LostCount != 2 ||
+		b.ready[1].LostWhere != "owners_exec" || b.ready[1].LostCount != 1 || b.n.Lost != 6 {
 		t.Errorf("at the end: got %+v, %d lost", b.ready, b.n.Lost)
 	}
 }
@@ -549,7 +550,7 @@ func TestToldIsBounded(t *testing.T) {
 		e.Kind, e.RemotePort = bpf.Peer, uint16(i>>8)
 		k.Socket(&e)
 	}
-	if k.losses() != 100 {
+	if k.losses() != (losses{lostMemory: 100}) {
 		t.Error("the sockets without room are not counted")
 	}
 	if len(k.socks) != socksMax || len(k.tuples) > socksMax || len(k.peers) > peersMax || len(k.past) > peersMax {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the tests of bpf and enrich, and rustnet doctor, under Debian's kernels and prints what works where:
+# Runs the tests of bpf, lifecycle and enrich, and rustnet doctor, under Debian's kernels and prints what works where:
 # kernels.sh [ROW…], all rows without. The kernels run in qemu, which emulates the processor, without any
 # network but their own, from an initramfs of our programs, busybox and the few programs that the
 # tests watch. A row is KERNEL[:VARIANT]; everything that a run said is in build/kernels/ROW.log.
@@ -76,7 +76,7 @@ put() {
 
 root=$dir/root
 rm -rf "$root"
-mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,etc,root,tests/bpf,tests/enrich,usr/lib,usr/bin}
+mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,etc,root,tests/bpf,tests/lifecycle,tests/enrich,usr/lib,usr/bin}
 ln -s bin/init "$root/init"
 cp testdata/kernels.init "$root/bin/init"
 cp "$(command -v busybox)" "$root/bin/busybox"
@@ -89,9 +89,9 @@ put "$python"/lib-dynload/_ctypes.*.so
 printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\n' >"$root/etc/group"
 printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
-for package in bpf enrich; do
-	CGO_ENABLED=0 go test -c -o "$root/tests/$package/$package.test" "./$package"
-	[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$root/tests/$package/"
+for package in bpf capture/lifecycle enrich; do
+	CGO_ENABLED=0 go test -c -o "$root/tests/${package##*/}/${package##*/}.test" "./$package"
+	[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$root/tests/${package##*/}/"
 done
 CGO_ENABLED=0 go build -o "$root/bin/rustnet" .
 archive "$root" "$dir/root.cpio"

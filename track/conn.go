@@ -58,8 +58,11 @@ type conn struct {
 	letters   uint8 // of history
 	direction event.Direction
 	firstDir  capture.Dir
+	gone      uint8       // bit set = that side's socket has ended
+	lingers   bool        // as capture.HowLingers says it
+	final     event.State // of the local end, where its kernel said so
 	history   [16]byte
-	_         [8]byte
+	_         [5]byte
 }
 
 // side is what one end sent, as far as every packet needs it.

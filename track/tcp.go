@@ -283,6 +283,9 @@ func (c *conn) state(l int) event.State {
 	if c.key.proto != decode.TCP {
 		return event.Active
 	}
+	if c.final != event.NoState && l == int(c.localSide) {
+		return c.final
+	}
 	me, peer := &c.sides[l].tcp, &c.sides[1-l].tcp
 	switch {
 	case c.reason == event.Rst || c.reason == event.Refused:

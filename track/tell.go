@@ -19,7 +19,7 @@ func (w *worker) report(r connRef, c *conn, first bool) {
 	}
 	if c.reason != event.NoReason && w.now >= c.endDue {
 		w.tellClosed(c)
-		w.wheel.set(r, w.now+tombstoneNS)
+		w.wheel.set(r, w.now+c.tombstone())
 		return
 	}
 	if c.published && c.dirty && w.cfg.Interval > 0 && w.now >= c.told+int64(w.cfg.Interval) {
@@ -65,7 +65,14 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	}
 	n := len(w.out.Events)
 	w.out.Events = slices.Grow(w.out.Events, 1)[:n+1]
-	c.fill(&w.out.Events[n], kind, ts, w.cfg.Local)
+	e := &w.out.Events[n]
+	c.fill(e, kind, ts, w.cfg.Local)
+	if kind == event.Closed && w.info != nil {
+		e.TxPayload, e.RxPayload, e.HasPayload = w.info.Sent, w.info.Received, true
+		if w.infoSide != int(c.localSide) {
+			e.TxPayload, e.RxPayload = e.RxPayload, e.TxPayload
+		}
+	}
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)
 	}
@@ -119,16 +126,24 @@ func (c *conn) address(s dpi.Side) netip.Addr {
 	return c.key.dst.Netip(c.key.version)
 }
 
-// tellLost reports packets that the kernel had to drop, at most once a second.
+// tellLost reports what the kernel had no room for, at most once a second.
 func (w *worker) tellLost(last bool) {
-	if w.lost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {
+	if w.lost == 0 && w.endsLost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {
 		return
 	}
-	w.out.Events = append(w.out.Events, event.Event{Kind: event.Lost, TS: w.clock, LostWhere: "kernel", LostCount: w.lost})
+	w.tellLostAt("kernel", w.lost)
+	w.tellLostAt("ends", w.endsLost)
+	w.lost, w.endsLost, w.lostTold = 0, 0, w.clock
+}
+
+func (w *worker) tellLostAt(where string, n uint64) {
+	if n == 0 {
+		return
+	}
+	w.out.Events = append(w.out.Events, event.Event{Kind: event.Lost, TS: w.clock, LostWhere: where, LostCount: n})
 	if w.keys != nil {
 		w.keys = append(w.keys, order{clock: w.clock, kind: ofPacket, frame: ^uint64(0)})
 	}
-	w.lost, w.lostTold = 0, w.clock
 	w.Events++
 }
 

@@ -30,6 +30,8 @@ type Config struct {
 	Local func(netip.Addr) bool `kong:"-"`
 	// Announce sends an Opened for each connection at its first packet, for stages that look for owners.
 	Announce bool `kong:"-"`
+	// Ends says that the kernel tells of the ends of sockets.
+	Ends bool `kong:"-"`
 	// Names sends a Learned for each DNS response that says something of addresses.
 	Names bool `kong:"-"`
 }

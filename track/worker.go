@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"rustnet/capture"
 	"rustnet/capture/decode"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
@@ -33,10 +34,15 @@ type worker struct {
 	due       []connRef
 	turn      []aged // due, in the order of age
 	lost      uint64 // packets the kernel dropped, not told yet
+	endsLost  uint64 // ends of sockets, so too
 	lostTold  int64
-	flush     func() // hands on out when it is full; nil = it waits for the end of the batch
-	Stats            // counted so far
-	published Stats  // added to the stage's counters so far
+	ports     *portIndex       // nil = nobody tells of sockets
+	info      *capture.TCPInfo // of the connection that is being told closed, nil = the kernel did not say
+	infoSide  int              // whose socket said it
+	lastFrame uint64           // number of the last packet of the batches before
+	flush     func()           // hands on out when it is full; nil = it waits for the end of the batch
+	Stats                      // counted so far
+	published Stats            // added to the stage's counters so far
 }
 
 // aged is a connection with its age.
@@ -49,6 +55,9 @@ func (a aged) compare(b aged) int { return cmp.Compare(a.frame, b.frame) }
 
 func newWorker(s *Stage, i, of int) *worker {
 	w := &worker{stage: s, cfg: &s.cfg, index: i, of: of, out: s.pool.Get()}
+	if s.cfg.Ends {
+		w.ports = &portIndex{}
+	}
 	w.wheel.at = func(r connRef) *timer { return &w.at(r).timer }
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
@@ -72,18 +81,28 @@ func (w *worker) mine(p *decode.Packet) bool { return w.of == 1 || laneOf(p)%w.o
 
 // batch takes a batch of packets and leaves the events they made in w.out.
 func (w *worker) batch(b *decode.Packets) {
-	if w.index == 0 && b.Lost > 0 {
+	if w.index == 0 {
 		w.lost += b.Lost
+		w.endsLost += b.EndsLost
 	}
 	w.fetch(b.Packets)
+	ends, clock := b.Ends, int64(0)
 	for i := range b.Packets {
 		p := &b.Packets[i]
+		for len(ends) > 0 && ends[0].Due < p.TS {
+			w.socketEnd(&ends[0], clock, w.lastFrame)
+			ends = ends[1:]
+		}
+		clock, w.lastFrame = p.Clock, p.Frame
 		if p.Proto == decode.ICMP || p.Proto == decode.ICMP6 {
 			w.unreachable(p)
 		}
 		if w.mine(p) {
 			w.packet(p, w.hashes[i])
 		}
+	}
+	for i := range ends {
+		w.socketEnd(&ends[i], clock, w.lastFrame)
 	}
 	w.advance(b.Clock)
 	w.tellLost(false)
@@ -125,11 +144,14 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 		return
 	case c.reason != event.NoReason && now >= c.endDue:
 		w.tellClosed(c)
-		w.wheel.set(r, now+tombstoneNS)
+		w.wheel.set(r, now+c.tombstone())
 		return
 	}
 	if idle := c.heard + w.patience(c); c.reason == event.NoReason && now >= idle {
 		c.reason, c.endTS = event.Timeout, c.last+w.patience(c)
+		if c.lingers {
+			c.reason, c.final = event.Destroyed, event.StateClosed
+		}
 		w.tellClosed(c)
 		w.drop(r, c)
 		return
@@ -163,6 +185,8 @@ func (w *worker) patience(c *conn) int64 {
 	switch c.key.proto {
 	case decode.TCP:
 		switch {
+		case c.lingers:
+			return min(lingerNS, int64(t.tcpClosing))
 		case c.sides[0].tcp.fin || c.sides[1].tcp.fin:
 			return int64(t.tcpClosing)
 		case !c.tcp.established:
@@ -235,6 +259,9 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 		at = l.insert(h)
 		c = l.conn(at)
 		s = w.open(c, p)
+		if w.ports != nil && hasPort(c) {
+			w.ports.add(ref(n, at), c)
+		}
 	}
 	w.count(c, s, p)
 	w.follow(c, s, p)
@@ -290,7 +317,7 @@ func (c *conn) ended(p *decode.Packet, s int) bool {
 	if c.key.proto == decode.TCP {
 		return c.isReuse(p, s)
 	}
-	return c.closed
+	return c.closed && !c.afterEnd(p, s)
 }
 
 // replace ends c because its ports are in use again.
@@ -324,6 +351,9 @@ func (w *worker) evict(n int, l *lane) {
 
 func (w *worker) drop(r connRef, c *conn) {
 	w.wheel.remove(r)
+	if w.ports != nil && hasPort(c) {
+		w.ports.remove(r, c)
+	}
 	if c.flow != nil {
 		w.dpi(c).Free(c.flow)
 	}
@@ -397,7 +427,7 @@ func (w *worker) follow(c *conn, s int, p *decode.Packet) {
 		c.tcpPacket(p, s)
 		w.inspect(c, s, p)
 		if r := c.tcpEnd(p, s); r != event.NoReason && c.reason == event.NoReason {
-			c.end(r, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+			c.end(r, p.TS, p.Clock+w.grace(c))
 		}
 		return
 	case decode.UDP:
@@ -410,6 +440,18 @@ func (w *worker) follow(c *conn, s int, p *decode.Packet) {
 	if p.PayloadLen > 0 {
 		c.note(noteData, s)
 	}
+}
+
+// grace is how long the end of a connection waits to be told: for stragglers, and for what its socket's end says of it,
+// which comes within milliseconds and ends the waiting.
+func (w *worker) grace(c *conn) int64 {
+	if w.ports != nil {
+		c.settle(w.cfg.Local)
+		if c.direction != event.Forward && c.direction != event.DirectionUnknown {
+			return lateNS
+		}
+	}
+	return min(lateNS, int64(w.cfg.Settle))
 }
 
 func (c *conn) end(r event.Reason, ts, due int64) { c.reason, c.endTS, c.endDue = r, ts, due }
@@ -465,7 +507,7 @@ func (w *worker) unreachable(p *decode.Packet) {
 	default:
 		return
 	}
-	c.end(event.Refused, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+	c.end(event.Refused, p.TS, p.Clock+w.grace(c))
 	c.dirty = true
 	w.report(ref(n, at), c, false)
 }
@@ -553,7 +595,7 @@ func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
 	answered := r&dpi.Ended != 0
 	if c.key.proto == decode.UDP {
 		if answered {
-			c.end(event.Fin, p.TS, p.Clock+min(lateNS, int64(w.cfg.Settle)))
+			c.end(event.Fin, p.TS, p.Clock+w.grace(c))
 		} else if c.reason == event.Fin {
 			c.reason = event.NoReason
 		}

@@ -122,9 +122,26 @@ func (d *Decoder) decodeBatch(fs *capture.Frames) *Packets {
 	}
 	d.clock = max(d.clock, fs.Now)
 	d.expire()
-	b.Packets, b.Clock, b.Lost, b.Frames = ps[:n], d.clock, fs.Lost, fs
+	b.Packets, b.Clock, b.Lost, b.EndsLost, b.Frames = ps[:n], d.clock, fs.Lost, fs.EndsLost, fs
+	for i := range fs.Ends {
+		b.Ends = append(b.Ends, endOf(&fs.Ends[i]))
+	}
 	d.publish()
 	return b
+}
+
+// endOf gives a socket's ends the form that packets have.
+func endOf(e *capture.End) End {
+	p := Packet{TS: e.TS, Proto: Proto(e.Proto), Src: AddrFrom(e.Local.Addr()), Dst: AddrFrom(e.Remote.Addr()),
+		SrcPort: e.Local.Port(), DstPort: e.Remote.Port(), IPVersion: 6}
+	if e.Local.Addr().Is4() {
+		p.IPVersion = 4
+	}
+	if p.Proto == ICMP || p.Proto == ICMP6 {
+		p.DstPort = p.SrcPort // the echo identifier, as of packets
+	}
+	p.Hash = hash(&p)
+	return End{End: *e, At: p}
 }
 
 // Decode reads one frame, the next of the run, into p. Payloads alias the frame or b's storage. p is
@@ -223,7 +240,8 @@ func (d *Decoder) take() *Packets {
 }
 
 func (d *Decoder) putBack(b *Packets) {
-	b.Packets, b.Buf, b.Clock, b.Lost = b.Packets[:0], b.Buf[:0], 0, 0
+	clear(b.Ends)
+	b.Packets, b.Ends, b.Buf, b.Clock, b.Lost, b.EndsLost = b.Packets[:0], b.Ends[:0], b.Buf[:0], 0, 0, 0
 	select {
 	case d.free <- b:
 	default:

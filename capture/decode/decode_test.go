@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +223,43 @@ func TestHash(t *testing.T) {
 				t.Errorf("bucket %d has %d of 4096, want about 64", k, n)
 			}
 		}
+	}
+}
+
+// TestEnds: a socket's end has the name of the connection that its packets make.
+func TestEnds(t *testing.T) {
+	end := func(proto Proto, local, remote string) capture.End {
+		return capture.End{TS: 7, Proto: uint8(proto), Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote)}
+	}
+	ends := []capture.End{end(TCP, "10.0.0.1:1000", "10.0.0.2:80"), end(UDP, "10.0.0.2:53", "10.0.0.1:9"),
+		end(UDP, "[2001:db8::1]:9", "[2001:db8::2]:53"), end(ICMP, "10.0.0.1:513", "10.0.0.2:0"), end(UDP, "[::]:5", "[::]:0")}
+	in, out := make(chan *capture.Frames, 1), make(chan *Packets, 1)
+	fs := capture.NewFrames(func(*capture.Frames) {})
+	for _, b := range [][]byte{ip4Of(TCP, tcpOf(SYN, nil, nil)), ip4Of(UDP, udpOf(9, 53, nil)), ip6Of(UDP, udpOf(9, 53, nil)), ip4Of(ICMP, unhex("0800000002010001"))} {
+		fs.Frames = append(fs.Frames, frameOf(capture.LinkRaw, b))
+	}
+	fs.Ends, fs.EndsLost = ends, 3
+	fs.Lend()
+	in <- fs
+	close(in)
+	if err := New(Config{}).Run(context.Background(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	b := <-out
+	if len(b.Ends) != len(ends) || b.EndsLost != 3 {
+		t.Fatalf("got %d ends and %d lost, want %d and 3", len(b.Ends), b.EndsLost, len(ends))
+	}
+	for i, p := range b.Packets {
+		e := b.Ends[i].At
+		if i == 1 { // of the end that the packet goes to
+			e.Src, e.Dst, e.SrcPort, e.DstPort = e.Dst, e.Src, e.DstPort, e.SrcPort
+		}
+		if e.Src != p.Src || e.Dst != p.Dst || e.SrcPort != p.SrcPort || e.DstPort != p.DstPort || e.Hash != p.Hash || e.IPVersion != p.IPVersion || e.Proto != p.Proto || e.TS != 7 {
+			t.Errorf("end %d: got %+v, want the ends of %+v", i, e, p)
+		}
+	}
+	if e := b.Ends[4].At; e.Src != (Addr{}) || e.IPVersion != 6 || e.DstPort != 0 {
+		t.Errorf("a socket without an address: got %+v", e)
 	}
 }
 

@@ -30,6 +30,9 @@ func (a Addr) Netip(v uint8) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+// AddrFrom converts.
+func AddrFrom(a netip.Addr) Addr { b := a.As16(); return addr6(b[:]) }
+
 // addr4 and addr6 read an address in network order; mac one of the link's.
 func addr4(b []byte) Addr { return AddrFrom4(binary.BigEndian.Uint32(b)) }
 func addr6(b []byte) Addr {
@@ -164,12 +167,22 @@ var skipNames = [NumSkips + 1]string{"", "truncated", "malformed", "link_type", 
 
 func (s Skip) String() string { return skipNames[s] }
 
+// End is that of a socket of this machine. At is a packet that it could have sent, with addresses, ports, protocol
+// and hash, and nothing else; DstPort is 0 where the socket was not connected.
+type End struct {
+	capture.End
+	At Packet
+}
+
 // Packets is a batch of decoded packets together with the frames they alias.
 type Packets struct {
 	Packets []Packet
+	Ends    []End // each goes before the first packet with a TS above its Due
 	Clock   int64 // packet time reached at the end of the batch
 	Lost    uint64
-	Frames  *capture.Frames // nil when nothing is aliased
+	// EndsLost counts the ends that did not get through.
+	EndsLost uint64
+	Frames   *capture.Frames // nil when nothing is aliased
 
 	Buf     []byte // the batch's own storage: reassembled datagrams
 	release func(*Packets)

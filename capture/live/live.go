@@ -55,9 +55,23 @@ type Config struct {
 	FilterAny []bpf.RawInstruction `kong:"-"`
 	// FilterFor makes the capture filter for one link type; nil = FilterAny for all.
 	FilterFor func(capture.LinkType) ([]bpf.RawInstruction, error) `kong:"-"`
+	// Ends is where the kernel tells of the ends of sockets; nil = nobody does. It is the source's, and closed with it.
+	Ends Ends `kong:"-"`
 	// Warn is called with one line for people when an interface comes or goes: by Open, and by
 	// Run's goroutine. It must not block. nil = silence.
 	Warn func(string) `kong:"-"`
+}
+
+// Ends is a ring beside those of the packets.
+type Ends interface {
+	// FD is readable after an end that came after Wake.
+	FD() int
+	Wake()
+	// Read appends what was told since the last time. It does not wait.
+	Read(dst []capture.End) []capture.End
+	// Lost counts those that did not get through since it was asked last.
+	Lost() uint64
+	Close() error
 }
 
 // Stats counts what a Source did so far.

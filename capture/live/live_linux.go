@@ -57,6 +57,7 @@ type Source struct {
 	lastTime int64  // greatest packet time sent
 	lastSent time.Time
 	lastWait time.Time
+	ends     ends
 	busy     bool // a block came because it was full, not because its time was up
 	quiet    bool // the rings do not wake us
 
@@ -218,6 +219,9 @@ func (s *Source) openEpoll() error {
 	for _, r := range s.rings {
 		watch(r.fd, ringEvents)
 	}
+	if s.cfg.Ends != nil {
+		watch(s.cfg.Ends.FD(), ringEvents)
+	}
 	if err == nil {
 		s.poll, err = s.epoll.SyscallConn()
 	}
@@ -252,7 +256,7 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	for stop.Err() == nil && !s.isClosing() {
 		sent := s.deliver(hard, out)
 		now := time.Now()
-		timeout := s.beat(now, out)
+		timeout := min(s.tellEnds(hard, now, out), s.beat(now, out))
 		if now.Sub(s.lastWait) < beatEvery { // else look at the interfaces, however busy we are
 			if sent {
 				continue // there may be more
@@ -266,6 +270,9 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 		}
 		if sent {
 			timeout = time.Millisecond // not 0: what is past its deadline is not even looked at
+		}
+		if s.awaitEnds(now) {
+			continue
 		}
 		if err := s.wait(timeout); err != nil {
 			return err
@@ -319,17 +326,28 @@ func (s *Source) deliver(hard context.Context, out chan<- *capture.Frames) (sent
 		if status&unix.TP_STATUS_LOSING != 0 {
 			s.countDrops(r)
 		}
-		s.sendBlock(hard, blk, out)
+		s.readEnds() // which are between the frames of this block, or before them
+		s.sendBlock(hard, r, blk, out)
 		blk.done()
 	}
 	return sent
 }
 
-func (s *Source) sendBlock(hard context.Context, blk *block, out chan<- *capture.Frames) {
+func (s *Source) sendBlock(hard context.Context, r *ring, blk *block, out chan<- *capture.Frames) {
 	c, ok := blk.start(), true
 	for c.left > 0 && ok {
 		b := s.pool.get(blk)
 		c, ok = fill(b.Frames, blk.mem, c, s.ifaces)
+		if n := len(b.Frames.Frames); n > 0 {
+			r.last = max(r.last, b.Frames.Frames[n-1].TS)
+		}
+		if len(s.ends.held) > 0 {
+			within := r
+			if c.left == 0 {
+				within = nil
+			}
+			s.putEnds(b, s.reach(time.Now().UnixNano(), within))
+		}
 		s.send(hard, out, b)
 	}
 	if c.left > 0 { // what the kernel wrote makes no sense; no kernel is known to do that
@@ -342,12 +360,12 @@ func (s *Source) sendBlock(hard context.Context, blk *block, out chan<- *capture
 // had its time.
 func (s *Source) send(hard context.Context, out chan<- *capture.Frames, b *batch) {
 	n := len(b.Frames.Frames)
-	var last int64
+	last, now := int64(0), b.Now
 	if n > 0 {
 		last = b.Frames.Frames[n-1].TS
 	}
 	s.received.Add(uint64(n))
-	b.Lost = s.lost
+	b.Lost, b.EndsLost = s.lost, s.ends.lost
 	b.Lend()
 	select {
 	case out <- b.Frames: // cheaper than the select below
@@ -364,8 +382,8 @@ func (s *Source) send(hard context.Context, out chan<- *capture.Frames, b *batch
 			return
 		}
 	}
-	s.lost = 0
-	s.lastTime = max(s.lastTime, last)
+	s.lost, s.ends.lost = 0, 0
+	s.lastTime = max(s.lastTime, last, now)
 	s.lastSent = time.Now()
 }
 
@@ -381,13 +399,16 @@ func (s *Source) beat(now time.Time, out chan<- *capture.Frames) (again time.Dur
 			return retireAfter
 		}
 	}
+	if s.cfg.Ends != nil {
+		s.ends.lost += s.cfg.Ends.Lost()
+	}
 	b := s.pool.get(nil)
 	b.Now = max(now.Add(-beatLag).UnixNano(), s.lastTime)
-	b.Lost = s.lost
+	b.Lost, b.EndsLost = s.lost, s.ends.lost
 	b.Lend()
 	select {
 	case out <- b.Frames:
-		s.lost = 0
+		s.lost, s.ends.lost = 0, 0
 	default:
 		b.Release()
 	}
@@ -440,6 +461,7 @@ func (s *Source) wait(timeout time.Duration) error {
 	}
 	for _, e := range events[:n] {
 		switch {
+		case s.cfg.Ends != nil && int(e.Fd) == s.cfg.Ends.FD(): // the loop reads them anyway
 		case int(e.Fd) == s.links.fd:
 			s.readLinks()
 		case e.Events&unix.EPOLLERR != 0:
@@ -470,7 +492,8 @@ func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) error 
 	for _, r := range s.rings {
 		s.countDrops(r)
 	}
-	if s.lost > 0 {
+	s.finishEnds(hard, out)
+	if s.lost > 0 || s.ends.lost > 0 {
 		b := s.pool.get(nil)
 		b.Now = s.lastTime
 		s.send(hard, out, b)
@@ -597,6 +620,9 @@ func (s *Source) Close() error {
 func (s *Source) closeAll() {
 	for _, r := range s.rings {
 		r.close()
+	}
+	if s.cfg.Ends != nil {
+		s.cfg.Ends.Close()
 	}
 	for _, n := range []*netlink{s.links, s.query} {
 		if n != nil {

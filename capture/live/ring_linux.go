@@ -38,7 +38,8 @@ const (
 type ring struct {
 	fd     int
 	blocks []block
-	next   int // block that the kernel fills next, or gave us last
+	next   int   // block that the kernel fills next, or gave us last
+	last   int64 // time of the last frame that was sent on
 	mem    []byte
 	// refs counts the owner and the blocks that are lent out: the last unmaps the memory.
 	refs atomic.Int32
@@ -242,7 +243,7 @@ func (p *pool) get(blk *block) *batch {
 func (b *batch) back(f *capture.Frames) {
 	blk := b.block
 	b.block = nil
-	f.Frames, f.Now, f.Lost = f.Frames[:0], 0, 0
+	f.Frames, f.Now, f.Lost, f.Ends, f.EndsLost = f.Frames[:0], 0, 0, f.Ends[:0], 0
 	b.pool.mu.Lock()
 	b.pool.free = append(b.pool.free, b)
 	b.pool.mu.Unlock()

@@ -62,6 +62,12 @@ func OpenAll() (conns []*Conn, err error) {
 	return conns, fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
 }
 
+// OwnNetNS is the inode of our own network namespace, 0 where it is not known.
+func OwnNetNS() uint32 {
+	inode, _ := namespaceOf("/proc/self/ns/net")
+	return inode
+}
+
 // namespace is a network namespace and a path that leads to it.
 type namespace struct {
 	inode      uint32

@@ -25,6 +25,9 @@ func Open() (*Conn, error) { return nil, unsupported() }
 // OpenAll says that there is no reader for this system.
 func OpenAll() ([]*Conn, error) { return nil, unsupported() }
 
+// OwnNetNS is always 0.
+func OwnNetNS() uint32 { return 0 }
+
 // Close does nothing.
 func (c *Conn) Close() error { return nil }
 

@@ -86,6 +86,9 @@ type examination struct {
 	natErr    error
 	exact     bool
 
+	ends    []bpf.Hook // of the programs that tell of the ends of sockets
+	endsErr error      // there are none
+
 	tablesErr     error
 	namespaces    int
 	namespacesErr error
@@ -100,6 +103,16 @@ func (x *examination) owners() {
 	defer stage.Close()
 	x.hooks, x.hooksErr = stage.Hooks()
 	x.natErr, x.exact = stage.NAT(), stage.Exact()
+	if x.cfg.Process == enrich.ModeProcFS {
+		return
+	}
+	ends, err := bpf.OpenEnds(bpf.Config{})
+	if err != nil {
+		x.endsErr = err
+		return
+	}
+	x.ends = ends.Report()
+	ends.Close()
 }
 
 // judge makes the checks of what was found.
@@ -107,7 +120,7 @@ func (x *examination) judge() []Check {
 	all := x.facts.checks()
 	if x.cfg.Process != "none" {
 		all = append(all, x.hookChecks()...)
-		all = append(all, x.ebpf())
+		all = append(all, x.ebpf(), x.ofSockets())
 		if x.facts.procs != nil {
 			all = append(all, x.facts.procCheck())
 		}
@@ -199,6 +212,28 @@ func (x *examination) ebpf() Check {
 		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached, %d refused: every connection's owner is told", inUse, refused)
 	default:
 		c.Detail = fmt.Sprintf("%d programs attached: every connection's owner is told by the kernel", inUse)
+	}
+	return c
+}
+
+// ofSockets is about the ends of sockets.
+func (x *examination) ofSockets() Check {
+	c := Check{Name: "ends", Status: OK, Detail: "the end of every socket is told by the kernel"}
+	var why, lost []string
+	for _, h := range x.ends {
+		if h.Err != nil {
+			why, lost = append(why, h.At+": "+h.Why()), append(lost, h.Lost)
+			c.Mend = x.facts.mend(h.Err)
+		}
+	}
+	switch {
+	case x.ownersErr != nil || x.cfg.Process == enrich.ModeProcFS || x.endsErr != nil && x.hooksErr != nil:
+		c.Status, c.Detail, c.Lost = Limited, "only together with eBPF", "ends of connections that packets do not show (UDP, attempts that are given up): they come with silence"
+	case x.endsErr != nil:
+		c.Status, c.Detail, c.Lost = Limited, x.endsErr.Error(), "ends of connections that packets do not show (UDP, attempts that are given up): they come with silence"
+		c.Mend = x.facts.mend(x.endsErr)
+	case len(why) > 0:
+		c.Status, c.Detail, c.Lost = Limited, strings.Join(why, "; "), strings.Join(lost, "; ")
 	}
 	return c
 }

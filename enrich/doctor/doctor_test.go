@@ -23,6 +23,7 @@ func root() *examination {
 		devices: []live.Device{{Name: "lo", Up: true}, {Name: "eth0", AltNames: []string{"uplink"}}}, namespaces: 1, exact: true,
 		hooks: []bpf.Hook{{Name: "told_send", At: "tp_btf/sock_send_length"},
 			{Name: "exit_send4", At: "fexit/inet_sendmsg", Unneeded: true, InsteadOf: []string{"told_send"}}},
+		ends: []bpf.Hook{{Name: "end_state", At: "tp_btf/inet_sock_set_state"}, {Name: "end_release", At: "cgroup/sock_release"}},
 	}
 }
 
@@ -32,7 +33,7 @@ func nobody(x *examination) {
 	x.captureErr = fmt.Errorf("open packet socket: %w", fs.ErrPermission)
 	x.hooks, x.exact = nil, false
 	x.hooksErr = fmt.Errorf("make a ring buffer: %w", fs.ErrPermission)
-	x.natErr = x.hooksErr
+	x.natErr, x.endsErr, x.ends = x.hooksErr, x.hooksErr, nil
 	x.namespacesErr = errors.New("network namespaces left out")
 }
 
@@ -48,7 +49,7 @@ func TestJudge(t *testing.T) {
 		works  bool
 	}{
 		{"everything", func(*examination) {}, map[string]string{
-			Main: "ok|exact owner", "capabilities": "ok|cap_net_raw, cap_bpf", "ebpf": "ok|1 programs attached", "packets": "ok|16 MiB",
+			Main: "ok|exact owner", "capabilities": "ok|cap_net_raw, cap_bpf", "ebpf": "ok|1 programs attached", "packets": "ok|16 MiB", "ends": "ok|every socket",
 			"interfaces": "ok|up: lo; captured as soon as they are up: eth0", "hook fexit/inet_sendmsg": "unused|beside tp_btf/sock_send_length",
 			"hook tp_btf/sock_send_length": "ok|attached", "procfs": "ok|all 90 processes", "namespaces": "info|net are the machine's own",
 			"cgroup2": "ok|/sys/fs/cgroup", "socket tables": "ok|1 network namespace"}, true},
@@ -57,7 +58,8 @@ func TestJudge(t *testing.T) {
 			"ebpf":         "failed|needs cap_bpf, cap_perfmon, cap_net_admin|exact owners|sudo " + setcap + "/usr/bin/rustnet",
 			"packets":      "failed|needs cap_net_raw|names|sudo " + setcap + "/usr/bin/rustnet", "socket tables": "limited|left out|containers|sudo /usr/bin/rustnet",
 			"procfs": "limited|10 of 90|other users|sudo " + setcap + "/usr/bin/rustnet", "conntrack": "limited|only together|NAT",
-			Main: "failed|socket tables; owners are only found among your own||sudo " + setcap + "/usr/bin/rustnet"}, false},
+			"ends": "limited|only together|given up",
+			Main:   "failed|socket tables; owners are only found among your own||sudo " + setcap + "/usr/bin/rustnet"}, false},
 		{"a path for the shell", func(x *examination) { nobody(x); x.facts.exe = "/opt/it's here/rustnet" },
 			map[string]string{"packets": `failed|||sudo ` + setcap + `'/opt/it'\''s here/rustnet'`}, false},
 		{"neither setcap nor sudo", func(x *examination) { nobody(x); x.facts.setcap, x.facts.sudo = false, false },
@@ -103,9 +105,11 @@ func TestJudge(t *testing.T) {
 			map[string]string{"cgroup2": "limited|not mounted|UDP|none"}, true},
 		{"no cgroup2", func(x *examination) {
 			x.facts.cgroup2 = ""
+			x.ends[1].Err, x.ends[1].Lost = bpf.ErrNoCgroups, "UDP"
 			x.hooks = append(x.hooks, bpf.Hook{Name: "tell_release", At: "cgroup/sock_release", Err: bpf.ErrNoCgroups, By: []string{"tp_btf/tcp_destroy_sock"}, Lost: "when sockets close"})
 		}, map[string]string{"cgroup2": "limited|not mounted|UDP|sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2'",
 			"hook cgroup/sock_release": "limited|tp_btf/tcp_destroy_sock in its stead, with less|close|sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2'",
+			"ends":                     "limited|cgroup/sock_release: no cgroup2|UDP|sh -c 'mkdir -p /run/cgroup2 && mount -t cgroup2 cgroup2 /run/cgroup2'",
 			"ebpf":                     "limited|1 programs attached, 1 refused"}, true},
 		{"an older rung", func(x *examination) {
 			x.hooks[0].Err, x.hooks[0].By = errors.New("no such tracepoint"), []string{"fexit/inet_sendmsg", "fexit/inet6_sendmsg"}

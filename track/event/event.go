@@ -122,13 +122,14 @@ type Side struct {
 // Event is one record. Events are passed by value in batches; what App, Proc and Peer point at is
 // never changed once an event points at it, only replaced.
 type Event struct {
-	Kind      Kind
-	Direction Direction
-	State     State
-	Reason    Reason
-	IPVersion uint8
-	Partial   bool // the start was not seen
-	Without   Counts
+	Kind       Kind
+	Direction  Direction
+	State      State
+	Reason     Reason
+	IPVersion  uint8
+	Partial    bool // the start was not seen
+	Without    Counts
+	HasPayload bool
 	// RemoteServes is set where the remote end is the one that was connected to, so that names
 	// which the protocol gives to the server are the remote's.
 	RemoteServes bool
@@ -154,9 +155,12 @@ type Event struct {
 	ICMPType            uint8
 	ICMPCode            uint8
 
-	Start, Last int64  // first and last packet, nanoseconds since the epoch
-	Tx, Rx      Side   // Tx is from local to remote
-	RTTMicros   uint32 // 0 = not known
+	Start, Last int64 // first and last packet, nanoseconds since the epoch
+	Tx, Rx      Side  // Tx is from local to remote
+	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
+	// HasPayload is set.
+	TxPayload, RxPayload uint64
+	RTTMicros            uint32 // 0 = not known
 
 	History  [16]byte // Zeek's letters, zero-padded
 	Interval int64    // nanoseconds that BytesDelta grew over, for the rates

@@ -115,6 +115,10 @@ var core = []Field{
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
 	{Name: "rx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
+	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent over the whole connection, without what was repeated, as its kernel counted; also where packets were not captured.",
+		Uint: func(e *Event) (uint64, bool) { return e.TxPayload, e.HasPayload }},
+	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that it received.",
+		Uint: func(e *Event) (uint64, bool) { return e.RxPayload, e.HasPayload }},
 
 	{Name: "rtt_ms", Group: groupQuality, Type: Float, Sum: Least, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
 		Float: func(e *Event) (float64, bool) { return float64(e.RTTMicros) / 1e3, e.RTTMicros != 0 }},
@@ -243,7 +247,7 @@ var core = []Field{
 	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
 		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
 
-	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), owners (what the kernel told of processes), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow).",
+	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow).",
 		Str: func(e *Event) string { return e.LostWhere }},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
