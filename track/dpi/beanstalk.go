@@ -46,5 +46,8 @@ func parseBeanstalk(c *call) verdict {
 	if line == nil || whole && !oneOf(word, "use watch ignore reserve stats using watching reserved inserted not_ignored") {
 		return no
 	}
+	if other := &c.view[1-c.side]; whole && !v.gap && !other.gap && !other.fin {
+		return more // also when this end has said all that it will
+	}
 	return v.unfinished()
 }

@@ -26,7 +26,7 @@ func parseFinger(c *call) verdict {
 	}
 	known := len(row) > 6 && equalFold(row[:6], "login:") && containsFold(row, "name:") || len(row) > 11 && equalFold(row[:11], "login name:") ||
 		len(row) > 5 && equalFold(row[:5], "login") && containsFold(row, "name") && (containsFold(row, "tty") || containsFold(row, "idle")) ||
-		long && containsFold(row, "no such user") || containsFold(row, "finger: ") && containsFold(row, "no such user")
+		long && containsFold(row, "no such user") || len(row) == 17 && equalFold(row, "no one logged on.") || containsFold(row, "finger: ") && containsFold(row, "no such user")
 	if !known && size > 0 {
 		return no
 	}
