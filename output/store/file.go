@@ -120,8 +120,11 @@ func plain(err error) error {
 		return nil
 	}
 	text, ok := strings.CutPrefix(err.Error(), "sqlite3: ")
-	if errors.Is(err, sqlite3.FULL) {
+	switch {
+	case errors.Is(err, sqlite3.FULL):
 		text, ok = "the disk is full", true
+	case errors.Is(err, sqlite3.IOERR_WRITE), errors.Is(err, sqlite3.IOERR_SHMSIZE): // the driver does not say why
+		text, ok = "it cannot be written: is the disk full?", true
 	}
 	if !ok {
 		return err

@@ -188,8 +188,11 @@ func (s *Stage) keep(ctx context.Context, b *event.Batch) {
 	defer s.mu.Unlock()
 	for i := range b.Events {
 		e := &b.Events[i]
+		if e.Kind < event.New {
+			continue // not for those who read records
+		}
 		switch e.Kind {
-		case event.Stats, event.Group, event.Opened, event.Learned:
+		case event.Stats, event.Group:
 			continue // no connection's
 		case event.Lost, event.Alert: // of an alert's connection, its own records say all
 			s.step(ctx, e)

@@ -145,10 +145,13 @@ func TestRows(t *testing.T) {
 	r.end(t)
 	r = start(t, path, Config{})
 	r.send(conn(event.Updated, 1, 25)) // an older piece, read in later
+	alert := conn(event.Alert, 1, 40)
+	alert.Tx.BytesDelta = 0
+	r.send(alert)
 	r.end(t)
 	want(t, path, "SELECT id, event, reason, tx_bytes, tx_bytes_delta, app, sni, process, ancestors FROM connections ORDER BY id",
 		`1|closed|rst|30||tls|it's.example|curl|["bash","sshd"]`, `2|new||5||||curl|["bash","sshd"]`)
-	want(t, path, "SELECT id, event, tx_bytes_delta FROM events ORDER BY ts", "2|new|1", "1|new|1", "1|updated|1", "1|closed|1")
+	want(t, path, "SELECT id, event, tx_bytes_delta FROM events ORDER BY ts", "2|new|1", "1|new|1", "1|updated|1", "1|closed|1", "1|alert|0")
 	want(t, path, "SELECT count(*) FROM process", "1")
 	want(t, path, "PRAGMA integrity_check", "ok")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
