@@ -149,12 +149,10 @@ func rtspPorts(b []byte) (ports [2]uint16) {
 	first, second, both := bytes.Cut(b, []byte("-"))
 	n, ok := decimal(first)
 	m := n
-	if both {
-		if m, ok = decimal(second); !ok {
-			m = n
-		}
+	if v, is := decimal(second); both && is {
+		m = v
 	}
-	if n == 0 || n > 0xffff || m > 0xffff {
+	if !ok || n == 0 || n > 0xffff || m > 0xffff {
 		return ports
 	}
 	return [2]uint16{uint16(n), uint16(m)}
