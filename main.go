@@ -597,7 +597,7 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 	ballast := make([]byte, 64<<20)
 	defer runtime.KeepAlive(ballast)
 	defer src.close()
-	p := shell.NewPipe()
+	p := shell.NewPipe(c.program.Signals())
 	stop, stopSource := context.WithCancel(p.Context())
 	defer stopSource()
 	made := make(chan *event.Batch, 16)
@@ -629,7 +629,7 @@ func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int,
 		}
 		return n
 	}
-	err := p.Wait(shell.Ends{Signals: c.program.Signals(), StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
+	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
 	endProgress()
 	if to.end != nil {
 		to.end()

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -66,6 +67,38 @@ func in(ns string, args ...string) []string {
 	return append([]string{"nsenter", "--net=/run/netns/" + ns, "--"}, args...)
 }
 
+// spoken is what a program that still runs has written.
+type spoken struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *spoken) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, b...)
+	return len(b), nil
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text)
+}
+
+// soon is how long a test waits for what has to happen: a machine may be slow, and who waits for what happens loses nothing.
+const soon = 60 * time.Second
+
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(soon); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain for %s", soon, what)
+		}
+	}
+}
+
 // background starts a program that is killed when the test ends.
 func background(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
@@ -90,7 +123,7 @@ type watcher struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	lines  chan string
-	stderr bytes.Buffer
+	stderr spoken
 	seen   []record
 	ndjson strings.Builder
 }
@@ -123,10 +156,10 @@ func watch(t *testing.T, args ...string) *watcher {
 	return w
 }
 
-// until reads records until one fits, for at most twenty seconds; poke is done meanwhile, again and again.
+// until reads records until one fits; poke is done meanwhile, again and again.
 func (w *watcher) until(what string, fits func(*record) bool, poke func()) *record {
 	w.t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(soon)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -149,9 +182,18 @@ func (w *watcher) until(what string, fits func(*record) bool, poke func()) *reco
 				poke()
 			}
 		case <-end:
-			w.t.Fatalf("rustnet said nothing of %s within 20 s; it said:\n%s\nstderr: %s", what, w.ndjson.String(), w.stderr.String())
+			w.t.Fatalf("rustnet said nothing of %s within %v; it said:\n%s\nstderr: %s", what, soon, w.ndjson.String(), w.stderr.String())
 		}
 	}
+}
+
+// told gives a record that fits, of those that were read or of those that come.
+func (w *watcher) told(what string, fits func(*record) bool) *record {
+	w.t.Helper()
+	if i := slices.IndexFunc(w.seen, func(r record) bool { return fits(&r) }); i >= 0 {
+		return &w.seen[i]
+	}
+	return w.until(what, fits, nil)
 }
 
 // end interrupts rustnet and reads the rest.
@@ -242,19 +284,25 @@ func TestLive(t *testing.T) {
 	})
 
 	curl := func(args ...string) {
-		must(t, in(client, append([]string{"curl", "-sS", "-o", "/dev/null", "-m", "5"}, args...)...)...)
+		must(t, in(client, append([]string{"curl", "-sS", "-o", "/dev/null", "-m", "60"}, args...)...)...)
 	}
 	curl("-k", "--resolve", "app.demo.io:443:10.77.0.2", "https://app.demo.io/")
 	curl("http://10.77.0.2:8080/hello?token=secret")
 	curl("http://[fd77::2]:8080/hello")
 	curl("http://10.77.0.2:8080/slow.bin")
-	must(t, in(client, "dig", "+short", "+time=1", "+tries=1", "@10.77.0.2", "app.demo.io")...)
-	must(t, in(client, "dig", "+short", "+time=1", "+tries=1", "@10.77.0.2", "nowhere.demo.io")...)
+	must(t, in(client, "dig", "+short", "+time=30", "+tries=1", "@10.77.0.2", "app.demo.io")...)
+	must(t, in(client, "dig", "+short", "+time=30", "+tries=1", "@10.77.0.2", "nowhere.demo.io")...)
 	exec.Command("nsenter", in(client, "ssh", "-p", "2222", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "-F", "none", "nobody@10.77.0.2", "true")[1:]...).Run()
-	exec.Command("nsenter", in(client, "nc", "-z", "-w", "1", "10.77.0.2", "81")[1:]...).Run()
+	exec.Command("nsenter", in(client, "nc", "-z", "-w", "30", "10.77.0.2", "81")[1:]...).Run()
 	must(t, in(client, "ping", "-q", "-c", "2", "-i", "0.2", "10.77.0.2")...)
-	time.Sleep(300 * time.Millisecond)
+	ends := func(n int, fits func(*record) bool) bool { return len(w.closed(fits)) == n }
+	w.told("the end of all", func(*record) bool {
+		return ends(1, func(r *record) bool { return r.RemotePort == 443 }) && ends(3, func(r *record) bool { return r.RemotePort == 8080 }) &&
+			ends(2, func(r *record) bool { return r.DNSQuery != "" }) && ends(1, func(r *record) bool { return r.RemotePort == 2222 }) &&
+			ends(1, func(r *record) bool { return r.RemotePort == 81 })
+	})
+	w.told("both answers to ping", func(r *record) bool { return r.Proto == "icmp" && r.RxPackets == 2 && r.RemoteAddr == "10.77.0.2" })
 	w.end()
 	checkPromises(t, w.ndjson.String())
 
@@ -327,14 +375,10 @@ func TestLive(t *testing.T) {
 
 func waitListening(t *testing.T, ns, port string) {
 	t.Helper()
-	for range 100 {
+	eventually(t, "somebody who listens on port "+port, func() bool {
 		out, _ := exec.Command("nsenter", "--net=/run/netns/"+ns, "ss", "-Htlun", "sport = :"+port).Output()
-		if len(out) > 0 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("nothing listens on port %s after 5 s", port)
+		return len(out) > 0
+	})
 }
 
 // TestLoopback: a connection within the machine is one, and both ends are named.
@@ -552,12 +596,7 @@ sys.stdin.read()`)...)
 			fits := func(r *record) bool {
 				return r.Event == "closed" && r.RemotePort == want.port && r.Reason == want.reason && !ended[r.ID]
 			}
-			var r *record
-			if i := slices.IndexFunc(w.seen, func(r record) bool { return fits(&r) }); i >= 0 {
-				r = &w.seen[i]
-			} else {
-				r = w.until(fmt.Sprintf("the end of port %d as %s", want.port, want.reason), fits, nil)
-			}
+			r := w.told(fmt.Sprintf("the end of port %d as %s", want.port, want.reason), fits)
 			ended[r.ID] = true
 			if r.Process == "" || r.TxPayload != want.tx || r.RxPayload != want.rx || r.Direction != "out" {
 				t.Errorf("%v, port %d: got %+v, want its process and %d and %d bytes of payload", args, want.port, *r, want.tx, want.rx)
@@ -609,9 +648,7 @@ sys.stdin.read()`)...)
 			fits := func(r *record) bool {
 				return r.Event == "closed" && r.RemotePort == port && r.LocalAddr == from && r.Reason == "destroyed"
 			}
-			if !slices.ContainsFunc(w.seen, func(r record) bool { return fits(&r) }) {
-				w.until(fmt.Sprintf("the end of port %d from %s", port, from), fits, nil)
-			}
+			w.told(fmt.Sprintf("the end of port %d from %s", port, from), fits)
 		}
 	}
 	w.end()
@@ -886,7 +923,8 @@ func TestPipes(t *testing.T) {
 		wr.Write(data[:len(data)/2])
 		w.until("the first half", func(r *record) bool { return r.Event == "new" }, nil)
 		w.cmd.Process.Signal(syscall.SIGUSR1)
-		time.Sleep(300 * time.Millisecond) // for it to be answered before the end
+		summaries := func() int { return strings.Count(w.stderr.String(), "packets read") }
+		eventually(t, "the summary", func() bool { return summaries() == 1 })
 		wr.Write(data[len(data)/2:])
 		wr.Close()
 		for line := range w.lines {
@@ -896,7 +934,7 @@ func TestPipes(t *testing.T) {
 			t.Error(err)
 		}
 		checkPromises(t, w.ndjson.String())
-		if n := strings.Count(w.stderr.String(), "packets read"); n != 2 {
+		if summaries() != 2 {
 			t.Errorf("stderr: got %q, want a summary at SIGUSR1 and one at the end", w.stderr.String())
 		}
 	})

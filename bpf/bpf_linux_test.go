@@ -294,13 +294,13 @@ func TestFollow(t *testing.T) {
 	marked := func() (pid uint32, followed bool) {
 		t.Helper()
 		b := make([]byte, 16)
-		server.SetReadDeadline(time.Now().Add(10 * time.Second))
+		server.SetReadDeadline(time.Now().Add(60 * time.Second))
 		n, _, err := server.ReadFrom(b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		sent, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // it is told right after it is sent
+		for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // it is told right after it is sent
 			c = collector{}
 			h.Drain(&c)
 			for _, e := range c.sockets {
@@ -335,7 +335,7 @@ func TestFollow(t *testing.T) {
 		t.Errorf("got losses %+v", l)
 	}
 	// Those that have gone are forgotten, as soon as the kernel is done with them.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var pid uint32
 		if err := h.maps.Maps["family"].NextKey(nil, &pid); errors.Is(err, ebpf.ErrKeyNotExist) {
 			break

@@ -23,11 +23,22 @@ type Pipe struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	err    error
+
+	signals <-chan os.Signal // that end it
+	own     chan os.Signal   // the same, when nobody else catches them
+	asked   <-chan os.Signal // for a summary
 }
 
-// NewPipe makes one without stages.
-func NewPipe() *Pipe {
-	p := &Pipe{}
+// NewPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM. They are caught from
+// here on: whoever sees the first record may send one before Wait has begun.
+func NewPipe(signals <-chan os.Signal) *Pipe {
+	p := &Pipe{signals: signals, asked: summarySignal()}
+	if signals == nil {
+		p.own = make(chan os.Signal, 4)
+		p.signals = p.own
+		signal.Notify(p.own, os.Interrupt, syscall.SIGTERM)
+	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -86,7 +97,6 @@ var errStuck = errors.New("the reader of stdout takes nothing: what was left is 
 
 // Ends says what may end a run before its source does. A nil channel never does.
 type Ends struct {
-	Signals    <-chan os.Signal // that are for us; nil = SIGINT and SIGTERM
 	StopSource func()           // asked for by the first that happens; what is in flight still comes out
 	Stopped    <-chan struct{}  // the last stage wants no more: --count, a reader that left, or a failure
 	TimeUp     <-chan time.Time // --duration, or a command that was run is over
@@ -98,15 +108,10 @@ type Ends struct {
 // Wait waits for the stages. The first signal stops the source only, so that what is in flight, and
 // the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
 func (p *Pipe) Wait(e Ends) error {
-	signals := e.Signals
-	if signals == nil {
-		own := make(chan os.Signal, 4)
-		signal.Notify(own, os.Interrupt, syscall.SIGTERM)
-		defer signal.Stop(own)
-		signals = own
+	if p.own != nil {
+		defer signal.Stop(p.own)
 	}
-	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
-	asked, readerGone := summarySignal(), watchReader(p.ctx, os.Stdout)
+	readerGone := watchReader(p.ctx, os.Stdout)
 	if e.Silent {
 		readerGone = nil
 	}
@@ -123,7 +128,7 @@ func (p *Pipe) Wait(e Ends) error {
 				return nil
 			}
 			return p.err
-		case <-signals:
+		case <-p.signals:
 			if ending {
 				return ErrInterrupted
 			}
@@ -139,7 +144,7 @@ func (p *Pipe) Wait(e Ends) error {
 				p.cancel()
 			}
 			before, stuck = now, time.After(patience)
-		case <-asked:
+		case <-p.asked:
 			e.Account()
 		case <-e.Stopped: // what still comes is dropped
 			e.Stopped = nil
