@@ -21,7 +21,6 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/net/bpf"
-	"golang.org/x/term"
 
 	"rustnet/capture"
 	"rustnet/capture/command"
@@ -291,18 +290,6 @@ func fields(c *cli) error {
 	return output.WriteFields(os.Stdout, schema, format)
 }
 
-// source is where events begin: packets that are tracked, or the kernel's socket tables.
-type source struct {
-	live   bool
-	run    func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch)
-	report func() []string // what was read and what was lost, for people
-	notes  func() []string // what people should know of the end of the reading; may be nil
-	// progress tells how many packets or lines have been read, and how far that is; nil where it has no end.
-	progress func() (n uint64, bytes, total int64)
-	unit     string
-	close    func() error
-}
-
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
 	for _, err := range []error{c.File.Check(), c.Hook.Check(c.Alerts.Any())} {
@@ -327,7 +314,7 @@ func stream(c *cli) (int, error) {
 	if err != nil {
 		return 0, usageError{err}
 	}
-	var stages []stage
+	var stages []shell.Stage
 	if c.Every != 0 {
 		totals, err := summary.NewTotals(c.Every, c.live())
 		if err == nil && len(c.From) > 0 {
@@ -345,9 +332,9 @@ func stream(c *cli) (int, error) {
 	if alerts != nil {
 		stages = append(stages, alerts.Run)
 	}
-	to := sink{run: out.Run, stopped: out.Stopped(),
-		written: func() uint64 { return out.Stats().Events() },
-		outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
+	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
+		Written: func() uint64 { return out.Stats().Events() },
+		Outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
 	stages = append(stages, keep.Run)
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
@@ -355,7 +342,7 @@ func stream(c *cli) (int, error) {
 			return 0, c.program.NotRun(err)
 		}
 		stages = append(stages, file.Run)
-		to.beside = append(to.beside, beside{file.Records, file.Report, file.Err})
+		to.Beside = append(to.Beside, file)
 	}
 	if c.Hook.Exec != "" {
 		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) })
@@ -363,7 +350,7 @@ func stream(c *cli) (int, error) {
 			return 0, usageError{err}
 		}
 		stages = append(stages, command.Run)
-		to.beside = append(to.beside, beside{command.Records, command.Report, command.Err})
+		to.Beside = append(to.Beside, command)
 	}
 	if c.Store != "" {
 		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }
@@ -372,7 +359,7 @@ func stream(c *cli) (int, error) {
 			return 0, err
 		}
 		stages = append(stages, kept.Run)
-		to.beside = append(to.beside, beside{kept.Records, kept.Report, kept.Err})
+		to.Beside = append(to.Beside, kept)
 	}
 	src, err := open(c, fields, say)
 	if err != nil {
@@ -404,7 +391,7 @@ func snapshot(c *cli) (int, error) {
 			c.Output.Fields = append(c.Output.Fields, "-app", "-duration") // only packets tell
 		}
 	}
-	cfg.Size = terminalSize
+	cfg.Size = output.TerminalSize
 	show, err := summary.New(cfg, c.Output, schema, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
@@ -414,7 +401,7 @@ func snapshot(c *cli) (int, error) {
 		return 0, err
 	}
 	board := summary.NewBoard(cfg.Watch, own)
-	return c.flow(say, src, []stage{board.Run, keep.Run}, sink{run: show.Run, written: show.Events, end: show.Restore})
+	return c.flow(say, src, []shell.Stage{board.Run, keep.Run}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
 }
 
 // passes tells whether a snapshot takes time, in which packets tell more than the sockets do.
@@ -428,12 +415,12 @@ func distribution(c *cli) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cfg.Size = terminalSize
+	cfg.Size = output.TerminalSize
 	stats, err := summary.NewStats(cfg, c.Stats.Graph, c.live(), c.Output, fields, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
 	}
-	var src *source
+	var src *shell.Source
 	if c.fromStore {
 		src, err = openStore(c, c.Stats.When, false, fields)
 	} else {
@@ -442,8 +429,8 @@ func distribution(c *cli) (int, error) {
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
-	return c.program.Finish(c.flow(say, src, []stage{keep.Run}, sink{run: stats.Run, written: stats.Events, end: stats.Restore,
-		outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
+	return c.program.Finish(c.flow(say, src, []shell.Stage{keep.Run}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
+		Outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
 }
 
 // history is the command that looks up connections in a store.
@@ -454,33 +441,33 @@ func history(c *cli) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	to := sink{}
+	to := shell.Sink{}
 	if cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {
 		out, err := output.New(c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = sink{run: out.Run, stopped: out.Stopped(), written: func() uint64 { return out.Stats().Events() },
-			outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+		to = shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
+			Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 	} else {
-		query, err := summary.NewQuery(summary.Config{Rows: cfg, Size: terminalSize}, c.Output, fields, os.Stdout)
+		query, err := summary.NewQuery(summary.Config{Rows: cfg, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = sink{run: query.Run, written: query.Events, outcome: func() string { return fmt.Sprintf("%d rows", query.Events()) }}
+		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return fmt.Sprintf("%d rows", query.Events()) }}
 	}
 	src, err := openStore(c, c.History.When, c.History.Records, fields)
 	if err != nil {
 		return 0, err
 	}
-	return c.flow(say, src, []stage{keep.Run}, to)
+	return c.flow(say, src, []shell.Stage{keep.Run}, to)
 }
 
 // show is the command that prints all that a store has of one connection.
 func show(c *cli) (int, error) {
 	c.fromStore = true
 	fields := c.schema()
-	c.prepareTerminal()
+	c.Output.OnTerminal()
 	if c.Store == "" {
 		return 0, usageError{errNoStore}
 	}
@@ -512,7 +499,7 @@ func (c *cli) schema() *event.Schema {
 // prepare compiles the filter, and finds out where the records go to.
 func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
 	event.CommunitySeed = c.CommunityIDSeed
-	c.prepareTerminal()
+	c.Output.OnTerminal()
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}
@@ -525,11 +512,10 @@ func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
 
 // examine is the command doctor. Its exit status says whether the main job can be done.
 func examine(c *cli) (int, error) {
-	c.prepareTerminal()
+	c.Output.OnTerminal()
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
-	color := c.Output.Color == "always" || c.Output.Color == "auto" && c.Output.Width > 0
 	if c.Output.Format != output.None {
-		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: color, Width: c.Output.Width}); err != nil {
+		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: c.Output.Colored(), Width: c.Output.Width}); err != nil {
 			return 0, err
 		}
 	}
@@ -552,103 +538,15 @@ func interfaces(c *cli) error {
 	return output.WriteList(os.Stdout, c.Output, live.DeviceColumns, rows)
 }
 
-// prepareTerminal finds out whether stdout is one, and its size.
-func (c *cli) prepareTerminal() {
-	if os.Getenv("NO_COLOR") != "" && c.Output.Color == "auto" { // https://no-color.org
-		c.Output.Color = "never"
-	}
-	c.Output.Width, c.Output.Height = terminalSize()
-}
-
-// terminalSize is that of stdout, zero where it is no terminal.
-func terminalSize() (width, height int) {
-	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		return 0, 0
-	}
-	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
-	return width, height
-}
-
-// stage is one between source and sink.
-type stage func(context.Context, <-chan *event.Batch, chan<- *event.Batch) error
-
-// sink is the last stage: what becomes of the records.
-type sink struct {
-	run     func(context.Context, <-chan *event.Batch) error
-	stopped <-chan struct{} // closed when it wants no more; nil = never
-	written func() uint64
-	outcome func() string // for people; nil when there is nothing to say
-	end     func()        // also when it was left behind; may be nil
-	beside  []beside
-}
-
-// beside is a last stage beside the one that writes stdout.
-type beside struct {
-	written func() uint64
-	outcome func() string // for people
-	err     func() error  // what it failed of, while the others went on
-}
-
-// flow runs the source's events through the stages into the sink, until the source ends or somebody ends
-// it, and gives the exit status.
-func (c *cli) flow(say shell.Teller, src *source, stages []stage, to sink) (int, error) {
-	// The collector starts when the heap has doubled. Most runs need little memory and would have it
-	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
-	ballast := make([]byte, 64<<20)
-	defer runtime.KeepAlive(ballast)
-	defer src.close()
-	p := shell.NewPipe(c.program.Signals())
-	stop, stopSource := context.WithCancel(p.Context())
-	defer stopSource()
-	made := make(chan *event.Batch, 16)
-	src.run(p, stop, made)
-	for _, run := range stages {
-		in, out := made, make(chan *event.Batch, 16)
-		p.Stage(func() error { return run(p.Context(), in, out) })
-		made = out
-	}
-	p.Stage(func() error { return to.run(p.Context(), made) })
-
-	account := func() {
-		if !c.Quiet && to.outcome != nil {
-			outcome := []string{to.outcome()}
-			for _, b := range to.beside {
-				outcome = append(outcome, b.outcome())
-			}
-			fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", shell.Sentence(src.report()...), shell.Sentence(outcome...))
-		}
-	}
-	endProgress := func() {}
-	if width, _ := terminalSize(); src.progress != nil && !c.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
-		endProgress = shell.Progress(os.Stderr, src.unit, src.progress)
-	}
-	written := func() uint64 {
-		n := to.written()
-		for _, b := range to.beside {
-			n += b.written()
-		}
-		return n
-	}
-	err := p.Wait(shell.Ends{StopSource: stopSource, Stopped: to.stopped, TimeUp: c.wallClock(), Written: written, Account: account, Silent: c.Output.Format == output.None})
-	endProgress()
-	if to.end != nil {
-		to.end()
-	}
-	if src.notes != nil {
-		for _, note := range src.notes() {
-			say("warn", "%s", note)
-		}
-	}
-	account()
-	if errors.Is(err, shell.ErrInterrupted) {
+// flow runs the source's events through the stages into the sink, and gives the exit status.
+func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
+	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
+		Signals: c.program.Signals(), TimeUp: c.wallClock(), Say: say}
+	err := f.Run()
+	switch {
+	case errors.Is(err, shell.ErrInterrupted):
 		return exitInterrupted, nil
-	}
-	for _, b := range to.beside {
-		if err == nil {
-			err = b.err()
-		}
-	}
-	if err == nil && c.Output.ExitCode && to.written() == 0 {
+	case err == nil && c.Output.ExitCode && to.Written() == 0:
 		return exitNothing, nil
 	}
 	return exitDone, err
@@ -669,7 +567,7 @@ func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err er
 	const how = "rustnet [flags] -- CMD ARGS"
 	switch {
 	case !given && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
-		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is run: " + how)}
+		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is Run: " + how)}
 	case !given:
 		return nil
 	case len(args) == 0:
@@ -697,7 +595,7 @@ func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 && !c.fromSt
 
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
-func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
+func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error) {
 	switch {
 	case c.Read != "" && len(c.From) > 0:
 		return nil, usageError{errors.New("--read and --from: packets or records, not both")}
@@ -727,7 +625,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*source, error) {
 	return src, err
 }
 
-func openFile(c *cli) (*source, error) {
+func openFile(c *cli) (*shell.Source, error) {
 	var keep *pcapfilter.Set
 	if c.BPF != "" {
 		var err error
@@ -750,15 +648,15 @@ func openFile(c *cli) (*source, error) {
 	}
 	src, err := packets(c, f.Run, nil, f.Close, func() string { return f.Stats().Report() })
 	if src != nil {
-		src.progress, src.unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
+		src.Progress, src.Unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
 		if keep != nil {
-			src.notes = keep.Notes
+			src.Notes = keep.Notes
 		}
 	}
 	return src, err
 }
 
-func openRecords(c *cli, fields *event.Schema) (*source, error) {
+func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 	if c.BPF != "" {
 		return nil, usageError{errors.New("--bpf: records are no packets (use --filter)")}
 	}
@@ -767,8 +665,8 @@ func openRecords(c *cli, fields *event.Schema) (*source, error) {
 		return nil, err
 	}
 	r.SetDuration(c.Duration)
-	return &source{report: func() []string { return []string{r.Report()} }, notes: r.Notes, progress: r.Progress, unit: "lines", close: r.Close,
-		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+	return &shell.Source{Report: func() []string { return []string{r.Report()} }, Notes: r.Notes, Progress: r.Progress, Unit: "lines", Close: r.Close,
+		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			p.Source(func() error { return r.Run(p.Context(), stop, out) })
 		}}, nil
 }
@@ -776,7 +674,7 @@ func openRecords(c *cli, fields *event.Schema) (*source, error) {
 var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
 
 // openStore is the source of what was kept in a store, as far as the filter does not rule it out.
-func openStore(c *cli, when capturestore.Config, records bool, fields *event.Schema) (*source, error) {
+func openStore(c *cli, when capturestore.Config, records bool, fields *event.Schema) (*shell.Source, error) {
 	switch {
 	case c.Store == "":
 		return nil, usageError{errNoStore}
@@ -793,13 +691,13 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 	if err != nil {
 		return nil, err
 	}
-	return &source{report: func() []string { return []string{r.Report()} }, notes: r.Notes, progress: r.Progress, unit: "records", close: r.Close,
-		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+	return &shell.Source{Report: func() []string { return []string{r.Report()} }, Notes: r.Notes, Progress: r.Progress, Unit: "records", Close: r.Close,
+		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			p.Source(func() error { return r.Run(p.Context(), stop, out) })
 		}}, nil
 }
 
-func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
+func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*shell.Source, error) {
 	cfg := c.Live
 	cfg.Warn = func(s string) { say("warn", "%s", s) }
 	if c.BPF != "" {
@@ -841,7 +739,7 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
 	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
 	s, err := packets(c, src.Run, owners, closeAll, func() string { return src.Stats().Report() })
 	if err == nil {
-		s.live = true
+		s.Live = true
 		if who := c.program.User(); who != "" && c.Command.User == "" {
 			say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
 		}
@@ -859,7 +757,7 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*source, error) {
 
 // packets is the way of frames: decode, track, names, owners.
 func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, owners *enrich.Stage,
-	close func() error, account func() string) (*source, error) {
+	close func() error, account func() string) (*shell.Source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
@@ -869,8 +767,8 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &source{close: close,
-		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+	return &shell.Source{Close: close,
+		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			frames, decoded, tracked := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16), make(chan *event.Batch, 16)
 			p.Source(func() error { return read(stop, frames) })
 			p.Stage(func() error { return decoder.Run(p.Context(), frames, decoded) })
@@ -883,7 +781,7 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 			p.Stage(func() error { return hosts.Run(p.Context(), tracked, named) })
 			p.Stage(func() error { return owners.Run(p.Context(), named, out) })
 		},
-		report: func() []string {
+		Report: func() []string {
 			parts := []string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}
 			if owners != nil {
 				parts = append(parts, owners.Stats().Report())
@@ -906,11 +804,11 @@ func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 }
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
-func openSockets(c *cli, owners *enrich.Stage) *source {
+func openSockets(c *cli, owners *enrich.Stage) *shell.Source {
 	poller := &sockets.Poller{}
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
-	return &source{live: true, close: func() error { return nil },
-		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+	return &shell.Source{Live: true, Close: func() error { return nil },
+		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			tables := make(chan *sockets.Table)
 			p.Source(func() error { return poller.Run(stop, tables) })
 			if owners == nil {
@@ -921,12 +819,12 @@ func openSockets(c *cli, owners *enrich.Stage) *source {
 			p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
 			p.Stage(func() error { return owners.Run(p.Context(), tracked, out) })
 		},
-		report: func() []string { return []string{tracker.Stats().Report()} }}
+		Report: func() []string { return []string{tracker.Stats().Report()} }}
 }
 
 // openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
 // again, and where time passes the packets of it. own is our network namespace.
-func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error) {
+func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err error) {
 	watch := c.Snapshot.Watch
 	over := c.passes()
 	if c.Process == enrich.ModeAuto && !over {
@@ -948,7 +846,7 @@ func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error)
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	live := &source{run: func(_ *shell.Pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, close: func() error { return nil }}
+	live := &shell.Source{Run: func(_ *shell.Pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, Close: func() error { return nil }}
 	if over {
 		opened, err := openLive(c, nil, say)
 		switch {
@@ -960,12 +858,12 @@ func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error)
 			say("warn", "%v; showing what the socket tables tell: no names, no bytes, no rates", err)
 		}
 	}
-	return &source{live: true, close: live.close,
-		run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+	return &shell.Source{Live: true, Close: live.Close,
+		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
 			tables, found, seen := make(chan *sockets.Table), make(chan *event.Batch, 16), make(chan *event.Batch, 16)
 			p.Source(func() error { return poller.Run(stop, tables) })
 			p.Stage(func() error { return tracker.Run(p.Context(), tables, found) })
-			live.run(p, stop, seen)
+			live.Run(p, stop, seen)
 			if owners == nil {
 				p.Merge(out, found, seen)
 				return
@@ -974,7 +872,7 @@ func openSnapshot(c *cli, say shell.Teller) (src *source, own uint32, err error)
 			p.Merge(both, found, seen)
 			p.Stage(func() error { return owners.Run(p.Context(), both, out) })
 		},
-		notes: func() []string {
+		Notes: func() []string {
 			if owners == nil {
 				return nil
 			}

@@ -49,7 +49,7 @@ type column struct {
 }
 
 func newTable(sel selection, schema *event.Schema, cfg Config) *table {
-	t := &table{color: cfg.Color == "always" || cfg.Color == "auto" && cfg.Width > 0}
+	t := &table{color: cfg.Colored()}
 	if cfg.Width > 0 && cfg.Height > 4 && !cfg.NoHeader {
 		t.every = cfg.Height - 1
 	}

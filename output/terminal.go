@@ -1,0 +1,27 @@
+package output
+
+import (
+	"os"
+
+	"golang.org/x/term"
+)
+
+// OnTerminal finds out whether stdout is a terminal, and its size.
+func (c *Config) OnTerminal() {
+	if os.Getenv("NO_COLOR") != "" && c.Color == "auto" { // https://no-color.org
+		c.Color = "never"
+	}
+	c.Width, c.Height = TerminalSize()
+}
+
+// Colored tells whether what is written to stdout is coloured.
+func (c *Config) Colored() bool { return c.Color == "always" || c.Color == "auto" && c.Width > 0 }
+
+// TerminalSize is that of stdout, zero where it is no terminal.
+func TerminalSize() (width, height int) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return 0, 0
+	}
+	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
+	return width, height
+}
