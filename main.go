@@ -34,6 +34,7 @@ import (
 	capturestore "rustnet/capture/store"
 	"rustnet/enrich"
 	"rustnet/enrich/doctor"
+	"rustnet/enrich/remote"
 	"rustnet/filter"
 	"rustnet/filter/alert"
 	"rustnet/output"
@@ -92,6 +93,8 @@ type cli struct {
 	Store  string        `placeholder:"FILE" group:"output" help:"Also keep what is known of each connection in this SQLite file; of history, show and stats: read it."`
 	Keep   store.Config  `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
+	About  remote.Config `embed:"" group:"capture"`
+	remote *remote.Stage // nil = nothing of About is asked for
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
 
@@ -298,7 +301,7 @@ func stream(c *cli) (int, error) {
 		}
 	}
 	say, fields := c.teller(), c.schema()
-	keep, err := c.prepare(fields)
+	keep, err := c.prepare(fields, say)
 	if err != nil {
 		return 0, err
 	}
@@ -379,7 +382,8 @@ func snapshot(c *cli) (int, error) {
 		return 0, usageError{errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")}
 	}
 	say, cfg := c.teller(), c.Snapshot.Config
-	keep, err := c.prepare(schema)
+	c.About.Patient = true
+	keep, err := c.prepare(schema, say)
 	if err != nil {
 		return 0, err
 	}
@@ -411,7 +415,7 @@ func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 func distribution(c *cli) (int, error) {
 	c.fromStore = c.Store != "" && c.live() // which may be written by a configuration file
 	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
-	keep, err := c.prepare(fields)
+	keep, err := c.prepare(fields, say)
 	if err != nil {
 		return 0, err
 	}
@@ -437,7 +441,7 @@ func distribution(c *cli) (int, error) {
 func history(c *cli) (int, error) {
 	c.fromStore = true
 	say, cfg, fields := c.teller(), c.History.Rows, c.schema()
-	keep, err := c.prepare(fields)
+	keep, err := c.prepare(fields, say)
 	if err != nil {
 		return 0, err
 	}
@@ -496,10 +500,16 @@ func (c *cli) schema() *event.Schema {
 	return schema
 }
 
-// prepare compiles the filter, and finds out where the records go to.
-func (c *cli) prepare(fields *event.Schema) (*filter.Stage, error) {
+// prepare compiles the filter, opens what says more of remote ends, and finds out where the records go to.
+func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stage, err error) {
 	event.CommunitySeed = c.CommunityIDSeed
 	c.Output.OnTerminal()
+	c.About.Fields, c.About.Updates = fields, c.Track.Interval > 0
+	c.About.Patient = c.About.Patient || !c.live()
+	c.About.Warn = func(text string) { say("warn", "%s", text) }
+	if c.remote, err = remote.New(c.About); err != nil {
+		return nil, usageError{err}
+	}
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}
@@ -609,7 +619,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	if err != nil {
 		return nil, err
 	}
-	src, err := openLive(c, owners, say)
+	src, err := openLive(c, enrichers{c.remote, owners}, say)
 	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
 		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
 		return openSockets(c, owners), nil
@@ -646,7 +656,7 @@ func openFile(c *cli) (*shell.Source, error) {
 			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
 		}
 	}
-	src, err := packets(c, f.Run, nil, f.Close, func() string { return f.Stats().Report() })
+	src, err := packets(c, f.Run, f.Close, func() string { return f.Stats().Report() }, enrichers{remote: c.remote})
 	if src != nil {
 		src.Progress, src.Unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
 		if keep != nil {
@@ -665,9 +675,12 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 		return nil, err
 	}
 	r.SetDuration(c.Duration)
-	return &shell.Source{Report: func() []string { return []string{r.Report()} }, Notes: r.Notes, Progress: r.Progress, Unit: "lines", Close: r.Close,
-		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
-			p.Source(func() error { return r.Run(p.Context(), stop, out) })
+	more := enrichers{remote: c.remote}
+	return &shell.Source{Report: func() []string { return append([]string{r.Report()}, more.reports()...) }, Notes: r.Notes, Progress: r.Progress, Unit: "lines", Close: r.Close,
+		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+			read := make(chan *event.Batch, 16)
+			p.Source(func() error { return r.Run(p.Context(), stop, read) })
+			return p.Chain(read, more.stages()...)
 		}}, nil
 }
 
@@ -685,19 +698,22 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 	}
 	var known *event.Condition
 	if c.Filter != "" {
-		known = filter.Condition(c.Filter, fields)
+		known = filter.Condition(c.Filter, fields, c.remote.Adds)
 	}
 	r, err := capturestore.Open(c.Store, when, records, known, fields)
 	if err != nil {
 		return nil, err
 	}
-	return &shell.Source{Report: func() []string { return []string{r.Report()} }, Notes: r.Notes, Progress: r.Progress, Unit: "records", Close: r.Close,
-		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
-			p.Source(func() error { return r.Run(p.Context(), stop, out) })
+	more := enrichers{remote: c.remote}
+	return &shell.Source{Report: func() []string { return append([]string{r.Report()}, more.reports()...) }, Notes: r.Notes, Progress: r.Progress, Unit: "records", Close: r.Close,
+		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+			read := make(chan *event.Batch, 16)
+			p.Source(func() error { return r.Run(p.Context(), stop, read) })
+			return p.Chain(read, more.stages()...)
 		}}, nil
 }
 
-func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*shell.Source, error) {
+func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	cfg := c.Live
 	cfg.Warn = func(s string) { say("warn", "%s", s) }
 	if c.BPF != "" {
@@ -721,8 +737,8 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*shell.Source, er
 		switch {
 		case err == nil:
 			cfg.Ends, c.Track.Ends = ends, true
-		case owners != nil:
-			if _, why := owners.Hooks(); why == nil { // else that is said
+		case more.owners != nil:
+			if _, why := more.owners.Hooks(); why == nil { // else that is said
 				say("info", "ends of sockets are told by packets and by silence only: %v", err)
 			}
 		}
@@ -737,13 +753,13 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*shell.Source, er
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
 	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
-	s, err := packets(c, src.Run, owners, closeAll, func() string { return src.Stats().Report() })
+	s, err := packets(c, src.Run, closeAll, func() string { return src.Stats().Report() }, more)
 	if err == nil {
 		s.Live = true
 		if who := c.program.User(); who != "" && c.Command.User == "" {
 			say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
 		}
-		err = c.program.Start(owners.Followed) // with what we drop now, which it may need
+		err = c.program.Start(more.owners.Followed) // with what we drop now, which it may need
 	}
 	if err != nil {
 		closeAll()
@@ -755,9 +771,9 @@ func openLive(c *cli, owners *enrich.Stage, say shell.Teller) (*shell.Source, er
 	return s, nil
 }
 
-// packets is the way of frames: decode, track, names, owners.
-func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, owners *enrich.Stage,
-	close func() error, account func() string) (*shell.Source, error) {
+// packets is the way of frames: decode, track, names from DNS, and the stages after those.
+func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, close func() error, account func() string,
+	more enrichers) (*shell.Source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
@@ -768,26 +784,40 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, o
 		return nil, usageError{err}
 	}
 	return &shell.Source{Close: close,
-		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
+		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
 			frames, decoded, tracked := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16), make(chan *event.Batch, 16)
 			p.Source(func() error { return read(stop, frames) })
 			p.Stage(func() error { return decoder.Run(p.Context(), frames, decoded) })
 			p.Stage(func() error { return tracker.Run(p.Context(), decoded, tracked) })
-			if owners == nil {
-				p.Stage(func() error { return hosts.Run(p.Context(), tracked, out) })
-				return
-			}
-			named := make(chan *event.Batch, 16)
-			p.Stage(func() error { return hosts.Run(p.Context(), tracked, named) })
-			p.Stage(func() error { return owners.Run(p.Context(), named, out) })
+			return p.Chain(tracked, append([]shell.Stage{hosts.Run}, more.stages()...)...)
 		},
 		Report: func() []string {
-			parts := []string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}
-			if owners != nil {
-				parts = append(parts, owners.Stats().Report())
-			}
-			return parts
+			return append([]string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}, more.reports()...)
 		}}, nil
+}
+
+// enrichers say more of events than their source does; each may be nil.
+type enrichers struct {
+	remote *remote.Stage // first: whom a connection goes to can be asked while its owner is looked for
+	owners *enrich.Stage
+}
+
+func (e enrichers) stages() (stages []shell.Stage) {
+	if e.remote != nil {
+		stages = append(stages, e.remote.Run)
+	}
+	if e.owners != nil {
+		stages = append(stages, e.owners.Run)
+	}
+	return stages
+}
+
+func (e enrichers) reports() []string {
+	said := []string{e.remote.Report()}
+	if e.owners != nil {
+		said = append(said, e.owners.Stats().Report())
+	}
+	return said
 }
 
 // openOwners opens what finds owners; without it, where the system has none, everything else still works.
@@ -805,21 +835,16 @@ func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
 func openSockets(c *cli, owners *enrich.Stage) *shell.Source {
-	poller := &sockets.Poller{}
+	poller, more := &sockets.Poller{}, enrichers{c.remote, owners}
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
 	return &shell.Source{Live: true, Close: func() error { return nil },
-		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
-			tables := make(chan *sockets.Table)
+		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+			tables, tracked := make(chan *sockets.Table), make(chan *event.Batch, 16)
 			p.Source(func() error { return poller.Run(stop, tables) })
-			if owners == nil {
-				p.Stage(func() error { return tracker.Run(p.Context(), tables, out) })
-				return
-			}
-			tracked := make(chan *event.Batch, 16)
 			p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
-			p.Stage(func() error { return owners.Run(p.Context(), tracked, out) })
+			return p.Chain(tracked, more.stages()...)
 		},
-		Report: func() []string { return []string{tracker.Stats().Report()} }}
+		Report: func() []string { return append([]string{tracker.Stats().Report()}, more.reports()...) }}
 }
 
 // openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
@@ -846,9 +871,9 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	live := &shell.Source{Run: func(_ *shell.Pipe, _ context.Context, out chan<- *event.Batch) { close(out) }, Close: func() error { return nil }}
+	live := &shell.Source{Close: func() error { return nil }}
 	if over {
-		opened, err := openLive(c, nil, say)
+		opened, err := openLive(c, enrichers{}, say)
 		switch {
 		case err == nil:
 			live = opened
@@ -859,24 +884,24 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 		}
 	}
 	return &shell.Source{Live: true, Close: live.Close,
-		Run: func(p *shell.Pipe, stop context.Context, out chan<- *event.Batch) {
-			tables, found, seen := make(chan *sockets.Table), make(chan *event.Batch, 16), make(chan *event.Batch, 16)
+		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+			tables, found := make(chan *sockets.Table), make(chan *event.Batch, 16)
 			p.Source(func() error { return poller.Run(stop, tables) })
 			p.Stage(func() error { return tracker.Run(p.Context(), tables, found) })
-			live.Run(p, stop, seen)
-			if owners == nil {
-				p.Merge(out, found, seen)
-				return
+			all := []<-chan *event.Batch{found}
+			if live.Run != nil {
+				all = append(all, live.Run(p, stop))
 			}
-			both := make(chan *event.Batch, 16)
-			p.Merge(both, found, seen)
-			p.Stage(func() error { return owners.Run(p.Context(), both, out) })
+			return p.Chain(p.Merge(all...), enrichers{c.remote, owners}.stages()...)
 		},
-		Notes: func() []string {
-			if owners == nil {
-				return nil
+		Notes: func() (notes []string) {
+			if owners != nil {
+				notes = owners.Stats().Notes()
 			}
-			return owners.Stats().Notes()
+			if said := c.remote.Report(); said != "" {
+				notes = append(notes, said)
+			}
+			return notes
 		},
 	}, conns[0].NetNS(), nil
 }

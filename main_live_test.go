@@ -1101,3 +1101,30 @@ func TestSnapshotNamespaces(t *testing.T) {
 		t.Errorf("got %q, want the namespace of process %d, not %s", other, cmd.Process.Pid, own)
 	}
 }
+
+// TestResolve: what nothing on the wire names gets its name from reverse DNS, and rustnet's own questions are its own.
+func TestResolve(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "unshare", "mount", "dnsmasq", "nc")
+	client, server := twoHosts(t)
+	dir := t.TempDir()
+	background(t, in(server, "dnsmasq", "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="+dir+"/dnsmasq.pid",
+		"--host-record=Store.example.test,10.77.0.2,fd77::2", "--user=root")...)
+	background(t, in(server, "nc", "-lk", "-p", "81")...)
+	waitListening(t, server, "53")
+	waitListening(t, server, "81")
+	own := append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`,
+		writeFile(t, dir+"/resolv.conf", "nameserver 10.77.0.2\n")}, in(client, "rustnet", "--json", "--resolve")...)
+	w := watch(t, own...)
+	named := func(r *record) bool {
+		return r.RemoteAddr == "10.77.0.2" && r.RemotePort == 81 && r.RemoteName == "store.example.test"
+	}
+	got := w.until("a connection by name", named, func() {
+		exec.Command("nsenter", in(client, "nc", "-z", "-w", "30", "10.77.0.2", "81")[1:]...).Run()
+	})
+	if got.Host != "store.example.test" || got.HostSource != "ptr" || got.Process == "" {
+		t.Errorf("got host %q by %q of %q; want the name by ptr, and the process", got.Host, got.HostSource, got.Process)
+	}
+	w.told("its own question", func(r *record) bool { return r.Process == "rustnet" && r.DNSQuery == "2.0.77.10.in-addr.arpa" })
+	w.end()
+	checkPromises(t, w.ndjson.String())
+}

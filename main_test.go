@@ -192,6 +192,8 @@ type record struct {
 	LocalPort                        int    `json:"local_port"`
 	RemotePort                       int    `json:"remote_port"`
 	Direction, App, SNI, Host, Iface string
+	HostSource                       string `json:"host_source"`
+	RemoteName                       string `json:"remote_name"`
 	Process, Exe, User               string
 	PID, UID                         int
 	Partial                          bool
@@ -436,6 +438,7 @@ func TestImports(t *testing.T) {
 		"track":              {"capture", "capture/decode", "capture/sockets", "track/dpi", "track/event"},
 		"bpf":                {},
 		"enrich":             {"bpf", "capture/sockets", "track/event"},
+		"enrich/remote":      {"track/event"},
 		"enrich/doctor":      {"bpf", "capture/live", "capture/sockets", "enrich"},
 		"filter":             {"track/event"},
 		"filter/alert":       {"filter", "track/event"},
@@ -453,6 +456,7 @@ func TestImports(t *testing.T) {
 		"github.com/alecthomas/kong":   {".", "output/shell"},
 		"github.com/pelletier/go-toml": {"output/shell"},
 		"github.com/ncruces":           {"capture/store", "output/store"},
+		"github.com/oschwald":          {"enrich/remote"},
 	}
 	pure := []string{"capture/decode", "track/dpi", "track/event"} // know no system, file, clock or network
 	impure := []string{"os", "net", "net/http", "os/exec", "syscall", "golang.org/x/sys"}

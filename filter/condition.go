@@ -16,17 +16,29 @@ import (
 
 // Condition gives what is known of every record that the expression keeps, for stores that can look that up
 // instead of reading all. What it does not understand it leaves out: the records found are still to be
-// matched. text is one that Compile takes, with the same schema.
-func Condition(text string, schema *event.Schema) *event.Condition {
+// matched. text is one that Compile takes, with the same schema. Of fields for which changed says so (nil = none) nothing is
+// told: when the filter sees them they may have other values than where the condition is tried.
+func Condition(text string, schema *event.Schema, changed func(name string) bool) *event.Condition {
 	tree, err := parser.Parse(text)
 	if err != nil {
 		return &event.Condition{}
 	}
-	c, _ := (&conditions{schema}).of(tree.Node)
+	c, _ := (&conditions{schema, changed}).of(tree.Node)
 	return c
 }
 
-type conditions struct{ schema *event.Schema }
+type conditions struct {
+	schema  *event.Schema
+	changed func(name string) bool
+}
+
+// field gives what may be told of; nil for all else.
+func (t *conditions) field(name string) *event.Field {
+	if t.changed != nil && t.changed(name) {
+		return nil
+	}
+	return t.schema.Lookup(name)
+}
 
 var always = &event.Condition{}
 
@@ -39,7 +51,7 @@ func (t *conditions) of(node ast.Node) (c *event.Condition, exact bool) {
 		}
 		return &event.Condition{Op: event.Any}, true // of nothing
 	case *ast.IdentifierNode:
-		if f := t.schema.Lookup(n.Value); f != nil && f.Type == event.Bool {
+		if f := t.field(n.Value); f != nil && f.Type == event.Bool {
 			return &event.Condition{Op: event.Equal, Field: f, Value: true}, true
 		}
 	case *ast.UnaryNode:
@@ -108,7 +120,7 @@ func (t *conditions) compare(left ast.Node, op event.Op, right ast.Node) (*event
 	if !ok {
 		return always, false
 	}
-	f := t.schema.Lookup(id.Value)
+	f := t.field(id.Value)
 	v := constant(right)
 	if f == nil || v == nil {
 		return always, false
@@ -265,7 +277,7 @@ func (t *conditions) network(field, network ast.Node) *event.Condition {
 	if !isName || !isText {
 		return always
 	}
-	f := t.schema.Lookup(id.Value)
+	f := t.field(id.Value)
 	p, err := parsePrefix(text.Value)
 	if f == nil || f.Type != event.Addr || err != nil {
 		return always

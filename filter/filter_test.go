@@ -346,6 +346,21 @@ func FuzzCompile(f *testing.F) {
 
 // What an expression says of fields is put into a condition; what else it says is left out, and the opposite
 // of what is only partly known is not known at all.
+// TestConditionOfChanged: of a field that gets its value later nothing is told, and nothing of its opposite.
+func TestConditionOfChanged(t *testing.T) {
+	changed := func(name string) bool { return name == "host" }
+	for expr, want := range map[string]string{
+		`host == "a"`:                       "always",
+		`!(host == "a") && process == "nc"`: `process == "nc"`,
+		`host == "a" || process == "nc"`:    "always",
+		`host in ["a", "b"]`:                "always",
+	} {
+		if got := Condition(expr, schema, changed).String(); got != want {
+			t.Errorf("%s: got %s, want %s", expr, got, want)
+		}
+	}
+}
+
 func TestCondition(t *testing.T) {
 	for expr, want := range map[string]string{
 		`process == "curl"`:                                   `process == "curl"`,
@@ -380,7 +395,7 @@ func TestCondition(t *testing.T) {
 		if _, err := Compile(expr, schema); err != nil {
 			t.Errorf("%s: %v", expr, err)
 		}
-		if got := Condition(expr, schema).String(); got != want {
+		if got := Condition(expr, schema, nil).String(); got != want {
 			t.Errorf("%s: got %s, want %s", expr, got, want)
 		}
 	}

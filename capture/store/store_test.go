@@ -83,7 +83,7 @@ func open(t testing.TB, path string, cfg Config, steps bool, text string) *Sourc
 	t.Helper()
 	var c *event.Condition
 	if text != "" {
-		c = filter.Condition(text, stored)
+		c = filter.Condition(text, stored, nil)
 	}
 	s, err := Open(path, cfg, steps, c, stored)
 	if err != nil {

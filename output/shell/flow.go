@@ -16,7 +16,7 @@ import (
 // Source is where events begin: packets that are tracked, sockets that are polled, or records that are read back.
 type Source struct {
 	Live   bool
-	Run    func(p *Pipe, stop context.Context, out chan<- *event.Batch)
+	Run    func(p *Pipe, stop context.Context) <-chan *event.Batch
 	Report func() []string // what was read and what was lost, for people; nil when there is nothing to say
 	Notes  func() []string // what people should know of the end of the reading; may be nil
 	// Progress tells how many of Unit have been read, and how far that is; nil where it has no end.
@@ -69,14 +69,8 @@ func (f *Flow) Run() error {
 	p := NewPipe(f.Signals)
 	stop, stopSource := context.WithCancel(p.Context())
 	defer stopSource()
-	made := make(chan *event.Batch, 16)
-	f.Source.Run(p, stop, made)
-	for _, run := range f.Stages {
-		in, out := made, make(chan *event.Batch, 16)
-		p.Stage(func() error { return run(p.Context(), in, out) })
-		made = out
-	}
-	p.Stage(func() error { return f.Sink.Run(p.Context(), made) })
+	events := p.Chain(f.Source.Run(p, stop), f.Stages...)
+	p.Stage(func() error { return f.Sink.Run(p.Context(), events) })
 
 	endProgress := func() {}
 	if width, _ := output.TerminalSize(); f.Source.Progress != nil && !f.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {

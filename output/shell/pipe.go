@@ -69,8 +69,22 @@ func (p *Pipe) Stage(run func() error) {
 	})
 }
 
-// Merge sends on the batches of several stages, and closes out when all have ended.
-func (p *Pipe) Merge(out chan<- *event.Batch, ins ...<-chan *event.Batch) {
+// depth is how many batches wait between two stages.
+const depth = 16
+
+// Chain runs stages one behind the other, and gives what comes out of the last.
+func (p *Pipe) Chain(in <-chan *event.Batch, stages ...Stage) <-chan *event.Batch {
+	for _, run := range stages {
+		from, to := in, make(chan *event.Batch, depth)
+		p.Stage(func() error { return run(p.ctx, from, to) })
+		in = to
+	}
+	return in
+}
+
+// Merge gives the batches of several stages as they come.
+func (p *Pipe) Merge(ins ...<-chan *event.Batch) <-chan *event.Batch {
+	out := make(chan *event.Batch, depth)
 	var left sync.WaitGroup
 	for _, in := range ins {
 		left.Add(1)
@@ -85,6 +99,7 @@ func (p *Pipe) Merge(out chan<- *event.Batch, ins ...<-chan *event.Batch) {
 		})
 	}
 	p.Stage(func() error { left.Wait(); close(out); return nil })
+	return out
 }
 
 // patience is how long a reader that takes nothing holds up the end.

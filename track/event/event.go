@@ -169,6 +169,7 @@ type Event struct {
 	Proc, Peer *Proc
 	RemoteName string // from reverse DNS or from answers seen
 	NameSource string // how RemoteName is known: dns, ptr
+	About      *About // nil = nobody asked, or nothing is known
 
 	Answer   *Answer   // of Learned
 	Expected *Expected // of Expects
@@ -200,6 +201,15 @@ type Verdict struct {
 	Rule   string
 	Reason string
 	Count  uint64 // how often since the rule's alert before, this one included
+}
+
+// About is what databases and reverse DNS tell of the remote address. It is not changed once an event points at it.
+type About struct {
+	Country string // two letters, ISO 3166
+	City    string
+	ASN     uint32 // autonomous system, 0 = not known
+	Org     string // who runs that
+	Name    string // of reverse DNS, lower case, without the last dot
 }
 
 // SocketRef names a socket of this machine; the zero one is none.

@@ -15,6 +15,7 @@ const (
 	groupQuality = "quality"
 	groupApp     = "application"
 	groupProcess = "process"
+	groupRemote  = "remote"
 	groupLost    = "lost"
 	groupSummary = "summary"
 	groupAlert   = "alert"
@@ -247,6 +248,17 @@ var core = []Field{
 	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
 		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
 
+	{Name: "country", Group: groupRemote, Type: String, Width: 7, Doc: "With --geoip: country of the remote address, in two letters (ISO 3166).",
+		Str: func(e *Event) string { return e.about().Country }},
+	{Name: "city", Group: groupRemote, Type: String, Width: 16, Doc: "With --geoip: its city, in English.",
+		Str: func(e *Event) string { return e.about().City }},
+	{Name: "asn", Group: groupRemote, Type: Uint, Width: 7, Doc: "With --geoip: number of the autonomous system that announces it.",
+		Uint: func(e *Event) (uint64, bool) { n := e.about().ASN; return uint64(n), n != 0 }},
+	{Name: "as_org", Group: groupRemote, Type: String, Width: 24, Doc: "With --geoip: who runs that system.",
+		Str: func(e *Event) string { return e.about().Org }},
+	{Name: "remote_name", Group: groupRemote, Type: String, Width: 32, Doc: "With --resolve: name of the remote address by reverse DNS.",
+		Str: func(e *Event) string { return e.about().Name }},
+
 	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow).",
 		Str: func(e *Event) string { return e.LostWhere }},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
@@ -281,6 +293,15 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { n := e.verdict().Count; return n, n != 0 }},
 	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) recognised in its traffic: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
 		List: func(e *Event) []string { return e.verdict().Patterns }},
+}
+
+var noAbout About
+
+func (e *Event) about() *About {
+	if e.About == nil {
+		return &noAbout
+	}
+	return e.About
 }
 
 var noVerdict Verdict

@@ -14,6 +14,7 @@ const (
 	partPeer
 	partReport
 	partVerdict
+	partAbout
 	// NumParts is how many sets there are.
 	NumParts = 1 << iota
 )
@@ -37,6 +38,8 @@ func needs(f *Field) Part {
 		return partProc
 	case f.Group == groupLost, f.Group == groupSummary:
 		return partReport
+	case f.Group == groupRemote:
+		return partAbout
 	case f.Group == groupAlert:
 		return partVerdict
 	case strings.HasPrefix(f.Name, "nat_"):
@@ -65,6 +68,9 @@ func (e *Event) Parts() (p Part) {
 	}
 	if e.Peer != nil {
 		p |= partPeer
+	}
+	if e.About != nil {
+		p |= partAbout
 	}
 	if e.Verdict != nil {
 		p |= partVerdict
