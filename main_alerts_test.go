@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type finding struct {
 // TestAlertsLive: each detector finds what real programs do, and ordinary ones give no alert.
 func TestAlertsLive(t *testing.T) {
 	needs(t, true, "ip", "nsenter", "tc", "curl", "dig", "dnsmasq", "nc", "socat", "python3")
+	t.Parallel()
 	client, server := twoHosts(t)
 	dir := t.TempDir()
 	// Addresses that are nobody's, so that they are outside.
@@ -39,7 +41,7 @@ func TestAlertsLive(t *testing.T) {
 	w := watch(t, in(client, "rustnet", "--json", "--events", "new,alert", "--detect", "all", "--learn", "0s", "--fields", "event,process,remote_port,alert,alert_reason,pattern")...)
 	// A probe that is answered, as others would be alerts on a slow machine.
 	probe := func() {
-		exec.Command("nsenter", in(client, "dig", "+tries=1", "+time=1", "@10.77.0.2", "probe.demo.io")[1:]...).Run()
+		exec.Command("nsenter", in(client, "dig", "+tries=1", "+time=30", "@10.77.0.2", "probe.demo.io")[1:]...).Run()
 	}
 	probed := func(r *record) bool { return r.RemotePort == 53 }
 	w.until("a probe", probed, probe)
@@ -47,18 +49,18 @@ func TestAlertsLive(t *testing.T) {
 	beacon := background(t, in(client, "python3", "-c", `
 import socket, time
 begin = time.monotonic()
-for i in range(60):
+for i in range(3600):
     time.sleep(max(0, begin + i - time.monotonic()))
-    socket.create_connection(("198.51.100.2", 80), 1).close()
+    socket.create_connection(("198.51.100.2", 80), 60).close()
 `)...)
 	run := func(script string) {
 		exec.Command("nsenter", in(client, "bash", "-c", script)[1:]...).Run()
 	}
-	run("nc -z -w 1 10.77.0.2 100-130")
-	exec.Command("nsenter", in(server, "nc", "-z", "-w", "1", "10.77.0.1", "200-230")[1:]...).Run()
-	run("for i in {1..12}; do curl -s -m 2 http://10.77.0.2:82/; done")
-	run("for i in {1..25}; do dig +tries=1 +time=1 @10.77.0.2 TXT $(head -c 20 /dev/urandom | base32 -w 0 | tr -d =).t.demo.io; done")
-	run("for i in {1..25}; do head -c 2000 /dev/zero | nc -N -w 2 198.51.100.2 9000; done; head -c 12000000 /dev/zero | nc -N -w 10 198.51.100.2 9000")
+	run("nc -z -w 30 10.77.0.2 100-130")
+	exec.Command("nsenter", in(server, "nc", "-z", "-w", "30", "10.77.0.1", "200-230")[1:]...).Run()
+	run("for i in {1..12}; do curl -s -m 60 http://10.77.0.2:82/; done")
+	run("for i in {1..25}; do dig +tries=1 +time=30 @10.77.0.2 TXT $(head -c 20 /dev/urandom | base32 -w 0 | tr -d =).t.demo.io; done")
+	run("for i in {1..25}; do head -c 2000 /dev/zero | nc -N -w 60 198.51.100.2 9000; done; head -c 12000000 /dev/zero | nc -N -w 60 198.51.100.2 9000")
 
 	want := map[string]string{ // by what is found, what is said of it
 		"port-scan nc":       "nc tried 15 ports of 10.77.0.2 in ",
@@ -71,7 +73,7 @@ for i in range(60):
 		"first-contact curl": "curl is seen for the first time: it talks to ",
 	}
 	found := map[string]string{}
-	end := time.After(60 * time.Second)
+	end := time.After(3 * time.Minute) // a busy machine has the beacon less regular: that takes its time
 	for left := true; left; {
 		select {
 		case line, ok := <-w.lines:
@@ -97,17 +99,17 @@ for i in range(60):
 			t.Errorf("%s: nothing was said in\n%s", key, w.ndjson.String())
 		}
 	}
-	if !strings.Contains(found["throttled nc"], "held to ") || !strings.Contains(found["beacon python"], "every 1s") && !strings.Contains(found["beacon python"], "every 99") {
+	if !strings.Contains(found["throttled nc"], "held to ") || !regexp.MustCompile(`every (1s|1\.0\d*s|9\d\dms)`).MatchString(found["beacon python"]) {
 		t.Errorf("said %q and %q", found["throttled nc"], found["beacon python"])
 	}
 	w.cmd.Process.Kill()
-	download.Process.Kill()
-	beacon.Process.Kill()
+	download.Kill()
+	beacon.Kill()
 
 	// What programs usually do.
 	w = watch(t, in(client, "rustnet", "--json", "--events", "alert,new", "--detect", "all")...)
 	w.until("a probe", probed, probe)
-	run("for i in {1..10}; do curl -s -m 2 -o /dev/null http://198.51.100.2/; dig +tries=1 +time=1 @10.77.0.2 www$i.demo.io; done; head -c 1000000 /dev/zero | nc -N -w 5 198.51.100.2 9000")
+	run("for i in {1..10}; do curl -s -m 60 -o /dev/null http://198.51.100.2/; dig +tries=1 +time=30 @10.77.0.2 www$i.demo.io; done; head -c 1000000 /dev/zero | nc -N -w 60 198.51.100.2 9000")
 	w.end()
 	if n := len(w.seen); n < 20 || strings.Contains(w.ndjson.String(), `"event":"alert"`) {
 		t.Errorf("%d records, among them alerts:\n%s", n, w.ndjson.String())

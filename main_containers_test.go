@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // cgroup makes a cgroup of version 2 that goes with the test.
@@ -43,13 +42,7 @@ func cgroup(t *testing.T, path string) (dir string) {
 		}
 		made := dir
 		t.Cleanup(func() {
-			for range 200 { // processes that were killed take their time
-				if os.Remove(made) == nil {
-					return
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			t.Errorf("%s stays", made)
+			eventually(t, made+" to be empty", func() bool { return os.Remove(made) == nil }) // processes that were killed take their time
 		})
 	}
 	return dir
@@ -80,16 +73,13 @@ type party struct {
 // programs live milliseconds, and the ends on the wire are not those of their sockets.
 func TestContainers(t *testing.T) {
 	needs(t, true, "ip", "nsenter", "nft", "curl", "python3")
-	name := func(of string) string { return fmt.Sprintf("rnt-%s-%d", of, os.Getpid()) }
-	host, web, job, world := name("h"), name("a"), name("b"), name("w")
+	t.Parallel()
+	host, web, job, world := newNamespace(t, "h"), newNamespace(t, "a"), newNamespace(t, "b"), newNamespace(t, "w")
 	ids := map[string]string{web: strings.Repeat("a1", 32), job: strings.Repeat("b2", 32), host: "", world: ""}
 	const pod = "91a8fc3a-0ecf-48b4-81bf-78a7275d348c"
 	groups := map[string]string{
 		web: cgroup(t, "/kubepods.slice/kubepods-pod"+strings.ReplaceAll(pod, "-", "_")+".slice/cri-containerd-"+ids[web]+".scope"),
 		job: cgroup(t, "/system.slice/docker-"+ids[job]+".scope"),
-	}
-	for ns := range ids {
-		namespace(t, ns)
 	}
 	must(t, "ip", "-n", host, "link", "add", "br0", "type", "bridge")
 	for ns, addr := range map[string]string{web: "2", job: "3"} {
@@ -128,7 +118,7 @@ func TestContainers(t *testing.T) {
 		if s.code != "" {
 			args = []string{"python3", "-S", "-c", s.code}
 		}
-		servers[s.ns+s.proto] = party{background(t, run(s.ns, args...)...).Process.Pid, ids[s.ns]}
+		servers[s.ns+s.proto] = party{background(t, run(s.ns, args...)...).Pid, ids[s.ns]}
 		waitListening(t, s.ns, s.port)
 	}
 	w := watch(t, in(host, "rustnet", "--json", "--settle", "0")...)
@@ -148,7 +138,7 @@ func TestContainers(t *testing.T) {
 		}
 		return cmd.Process.Pid, strings.TrimSpace(string(out))
 	}
-	const repetitions = 5
+	const repetitions = 3
 	for i := range repetitions {
 		for _, c := range []struct{ name, from, url, to string }{
 			{"masquerade", job, "http://198.51.100.2", world},
@@ -160,15 +150,17 @@ func TestContainers(t *testing.T) {
 			{"to-host", job, "http://10.88.0.1", host},
 		} {
 			path := fmt.Sprintf("/%s/%d", c.name, i)
-			pid, _ := start(c.from, "curl", "-s", "-o", "/dev/null", "-m", "5", c.url+path)
+			pid, _ := start(c.from, "curl", "-s", "-o", "/dev/null", "-m", "60", c.url+path)
 			want[path] = wanted{party{pid, ids[c.from]}, servers[c.to+"tcp"]}
 		}
 		for _, send := range []string{"s.sendto(b'x',a)", "s.connect(a);s.send(b'x')"} {
-			pid, port := start(job, "python3", "-S", "-c", udp+"a=('198.51.100.2',5353);s.settimeout(5);"+send+";s.recv(9);print(s.getsockname()[1])")
+			pid, port := start(job, "python3", "-S", "-c", udp+"a=('198.51.100.2',5353);s.settimeout(60);"+send+";s.recv(9);print(s.getsockname()[1])")
 			want[port] = wanted{party{pid, ids[job]}, servers[world+"udp"]}
 		}
 	}
-	time.Sleep(100 * time.Millisecond)
+	w.until("a packet after all", func(r *record) bool { return r.RemotePort == 10 }, func() {
+		exec.Command("nsenter", in(host, "bash", "-c", "echo > /dev/udp/198.51.100.2/10")[1:]...).Run()
+	})
 	w.end()
 	checkPromises(t, w.ndjson.String())
 

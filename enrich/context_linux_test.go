@@ -50,7 +50,7 @@ func testCgroup(t testing.TB, path string) string {
 // removeCgroup waits for the processes that have ended to be gone from it.
 func removeCgroup(t testing.TB, dir string) {
 	var err error
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if err = os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
 			return
 		}

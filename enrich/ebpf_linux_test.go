@@ -489,7 +489,7 @@ while True:
 // been another program's before, whose peers still send there.
 func sentBy(t *testing.T, u net.PacketConn, pid int) net.Addr {
 	t.Helper()
-	u.SetReadDeadline(time.Now().Add(10 * time.Second))
+	u.SetReadDeadline(time.Now().Add(60 * time.Second))
 	b := make([]byte, 32)
 	for {
 		n, from, err := u.ReadFrom(b)

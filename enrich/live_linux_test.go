@@ -75,7 +75,7 @@ func plain(a net.Addr) netip.AddrPort {
 
 // until sends the event again, as a stream of updates would, until the answer is there.
 func until(s *Stage, e *event.Event, good func() bool) bool {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		*e = event.Event{Kind: event.Updated, ID: e.ID + 1, Proto: e.Proto, Direction: e.Direction, Local: e.Local, Remote: e.Remote}
 		s.event(e)
 		if good() {

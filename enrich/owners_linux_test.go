@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -287,11 +288,10 @@ func (x *scene) ask(at netip.AddrPort) {
 	x.t.Helper()
 	var c net.Conn
 	var err error
-	for range 100 { // it may not listen yet
-		if c, err = net.Dial("tcp4", at.String()); err == nil {
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) { // it may not listen yet
+		if c, err = net.Dial("tcp4", at.String()); err == nil || time.Now().After(end) {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	if err != nil {
 		x.t.Fatal(err)
@@ -590,36 +590,47 @@ func perform(t *testing.T, mode string) []verdict {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { watcher.Process.Kill(); watcher.Wait() })
-	begun, ended := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
+	probes := map[string]chan struct{}{`"remote_port":9,`: make(chan struct{}), `"remote_port":10,`: make(chan struct{})}
 	go func() {
 		defer close(ended)
+		left := maps.Clone(probes)
 		r := bufio.NewReader(out)
-		for first := true; ; first = false {
+		for {
 			line, err := r.ReadString('\n')
 			records.WriteString(line)
-			if first {
-				close(begun)
+			for text, told := range left {
+				if strings.Contains(line, text) {
+					close(told)
+					delete(left, text)
+				}
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
-	for up := false; !up; { // the probe's record says that rustnet sees what passes
-		c, err := net.Dial("udp4", "127.0.0.1:9")
-		if err != nil {
-			t.Fatal(err)
+	// probe waits for a datagram's record: rustnet sees what passes, and has seen what passed before.
+	probe := func(port int) {
+		t.Helper()
+		for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
+			c, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprint(c, "x")
+			c.Close()
+			select {
+			case <-probes[fmt.Sprintf(`"remote_port":%d,`, port)]:
+				return
+			case <-ended:
+				t.Fatalf("rustnet ended: %s", &stderr)
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
-		fmt.Fprint(c, "x")
-		c.Close()
-		select {
-		case <-begun:
-			up = true
-		case <-ended:
-			t.Fatalf("rustnet ended: %s", &stderr)
-		case <-time.After(50 * time.Millisecond):
-		}
+		t.Fatal("rustnet says nothing of a probe within a minute")
 	}
+	probe(9)
 	flows := make([][]flow, len(scenarios))
 	verdicts := make([]verdict, len(scenarios))
 	for i, s := range scenarios {
@@ -627,7 +638,7 @@ func perform(t *testing.T, mode string) []verdict {
 		s.run(x)
 		flows[i], verdicts[i].skip = x.flows, x.skip
 	}
-	time.Sleep(500 * time.Millisecond) // what was sent last is on its way
+	probe(10)
 	watcher.Process.Signal(os.Interrupt)
 	<-ended
 	if err := watcher.Wait(); err != nil {

@@ -191,7 +191,7 @@ func TestSignals(t *testing.T) {
 	c, output := start(t, Config{}, "trap 'echo int' INT; trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.02; done")
 	wait := func(text string) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !strings.HasSuffix(output(), text); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(60 * time.Second); !strings.HasSuffix(output(), text); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("got %q, want it to end with %q", output(), text)
 			}
@@ -209,7 +209,7 @@ func TestSignals(t *testing.T) {
 		if s != syscall.SIGTERM {
 			t.Errorf("got %v", s)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Error("a signal after the end is not told")
 	}
 }
@@ -220,29 +220,33 @@ func TestOver(t *testing.T) {
 	open.Store(1)
 	c, _ := start(t, Config{}, "exit 0")
 	c.open = ask
+	begin := time.Now()
 	over := c.Over(nil)
 	c.Status()
-	select {
-	case <-over:
-		t.Fatal("a connection is open, and the grace is long")
-	case <-time.After(100 * time.Millisecond):
+	early := func(why string) {
+		t.Helper()
+		select {
+		case <-over:
+			if time.Since(begin) < linger {
+				t.Fatal(why)
+			}
+			t.Skip("this machine is so slow that the grace is over")
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
+	early("a connection is open, and the grace is long")
 	open.Store(0)
-	select {
-	case <-over:
-		t.Fatal("packets of before the end may still come")
-	case <-time.After(100 * time.Millisecond):
-	}
+	early("packets of before the end may still come")
 	reached.Store(time.Now().Add(time.Hour).UnixNano())
 	select {
 	case <-over:
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Error("nothing is open, and all that was is known")
 	}
 	open.Store(1)
 	select {
 	case <-c.Over(nil):
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Error("a connection that stays open is waited for without end")
 	}
 	at := make(chan time.Time, 1)

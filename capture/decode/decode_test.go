@@ -472,7 +472,12 @@ func TestRunStops(t *testing.T) {
 	b := capture.NewFrames(func(*capture.Frames) { released <- true })
 	b.Lend()
 	in <- b
-	time.AfterFunc(10*time.Millisecond, cancel)
+	go func() {
+		for len(in) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
 	if err := New(Config{}).Run(ctx, in, out); err != context.Canceled {
 		t.Errorf("got %v, want context.Canceled", err)
 	}

@@ -538,7 +538,7 @@ func TestStreams(t *testing.T) {
 						t.Fatalf("packet %d: got %d frames, the first %q", i, len(f.Frames), f.Frames[0].Data)
 					}
 					f.Release()
-				case <-time.After(5 * time.Second):
+				case <-time.After(60 * time.Second):
 					t.Fatalf("packet %d did not come out", i)
 				}
 			}
@@ -615,7 +615,7 @@ func TestStop(t *testing.T) {
 			select {
 			case err := <-done:
 				wantError(t, err, "")
-			case <-time.After(5 * time.Second):
+			case <-time.After(60 * time.Second):
 				t.Fatal("Run did not return")
 			}
 			if _, open := <-out; open {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,26 +322,38 @@ func TestCloseKeepsWhatIsLent(t *testing.T) {
 	}
 }
 
+// Heartbeats come while nothing else does, as the clock goes on, and not one upon the other.
 func TestHeartbeats(t *testing.T) {
 	enterNamespace(t)
 	addVeth(t, "v0", "v1")
+	begin := time.Now()
 	c := catch(t, Config{}, catchOptions{})
 	s := newSender(t, "v0")
-	for range 10 { // catcher.take sees to it that no frame is older than a heartbeat before it
-		time.Sleep(60 * time.Millisecond)
-		s.send(t, testFrame(testType, 60), 1)
+	beats := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.beats)
 	}
-	time.Sleep(300 * time.Millisecond)
+	for range 10 { // catcher.take sees to it that no frame is older than a heartbeat before it
+		n := beats()
+		s.send(t, testFrame(testType, 60), 1)
+		eventually(t, "heartbeat", func() bool { return beats() > n })
+	}
 	now := time.Now().UnixNano()
+	eventually(t, "heartbeat of now", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.beats[len(c.beats)-1] > now
+	})
 	c.finish(t)
-	if len(c.beats) < 5 || len(c.beats) > 30 {
-		t.Errorf("got %d heartbeats in 0.9 s, want about 12", len(c.beats))
+	if most := int(time.Since(begin)/beatEvery) + 1; len(c.beats) > most {
+		t.Errorf("got %d heartbeats in %v, want at most %d", len(c.beats), time.Since(begin), most)
 	}
 	if !slices.IsSorted(c.beats) {
 		t.Errorf("heartbeats go back in time: %v", c.beats)
 	}
-	if last := c.beats[len(c.beats)-1]; now-last > int64(250*time.Millisecond) || last > now {
-		t.Errorf("the last heartbeat is %v behind the clock", time.Duration(now-last))
+	if last := c.beats[len(c.beats)-1]; last > time.Now().UnixNano() {
+		t.Errorf("the last heartbeat is %v before the clock", time.Duration(last-time.Now().UnixNano()))
 	}
 }
 
@@ -356,10 +369,17 @@ func TestStopWithoutReader(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	out, ended := make(chan *capture.Frames, 1), make(chan error, 1)
 	go func() { ended <- src.Run(ctx, out) }()
-	time.Sleep(200 * time.Millisecond)
-	for range 3 { // so that the ring holds more than the block that Run is stuck with
+	eventually(t, "heartbeat", func() bool { return len(out) == 1 })
+	for i := range 3 { // so that the ring holds more than the block that Run is stuck with
 		newSender(t, "v0").send(t, testFrame(testType, 60), 100)
-		time.Sleep(100 * time.Millisecond) // the other end's softirq may have to wait for a processor
+		// The other end's softirq may have to wait for a processor.
+		eventually(t, "frames in the ring", func() bool {
+			n := 0
+			for j := range src.rings[0].blocks {
+				n += int(atomic.LoadUint32(&src.rings[0].blocks[j].header().Num_pkts))
+			}
+			return n == 100*(i+1)
+		})
 	}
 	start := time.Now()
 	stop()
@@ -368,11 +388,11 @@ func TestStopWithoutReader(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(soon):
 		t.Fatal("Run did not return")
 	}
-	if d := time.Since(start); d < stopGrace/2 || d > 2*stopGrace {
-		t.Errorf("Run returned after %v, want about %v", d, stopGrace)
+	if d := time.Since(start); d < stopGrace {
+		t.Errorf("Run returned after %v, want the %v that a reader has", d, stopGrace)
 	}
 	if st := src.Stats(); st.Received != 300 || st.Abandoned != 300 {
 		t.Errorf("got %+v, want 300 received and abandoned", st)
@@ -388,26 +408,41 @@ func TestStopWithoutReader(t *testing.T) {
 	}
 }
 
+// quickly sees to it that something does not take the time that a reader has at the end: on a busy machine it may take
+// as long now and then, but not each time.
+func quickly(t *testing.T, what string, took func() time.Duration) {
+	t.Helper()
+	var all []time.Duration
+	for range 10 {
+		all = append(all, took())
+		if all[len(all)-1] < stopGrace/2 {
+			return
+		}
+	}
+	t.Errorf("%s took %v, want less than %v", what, all, stopGrace/2)
+}
+
 // Close does not wait for a reader either.
 func TestCloseWhileRunning(t *testing.T) {
 	enterNamespace(t)
 	addVeth(t, "v0", "v1")
-	src, err := Open(Config{Interfaces: []string{"v1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- src.Run(context.Background(), make(chan *capture.Frames)) }()
-	newSender(t, "v0").send(t, testFrame(testType, 60), 100)
-	time.Sleep(50 * time.Millisecond)
-	start := time.Now()
-	src.Close()
-	if d := time.Since(start); d > stopGrace/2 {
-		t.Errorf("Close took %v", d)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	quickly(t, "Close", func() time.Duration {
+		src, err := Open(Config{Interfaces: []string{"v1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- src.Run(context.Background(), make(chan *capture.Frames)) }()
+		newSender(t, "v0").send(t, testFrame(testType, 60), 100)
+		eventually(t, "a batch that nobody takes", func() bool { return src.rings[0].blocks[0].lent.Load() })
+		start := time.Now()
+		src.Close()
+		took := time.Since(start)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		return took
+	})
 }
 
 func TestStopUnderFlood(t *testing.T) {
@@ -426,22 +461,23 @@ func TestStopUnderFlood(t *testing.T) {
 			}
 		}
 	}()
-	c := catch(t, Config{Interfaces: []string{"v1"}}, catchOptions{buffer: 4})
-	eventually(t, "frames", c.saw(where{"v1", capture.DirIn}, 1000))
-	ip(t, "link set v1 down")
-	eventually(t, "warning in the midst of it", c.sawWarning("v1 went down"))
-	ip(t, "link set v1 up")
-	eventually(t, "warning in the midst of it", c.sawWarning("v1 is up"))
-	start := time.Now()
-	c.finish(t)
-	if d := time.Since(start); d > 500*time.Millisecond {
-		t.Errorf("stopping took %v, want less than 0.5 s", d)
-	}
+	quickly(t, "stopping", func() time.Duration {
+		c := catch(t, Config{Interfaces: []string{"v1"}}, catchOptions{buffer: 4})
+		eventually(t, "frames", c.saw(where{"v1", capture.DirIn}, 1000))
+		ip(t, "link set v1 down")
+		eventually(t, "warning in the midst of it", c.sawWarning("v1 went down"))
+		ip(t, "link set v1 up")
+		eventually(t, "warning in the midst of it", c.sawWarning("v1 is up"))
+		start := time.Now()
+		c.finish(t)
+		return time.Since(start)
+	})
 	close(halt)
 	<-ended
 }
 
-// From the kernel's stamp until a batch is there: the retire timer and a wake-up.
+// From the kernel's stamp until a batch is there: the retire timer and a wake-up. A busy machine has it later, but not
+// always; a timer that is too long has it later most times, whenever a frame comes.
 func TestLatency(t *testing.T) {
 	enterNamespace(t)
 	addVeth(t, "v0", "v1")
@@ -455,7 +491,7 @@ func TestLatency(t *testing.T) {
 	go src.Run(ctx, out)
 	s := newSender(t, "v0")
 	var took []time.Duration
-	for len(took) < 100 {
+	for end, inTime := time.Now().Add(soon), 0; inTime < 10 && time.Now().Before(end); {
 		time.Sleep(time.Duration(len(took)*7%11) * time.Millisecond)
 		s.send(t, testFrame(testType, 60), 1)
 		for {
@@ -469,15 +505,17 @@ func TestLatency(t *testing.T) {
 				break
 			}
 		}
+		if inTime++; took[len(took)-1] > 15*time.Millisecond {
+			inTime = 0
+		}
 	}
 	stop()
 	for f := range out {
 		f.Release()
 	}
-	slices.Sort(took)
-	t.Logf("stamp to batch: median %v, 90%% %v, most %v", took[50], took[90], took[99])
-	if took[50] > 15*time.Millisecond {
-		t.Errorf("the median delay is %v, want at most 10 ms (15 on a busy machine)", took[50])
+	if len(took) < 10 || slices.Max(took[len(took)-10:]) > 15*time.Millisecond {
+		slices.Sort(took)
+		t.Errorf("of %d frames never ten in a row were there within 15 ms; the median is %v", len(took), took[len(took)/2])
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -298,28 +299,36 @@ func TestDumpLikeSS(t *testing.T) {
 		conns = append(conns, c)
 	}
 	conns[3].(*net.TCPConn).CloseWrite()
-	time.Sleep(50 * time.Millisecond) // let the last acknowledgements go
-
-	text, err := exec.Command("ss", "-tnaeiOH", fmt.Sprintf("sport = :%d or dport = :%d", port, port)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		rest := map[string]string{}
-		for _, w := range f[5:] {
-			if k, v, ok := strings.Cut(w, ":"); ok {
-				rest[k] = v
-			}
+	ss := func() map[string]string {
+		text, err := exec.Command("ss", "-tnaeiOH", fmt.Sprintf("sport = :%d or dport = :%d", port, port)).Output()
+		if err != nil {
+			t.Fatal(err)
 		}
-		want[ssAddr(f[3])+" "+ssAddr(f[4])] = fmt.Sprint(f[0], " ino ", rest["ino"], " cookie ", rest["sk"], " acked ", num(rest["bytes_acked"]),
-			" received ", num(rest["bytes_received"]), " out ", num(rest["segs_out"]), " in ", num(rest["segs_in"]))
+		all := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			rest := map[string]string{}
+			for _, w := range f[5:] {
+				if k, v, ok := strings.Cut(w, ":"); ok {
+					rest[k] = v
+				}
+			}
+			all[ssAddr(f[3])+" "+ssAddr(f[4])] = fmt.Sprint(f[0], " ino ", rest["ino"], " cookie ", rest["sk"], " acked ", num(rest["bytes_acked"]),
+				" received ", num(rest["bytes_received"]), " out ", num(rest["segs_out"]), " in ", num(rest["segs_in"]))
+		}
+		return all
 	}
 	names := map[uint8]string{Established: "ESTAB", Listen: "LISTEN", FinWait2: "FIN-WAIT-2", CloseWait: "CLOSE-WAIT"}
-	all, err := openConn(t).Dump(nil, TCP)
-	if err != nil {
-		t.Fatal(err)
+	conn := openConn(t)
+	var want map[string]string
+	var all []Socket
+	var err error
+	for still, end := false, time.Now().Add(60*time.Second); !still && time.Now().Before(end); { // the last acknowledgements go
+		want = ss()
+		if all, err = conn.Dump(nil, TCP); err != nil {
+			t.Fatal(err)
+		}
+		still = maps.Equal(want, ss())
 	}
 	got := map[string]string{}
 	for _, s := range all {

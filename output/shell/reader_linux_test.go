@@ -24,7 +24,7 @@ func TestWatchReader(t *testing.T) {
 	pr.Close()
 	select {
 	case <-gone:
-	case <-time.After(5 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("nobody noticed that the reader left")
 	}
 	file, err := os.CreateTemp(t.TempDir(), "")
