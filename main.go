@@ -7,6 +7,7 @@ package main
 //go:generate sh -c "go run . manual man > docs/rustnet.1 && go run . manual markdown > docs/reference.md"
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"rustnet/capture"
+	"rustnet/capture/bypass"
 	"rustnet/capture/command"
 	"rustnet/capture/decode"
 	"rustnet/capture/file"
@@ -743,16 +745,20 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 			}
 		}
 	}
+	counter, notCounted := openBypass(c, &cfg)
 	src, err := live.Open(cfg)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, counter.Close())
+	}
+	if err := cmp.Or(notCounted, src.NotCounted()); err != nil {
+		say("info", "packets of long connections are not counted in the kernel, which costs more CPU and nothing else: %v", err)
 	}
 	local, err := live.WatchLocal()
 	if err != nil {
 		return nil, err
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
-	closeAll := func() error { return errors.Join(src.Close(), local.Close()) }
+	closeAll := func() error { return errors.Join(src.Close(), counter.Close(), local.Close()) }
 	s, err := packets(c, src.Run, closeAll, func() string { return src.Stats().Report() }, more)
 	if err == nil {
 		s.Live = true
@@ -769,6 +775,17 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 		say("warn", "%v", err)
 	}
 	return s, nil
+}
+
+// openBypass lets the kernel count connections, unless each packet is wanted. counter is nil where it cannot.
+func openBypass(c *cli, cfg *live.Config) (counter *bypass.Table, err error) {
+	if !cfg.Bypass || c.Checksums {
+		return nil, nil
+	}
+	if counter, err = bypass.Open(); err == nil {
+		cfg.Counter, c.Track.Bypass = counter, counter
+	}
+	return counter, err
 }
 
 // packets is the way of frames: decode, track, names from DNS, and the stages after those.

@@ -14,7 +14,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -1233,4 +1235,228 @@ func TestResolve(t *testing.T) {
 	w.told("its own question", func(r *record) bool { return r.Process == "rustnet" && r.DNSQuery == "2.0.77.10.in-addr.arpa" })
 	w.end()
 	checkPromises(t, w.ndjson.String())
+}
+
+// within does something in a network namespace; sockets that it opens stay there.
+func within(t *testing.T, ns string, do func() error) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var to [2]*os.File // there and back
+	for i, path := range []string{"/run/netns/" + ns, "/proc/thread-self/ns/net"} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		to[i] = f
+	}
+	if err := unix.Setns(int(to[0].Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setns(int(to[1].Fd()), unix.CLONE_NEWNET)
+	if err := do(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBypass: of long connections that the kernel counts the same is told as of those whose every packet is
+// looked at, and as the interface counts them; and what cannot be counted there is captured as ever.
+func TestBypass(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "sh")
+	for name, tc := range map[string]struct {
+		dev  string
+		args []string
+	}{
+		"between hosts":                   {"s0", []string{"-i", "s0"}},
+		"loopback":                        {"lo", []string{"-i", "lo"}},
+		"all that a capture filter keeps": {"s0", []string{"--bpf", "tcp or udp or arp"}},
+	} {
+		t.Run(name, func(t *testing.T) { testBypass(t, tc.dev, tc.args) })
+	}
+}
+
+func testBypass(t *testing.T, dev string, args []string) {
+	client, server := twoHosts(t)
+	for _, ns := range []string{client, server} { // which would talk on its own account
+		must(t, in(ns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")...)
+	}
+	from, to := client, "10.77.0.2"
+	if dev == "lo" {
+		from, to = server, "127.0.0.1"
+	}
+	watchers := map[string]*watcher{}
+	for name, flag := range map[string]string{"counting": "--bypass", "looking": "--no-bypass"} {
+		watchers[name] = watch(t, in(server, append([]string{"rustnet", "--json", "--process", "none", "--ring-bytes", "67108864", "--snaplen", "512", "--interval", "100ms", flag}, args...)...)...)
+	}
+	eventually(t, "both to capture", func() bool { // 3 is all protocols, R 1 where they run
+		running := 0
+		for line := range strings.Lines(must(t, in(server, "cat", "/proc/net/packet")...)) {
+			if f := strings.Fields(line); len(f) > 5 && f[3] == "0003" && f[5] == "1" {
+				running++
+			}
+		}
+		return running == 2
+	})
+	before, link := deviceCounts(t, server, dev), uint64(14)
+	if dev == "lo" {
+		link = 0 // it counts none
+	}
+
+	var tcp, accepted *net.TCPConn
+	var udp, sink *net.UDPConn
+	within(t, server, func() error {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.ParseIP(to)})
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		if sink, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(to)}); err != nil {
+			return err
+		}
+		within(t, from, func() (err error) {
+			if tcp, err = net.DialTCP("tcp4", nil, l.Addr().(*net.TCPAddr)); err != nil {
+				return err
+			}
+			udp, err = net.DialUDP("udp4", nil, sink.LocalAddr().(*net.UDPAddr))
+			return err
+		})
+		accepted, err = l.AcceptTCP()
+		return err
+	})
+	defer sink.Close()
+	defer udp.Close()
+	done := make(chan int64)
+	go func() {
+		n, _ := io.Copy(io.Discard, accepted)
+		accepted.Write(make([]byte, 5000)) // the other side has something to say at last, too
+		accepted.Close()
+		done <- n
+	}()
+	chunk := bytes.Repeat([]byte{0x5a}, 50_000)
+	var sent, datagrams int64
+	send := func(n int) {
+		for range n {
+			if _, err := tcp.Write(chunk); err != nil {
+				t.Fatal(err)
+			}
+			sent += int64(len(chunk))
+			for range 5 {
+				if _, err := udp.Write(chunk[:1000]); err == nil {
+					datagrams++
+				}
+			}
+			time.Sleep(time.Millisecond) // so that neither ring ever runs full
+		}
+	}
+	if _, err := accepted.Write([]byte("something that nobody knows\x00\x01\x02\x03")); err != nil {
+		t.Fatal(err)
+	}
+	countedMost := regexp.MustCompile(`(\d+) packets captured, (\d+) of them counted in the kernel`)
+	w := watchers["counting"]
+	eventually(t, "most packets to be counted in the kernel", func() bool {
+		send(200)
+		w.cmd.Process.Signal(syscall.SIGUSR1)
+		all := countedMost.FindAllStringSubmatch(w.stderr.String(), -1)
+		if len(all) == 0 {
+			return false
+		}
+		last := all[len(all)-1]
+		captured, _ := strconv.Atoi(last[1])
+		counted, _ := strconv.Atoi(last[2])
+		return counted > captured/2
+	})
+	tcp.CloseWrite()
+	if got := <-done; got != sent {
+		t.Fatalf("got %d bytes, want %d", got, sent)
+	}
+	io.Copy(io.Discard, tcp)
+	tcp.Close()
+	after := deviceCounts(t, server, dev)
+
+	told := map[string]string{}
+	for name, w := range watchers {
+		w.end()
+		checkPromises(t, w.ndjson.String())
+		var packets, size uint64
+		for _, r := range w.closed(func(*record) bool { return true }) {
+			packets += r.TxPackets + r.RxPackets
+			size += r.Tx + r.Rx
+			if r.Proto == "udp" && r.TxPackets+r.RxPackets != uint64(datagrams) {
+				t.Errorf("%s: %d datagrams, want %d", name, r.TxPackets+r.RxPackets, datagrams)
+			}
+		}
+		if got := size + link*packets; packets != after.packets-before.packets || got != after.size-before.size {
+			t.Errorf("%s: %d packets and %d bytes with their link headers, the interface has %d and %d; stderr: %s", name, packets, got,
+				after.packets-before.packets, after.size-before.size, w.stderr.String())
+		}
+		told[name] = closedWithout(t, w.ndjson.String(), "ts", "seq", "start", "duration", "rtt_ms", "tx_rate", "rx_rate", "tx_bytes_delta", "rx_bytes_delta", "id")
+	}
+	if told["counting"] != told["looking"] {
+		t.Errorf("counting tells\n%slooking\n%s", told["counting"], told["looking"])
+	}
+	if s := watchers["looking"].stderr.String(); strings.Contains(s, "kernel") {
+		t.Errorf("with --no-bypass: %s", s)
+	}
+}
+
+// counts are an interface's, of both ways: on loopback each packet goes both.
+type counts struct{ packets, size uint64 }
+
+func deviceCounts(t *testing.T, ns, dev string) (c counts) {
+	t.Helper()
+	for line := range strings.Lines(must(t, in(ns, "cat", "/proc/net/dev")...)) {
+		if name, rest, _ := strings.Cut(strings.TrimSpace(line), ":"); name == dev {
+			for i, v := range strings.Fields(rest) {
+				n, _ := strconv.ParseUint(v, 10, 64)
+				switch {
+				case i == 0, i == 8 && dev != "lo":
+					c.size += n
+				case i == 1, i == 9 && dev != "lo":
+					c.packets += n
+				}
+			}
+		}
+	}
+	return c
+}
+
+// closedWithout gives the closed records of TCP and UDP, in the order of their protocols, but for some fields.
+func closedWithout(t *testing.T, ndjson string, fields ...string) string {
+	t.Helper()
+	var all []string
+	for line := range strings.Lines(ndjson) {
+		var r map[string]any
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r["event"] != "closed" || r["proto"] != "tcp" && r["proto"] != "udp" {
+			continue
+		}
+		for _, f := range fields {
+			delete(r, f)
+		}
+		b, _ := json.Marshal(r)
+		all = append(all, string(b)+"\n")
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
+}
+
+// TestBypassRefused: where the kernel takes no programs from us, packets are captured without, and one line says so.
+func TestBypassRefused(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "setpriv")
+	if b, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled"); err != nil || strings.TrimSpace(string(b)) == "0" {
+		t.Skip("this kernel lets everybody load socket filters")
+	}
+	_, server := twoHosts(t)
+	w := watch(t, in(server, "setpriv", "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw", "--bounding-set=-all,+net_raw", "--reuid=65534",
+		"--regid=65534", "--clear-groups", "rustnet", "-i", "lo", "--json", "--process", "none")...)
+	w.until("a datagram", func(r *record) bool { return r.RemotePort == 9 && r.Proto == "udp" }, func() {
+		exec.Command("nsenter", in(server, "bash", "-c", "echo > /dev/udp/127.0.0.1/9")[1:]...).Run()
+	})
+	w.end()
+	if s := w.stderr.String(); strings.Count(s, "not counted in the kernel") != 1 || !strings.Contains(s, "CAP_BPF") {
+		t.Errorf("stderr: got %q, want one line that says what is missing", s)
+	}
 }

@@ -473,6 +473,7 @@ func TestImports(t *testing.T) {
 	const own = "rustnet/"
 	may := map[string][]string{
 		"capture":            {},
+		"capture/bypass":     {"bpf", "capture"},
 		"capture/command":    {},
 		"capture/decode":     {"capture"},
 		"capture/file":       {"capture"},

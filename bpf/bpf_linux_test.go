@@ -33,7 +33,13 @@ func TestLayout(t *testing.T) {
 		"end_event": {reflect.TypeFor[EndEvent](), map[string]string{"ts_ns": "TS", "cookie": "Cookie", "sent": "Sent", "received": "Received",
 			"local": "Local", "remote": "Remote", "netns": "NetNS", "rtt_us": "RTTMicros", "retransmits": "Retransmits", "lport": "LocalPort",
 			"rport": "RemotePort", "err": "Errno", "family": "Family", "proto": "Proto", "from": "From", "flags": "Flags", "pad": "_"}},
-		"header": {reflect.TypeFor[Header](), map[string]string{"start": "Start", "pid": "PID", "kind": "Kind", "proto": "Proto"}},
+		"bypass_flow": {reflect.TypeFor[BypassFlow](), map[string]string{"busy": "Busy", "stopped": "Stopped", "phase": "Phase", "confirmed": "Confirmed",
+			"begun_ns": "BegunNS", "twice": "Twice", "addr": "Addr", "port": "Port", "proto": "Proto", "version": "Version", "over": "Over", "pad": "_", "side": "Side"}},
+		"bypass_side": {reflect.TypeFor[BypassSide](), map[string]string{"packets": "Packets", "bytes": "Bytes", "last_ns": "LastNS", "timed_ns": "TimedNS",
+			"next": "Next", "acked": "Acked", "timed_seq": "TimedSeq", "rtt_us": "RTTMicros", "ifindex": "Ifindex", "base": "Base",
+			"timing": "Timing", "known": "Known", "seen": "Seen", "pad": "_"}},
+		"bypass_table": {reflect.TypeFor[BypassTable](), map[string]string{"used": "Used", "pad": "_", "tags": "Tags", "flows": "Flows"}},
+		"header":       {reflect.TypeFor[Header](), map[string]string{"start": "Start", "pid": "PID", "kind": "Kind", "proto": "Proto"}},
 		"sock_event": {reflect.TypeFor[SocketEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "cookie": "Cookie", "local": "Local",
 			"remote": "Remote", "uid": "UID", "netns": "NetNS", "lport": "LocalPort", "rport": "RemotePort", "family": "Family",
 			"type": "Type", "state": "State", "flags": "Flags"}},
@@ -45,8 +51,11 @@ func TestLayout(t *testing.T) {
 		"losses":     {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
 	} {
 		from := object
-		if name == "end_event" {
+		switch {
+		case name == "end_event":
 			from = endsObject
+		case strings.HasPrefix(name, "bypass"):
+			from = bypassObject
 		}
 		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(from))
 		if err != nil {

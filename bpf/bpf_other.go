@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+
+	"golang.org/x/net/bpf"
 )
 
 // Hooks cannot be made here.
@@ -60,3 +62,26 @@ func (*Ends) Lost() uint64 { return 0 }
 
 // Close does nothing.
 func (*Ends) Close() error { return nil }
+
+// Bypass cannot be made here.
+type Bypass struct {
+	Table  *BypassTable
+	Secret uint64
+}
+
+// OpenBypass says that there are no kernel programs for this system.
+func OpenBypass() (*Bypass, error) {
+	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+}
+
+// Filter makes none.
+func (*Bypass) Filter([]bpf.RawInstruction, int) (int, error) { return -1, errors.ErrUnsupported }
+
+// Device does nothing.
+func (*Bypass) Device(int, uint16) {}
+
+// Clock is 0.
+func (*Bypass) Clock() int64 { return 0 }
+
+// Close does nothing.
+func (*Bypass) Close() error { return nil }

@@ -14,7 +14,7 @@ echo '#include <bpf/bpf_helpers.h>' | clang -target bpf -E -include linux/types.
 	exit 1
 }
 # mcpu=v3: atomic exchange, Linux 5.12.
-for name in owners ends; do
+for name in owners ends bypass; do
 	clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Werror \
 		-ffile-prefix-map="$PWD"=. -idirafter "/usr/include/$(uname -m)-linux-gnu" \
 		-c $name.bpf.c -o $name.bpf.o

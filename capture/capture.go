@@ -53,7 +53,9 @@ type Frame struct {
 	Dir   Dir
 	VLANs bool // VLAN holds a tag
 	NoSum bool // the sender left the checksum to hardware: what stands there is not one
-	Iface *Interface
+	// Marked is how the kernel says that this is a packet at which its counting of the connection depends.
+	Marked bool
+	Iface  *Interface
 }
 
 // How a socket ended, as its kernel says.
@@ -125,4 +127,32 @@ func (f *Frames) Release() {
 		panic("capture: batch released twice")
 	}
 	f.release(f)
+}
+
+// Flow is a connection whose packets the kernel may count instead of handing them over: what it must know to
+// see when one is not as expected. Side 0 opened it.
+type Flow struct {
+	Ends  [2]netip.AddrPort
+	Proto uint8    // TCP or UDP
+	Iface [2]int32 // where each side's packets are counted
+	// Of TCP: behind the last byte of each side.
+	Next [2]uint32
+	// What each side has sent before, so that more of it is nothing new: data, acknowledgements without, a window of 0.
+	Data, Acks, Shut [2]bool
+}
+
+// Counted is what the kernel counted of a Flow, each packet once: packets and bytes since it was asked last, the
+// rest as it is now.
+type Counted struct {
+	Packets, Bytes [2]uint64 // bytes from the IP header on
+	Twice          uint64    // packets that were seen on another interface before; not in Packets
+	Last           [2]int64  // packet time of each side's last, where Packets is not 0
+	Now            int64     // packet time at which this was so
+	// Of TCP:
+	Next      [2]uint32
+	Acked     [2]uint32 // of each side's bytes, by the other
+	RTTMicros [2]uint32 // smallest from a side's segment to its acknowledgement, 0 = none
+	Timing    [2]bool   // a segment is not acknowledged yet:
+	TimedSeq  [2]uint32 // behind it
+	TimedTS   [2]int64
 }

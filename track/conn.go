@@ -62,7 +62,9 @@ type conn struct {
 	lingers   bool        // as capture.HowLingers says it
 	final     event.State // of the local end, where its kernel said so
 	history   [16]byte
-	_         [5]byte
+	twice     bool   // it was seen on several interfaces at once
+	bypass    uint16 // 1 + place in bypassing.conns; 0 = the kernel does not know of it
+	_         [2]byte
 }
 
 // side is what one end sent, as far as every packet needs it.
@@ -93,6 +95,9 @@ func (c *conn) note(letter uint8, s int) {
 		c.letters++
 	}
 }
+
+// has tells whether the history has a letter from a side.
+func (c *conn) has(letter uint8, s int) bool { return c.noted>>(uint32(letter)+uint32(s)*16)&1 != 0 }
 
 // Indexes into letters.
 const (

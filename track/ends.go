@@ -61,6 +61,9 @@ func (w *worker) endSide(r connRef, c *conn, s int, e *decode.End) {
 	if c.closed {
 		return // the other socket said so before, or the packets
 	}
+	if c.bypass != 0 {
+		w.endBypass(c) // what it sent was counted
+	}
 	if e.How == capture.HowLingers {
 		c.lingers = true
 		w.report(r, c, false)

@@ -43,6 +43,9 @@ func (w *worker) tellUpdated(c *conn) {
 }
 
 func (w *worker) tellClosed(c *conn) {
+	if c.bypass != 0 {
+		w.endBypass(c)
+	}
 	if c.flow != nil {
 		w.dpi(c).End(c.flow, c.last)
 	}

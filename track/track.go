@@ -32,6 +32,8 @@ type Config struct {
 	Announce bool `kong:"-"`
 	// Ends says that the kernel tells of the ends of sockets.
 	Ends bool `kong:"-"`
+	// Bypass is where the kernel counts packets of long connections; nil = it hands over all of them.
+	Bypass Bypass `kong:"-"`
 	// Names sends a Learned for each DNS response that says something of addresses.
 	Names bool `kong:"-"`
 }

@@ -43,6 +43,7 @@ type worker struct {
 	flush     func()           // hands on out when it is full; nil = it waits for the end of the batch
 	Stats                      // counted so far
 	published Stats            // added to the stage's counters so far
+	bypass    *bypassing       // nil = there is none
 }
 
 // aged is a connection with its age.
@@ -57,6 +58,9 @@ func newWorker(s *Stage, i, of int) *worker {
 	w := &worker{stage: s, cfg: &s.cfg, index: i, of: of, out: s.pool.Get()}
 	if s.cfg.Ends {
 		w.ports = &portIndex{}
+	}
+	if s.cfg.Bypass != nil {
+		w.bypass = &bypassing{}
 	}
 	w.wheel.at = func(r connRef) *timer { return &w.at(r).timer }
 	inspect := s.cfg.Inspect
@@ -147,6 +151,9 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 		w.wheel.set(r, now+c.tombstone())
 		return
 	}
+	if c.bypass != 0 {
+		w.lookBypass(c, now)
+	}
 	if idle := c.heard + w.patience(c); c.reason == event.NoReason && now >= idle {
 		c.reason, c.endTS = event.Timeout, c.last+w.patience(c)
 		if c.lingers {
@@ -175,6 +182,9 @@ func (w *worker) next(c *conn) int64 {
 		t = min(t, c.told+int64(w.cfg.Settle))
 	} else if c.dirty && w.cfg.Interval > 0 {
 		t = min(t, c.told+int64(w.cfg.Interval))
+	}
+	if c.bypass != 0 {
+		t = min(t, w.bypass.conns[c.bypass-1].due)
 	}
 	return t
 }
@@ -240,8 +250,12 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 		if back {
 			s = 1
 		}
+		if w.bypass != nil && c.bypass != 0 {
+			w.arrived(c, p)
+		}
 		switch {
 		case l.elsewhere(c, p, s):
+			c.twice = true
 			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
 			return
 		case c.ended(p, s):
@@ -265,6 +279,9 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 	}
 	w.count(c, s, p)
 	w.follow(c, s, p)
+	if w.bypass != nil {
+		w.considerBypass(c, p)
+	}
 	w.report(ref(n, at), c, !found)
 }
 
@@ -339,6 +356,12 @@ func (w *worker) replace(r connRef, c *conn) {
 func (w *worker) evict(n int, l *lane) {
 	at := l.victim()
 	c := l.conn(at)
+	if c.bypass != 0 {
+		if w.lookBypass(c, w.now); c.spared > 0 { // it was heard of, but not here
+			at = l.victim()
+			c = l.conn(at)
+		}
+	}
 	if !c.closed {
 		w.Evicted++
 		if c.reason == event.NoReason {

@@ -151,7 +151,7 @@ func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
 	if fr.TS > d.clock {
 		d.clock = fr.TS
 	}
-	*p = Packet{TS: fr.TS, Clock: d.clock, Frame: d.n.Frames, Dir: fr.Dir, Iface: fr.Iface}
+	*p = Packet{TS: fr.TS, Clock: d.clock, Frame: d.n.Frames, Dir: fr.Dir, Iface: fr.Iface, Marked: fr.Marked}
 	if fr.VLANs {
 		p.VLAN = fr.VLAN & vidMask
 	}

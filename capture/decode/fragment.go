@@ -203,7 +203,7 @@ func (d *Decoder) readHead(g *datagram, b []byte, wire int, p *Packet) bool {
 	case TCP, GRE, ipInIP, ip6InIP, mplsInIP, fragment:
 		return false
 	case UDP:
-		if len(rest) < udpHeader || tunnelPorts(be.Uint16(rest), be.Uint16(rest[2:])) {
+		if len(rest) < udpHeader || TunnelPorts(be.Uint16(rest), be.Uint16(rest[2:])) {
 			return false
 		}
 	}

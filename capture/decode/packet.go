@@ -118,6 +118,7 @@ type Packet struct {
 	Dir       capture.Dir
 	Fragment  bool // a fragment: counted, but Payload is only there with the one that completes the datagram
 	BadSum    bool // the header says a checksum that is wrong and was not left to hardware (never set for DirOut)
+	Marked    bool // capture.Frame's
 
 	Frames uint32 // frames this packet stands for: 1, or more when it completes fragments
 	// IPLen counts bytes from the IP header on (all headers included, no padding), of all Frames.

@@ -50,7 +50,7 @@ func (d *Decoder) udp(b []byte, wire int, p *Packet) Skip {
 			b, wire = b[:min(len(b), n)], n
 		}
 	}
-	if tunnelPorts(p.SrcPort, p.DstPort) && len(b) > udpHeader {
+	if TunnelPorts(p.SrcPort, p.DstPort) && len(b) > udpHeader {
 		if s, ok := d.udpTunnel(b[udpHeader:], wire-udpHeader, p); ok {
 			return s
 		}

@@ -23,7 +23,7 @@ func tunnelPort(p uint16) bool {
 	return false
 }
 
-func tunnelPorts(src, dst uint16) bool { return tunnelPort(dst) || tunnelPort(src) }
+func TunnelPorts(src, dst uint16) bool { return tunnelPort(dst) || tunnelPort(src) }
 
 // inner decodes what a tunnel carries. ok tells that it is something; if not, p is as it was.
 func (d *Decoder) inner(kind Tunnel, id uint32, etherType uint16, b []byte, wire int, p *Packet) (s Skip, ok bool) {

@@ -55,11 +55,27 @@ type Config struct {
 	FilterAny []bpf.RawInstruction `kong:"-"`
 	// FilterFor makes the capture filter for one link type; nil = FilterAny for all.
 	FilterFor func(capture.LinkType) ([]bpf.RawInstruction, error) `kong:"-"`
+	Bypass    bool                                                 `name:"bypass" negatable:"" default:"true" help:"Let the kernel count packets of long connections in which nothing more is inspected, instead of handing over each (${default})."`
+
+	// Counter makes filters that count connections; nil = nobody asks for that. It is not closed with the source.
+	Counter Counter `kong:"-"`
 	// Ends is where the kernel tells of the ends of sockets; nil = nobody does. It is the source's, and closed with it.
 	Ends Ends `kong:"-"`
 	// Warn is called with one line for people when an interface comes or goes: by Open, and by
 	// Run's goroutine. It must not block. nil = silence.
 	Warn func(string) `kong:"-"`
+}
+
+// Counter is where filters come from that count connections instead of delivering them.
+type Counter interface {
+	// Filter makes a filter for SO_ATTACH_BPF that stands for the classic one. The descriptor stays the counter's.
+	Filter(filter []bpf.RawInstruction, snapLen int) (fd int, err error)
+	// Device says of which hardware type (ARPHRD_) an interface is, which the filter may ask for.
+	Device(index int, hatype uint16)
+	// Counted is how many packets were counted and taken into account so far, Refused for how many connections there was
+	// no room.
+	Counted() uint64
+	Refused() uint64
 }
 
 // Ends is a ring beside those of the packets.
@@ -77,6 +93,8 @@ type Ends interface {
 // Stats counts what a Source did so far.
 type Stats struct {
 	Received uint64 // frames taken from the rings
+	Counted  uint64 // packets beside them that the kernel counted for us
+	Refused  uint64 // connections that it had no room to count
 	Dropped  uint64 // frames that the kernel had no room for: the rings were full
 	// Abandoned counts frames, within Received, that the pipeline did not take before Run returned.
 	Abandoned uint64
@@ -84,7 +102,13 @@ type Stats struct {
 
 // Report says it for people.
 func (s Stats) Report() string {
-	text := fmt.Sprintf("%d packets captured", s.Received)
+	text := fmt.Sprintf("%d packets captured", s.Received+s.Counted)
+	if s.Counted > 0 {
+		text += fmt.Sprintf(", %d of them counted in the kernel", s.Counted)
+	}
+	if s.Refused > 0 {
+		text += fmt.Sprintf(", no room there for %d connections", s.Refused)
+	}
 	if s.Dropped > 0 {
 		text += fmt.Sprintf(", %d dropped by the kernel", s.Dropped)
 	}

@@ -41,7 +41,9 @@ type Source struct {
 	rings  []*ring
 	ifaces *ifaceTable
 	query  *netlink
-	links  *netlink // tells when interfaces come, go and change
+	// notCounted is why there is a filter that does not count.
+	notCounted error
+	links      *netlink // tells when interfaces come, go and change
 	// An epoll instance, itself waited for by the Go runtime, and its number.
 	epoll   *os.File
 	epollFD int
@@ -96,6 +98,9 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	s.ifaces = newIfaceTable(s.query, all)
+	for _, d := range all {
+		s.tellCounter(d)
+	}
 	if err := s.openRings(all); err != nil {
 		return err
 	}
@@ -142,7 +147,7 @@ func (s *Source) openRings(all []device) error {
 
 // startAll lets a ring see all interfaces, those that come later included.
 func (s *Source) startAll(r *ring, all []device) error {
-	if err := attach(r.fd, program(s.cfg.FilterAny, s.cfg.SnapLen)); err != nil {
+	if err := s.attach(r, s.cfg.FilterAny, capture.LinkEthernet); err != nil {
 		return err
 	}
 	for _, d := range all {
@@ -160,7 +165,7 @@ func (s *Source) start(r *ring, d device) error {
 	if err != nil {
 		return fmt.Errorf("capture filter for interface %s: %w", d.Name, err)
 	}
-	if err := attach(r.fd, program(user, s.cfg.SnapLen)); err != nil {
+	if err := s.attach(r, user, d.Link); err != nil {
 		return err
 	}
 	s.promiscuous(r, d)
@@ -170,6 +175,44 @@ func (s *Source) start(r *ring, d device) error {
 	r.up = d.Up
 	return nil
 }
+
+// attach gives a ring its filter: one that counts, where that can be made, else the classic one. What was made
+// for the ring's interface when there was the right to serves for the next one of its name, if its frames are alike.
+func (s *Source) attach(r *ring, user []bpf.RawInstruction, link capture.LinkType) error {
+	if r.counting == 0 && s.cfg.Counter != nil {
+		fd, err := s.countingFilter(user)
+		if err == nil {
+			r.counting, r.link = fd, link
+		} else if s.notCounted == nil {
+			s.notCounted = err
+		}
+	}
+	if r.counting == 0 || r.link != link {
+		r.marks = 0
+		return attach(r.fd, program(user, s.cfg.SnapLen))
+	}
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, r.counting); err != nil {
+		return fmt.Errorf("attach capture filter: %w", err)
+	}
+	r.marks = bypassHeaders
+	return nil
+}
+
+func (s *Source) countingFilter(user []bpf.RawInstruction) (fd int, err error) {
+	if s.cfg.SnapLen < bypassHeaders {
+		return 0, fmt.Errorf("a snap length below %d bytes leaves no room for marks", bypassHeaders)
+	}
+	return s.cfg.Counter.Filter(user, s.cfg.SnapLen)
+}
+
+func (s *Source) tellCounter(d device) {
+	if s.cfg.Counter != nil {
+		s.cfg.Counter.Device(d.Index, d.hatype)
+	}
+}
+
+// NotCounted says why the kernel counts for no socket or not for all of them, when it was asked for that. It is for after Open.
+func (s *Source) NotCounted() error { return s.notCounted }
 
 // filterFor chooses the filter. Frames of GRE devices and others that are not known here may have
 // a link header that a filter for raw IP would take for the packet.
@@ -337,7 +380,7 @@ func (s *Source) sendBlock(hard context.Context, r *ring, blk *block, out chan<-
 	c, ok := blk.start(), true
 	for c.left > 0 && ok {
 		b := s.pool.get(blk)
-		c, ok = fill(b.Frames, blk.mem, c, s.ifaces)
+		c, ok = fill(b.Frames, blk.mem, c, s.ifaces, r.marks)
 		if n := len(b.Frames.Frames); n > 0 {
 			r.last = max(r.last, b.Frames.Frames[n-1].TS)
 		}
@@ -562,6 +605,7 @@ func (s *Source) relist() {
 func (s *Source) linkIs(d device) {
 	isNew := s.ifaces.byIndex[int32(d.Index)] == nil
 	s.ifaces.set(d)
+	s.tellCounter(d)
 	for _, r := range s.rings {
 		switch {
 		case r.name == "" && isNew:
@@ -593,7 +637,11 @@ func (s *Source) linkGone(index int) {
 
 // Stats says what was counted so far; it may be called at any time, also after Close.
 func (s *Source) Stats() Stats {
-	return Stats{Received: s.received.Load(), Dropped: s.dropped.Load(), Abandoned: s.abandoned.Load()}
+	st := Stats{Received: s.received.Load(), Dropped: s.dropped.Load(), Abandoned: s.abandoned.Load()}
+	if s.cfg.Counter != nil {
+		st.Counted, st.Refused = s.cfg.Counter.Counted(), s.cfg.Counter.Refused()
+	}
+	return st
 }
 
 // Close stops Run if need be, without waiting for the pipeline, and frees the sockets. A ring's

@@ -38,6 +38,9 @@ func (s *Source) Run(_ context.Context, out chan<- *capture.Frames) error {
 // Stats are all 0.
 func (s *Source) Stats() Stats { return Stats{} }
 
+// NotCounted is nil: there is nothing to count.
+func (s *Source) NotCounted() error { return nil }
+
 // Close does nothing.
 func (s *Source) Close() error { return nil }
 

@@ -20,6 +20,9 @@ const (
 	adHatype  = 28         // SKF_AD_HATYPE
 )
 
+// bypassHeaders is what counting filters let pass of a packet of which only the headers matter: bypass.Headers.
+const bypassHeaders = 128
+
 // loopbackOnce rejects a loopback frame on its way out, because the same frame is seen once more
 // on its way in. What follows finds the accumulator 0, as at the start of a program.
 var loopbackOnce = []unix.SockFilter{

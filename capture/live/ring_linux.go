@@ -44,10 +44,14 @@ type ring struct {
 	// refs counts the owner and the blocks that are lent out: the last unmaps the memory.
 	refs atomic.Int32
 
-	name   string // interface it was asked for; "" = it sees all
-	index  int    // interface it is bound to; 0 = all, gone = none at present
-	up     bool   // the interface is, as far as was said
-	closed bool
+	name  string // interface it was asked for; "" = it sees all
+	index int    // interface it is bound to; 0 = all, gone = none at present
+	up    bool   // the interface is, as far as was said
+	// counting is the program of the filter that counts, 0 = there is none, and link what frames it was made for.
+	counting int
+	link     capture.LinkType
+	marks    uint32 // a frame that is cut shorter than this is marked; 0 = none is
+	closed   bool
 }
 
 const gone = -1
@@ -269,7 +273,7 @@ const linkUnknown capture.LinkType = 0xffff
 // fill appends the next frames of a block to the batch, at most batchFrames. It is only the
 // kernel that writes these headers; they are checked all the same, and a block that makes no
 // sense ends there: left tells how many frames that cost.
-func fill(f *capture.Frames, mem []byte, c cursor, ifaces *ifaceTable) (_ cursor, ok bool) {
+func fill(f *capture.Frames, mem []byte, c cursor, ifaces *ifaceTable, marks uint32) (_ cursor, ok bool) {
 	frames := f.Frames
 	for c.left > 0 && len(frames) < batchFrames {
 		if c.at&7 != 0 || uint64(c.at)+frameHeader > uint64(len(mem)) {
@@ -299,6 +303,7 @@ func fill(f *capture.Frames, mem []byte, c cursor, ifaces *ifaceTable) (_ cursor
 			fr.Dir = capture.DirOut
 		}
 		fr.NoSum = h.Status&unix.TP_STATUS_CSUMNOTREADY != 0
+		fr.Marked = h.Snaplen < min(h.Len, marks)
 		if h.Status&unix.TP_STATUS_VLAN_VALID != 0 {
 			fr.VLAN, fr.VLANs = uint16(h.Hv1.Vlan_tci), true
 		}

@@ -57,12 +57,12 @@ func TestFill(t *testing.T) {
 	const n = 300
 	blk := &block{mem: written(n, 60)}
 	table, f := testTable(), &capture.Frames{}
-	c, ok := fill(f, blk.mem, blk.start(), table)
+	c, ok := fill(f, blk.mem, blk.start(), table, 0)
 	if !ok || len(f.Frames) != batchFrames || c.left != n-batchFrames {
 		t.Fatalf("got %d frames, %d left, %v; want %d, %d left", len(f.Frames), c.left, ok, batchFrames, n-batchFrames)
 	}
 	rest := &capture.Frames{}
-	if c, ok = fill(rest, blk.mem, c, table); !ok || len(rest.Frames) != n-batchFrames || c.left != 0 {
+	if c, ok = fill(rest, blk.mem, c, table, 0); !ok || len(rest.Frames) != n-batchFrames || c.left != 0 {
 		t.Fatalf("got %d frames, %d left, %v; want the rest", len(rest.Frames), c.left, ok)
 	}
 	for i, fr := range append(f.Frames, rest.Frames...) {
@@ -91,7 +91,7 @@ func TestUnknownLinkLayer(t *testing.T) {
 	sll := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[at+sllOffset]))
 	sll.Protocol = networkOrder(unix.ETH_P_ARP)
 	f := &capture.Frames{}
-	fill(f, mem, (&block{mem: mem}).start(), testTable())
+	fill(f, mem, (&block{mem: mem}).start(), testTable(), 0)
 	if fr := f.Frames[3]; fr.Link != linkUnknown || len(fr.Data) != 60 || fr.Len != 63 {
 		t.Errorf("got link type %d and %d bytes, want the whole frame of no known type", fr.Link, len(fr.Data))
 	}
@@ -158,7 +158,7 @@ func checkFill(t *testing.T, mem []byte, c cursor, table *ifaceTable) (frames in
 		before := c.left
 		var ok bool
 		f.Frames = f.Frames[:0]
-		c, ok = fill(f, mem, c, table)
+		c, ok = fill(f, mem, c, table, 0)
 		if int(before-c.left) != len(f.Frames) || len(f.Frames) > batchFrames {
 			t.Fatalf("got %d frames, count went from %d to %d", len(f.Frames), before, c.left)
 		}

@@ -56,6 +56,9 @@ func Examine(cfg Config) []Check {
 	} else {
 		src.Close()
 	}
+	if x.cfg.Live.Bypass {
+		x.countErr = counts()
+	}
 	x.devices, x.devicesErr = live.Interfaces()
 	if cfg.Process != "none" {
 		x.owners()
@@ -77,6 +80,7 @@ type examination struct {
 	facts facts
 
 	captureErr error
+	countErr   error // packets of long connections are not counted in the kernel
 	devices    []live.Device
 	devicesErr error
 
@@ -127,7 +131,7 @@ func (x *examination) judge() []Check {
 		all = append(all, x.conntrack())
 	}
 	interfaces := x.interfaces()
-	return append(all, x.tables(), x.capture(), interfaces, x.main(interfaces))
+	return append(all, x.tables(), x.bypass(), x.capture(), interfaces, x.main(interfaces))
 }
 
 // hookName is what the names of their checks begin with.
@@ -234,6 +238,30 @@ func (x *examination) ofSockets() Check {
 		c.Mend = x.facts.mend(x.endsErr)
 	case len(why) > 0:
 		c.Status, c.Detail, c.Lost = Limited, strings.Join(why, "; "), strings.Join(lost, "; ")
+	}
+	return c
+}
+
+// counts tells whether the kernel takes filters that count.
+func counts() error {
+	b, err := bpf.OpenBypass()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	_, err = b.Filter(nil, live.DefaultSnapLen)
+	return err
+}
+
+// bypass is about long connections, where packets are captured.
+func (x *examination) bypass() Check {
+	c := Check{Name: "bypass", Status: OK, Detail: "packets of long connections are counted in the kernel"}
+	switch {
+	case !x.cfg.Live.Bypass:
+		c.Status, c.Detail = Info, "switched off by --no-bypass"
+	case x.countErr != nil:
+		c.Status, c.Detail, c.Mend = Limited, x.countErr.Error(), x.facts.mend(x.countErr)
+		c.Lost = "nothing that is shown: each packet of long connections is handed over, which costs CPU"
 	}
 	return c
 }

@@ -17,6 +17,7 @@ import (
 // root is a machine on which everything works.
 func root() *examination {
 	return &examination{
+		cfg: Config{Live: live.Config{Bypass: true}},
 		facts: facts{linux: true, release: "6.12.0", machine: "x86_64", exe: "/usr/bin/rustnet", setcap: true, sudo: true, lastCap: 40,
 			effective: 1<<41 - 1, permitted: 1<<41 - 1, bounding: 1<<41 - 1, netKnown: true, lockdown: "none", sys: true,
 			cgroup2: "/sys/fs/cgroup", sysctl: map[string]string{"net.core.bpf_jit_enable": "1"}, procs: &processes{all: 90}},
@@ -33,7 +34,7 @@ func nobody(x *examination) {
 	x.captureErr = fmt.Errorf("open packet socket: %w", fs.ErrPermission)
 	x.hooks, x.exact = nil, false
 	x.hooksErr = fmt.Errorf("make a ring buffer: %w", fs.ErrPermission)
-	x.natErr, x.endsErr, x.ends = x.hooksErr, x.hooksErr, nil
+	x.natErr, x.endsErr, x.ends, x.countErr = x.hooksErr, x.hooksErr, nil, x.hooksErr
 	x.namespacesErr = errors.New("network namespaces left out")
 }
 
@@ -49,7 +50,7 @@ func TestJudge(t *testing.T) {
 		works  bool
 	}{
 		{"everything", func(*examination) {}, map[string]string{
-			Main: "ok|exact owner", "capabilities": "ok|cap_net_raw, cap_bpf", "ebpf": "ok|1 programs attached", "packets": "ok|16 MiB", "ends": "ok|every socket",
+			Main: "ok|exact owner", "capabilities": "ok|cap_net_raw, cap_bpf", "ebpf": "ok|1 programs attached", "packets": "ok|16 MiB", "ends": "ok|every socket", "bypass": "ok|counted in the kernel",
 			"interfaces": "ok|up: lo; captured as soon as they are up: eth0", "hook fexit/inet_sendmsg": "unused|beside tp_btf/sock_send_length",
 			"hook tp_btf/sock_send_length": "ok|attached", "procfs": "ok|all 90 processes", "namespaces": "info|net are the machine's own",
 			"cgroup2": "ok|/sys/fs/cgroup", "socket tables": "ok|1 network namespace"}, true},
@@ -58,8 +59,8 @@ func TestJudge(t *testing.T) {
 			"ebpf":         "failed|needs cap_bpf, cap_perfmon, cap_net_admin|exact owners|sudo " + setcap + "/usr/bin/rustnet",
 			"packets":      "failed|needs cap_net_raw|names|sudo " + setcap + "/usr/bin/rustnet", "socket tables": "limited|left out|containers|sudo /usr/bin/rustnet",
 			"procfs": "limited|10 of 90|other users|sudo " + setcap + "/usr/bin/rustnet", "conntrack": "limited|only together|NAT",
-			"ends": "limited|only together|given up",
-			Main:   "failed|socket tables; owners are only found among your own||sudo " + setcap + "/usr/bin/rustnet"}, false},
+			"ends": "limited|only together|given up", "bypass": "limited|permission|CPU|sudo " + setcap + "/usr/bin/rustnet",
+			Main: "failed|socket tables; owners are only found among your own||sudo " + setcap + "/usr/bin/rustnet"}, false},
 		{"a path for the shell", func(x *examination) { nobody(x); x.facts.exe = "/opt/it's here/rustnet" },
 			map[string]string{"packets": `failed|||sudo ` + setcap + `'/opt/it'\''s here/rustnet'`}, false},
 		{"neither setcap nor sudo", func(x *examination) { nobody(x); x.facts.setcap, x.facts.sudo = false, false },
@@ -89,6 +90,8 @@ func TestJudge(t *testing.T) {
 		}, map[string]string{"ebpf": "failed|seccomp", "seccomp": "info|a filter", Main: "limited"}, true},
 		{"switched off", func(x *examination) { x.cfg.Process, x.exact, x.hooksErr = "procfs", false, errors.New("switched off") },
 			map[string]string{"ebpf": "info|--process procfs", "conntrack": "limited", Main: "limited"}, true},
+		{"counting not asked for", func(x *examination) { x.cfg.Live.Bypass, x.countErr = false, errors.New("not tried") },
+			map[string]string{"bypass": "info|--no-bypass", Main: "ok"}, true},
 		{"owners not asked for", func(x *examination) { x.cfg.Process, x.exact, x.hooks = "none", false, nil },
 			map[string]string{Main: "ok|not asked for", "ebpf": "", "procfs": ""}, true},
 		{"user namespace", func(x *examination) {

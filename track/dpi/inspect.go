@@ -186,6 +186,9 @@ func (f *Flow) App() *event.App {
 // Client tells which end is the client, where the protocol says so.
 func (f *Flow) Client() (Side, bool) { return Side(f.client - 1), f.client != 0 }
 
+// Done tells whether nothing more is asked about the datagrams of a side.
+func (f *Flow) Done(s Side) bool { return f.finished || !f.tcp && f.dir[s].is(dead) }
+
 // RTTMicros is the round trip that the protocol shows, such as a DNS server's response time; 0 is not known.
 func (f *Flow) RTTMicros() uint32 { return f.rtt }
 
