@@ -41,6 +41,7 @@ import (
 	"rustnet/filter/alert"
 	"rustnet/output"
 	"rustnet/output/hook"
+	"rustnet/output/pcapng"
 	"rustnet/output/pieces"
 	"rustnet/output/shell"
 	"rustnet/output/store"
@@ -94,6 +95,7 @@ type cli struct {
 	Hook   hook.Config   `embed:"" group:"alerts"`
 	Store  string        `placeholder:"FILE" group:"output" help:"Also keep what is known of each connection in this SQLite file; of history, show and stats: read it."`
 	Keep   store.Config  `embed:"" group:"output"`
+	Pcapng pcapng.Config `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
 	About  remote.Config `embed:"" group:"capture"`
 	remote *remote.Stage // nil = nothing of About is asked for
@@ -205,7 +207,7 @@ func execute(args []string) (status int, err error) {
 		}
 	}
 	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
-		for _, flag := range []string{"write", "alert", "detect", "exec"} {
+		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec"} {
 			if shell.OnCommandLine(ctx, flag) {
 				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
 			}
@@ -297,7 +299,7 @@ func fields(c *cli) error {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	for _, err := range []error{c.File.Check(), c.Hook.Check(c.Alerts.Any())} {
+	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(c.Read, c.Live.SnapLen), c.Hook.Check(c.Alerts.Any())} {
 		if err != nil {
 			return 0, usageError{err}
 		}
@@ -309,8 +311,8 @@ func stream(c *cli) (int, error) {
 	}
 	c.Output.Spool = c.live()
 	inFile := c.Output
-	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 {
-		c.Output.Fields = []string{"-process"} // a file knows none
+	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 && !file.Recorded(c.Read) {
+		c.Output.Fields = []string{"-process"} // such a file knows none
 		if len(c.Local) == 0 {
 			c.Output.Fields = append(c.Output.Fields, "-direction")
 		}
@@ -341,6 +343,14 @@ func stream(c *cli) (int, error) {
 		Written: func() uint64 { return out.Stats().Events() },
 		Outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
 	stages = append(stages, keep.Run)
+	if c.Pcapng.File != "" {
+		kept, err := c.keepPackets(keep, say)
+		if err != nil {
+			return 0, c.program.NotRun(err)
+		}
+		stages = append(stages, kept.Run)
+		to.Beside = append(to.Beside, kept)
+	}
 	if c.File.Write != "" { // opened with all the rights there are
 		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
 		if err != nil {
@@ -376,6 +386,22 @@ func stream(c *cli) (int, error) {
 		}
 	}
 	return c.program.Finish(c.flow(say, src, stages, to))
+}
+
+// keepPackets opens the file of packets, and has them handed to it.
+func (c *cli) keepPackets(keep *filter.Stage, say shell.Teller) (*pcapng.Keeper, error) {
+	if len(c.From) > 0 {
+		return nil, usageError{errors.New("--pcapng: records that are read back have no packets")}
+	}
+	cfg := c.Pcapng
+	cfg.Rotation, cfg.SnapLen, cfg.Live, cfg.Settle = c.File.Rotation, c.Live.SnapLen, c.live(), c.Track.Settle
+	kept, err := pcapng.New(cfg, schema, func(text string) { say("error", "%s", text) })
+	if err != nil {
+		return nil, err
+	}
+	keep.TellRuledOut()
+	c.Track.Tap, c.Live.WholePackets = kept.Tap, true
+	return kept, nil
 }
 
 // snapshot prints the connections that there are.
@@ -622,7 +648,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		return nil, err
 	}
 	src, err := openLive(c, enrichers{c.remote, owners}, say)
-	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" {
+	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" && c.Pcapng.File == "" {
 		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
 		return openSockets(c, owners), nil
 	}
@@ -653,6 +679,7 @@ func openFile(c *cli) (*shell.Source, error) {
 		f.SetFilter(keep.Match)
 	}
 	f.SetDuration(c.Duration)
+	c.Track.Recall = pcapng.Recall(schema.Stored())
 	if len(c.Local) > 0 {
 		c.Track.Local = func(a netip.Addr) bool {
 			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
@@ -779,7 +806,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 
 // openBypass lets the kernel count connections, unless each packet is wanted. counter is nil where it cannot.
 func openBypass(c *cli, cfg *live.Config) (counter *bypass.Table, err error) {
-	if !cfg.Bypass || c.Checksums {
+	if !cfg.Bypass || cfg.WholePackets || c.Checksums {
 		return nil, nil
 	}
 	if counter, err = bypass.Open(); err == nil {

@@ -1460,3 +1460,133 @@ func TestBypassRefused(t *testing.T) {
 		t.Errorf("stderr: got %q, want one line that says what is missing", s)
 	}
 }
+
+// TestPcapng keeps the packets of curl's connections among those of others, and reads them back.
+func TestPcapng(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "nginx", "curl", "nc", "ping", "tshark")
+	client, server := twoHosts(t)
+	dir := t.TempDir()
+	background(t, in(server, "nginx", "-p", dir, "-c", writeFile(t, dir+"/nginx.conf", `daemon off; master_process off; pid `+dir+`/nginx.pid; error_log stderr;
+		events {} http { access_log off; client_body_temp_path `+dir+`; proxy_temp_path `+dir+`; fastcgi_temp_path `+dir+`; uwsgi_temp_path `+dir+`; scgi_temp_path `+dir+`;
+		server { listen 8080; root `+dir+`; } }`))...)
+	writeFile(t, dir+"/some.bin", strings.Repeat("x", 300_000))
+	waitListening(t, server, "8080")
+	background(t, in(client, "ping", "-q", "-i", "0.2", "10.77.0.2")...)
+	curl := func() {
+		must(t, in(client, "curl", "-sS", "-o", "/dev/null", "-m", "60", "--resolve", "app.demo.test:8080:10.77.0.2", "http://app.demo.test:8080/some.bin")...)
+	}
+	tshark := func(path string, args ...string) []string {
+		out, err := exec.Command("tshark", append([]string{"-n", "-r", path}, args...)...).Output()
+		if err != nil {
+			t.Errorf("tshark %s %q: %v", path, args, err)
+		}
+		return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	}
+	comments := func(path string) []string { return tshark(path, "-T", "fields", "-e", "frame.comment") }
+	readBack := func(path string) []record {
+		t.Helper()
+		out, stderr, status := rustnet(t, "-r", path, "--json", "-q", "--events", "closed")
+		if status != 0 || stderr != "" {
+			t.Errorf("%s is read with status %d, %s", path, status, stderr)
+		}
+		return records(t, out)
+	}
+
+	kept := dir + "/kept.pcapng"
+	w := watch(t, in(client, "rustnet", "--json", "--pcapng", kept, "--filter", `process == "curl"`)...)
+	isCurl := func(r *record) bool { return r.Event == "closed" && r.RemotePort == 8080 }
+	w.until("curl", isCurl, curl)
+	exec.Command("nsenter", in(client, "nc", "-z", "-w", "30", "10.77.0.2", "8080")[1:]...).Run()
+	curl()
+	w.until("curl once more", isCurl, nil)
+	w.end()
+	want := w.closed(isCurl)
+	packets := uint64(0)
+	for _, r := range want {
+		packets += r.TxPackets + r.RxPackets
+		if n := len(tshark(kept, "-Y", fmt.Sprintf("tcp.port == %d", r.LocalPort))); uint64(n) != r.TxPackets+r.RxPackets {
+			t.Errorf("of port %d there are %d packets, want %d", r.LocalPort, n, r.TxPackets+r.RxPackets)
+		}
+	}
+	said := comments(kept)
+	if uint64(len(said)) != packets || !strings.Contains(w.stderr.String(), fmt.Sprintf(" %d packets in %s", packets, kept)) {
+		t.Errorf("%d packets are kept, want %d; stderr: %s", len(said), packets, w.stderr.String())
+	}
+	for i, comment := range said {
+		if !strings.HasPrefix(comment, `rustnet {`) || !strings.Contains(comment, `"process":"curl","pid":`) {
+			t.Errorf("packet %d has the comment %q", i+1, comment)
+		}
+	}
+	hosts, err := exec.Command("tshark", "-N", "n", "-r", kept, "-Y", "tcp.flags.syn == 1 && tcp.flags.ack == 0", "-T", "fields", "-e", "ip.dst_host", "-e", "frame.interface_name").Output()
+	if err != nil || !strings.HasPrefix(string(hosts), "app.demo.test\tc0\n") {
+		t.Errorf("names: %v, %q", err, hosts)
+	}
+	got := readBack(kept)
+	if len(got) != len(want) {
+		t.Fatalf("%d connections are read back, want %d", len(got), len(want))
+	}
+	for i, r := range want {
+		j := slices.IndexFunc(got, func(g record) bool { return g.LocalPort == r.LocalPort })
+		if j < 0 {
+			t.Errorf("%d: not read back: %+v", i, r)
+			continue
+		}
+		g := got[j]
+		for what, pair := range map[string][2]any{"process": {g.Process, r.Process}, "pid": {g.PID, r.PID}, "exe": {g.Exe, r.Exe}, "user": {g.User, r.User}, "direction": {g.Direction, r.Direction},
+			"local": {g.LocalAddr, r.LocalAddr}, "iface": {g.Iface, r.Iface}, "host": {g.Host, r.Host}, "app": {g.App, r.App}, "packets": {g.TxPackets, r.TxPackets}, "bytes": {g.Rx, r.Rx}} {
+			if pair[0] != pair[1] {
+				t.Errorf("%s is read back as %v, want %v", what, pair[0], pair[1])
+			}
+		}
+	}
+
+	// What a command does, and nobody else's.
+	own := dir + "/own.pcapng"
+	must(t, in(client, "rustnet", "-q", "-o", "none", "--pcapng", own, "--", "curl", "-sS", "-o", "/dev/null", "-m", "60", "http://10.77.0.2:8080/some.bin")...)
+	for _, comment := range comments(own) {
+		if !strings.Contains(comment, `"process":"curl"`) {
+			t.Errorf("of a command's packets one says %q", comment)
+		}
+	}
+
+	// Killed in the middle, there are whole packets.
+	killed := dir + "/killed.pcapng"
+	w = watch(t, in(client, "rustnet", "--json", "--pcapng", killed)...)
+	w.until("curl", isCurl, curl)
+	eventually(t, "packets in the file", func() bool {
+		info, err := os.Stat(killed)
+		return err == nil && info.Size() > 300_000
+	})
+	go exec.Command("nsenter", in(client, "curl", "-sS", "-o", "/dev/null", "-m", "60", "http://10.77.0.2:8080/some.bin")[1:]...).Run()
+	w.until("packets while it is killed", func(r *record) bool { return r.Event == "new" && r.RemotePort == 8080 }, nil)
+	w.cmd.Process.Kill()
+	w.cmd.Wait()
+	if rs := readBack(killed); !slices.ContainsFunc(rs, func(r record) bool { return r.Process == "curl" && r.Reason == "fin" }) {
+		t.Errorf("after a kill: %+v", rs)
+	}
+	comments(killed)
+}
+
+// TestPcapngDiskFull: on a full disk the file ends with a whole packet, and what is missing is told.
+func TestPcapngDiskFull(t *testing.T) {
+	needs(t, true, "mount", "umount")
+	disk := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=128k", "none", disk).CombinedOutput(); err != nil {
+		t.Skipf("mount a small disk: %v, %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", disk).Run() })
+	kept := disk + "/kept.pcapng"
+	capture, err := os.ReadFile("testdata/sip-media.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := writeFile(t, t.TempDir()+"/large.pcap", string(capture)+strings.Repeat(string(capture[24:]), 9)) // its packets ten times
+	out, stderr, status := rustnet(t, "-r", large, "--json", "--pcapng", kept)
+	i := slices.IndexFunc(records(t, out), func(r record) bool { return r.Event == "lost" && r.LostWhere == "packets" && r.LostCount > 0 })
+	if status != 1 || !strings.Contains(stderr, "no space left on device") || i < 0 {
+		t.Errorf("status %d, %s, %s", status, stderr, out)
+	}
+	if back, stderr, status := rustnet(t, "-r", kept, "-o", "none"); status != 0 || strings.Contains(stderr, " 0 packets") {
+		t.Errorf("what was written is read with status %d, %s%s", status, back, stderr)
+	}
+}

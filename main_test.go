@@ -157,14 +157,82 @@ func TestGolden(t *testing.T) {
 			}
 			diffLines(t, got, string(want))
 			// Each with one number of workers, and the numbers in turn.
+			kept := filepath.Join(t.TempDir(), "kept.pcapng")
 			workers := []string{"2", "4", "16"}[i%3]
-			if other, _, _ := rustnet(t, "-r", path, "--json", "--workers", workers, "-q"); other != got {
+			if other, _, _ := rustnet(t, "-r", path, "--json", "--workers", workers, "-q", "--pcapng", kept); other != got {
 				t.Errorf("with %s workers:", workers)
 				diffLines(t, other, got)
 			}
+			checkKept(t, got, kept)
 			checkPromises(t, got)
 			checkSummary(t, stderr, got)
 		})
+	}
+}
+
+// checkKept: of the packets that --pcapng kept of all connections, the same connections are made, with the same owners.
+func checkKept(t *testing.T, ndjson, kept string) {
+	t.Helper()
+	again, stderr, status := rustnet(t, "-r", kept, "--json", "-q", "--events", "closed")
+	if status != 0 || stderr != "" {
+		t.Errorf("packets kept: status %d, %s", status, stderr)
+	}
+	ends := func(ndjson string) (all []string) {
+		for _, r := range records(t, ndjson) {
+			if r.Event != "closed" {
+				continue
+			}
+			// Numbers of frames make identifiers, and the last frame ends what is open.
+			r.Seq, r.ID, r.TxD, r.RxD = 0, "", 0, 0
+			if r.Reason == "exit" || r.Reason == "timeout" {
+				r.TS = ""
+			}
+			all = append(all, fmt.Sprintf("%+v", r))
+		}
+		slices.Sort(all)
+		return all
+	}
+	got, want := ends(again), ends(ndjson)
+	if !slices.Equal(got, want) {
+		t.Errorf("packets kept make other connections:")
+		diffLines(t, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestPcapngFilter: what is kept of a connection is what Wireshark takes for it, packet by packet.
+func TestPcapngFilter(t *testing.T) {
+	if _, err := exec.LookPath("tshark"); err != nil {
+		t.Skip("needs tshark, which is not installed")
+	}
+	tshark := func(path, display string) string {
+		t.Helper()
+		out, err := exec.Command("tshark", "-n", "-r", path, "-Y", display, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.len", "-e", "ip.id", "-e", "tcp.seq_raw", "-e", "tcp.flags", "-e", "udp.length").Output()
+		if err != nil {
+			t.Fatalf("tshark %s: %v", path, err)
+		}
+		return string(out)
+	}
+	for _, path := range []string{"testdata/mixed.pcap", "testdata/vxlan.pcap"} {
+		golden, err := os.ReadFile(filepath.Join("testdata/golden", filepath.Base(path)+".ndjson"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compared := 0
+		for _, r := range records(t, string(golden)) {
+			if r.Event != "closed" || r.Proto != "tcp" && r.Proto != "udp" || compared == 2 {
+				continue
+			}
+			compared++
+			kept := filepath.Join(t.TempDir(), "kept.pcapng")
+			_, stderr, _ := rustnet(t, "-r", path, "-o", "none", "--pcapng", kept, "--filter", fmt.Sprintf("proto == %q && local_port == %d && remote_port == %d", r.Proto, r.LocalPort, r.RemotePort))
+			got, want := tshark(kept, ""), tshark(path, fmt.Sprintf("%s.port == %d && %[1]s.port == %d", r.Proto, r.LocalPort, r.RemotePort))
+			if n := strings.Count(want, "\n"); got != want || !strings.Contains(stderr, fmt.Sprintf(" %d packets in ", n)) {
+				t.Errorf("%s: %s port %d: got\n%swant\n%s%s", path, r.Proto, r.LocalPort, got, want, stderr)
+			}
+		}
+		if compared == 0 {
+			t.Errorf("%s has no connections", path)
+		}
 	}
 }
 
@@ -495,6 +563,7 @@ func TestImports(t *testing.T) {
 		"output":             {"track/event"},
 		"output/hook":        {"output", "track/event"},
 		"output/pieces":      {"output", "track/event"},
+		"output/pcapng":      {"capture", "capture/decode", "capture/ndjson", "output", "output/pieces", "track/event"},
 		"output/summary":     {"output", "track/event"},
 		"output/shell":       {"output", "track/event"},
 		"output/store":       {"output", "track/event"},

@@ -58,6 +58,19 @@ type Frame struct {
 	Iface  *Interface
 }
 
+// CommentMark is what a comment begins with in which rustnet wrote down who has the ends of a packet: a JSON object
+// behind the program's name. Others of its comments say less.
+const CommentMark = `rustnet {"v":`
+
+// CommentApp is what a file says in which such comments are: the application that wrote it.
+const CommentApp = "rustnet"
+
+// Comment stands beside a frame. Text aliases the batch, as the frame's data does.
+type Comment struct {
+	Frame int // index into Frames.Frames
+	Text  []byte
+}
+
 // How a socket ended, as its kernel says.
 type How uint8
 
@@ -107,6 +120,8 @@ type Frames struct {
 	Ends []End
 	// EndsLost counts ends that did not get through since the batch before.
 	EndsLost uint64
+	// Comments are what rustnet itself once wrote into the file beside some of Frames, in their order.
+	Comments []Comment
 	// Buf is storage that belongs to the batch and is reused with it, for sources that need some.
 	Buf []byte
 

@@ -180,12 +180,16 @@ func addrText(a netip.Addr) string {
 // Stage keeps what a program is true for.
 type Stage struct {
 	program *Program
+	tell    bool
 	out     atomic.Uint64
 	errs    atomic.Uint64
 }
 
 // NewStage makes the stage of a program, or of nil, which keeps everything.
 func NewStage(p *Program) *Stage { return &Stage{program: p} }
+
+// TellRuledOut makes the stage say in each batch what it took out. It must be called before Run.
+func (s *Stage) TellRuledOut() { s.tell = true }
 
 // Stats is what the stage did so far.
 type Stats struct {
@@ -224,6 +228,9 @@ func (s *Stage) filter(b *event.Batch) {
 			errs++
 		}
 		if !keep {
+			if s.tell {
+				b.RuledOut = append(b.RuledOut, event.Ruling{ID: b.Events[i].ID, Kind: b.Events[i].Kind})
+			}
 			continue
 		}
 		if n != i {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -252,14 +253,27 @@ func TestStage(t *testing.T) {
 	if fmt.Sprint(got) != "[0 2 4 0]" || b.Now != 7 {
 		t.Errorf("kept %v at %d, want [0 2 4 0] at 7", got, b.Now)
 	}
+	if b.RuledOut != nil {
+		t.Errorf("told %v, though nobody asked", b.RuledOut)
+	}
+	s.TellRuledOut()
+	s.filter(batch) // all of it passes
+	batch.Events = append(batch.Events, event.Event{Kind: event.Closed, ID: 77})
+	s.filter(batch)
+	if want := []event.Ruling{{ID: 77, Kind: event.Closed}}; !slices.Equal(batch.RuledOut, want) || len(batch.Events) != 4 {
+		t.Errorf("told %v of %d events, want %v", batch.RuledOut, len(batch.Events), want)
+	}
+	if batch.Release(); len(batch.RuledOut) != 0 {
+		t.Error("what was ruled out stays in a batch that is used again")
+	}
 	if b := <-out; b != empty || b.Now != 9 {
 		t.Error("a batch without events did not go on")
 	}
 	if _, open := <-out; open {
 		t.Error("out is not closed")
 	}
-	if st := s.Stats(); st.FilteredOut != 2 || st.Errors != 0 {
-		t.Errorf("stats: got %+v, want 2 filtered out", st)
+	if st := s.Stats(); st.FilteredOut != 3 || st.Errors != 0 {
+		t.Errorf("stats: got %+v, want 3 filtered out", st)
 	}
 }
 

@@ -63,8 +63,9 @@ type conn struct {
 	final     event.State // of the local end, where its kernel said so
 	history   [16]byte
 	twice     bool   // it was seen on several interfaces at once
+	recorded  bool   // a file says which end is local, and who opened
 	bypass    uint16 // 1 + place in bypassing.conns; 0 = the kernel does not know of it
-	_         [2]byte
+	_         [1]byte
 }
 
 // side is what one end sent, as far as every packet needs it.
@@ -124,7 +125,11 @@ func (c *conn) swap() {
 	}
 	c.noted = c.noted<<16 | c.noted>>16
 	c.swapped = !c.swapped
-	c.settled = false
+	if c.recorded {
+		c.localSide = 1 - c.localSide
+	} else {
+		c.settled = false
+	}
 	c.tcp.swap()
 	h := c.history[:c.letters]
 	for i, b := range h {

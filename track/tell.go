@@ -70,6 +70,7 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	w.out.Events = slices.Grow(w.out.Events, 1)[:n+1]
 	e := &w.out.Events[n]
 	c.fill(e, kind, ts, w.cfg.Local)
+	w.remember(e)
 	if kind == event.Closed && w.info != nil {
 		e.TxPayload, e.RxPayload, e.HasPayload = w.info.Sent, w.info.Received, true
 		if w.infoSide != int(c.localSide) {
@@ -159,6 +160,7 @@ func (w *worker) publish() {
 	s.closed.Add(n.Closed - o.Closed)
 	s.evicted.Add(n.Evicted - o.Evicted)
 	s.events.Add(n.Events - o.Events)
+	s.unrecalled.Add(n.Unrecalled - o.Unrecalled)
 	for i := range n.Skipped {
 		if d := n.Skipped[i] - o.Skipped[i]; d != 0 {
 			s.skipped[i].Add(d)

@@ -36,6 +36,11 @@ type Config struct {
 	Bypass Bypass `kong:"-"`
 	// Names sends a Learned for each DNS response that says something of addresses.
 	Names bool `kong:"-"`
+	// Tap gets each batch of packets, labelled, before the events that they made go out. It releases it. nil = nobody does.
+	Tap func(context.Context, *decode.Packets) error `kong:"-"`
+	// Recall reads what stands beside a packet in a file (capture.Frames.Comments), nil for what says nothing. Several
+	// goroutines call it. nil = it is passed over.
+	Recall func(text string) *event.Recorded `kong:"-"`
 }
 
 // timeouts say after how much silence a connection counts as ended, by class.
@@ -94,11 +99,13 @@ type Stats struct {
 	Events  uint64 // new, updated, closed and lost that left the stage
 	// Forgotten is how many connections that others arranged were not waited for, for want of room.
 	Forgotten uint64
+	// Unrecalled is how many comments of a file were passed over for want of room.
+	Unrecalled uint64
 }
 
 type counters struct {
-	packets, opened, closed, evicted, events, forgotten atomic.Uint64
-	skipped                                             [decode.NumSkips]atomic.Uint64
+	packets, opened, closed, evicted, events, forgotten, unrecalled atomic.Uint64
+	skipped                                                         [decode.NumSkips]atomic.Uint64
 }
 
 // Stage is the tracker.
@@ -132,7 +139,7 @@ func New(cfg Config) (*Stage, error) {
 func (s *Stage) Stats() Stats {
 	c := &s.count
 	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
-		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load()}
+		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load()}
 	for i := range c.skipped {
 		st.Skipped[i] = c.skipped[i].Load()
 	}
@@ -150,6 +157,9 @@ func (s Stats) Report() string {
 	}
 	if s.Forgotten > 0 {
 		text += fmt.Sprintf(", %d connections that others arranged not waited for, for want of room", s.Forgotten)
+	}
+	if s.Unrecalled > 0 {
+		text += fmt.Sprintf(", %d comments of the file passed over for want of room", s.Unrecalled)
 	}
 	return text
 }
@@ -173,7 +183,7 @@ func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *
 func (s *Stage) runOne(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
 	w := s.workers[0]
 	var err error
-	w.flush = func() {
+	flush := func() {
 		w.out.Now = w.clock
 		s.expect(w.out)
 		if err == nil {
@@ -181,15 +191,38 @@ func (s *Stage) runOne(ctx context.Context, in <-chan *decode.Packets, out chan<
 		}
 		w.out = s.pool.Get()
 	}
-	defer func() { w.flush = nil }()
+	if s.cfg.Tap == nil { // who gets the batch first
+		w.flush = flush
+		defer func() { w.flush = nil }()
+	}
 	for p := range in {
+		s.label(p)
 		w.batch(p)
-		p.Release()
-		w.flush()
+		if terr := s.done(ctx, p); err == nil {
+			err = terr
+		}
+		flush()
 		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// label makes room for the labels of a batch, where they are asked for.
+func (s *Stage) label(p *decode.Packets) {
+	if s.cfg.Tap != nil {
+		p.Labels = slices.Grow(p.Labels[:0], len(p.Packets))[:len(p.Packets)]
+		clear(p.Labels)
+	}
+}
+
+// done is the end of a batch whose packets are counted.
+func (s *Stage) done(ctx context.Context, p *decode.Packets) error {
+	if s.cfg.Tap != nil {
+		return s.cfg.Tap(ctx, p)
+	}
+	p.Release()
 	return nil
 }
 
@@ -228,7 +261,9 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 				parts[i] = <-outs[i]
 			}
 			clock := p.Clock
-			p.Release()
+			if err := s.done(ctx, p); failed == nil {
+				failed = err
+			}
 			b := s.pool.Get()
 			b.Now = clock
 			for {
@@ -255,6 +290,7 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 		}
 	}()
 	for p := range in {
+		s.label(p)
 		inFlight <- p
 		for i := range ins {
 			ins[i] <- p

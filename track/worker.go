@@ -41,6 +41,8 @@ type worker struct {
 	infoSide  int              // whose socket said it
 	lastFrame uint64           // number of the last packet of the batches before
 	flush     func()           // hands on out when it is full; nil = it waits for the end of the batch
+	label     decode.Label     // of the packet that was taken last
+	recalls                    // what a file says of its connections
 	Stats                      // counted so far
 	published Stats            // added to the stage's counters so far
 	bypass    *bypassing       // nil = there is none
@@ -90,7 +92,7 @@ func (w *worker) batch(b *decode.Packets) {
 		w.endsLost += b.EndsLost
 	}
 	w.fetch(b.Packets)
-	ends, clock := b.Ends, int64(0)
+	ends, clock, said := b.Ends, int64(0), w.comments(b)
 	for i := range b.Packets {
 		p := &b.Packets[i]
 		for len(ends) > 0 && ends[0].Due < p.TS {
@@ -102,7 +104,13 @@ func (w *worker) batch(b *decode.Packets) {
 			w.unreachable(p)
 		}
 		if w.mine(p) {
+			if len(said) > 0 {
+				said = w.besides(said, p.Frame-b.First)
+			}
 			w.packet(p, w.hashes[i])
+			if len(b.Labels) > 0 {
+				b.Labels[i] = w.label
+			}
 		}
 	}
 	for i := range ends {
@@ -256,12 +264,14 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 		switch {
 		case l.elsewhere(c, p, s):
 			c.twice = true
+			w.label = decode.Label{}
 			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
 			return
 		case c.ended(p, s):
 			w.replace(ref(n, at), c)
 			found = false
 		case c.closed:
+			w.label = decode.Label{ID: c.id, Late: true}
 			w.Skipped[decode.SkipAfterClose] += uint64(p.Frames)
 			return
 		}
@@ -276,6 +286,10 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 		if w.ports != nil && hasPort(c) {
 			w.ports.add(ref(n, at), c)
 		}
+	}
+	w.label = decode.Label{ID: c.id}
+	if w.beside != nil {
+		w.recall(c)
 	}
 	w.count(c, s, p)
 	w.follow(c, s, p)
@@ -380,6 +394,7 @@ func (w *worker) drop(r connRef, c *conn) {
 	if c.flow != nil {
 		w.dpi(c).Free(c.flow)
 	}
+	w.forget(c.id)
 	w.lanes[r.lane()].remove(r.place())
 }
 

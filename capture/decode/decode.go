@@ -111,6 +111,7 @@ func (d *Decoder) Run(ctx context.Context, in <-chan *capture.Frames, out chan<-
 
 func (d *Decoder) decodeBatch(fs *capture.Frames) *Packets {
 	b := d.take()
+	d.batch, b.First = b, d.n.Frames+1
 	if cap(b.Packets) < len(fs.Frames) {
 		b.Packets = make([]Packet, len(fs.Frames))
 	}
@@ -183,6 +184,7 @@ func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
 
 // Flush gives up all fragments that are held, at the end of the input.
 func (d *Decoder) Flush() {
+	d.batch = nil // which is out
 	for d.frags.oldest != nil {
 		d.giveUp(d.frags.oldest)
 	}
@@ -242,6 +244,7 @@ func (d *Decoder) take() *Packets {
 func (d *Decoder) putBack(b *Packets) {
 	clear(b.Ends)
 	b.Packets, b.Ends, b.Buf, b.Clock, b.Lost, b.EndsLost = b.Packets[:0], b.Ends[:0], b.Buf[:0], 0, 0, 0
+	b.First, b.Labels, b.Fragments = 0, b.Labels[:0], b.Fragments[:0]
 	select {
 	case d.free <- b:
 	default:

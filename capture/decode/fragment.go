@@ -36,6 +36,7 @@ const (
 type fragments struct {
 	byKey          map[fragKey]*datagram
 	oldest, newest *datagram
+	made           uint64 // datagrams begun
 	bytes, limit   int
 	timeout        int64
 	spares         []*datagram
@@ -59,6 +60,7 @@ type datagram struct {
 	key          fragKey
 	older, newer *datagram
 	born         int64
+	number       uint64
 
 	parts []part // by offset, without overlaps
 	buf   []byte // their bytes in order of arrival
@@ -113,6 +115,7 @@ func (d *Decoder) fragment(proto Proto, id uint32, off int, more bool, b []byte,
 	case !g.first || g.whole:
 		g.held += d.weight
 		g.heldLen += p.IPLen + d.extra
+		d.follow(Fragment{Frame: d.n.Frames, Datagram: g.number, Held: true})
 		return Held
 	}
 	d.fold(g)
@@ -138,7 +141,8 @@ func (d *Decoder) datagram(proto Proto, id uint32, p *Packet) *datagram {
 	} else {
 		g = new(datagram)
 	}
-	g.key, g.born = k, d.clock
+	f.made++
+	g.key, g.born, g.number = k, d.clock, f.made
 	if g.older = f.newest; g.older != nil {
 		g.older.newer = g
 	} else {
@@ -237,8 +241,18 @@ func (d *Decoder) complete(g *datagram, p *Packet) Skip {
 	return d.upper(proto, b, size, p)
 }
 
+// follow tells those who keep frames.
+func (d *Decoder) follow(f Fragment) {
+	if d.batch != nil {
+		d.batch.Fragments = append(d.batch.Fragments, f)
+	}
+}
+
 // fold lets the frame at hand stand for those held, too.
 func (d *Decoder) fold(g *datagram) {
+	if g.held > 0 {
+		d.follow(Fragment{Frame: d.n.Frames, Datagram: g.number})
+	}
 	d.n.Held -= uint64(g.held)
 	d.weight += g.held
 	d.extra += g.heldLen
@@ -283,6 +297,9 @@ func (d *Decoder) giveUp(g *datagram) {
 }
 
 func (d *Decoder) skipHeld(g *datagram) {
+	if g.held > 0 {
+		d.follow(Fragment{Datagram: g.number})
+	}
 	d.n.Held -= uint64(g.held)
 	d.n.Skipped[SkipFragment] += uint64(g.held)
 	g.held, g.heldLen = 0, 0

@@ -86,9 +86,30 @@ func TestFragments(t *testing.T) {
 			d, st := New(Config{}), storage()
 			var stand uint64
 			var last Packet
+			wait := map[uint64]uint32{} // frames, by datagram
 			for i, f := range c.frames {
 				fr, p := frameOf(capture.LinkRaw, f), Packet{}
+				steps := len(st.Fragments)
 				got := d.Decode(&fr, &p, st).String()
+				goes := uint32(1)
+				for _, s := range st.Fragments[steps:] {
+					switch {
+					case s.Held:
+						wait[s.Datagram] += goes
+						goes = 0
+					case s.Frame != 0:
+						goes += wait[s.Datagram]
+						fallthrough
+					default:
+						delete(wait, s.Datagram)
+					}
+					if s.Frame != 0 && s.Frame != uint64(i)+1 {
+						t.Errorf("frame %d: a step of frame %d", i+1, s.Frame)
+					}
+				}
+				if got == "" && goes != p.Frames || got == "held" && goes != 0 {
+					t.Errorf("frame %d: the steps say %d frames, the packet %d", i, goes, p.Frames)
+				}
 				if got == "" {
 					got = describe(&p)
 					stand += uint64(p.Frames)

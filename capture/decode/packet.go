@@ -184,9 +184,29 @@ type Packets struct {
 	// EndsLost counts the ends that did not get through.
 	EndsLost uint64
 	Frames   *capture.Frames // nil when nothing is aliased
+	First    uint64          // number of the first of Frames within the run
+
+	// Labels say which connection each of Packets belongs to, for those who keep frames; empty = nobody asks.
+	Labels []Label
+	// Fragments say, in the order in which it happened, what became of frames that are no packet of their own.
+	Fragments []Fragment
 
 	Buf     []byte // the batch's own storage: reassembled datagrams
 	release func(*Packets)
+}
+
+// Label is what a packet belongs to.
+type Label struct {
+	ID   uint64 // the connection's, as its events have it; 0 = the packet was counted already where it passed another interface
+	Late bool   // the connection had ended
+}
+
+// Fragment is a step in the life of a datagram that came in pieces. With Held, the frame waits for the others of its
+// Datagram; without, what waits goes with the frame, whatever becomes of that, or goes nowhere when Frame is 0.
+type Fragment struct {
+	Frame    uint64 // number within the run
+	Datagram uint64
+	Held     bool
 }
 
 // room gives n bytes of the batch's storage. Slices given before stay where they are: a full Buf is

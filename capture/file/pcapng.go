@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"os"
 	"strings"
 
 	"rustnet/capture"
@@ -285,7 +286,7 @@ func (p *pcapng) packet(kind uint32, block []byte, f *capture.Frames) error {
 	})
 	// Both lengths are padded to words, so that this is never beyond the block's end.
 	if padded := fixed + int(captured+3)&^3; padded+4 < len(block) {
-		drops += p.packetOptions(block[padded:], &f.Frames[len(f.Frames)-1])
+		drops += p.packetOptions(block[padded:], f)
 	}
 	if drops > 0 {
 		ifc.lostByPackets = addSaturated(ifc.lostByPackets, drops)
@@ -294,11 +295,15 @@ func (p *pcapng) packet(kind uint32, block []byte, f *capture.Frames) error {
 	return nil
 }
 
-// packetOptions reads the direction into fr and returns how many packets were lost before it.
-func (p *pcapng) packetOptions(b []byte, fr *capture.Frame) (drops uint64) {
+// packetOptions reads the direction and our own comment of the last frame, and returns how many packets were lost before it.
+func (p *pcapng) packetOptions(b []byte, f *capture.Frames) (drops uint64) {
+	at := len(f.Frames) - 1
+	fr := &f.Frames[at]
 	opts := p.options(b)
 	for opts.next() {
 		switch {
+		case opts.code == 1 && len(opts.value) > len(capture.CommentMark) && string(opts.value[:len(capture.CommentMark)]) == capture.CommentMark:
+			f.Comments = append(f.Comments, capture.Comment{Frame: at, Text: opts.value}) // opt_comment
 		case opts.code == 2 && len(opts.value) == 4: // epb_flags, pack_flags: bits 0 and 1
 			switch p.uint32(opts.value) & 3 {
 			case 1:
@@ -427,4 +432,46 @@ func (o *ngOptions) next() bool {
 	}
 	o.value, o.rest = o.rest[4:4+n], o.rest[padded:]
 	return true
+}
+
+// Recorded tells whether the capture at path says that rustnet wrote it, so that owners may stand in it. Of a pipe nobody
+// knows before it is read.
+func Recorded(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	in, err := newInput(f, true)
+	if err != nil {
+		return false
+	}
+	defer in.close()
+	head := make([]byte, 4<<10)
+	n, _ := in.head(head)
+	head = head[:n]
+	if n < headLen || !isPcapng(head) {
+		return false
+	}
+	p, err := newPcapng(head)
+	if err != nil {
+		return false
+	}
+	if total := int(p.uint32(head[4:])); total < n {
+		head = head[:total]
+	}
+	if len(head) < blockOverhead+16 {
+		return false
+	}
+	opts := p.options(head[24:])
+	for opts.next() {
+		if opts.code == 4 && string(opts.value) == capture.CommentApp { // shb_userappl
+			return true
+		}
+	}
+	return false
 }

@@ -116,7 +116,7 @@ func (p *pool) takeBatch(stop context.Context) (*batch, error) {
 
 // giveBack takes a batch that its last reader released.
 func (p *pool) giveBack(b *batch) {
-	b.frames.Frames = b.frames.Frames[:0]
+	b.frames.Frames, b.frames.Comments = b.frames.Frames[:0], b.frames.Comments[:0]
 	b.frames.Lost = 0
 	sl := b.slab
 	b.slab = nil

@@ -310,12 +310,23 @@ func (s *Source) account(f *capture.Frames, from int) {
 		return
 	}
 	kept := from
+	said, left := f.Comments, f.Comments[:0]
 	for i := from; i < len(f.Frames); i++ {
-		if s.filter(f.Frames[i].Link, &f.Frames[i]) {
+		keep := s.filter(f.Frames[i].Link, &f.Frames[i])
+		for len(said) > 0 && said[0].Frame <= i {
+			if c := said[0]; c.Frame < from {
+				left = append(left, c)
+			} else if keep {
+				left = append(left, capture.Comment{Frame: kept, Text: c.Text})
+			}
+			said = said[1:]
+		}
+		if keep {
 			f.Frames[kept] = f.Frames[i]
 			kept++
 		}
 	}
+	f.Comments = left
 	s.pending.filtered += uint64(len(f.Frames) - kept)
 	f.Frames = f.Frames[:kept]
 }

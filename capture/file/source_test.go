@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -692,6 +694,96 @@ func TestFilter(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestComments: our own comments come with their frames, whatever the filter takes out and however much is there of the file.
+func TestComments(t *testing.T) {
+	f := new(ngFile)
+	f.section(false)
+	f.iface(1, 0)
+	const packets = 1000 // of several batches
+	own := func(i int) string { return fmt.Sprintf("%s%d}", capture.CommentMark, i) }
+	for i := range packets {
+		opts := []ngOption{option(1, "somebody's"), option(1, `rustnet {"process":"x"}`)}
+		if i%3 == 0 {
+			opts = append(opts, option(1, own(i)), option(2, uint32(1)))
+		}
+		if i%6 == 0 {
+			opts = append(opts, option(1, own(-i)))
+		}
+		f.packet(0, uint64(i), payload(i), len(payload(i)), opts...)
+	}
+	data := f.Bytes()
+	for name, keep := range map[string]func(i uint64) bool{"all": nil, "some": func(i uint64) bool { return i%4 != 1 }, "few": func(i uint64) bool { return i%90 == 0 }, "none": func(uint64) bool { return false }} {
+		for _, size := range []int{len(data), len(data) * 2 / 3, len(data) - 9, 3000} {
+			s, err := NewSource("x", bytes.NewReader(data[:size]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keep != nil {
+				s.SetFilter(func(_ capture.LinkType, fr *capture.Frame) bool { return keep(uint64(fr.TS / 1000)) })
+			}
+			out := make(chan *capture.Frames)
+			go s.Run(context.Background(), out)
+			seen := uint64(0)
+			for b := range out {
+				said := b.Comments
+				for i := range b.Frames {
+					n := b.Frames[i].TS / 1000
+					seen++
+					var want, got []string
+					if n%3 == 0 {
+						want = append(want, own(int(n)))
+					}
+					if n%6 == 0 {
+						want = append(want, own(int(-n)))
+					}
+					for len(said) > 0 && said[0].Frame == i {
+						got, said = append(got, string(said[0].Text)), said[1:]
+					}
+					if !slices.Equal(got, want) {
+						t.Fatalf("%s: packet %d has %q, want %q", name, n, got, want)
+					}
+				}
+				if len(said) > 0 {
+					t.Fatalf("%s: %d comments are of no packet", name, len(said))
+				}
+				b.Release()
+			}
+			if st := s.Stats(); seen != st.Packets-st.Filtered || st.Packets == 0 {
+				t.Errorf("%s: %d packets, %+v", name, seen, st)
+			}
+			s.Close()
+		}
+	}
+}
+
+// TestRecorded: only what says that rustnet wrote it has owners.
+func TestRecorded(t *testing.T) {
+	section := func(bigEndian bool, opts ...ngOption) []byte {
+		f := &ngFile{order: byteOrder(bigEndian)}
+		f.block(blockSection, f.u32(byteOrderMagic), f.u16(1, 0), f.u64(math.MaxUint64), f.options(opts))
+		return f.Bytes()
+	}
+	whole := section(false, option(3, "Linux"), option(4, "rustnet"))
+	for name, c := range map[string]struct {
+		data []byte
+		want bool
+	}{
+		"ours": {whole, true}, "big-endian": {section(true, option(4, "rustnet")), true}, "compressed": {gzipped(whole), true}, "another's": {section(false, option(4, "dumpcap")), false},
+		"nobody's": {plainPcapng(3), false}, "pcap": {smallPcap(2), false}, "cut": {whole[:40], false}, "short": {whole[:9], false}, "empty": {nil, false}, "no capture": {[]byte(strings.Repeat("x", 5000)), false},
+	} {
+		path := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(path, c.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := Recorded(path); got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+	if Recorded(t.TempDir()) || Recorded("absent") || Recorded("-") {
+		t.Error("what is no file is taken for ours")
 	}
 }
 

@@ -25,6 +25,9 @@ const (
 	// length, and one second of a trickle, where the retire timer gives each few frames a block.
 	DefaultRingBytes = 16 << 20
 
+	// wholeSnapLen keeps what offload joins, but for BIG TCP.
+	wholeSnapLen = 65 << 10
+
 	minSnapLen = 64      // link, VLAN, IPv4 and TCP headers without options
 	maxSnapLen = 1 << 18 // what libpcap calls unlimited
 	minRing    = 1 << 20
@@ -46,7 +49,7 @@ const (
 // Config says what to capture.
 type Config struct {
 	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" complete:"interface" help:"Capture on this interface; repeatable. Without it on all that are up, loopback included."`
-	SnapLen     int      `name:"snaplen" placeholder:"BYTES" help:"Bytes kept of each frame (default 4096)."`
+	SnapLen     int      `name:"snaplen" placeholder:"BYTES" help:"Bytes kept of each frame (default 4096; with --pcapng 66560)."`
 	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 MiB)."`
 	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`
 
@@ -59,6 +62,8 @@ type Config struct {
 
 	// Counter makes filters that count connections; nil = nobody asks for that. It is not closed with the source.
 	Counter Counter `kong:"-"`
+	// WholePackets says that somebody keeps the packets: each must come, and whole unless SnapLen says otherwise.
+	WholePackets bool `kong:"-"`
 	// Ends is where the kernel tells of the ends of sockets; nil = nobody does. It is the source's, and closed with it.
 	Ends Ends `kong:"-"`
 	// Warn is called with one line for people when an interface comes or goes: by Open, and by
@@ -175,7 +180,9 @@ type DropConfig struct {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.SnapLen == 0 {
-		c.SnapLen = DefaultSnapLen
+		if c.SnapLen = DefaultSnapLen; c.WholePackets {
+			c.SnapLen = wholeSnapLen
+		}
 	}
 	if c.RingBytes == 0 {
 		c.RingBytes = DefaultRingBytes

@@ -46,19 +46,20 @@ type File struct {
 	live bool
 	warn func(string)
 
-	mu      sync.Mutex
-	header  []byte
-	file    *os.File // nil when it could not be opened again
-	regular bool
-	size    int64  // of the file
-	raw     []byte // whole records, for the next block
-	pending []byte // whole blocks, for the file
-	unsaved uint64 // records in raw and pending
-	pack    compressor
-	packed  bytes.Buffer
-	member  bool      // the compressor is between beginning and end
-	synced  time.Time // when the last block was made
-	timer   *time.Timer
+	mu       sync.Mutex
+	begins   func(dst []byte) []byte // appends what a file begins with
+	sections bool                    // it is not of lines
+	file     *os.File                // nil when it could not be opened again
+	regular  bool
+	size     int64  // of the file
+	raw      []byte // whole records, for the next block
+	pending  []byte // whole blocks, for the file
+	unsaved  uint64 // records in raw and pending
+	pack     compressor
+	packed   bytes.Buffer
+	member   bool      // the compressor is between beginning and end
+	synced   time.Time // when the last block was made
+	timer    *time.Timer
 
 	begun   int64 // time of the first record of this piece, 0 = it has none
 	until   int64 // the piece ends before a record of this time, 0 = never
@@ -91,7 +92,22 @@ type compressor interface {
 // existing compressed file, whose end may be missing, is put aside as a piece. With live, a piece ends
 // when its time is over, else with the record that shows it. warn tells people what they should know.
 func OpenFile(path string, cfg Rotation, live bool, warn func(string)) (*File, error) {
-	p := &File{path: path, cfg: cfg, live: live, warn: warn}
+	return openFile(path, cfg, live, nil, warn)
+}
+
+// OpenSections opens a file of another form than lines, each piece of which is whole by itself: begins appends what one
+// begins with. It is called again for each, before the first record that goes there is made. An existing file is put
+// aside as a piece.
+func OpenSections(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, warn func(string)) (*File, error) {
+	p, err := openFile(path, cfg, live, begins, warn)
+	if err == nil {
+		p.begin()
+	}
+	return p, err
+}
+
+func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, warn func(string)) (*File, error) {
+	p := &File{path: path, cfg: cfg, live: live, begins: begins, sections: begins != nil, warn: warn}
 	var err error
 	if p.pack, err = newCompressor(path); err != nil {
 		return nil, err
@@ -102,10 +118,11 @@ func OpenFile(path string, cfg Rotation, live bool, warn func(string)) (*File, e
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 		p.begun = info.ModTime().UnixNano()
-		if p.pack != nil {
+		if p.pack != nil || p.sections {
 			if err := p.putAside(); err != nil {
 				return nil, err
 			}
+			p.begun = 0
 		}
 	}
 	if err := p.open(); err != nil {
@@ -168,14 +185,14 @@ func (p *File) cutHalf() error {
 func (p *File) SetHeader(header []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.header = header
+	p.begins = func(dst []byte) []byte { return append(dst, header...) }
 	p.begin()
 }
 
 // begin begins an empty file.
 func (p *File) begin() {
-	if p.size == 0 {
-		p.raw = append(p.raw, p.header...)
+	if p.begins != nil && (p.size == 0 || p.sections) {
+		p.raw = p.begins(p.raw)
 	}
 }
 
@@ -184,7 +201,30 @@ func (p *File) begin() {
 func (p *File) WriteRecord(record []byte, ts int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.failing != nil && len(p.raw)+len(p.pending)+len(record) > pendingMax {
+	if !p.room(len(record), ts) {
+		return false
+	}
+	p.raw = append(p.raw, record...)
+	p.took()
+	return true
+}
+
+// MakeRecord takes a record of at most the given length that happened at ts; add appends it, when it is known which
+// piece it is for. It is false, and add is not called, when there is no room for it.
+func (p *File) MakeRecord(most int, ts int64, add func(dst []byte) []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.room(most, ts) {
+		return false
+	}
+	p.raw = add(p.raw)
+	p.took()
+	return true
+}
+
+// room makes room for a record of n bytes, in the next piece where it belongs there.
+func (p *File) room(n int, ts int64) bool {
+	if p.failing != nil && len(p.raw)+len(p.pending)+n > pendingMax {
 		if !time.Now().Before(p.retry) {
 			p.sync()
 		}
@@ -197,19 +237,22 @@ func (p *File) WriteRecord(record []byte, ts int64) bool {
 	if ts == 0 { // what was read back without times
 		ts = p.reached
 	}
-	if p.full(len(record)) || p.until != 0 && ts >= p.until {
+	if p.full(n) || p.until != 0 && ts >= p.until {
 		p.rotate()
 	}
 	if p.begun == 0 {
 		p.begun = max(ts, 1)
 		p.setPeriod()
 	}
-	p.raw = append(p.raw, record...)
+	return true
+}
+
+// took counts a record that was added.
+func (p *File) took() {
 	p.unsaved++
 	if len(p.raw) >= atOnce {
 		p.sync()
 	}
-	return true
 }
 
 // full tells whether the piece would be too large with n bytes more; of a compressed one, what is not yet
@@ -391,7 +434,7 @@ func (p *File) Reopen() {
 	if same {
 		return
 	}
-	if len(p.pending) > 0 && p.pack != nil { // the rest of what stands in the other file
+	if len(p.pending) > 0 && (p.pack != nil || p.sections) { // the rest of what stands in the other file
 		p.lost.Add(p.unsaved)
 		p.pending, p.unsaved = p.pending[:0], 0
 	}
@@ -554,4 +597,15 @@ func (p *File) prune() {
 		}
 		all = all[1:]
 	}
+}
+
+// ReopenOnSignal opens the file anew at each SIGHUP, until stop.
+func (p *File) ReopenOnSignal() (stop func()) {
+	again, stop := reopenSignal()
+	go func() {
+		for range again {
+			p.Reopen()
+		}
+	}()
+	return stop
 }

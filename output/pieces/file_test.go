@@ -258,6 +258,64 @@ func TestExisting(t *testing.T) {
 }
 
 // TestReopen: who renames the file and asks for it gets a new one.
+// TestSections: of a form that is no lines, each file begins anew, and what is written knows where it goes.
+func TestSections(t *testing.T) {
+	for _, name := range []string{"c.bin", "c.bin.gz", "c.bin.zst"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(path, []byte("of another run, and half a"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			pieces := 0
+			f, err := OpenSections(path, Rotation{RotateEvery: time.Hour}, false, func(dst []byte) []byte {
+				pieces++
+				return fmt.Appendf(dst, "<%d>", pieces)
+			}, func(s string) { t.Error(s) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			put := func(hours float64) {
+				if !f.MakeRecord(100, at(hours), func(dst []byte) []byte { return fmt.Appendf(dst, "(%d)", pieces) }) {
+					t.Error("not taken")
+				}
+			}
+			put(0.1)
+			put(0.2)
+			f.Reopen() // nobody renamed it
+			put(0.3)
+			put(1.1)
+			if err := os.Rename(path, path+".old"); err != nil {
+				t.Fatal(err)
+			}
+			f.Reopen()
+			put(1.2)
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if st := f.Stats(); st.Records != 5 || st.Lost != 0 || st.Pieces != 2 {
+				t.Errorf("got %+v", st)
+			}
+			var got []string
+			for _, p := range folder(t, path) {
+				full := filepath.Join(filepath.Dir(path), p)
+				if raw, err := os.ReadFile(full); err == nil && strings.HasPrefix(string(raw), "of another run") {
+					got = append(got, "another")
+					continue
+				}
+				if strings.HasSuffix(p, ".old") {
+					os.Rename(full, strings.TrimSuffix(full, name+".old")+"old-"+name)
+					full = strings.TrimSuffix(full, name+".old") + "old-" + name
+				}
+				got = append(got, text(t, full))
+			}
+			slices.Sort(got)
+			if want := []string{"<1>(1)(1)(1)", "<2>(2)", "<3>(3)", "another"}; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestReopen(t *testing.T) {
 	for _, name := range []string{"c.csv", "c.csv.gz", "c.csv.zst"} {
 		t.Run(name, func(t *testing.T) {

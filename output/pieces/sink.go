@@ -17,11 +17,12 @@ type Config struct {
 	Rotation
 }
 
-// Check says what does not go together, before anything is opened.
-func (c Config) Check() error {
+// Check says what does not go together, before anything is opened; another tells that there is another file that is cut
+// into pieces.
+func (c Config) Check(another bool) error {
 	switch {
-	case c.Write == "" && c.Rotation != Rotation{}:
-		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the file that --write names")
+	case c.Write == "" && !another && c.Rotation != Rotation{}:
+		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the files that --write and --pcapng name")
 	case c.Write == "-":
 		return errors.New("--write: - is stdout, which --output is for")
 	case c.RotateEvery < 0:
@@ -63,13 +64,7 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 		return nil, err
 	}
 	s.Branch = output.NewBranch(func(ctx context.Context, in <-chan *event.Batch) error {
-		again, end := reopenSignal()
-		defer end()
-		go func() {
-			for range again {
-				file.Reopen()
-			}
-		}()
+		defer file.ReopenOnSignal()()
 		return stage.Run(ctx, in)
 	})
 	return s, nil

@@ -32,6 +32,7 @@ func formats(base []frame) {
 	write("mixed.pcapng", ng(le, base))
 	write("big-endian.pcapng", ng(be, base))
 	write("interfaces.pcapng", interfaces(base))
+	write("owners.pcapng", owners(base))
 	sections := append(ng(le, base[:len(base)/2]), ng(be, base[len(base)/2:])...)
 	write("sections.pcapng", sections)
 	write("truncated.pcapng", sections[:len(sections)-50])
@@ -101,6 +102,44 @@ func ng(o binary.ByteOrder, base []frame) []byte {
 	s.iface(1, 262144, s.options(2, "eth-test"))
 	for _, f := range base {
 		s.packet(0, uint64(f.ns/1000), f.data, f.orig, nil)
+	}
+	return s.b.Bytes()
+}
+
+// owners is base as rustnet --pcapng keeps it: beside the first packet of a connection, and where it changes, stands who
+// has it.
+func owners(base []frame) []byte {
+	said := map[int]string{ // by the number of the frame, from 1
+		// A shell that becomes curl, at this end.
+		1: `rustnet {"v":1,"process":"sh","pid":1234,"exe":"/usr/bin/dash","cmdline":"sh -c \"exec curl\"","uid":1000,"user":"ann","ppid":99,"parent":"make","process_source":"ebpf","ancestors":["make","bash"],"cgroup":"/user.slice","user_unit":"make.service","slice":"user.slice","caps":["cap_net_raw"],"seccomp":"filter","no_new_privs":true,"direction":"out","local_addr":"192.0.2.10","local_port":40322,"netns":4026531840,"id":"ddb1c9c8ed669b79"}`,
+		4: `rustnet {"v":1,"process":"curl","pid":1234,"exe":"/usr/bin/curl","host":"other.example.test","uid":1000,"user":"ann","process_source":"ebpf","host_source":"dns","direction":"out","local_addr":"192.0.2.10","local_port":40322,"id":"ddb1c9c8ed669b79"}`,
+		// The server is this machine's, in a container; a key of a later version.
+		11: `rustnet {"v":1,"process":"nginx","pid":80,"exe":"/usr/sbin/nginx","uid":33,"process_source":"iter","peer_pid":4321,"peer_process":"curl","container":"web","container_runtime":"podman","peer_container":"client","later":[1,{"a":null}],"direction":"in","local_addr":"2001:db8:2::20","local_port":8080,"id":"0123456789abcdef"}`,
+		// Of a resolver nothing is known but whom it asked.
+		21: `rustnet {"v":1,"host":"ns.example.test","host_source":"dns","direction":"out","local_addr":"192.0.2.10","local_port":48822,"id":"0123456789abcdef"}`,
+		// It speaks of a connection that has other ends.
+		23: `rustnet {"v":1,"process":"wrong","process_source":"ebpf","local_addr":"192.0.2.99","id":"0123456789abcdef"}`,
+		27: `rustnet {"v":1,"process":"ping","pid":7,"process_source":"procfs","direction":"out","local_addr":"2001:db8:1::10","id":"0123456789abcdef"}`,
+	}
+	s := newSection(le)
+	s.b.Reset()
+	s.block(0x0a0d0d0a, uint32(0x1a2b3c4d), uint16(1), uint16(0), int64(-1), s.options(4, "rustnet"))
+	s.iface(1, 0, s.options(2, "eth-test", 9, uint8(9)))
+	for i, f := range base {
+		text := said[i+1]
+		if text == "" {
+			text = `rustnet {"id":"0123456789abcdef"}`
+		}
+		options := s.options(1, text)
+		switch i {
+		case 1: // somebody looked at it
+			options = s.options(1, "curl did this", 1, text, 2, uint32(1))
+		case 26:
+			options = s.options(1, "ping did this", 1, text)
+		case 28: // cut by hand
+			options = s.options(1, `rustnet {"v":1,"process":"wrong","local_addr":"2001:db8:1::10`)
+		}
+		s.packet(0, uint64(f.ns), f.data, f.orig, options)
 	}
 	return s.b.Bytes()
 }

@@ -7,8 +7,16 @@ type Batch struct {
 	Events []Event
 	// Now is the packet time reached. Batches without events tell it to stages that wait.
 	Now int64
+	// RuledOut has of the events that the filter took out what somebody asked it to tell.
+	RuledOut []Ruling
 
 	release func(*Batch)
+}
+
+// Ruling is an event that the filter took out, as far as those need who keep more of a connection than its events.
+type Ruling struct {
+	ID   uint64
+	Kind Kind
 }
 
 // NewBatch makes a batch that goes to release, emptied, when it is done with; nil drops it.
@@ -17,7 +25,7 @@ func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
 // Release gives the batch back to the pool it came from. The stage that is done with it calls it, once.
 func (b *Batch) Release() {
 	clear(b.Events) // let go of what they point at
-	b.Events = b.Events[:0]
+	b.Events, b.RuledOut = b.Events[:0], b.RuledOut[:0]
 	if b.release != nil {
 		b.release(b)
 	}
