@@ -31,6 +31,7 @@ const (
 	trailBFD
 	trailESP
 	trailSNMP
+	trailRx
 )
 
 const trailMask = 1<<56 - 1

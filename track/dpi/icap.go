@@ -1,0 +1,52 @@
+package dpi
+
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
+
+var (
+	fieldICAPMethod  = event.AppString("icap_method", "First method: REQMOD, RESPMOD or OPTIONS.")
+	fieldICAPService = event.AppString("icap_service", "Service that it was asked of, as a URL without its query.")
+	fieldICAPStatus  = event.AppUint("icap_status", "", "Status of the first response.")
+
+	icapFields = []*event.AppField{fieldICAPMethod, fieldICAPService, fieldICAPStatus}
+
+	icapFirst = bytesIn("ROI", 1, 0)
+)
+
+// parseICAP reads the first request line or status line (RFC 3507 sections 4.3.2 and 4.3.3).
+func parseICAP(c *call) verdict {
+	v := &c.view[c.side]
+	line, whole := firstLine(v)
+	if line == nil {
+		return no
+	}
+	if status, ok := bytes.CutPrefix(line, []byte("ICAP/1.0 ")); ok && whole && len(status) >= 3 {
+		n := 0
+		for _, d := range status[:3] {
+			if d < '0' || d > '9' {
+				return no
+			}
+			n = 10*n + int(d-'0')
+		}
+		c.setClient(1 - c.side)
+		c.firstNumber(fieldICAPStatus, uint64(n))
+		return c.finish()
+	}
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	url, version, _ := bytes.Cut(rest, []byte(" "))
+	switch {
+	case !whole:
+		return v.unfinished()
+	case !oneOf(method, "reqmod respmod options"), !bytes.HasPrefix(url, []byte("icap://")), string(version) != "ICAP/1.0":
+		return no
+	}
+	c.setClient(c.side)
+	service, _, _ := bytes.Cut(url, []byte("?"))
+	c.firstFact(fieldICAPMethod, method)
+	c.firstFact(fieldICAPService, service)
+	c.know()
+	return match
+}

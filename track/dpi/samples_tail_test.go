@@ -1,0 +1,111 @@
+package dpi
+
+import "strings"
+
+// tailSamples are of appliances, industry, stores of logs and games. Each is made from the specification
+// that its parser names.
+func tailSamples() []sample {
+	tacacs := func(kind, number byte, body string) string {
+		return "\xc0" + string([]byte{kind, number, 0}) + "sess" + behind32(body)
+	}
+	wireFormat := func(version uint32) string {
+		return behind32("\x01ActiveMQ" + be32Text(version) + "\x01" + behind32("options"))
+	}
+	title := func(s string) string { return s + strings.Repeat(" ", 16-len(s)) }
+	associate := func(kind byte) string {
+		body := "\x00\x01\x00\x00" + title("ARCHIVE") + title("MODALITY1") + nuls(32) + "\x10\x00" + behind16("1.2.840.10008.3.1.1.1")
+		return string([]byte{kind, 0}) + behind32(body)
+	}
+	hl7 := "\x0bMSH|^~\\&|LAB|CLINIC|EHR|HOSPITAL|20260131080000||ORU^R01|4711|P|2.5\rPID|1||" + secret + "\r\x1c\r"
+	tags := "\x02\x00\x00\x00" + "\x02\x01\x00\x01\x04\x00name" + "\x03\x01\x00\x11\x3c\x00\x00\x00"
+	donkey := func(proto string, kind byte, body string) string {
+		return proto + le32Text(uint32(1+len(body))) + string([]byte{kind}) + body
+	}
+	q931 := func(kind byte, elements string) string {
+		return tpktTest("\x08\x02\x12\x34" + string([]byte{kind}) + elements)
+	}
+	z3950 := func(tag byte) string {
+		return tlv(tag, "\x83\x02\x05\xe0", "\x84\x03\x00\xe9\xa2", "\x85\x04\x04\x00\x00\x00", "\x86\x04\x04\x00\x00\x00", "\x8c\x01\xff", "\x9f\x6e\x02\x38\x31", "\x9f\x6f\x03YAZ", "\x9f\x70\x06\x35.34.0")
+	}
+	connect := func(kind byte) string {
+		return string([]byte{kind, 0, 128, 0}) + le32Text(128) + nuls(3) + "\x03" + nuls(116)
+	}
+	ams := func(flags uint16, data string) string {
+		return "\x00\x00" + le32Text(uint32(32+len(data))) + "\x05\x01\x02\x03\x01\x01" + le16Text(851) + "\x05\x01\x02\x04\x01\x01" + le16Text(32800) +
+			le16Text(2) + le16Text(int(flags)) + le32Text(uint32(len(data))) + nuls(4) + le32Text(7) + data
+	}
+	phasor := "\xaa\x41" + be16Text(18) + be16Text(7734) + "\x69\x00\x00\x00" + "\x00\x00\x00\x00" + be16Text(5)
+	crc := uint16(0xffff)
+	for i := range len(phasor) {
+		crc ^= uint16(phasor[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	phasor += be16Text(int(crc))
+	hart := func(kind byte) string {
+		return "\x01" + string([]byte{kind}) + "\x00\x00\x00\x02\x00\x0d\x01\x00\x00\x75\x30"
+	}
+	item := func(kind int, value string) string { return be16Text(kind) + behind16(value) }
+	peer := item(4, "\x00radio 5000")
+	session := func(kind int) string {
+		return be16Text(kind) + behind16(peer+item(5, "\x00\x00\xea\x60"))
+	}
+	tplink := func(s string) string {
+		key, out := byte(0xab), []byte(nil)
+		for i := range len(s) {
+			key ^= s[i]
+			out = append(out, key)
+		}
+		return string(out)
+	}
+	rx := func(kind, flags byte) string {
+		return "\x69\x00\x00\x01" + "\x12\x34\x56\x78" + be32Text(1) + be32Text(1) + be32Text(1) + string([]byte{kind, flags, 0, 0}) + "\x00\x00" + be16Text(52) + "args"
+	}
+	mndp := "\x00\x00\x00\x07" + item(1, "\x02\x00\x00\x00\x00\x01") + item(5, "edge-router") + item(7, "7.16 (stable)") + item(8, "MikroTik") + item(12, "RB4011")
+	return []sample{
+		streamOf("tacacs", 50000, 49, facted{"app": "tacacs", "tacacs_type": "authentication"}, "o"+tacacs(1, 1, "obfuscated"), "r"+tacacs(1, 2, "obfuscated too")),
+		streamOf("tacacs accounting elsewhere", 50000, 50001, facted{"app": "tacacs", "tacacs_type": "accounting"}, "o"+tacacs(3, 1, "obfuscated"), "r"+tacacs(3, 2, "obfuscated too")),
+		streamOf("icap", 50000, 1344, facted{"app": "icap", "icap_method": "REQMOD", "icap_service": "icap://av.example/scan", "icap_status": "204"},
+			"oREQMOD icap://av.example/scan?"+secret+" ICAP/1.0\r\nHost: av.example\r\n\r\n", "rICAP/1.0 204 No Content\r\n\r\n"),
+		streamOf("openwire", 50000, 61616, facted{"app": "openwire", "openwire_version": "12"}, "o"+wireFormat(12), "r"+wireFormat(10)),
+		streamOf("dicom", 50000, 11112, facted{"app": "dicom", "dicom_called": "ARCHIVE", "dicom_calling": "MODALITY1"}, "o"+associate(1), "r"+associate(2)),
+		streamOf("hl7", 50000, 2575, facted{"app": "hl7", "hl7_message": "ORU^R01", "hl7_application": "LAB", "hl7_facility": "CLINIC"}, "o"+hl7),
+		streamOf("edonkey server", 50000, 4661, facted{"app": "edonkey"}, "o"+donkey("\xe3", 1, strings.Repeat("h", 16)+nuls(4)+"\x36\x12"+tags)),
+		streamOf("edonkey client", 50000, 50001, facted{"app": "edonkey"}, "o"+donkey("\xe3", 1, "\x10"+strings.Repeat("h", 16)+nuls(4)+"\x36\x12"+tags)),
+		streamOf("h323", 50000, 1720, facted{"app": "h323", "h323_calling": "100", "h323_called": "2000"},
+			"o"+q931(5, "\x04\x03\x88\x93\xa5"+"\x6c\x05\x00\x80100"+"\x70\x05\x812000"+"\x7e"+behind16("\x05\x20\x80\x06")), "r"+q931(2, "\x7e"+behind16("\x05\x21\x80"))),
+		streamOf("z3950", 50000, 210, facted{"app": "z3950", "z3950_implementation": "YAZ"}, "o"+z3950(0xb4), "r"+z3950(0xb5)),
+		streamOf("rpki-rtr", 50000, 323, facted{"app": "rpki-rtr"}, "o\x01\x02\x00\x00\x00\x00\x00\x08", "r\x01\x03\x00\x07\x00\x00\x00\x08\x01\x04\x00\x00\x00\x00\x00\x14"),
+		streamOf("rpki-rtr refused", 50000, 8282, facted{"app": "rpki-rtr"}, "o\x02\x02\x00\x00\x00\x00\x00\x08", "r\x02\x08\x00\x00\x00\x00\x00\x08"),
+		streamOf("nvme-tcp", 50000, 4420, facted{"app": "nvme-tcp"}, "o"+connect(0), "r"+connect(1)),
+		streamOf("lumberjack", 50000, 5044, facted{"app": "lumberjack"}, "o2W\x00\x00\x00\x0a2C\x00\x00\x00\x10", "r2A\x00\x00\x00\x0a"),
+		streamOf("nsq", 50000, 4150, facted{"app": "nsq", "nsq_topic": "events"}, "o  V2IDENTIFY\n"+behind32("{}"), "r"+behind32("\x00\x00\x00\x00OK"), "oSUB events worker\n"),
+		streamOf("iperf3", 50000, 5201, facted{"app": "iperf3"}, "oabcdefghijklmnopqrstuvwxyz234567abcd\x00", "r\x09"),
+		streamOf("tinc", 50000, 655, facted{"app": "tinc", "tinc_node": "alpha"}, "o0 alpha 17.7\n", "r0 beta 17.7\n"),
+		streamOf("ads", 50000, 48898, facted{"app": "ads", "ads_command": "read"}, "o"+ams(4, nuls(12)), "r"+ams(5, nuls(12))),
+		datagramsOf("synphasor", 50000, 4713, facted{"app": "synphasor", "synphasor_frame": "command", "synphasor_id": "7734"}, "o"+phasor),
+		streamOf("synphasor over tcp", 50000, 50001, facted{"app": "synphasor", "synphasor_frame": "command", "synphasor_id": "7734"}, "o"+phasor),
+		streamOf("hart-ip", 50000, 5094, facted{"app": "hart-ip"}, "o"+hart(0), "r"+hart(1)),
+		datagramsOf("hart-ip datagram", 50000, 5094, facted{"app": "hart-ip"}, "o"+hart(0)),
+		datagramsOf("fins", 9600, 9600, facted{"app": "fins", "fins_command": "memory-area-read"},
+			"o\x80\x00\x02\x00\x01\x00\x00\x02\x00\x07\x01\x01\x82\x00\x64\x00\x00\x01", "r\xc0\x00\x02\x00\x02\x00\x00\x01\x00\x07\x01\x01\x00\x00\x12\x34"),
+		streamOf("fins over tcp", 50000, 9600, facted{"app": "fins", "fins_command": "controller-data-read"},
+			"oFINS"+behind32(nuls(4)+nuls(4)+nuls(4)), "rFINS"+behind32("\x00\x00\x00\x01"+nuls(4)+"\x00\x00\x00\x02\x00\x00\x00\x01"),
+			"oFINS"+behind32("\x00\x00\x00\x02"+nuls(4)+"\x80\x00\x02\x00\x01\x00\x00\x02\x00\x07\x05\x01\x00")),
+		datagramsOf("dlep", 50000, 854, facted{"app": "dlep", "dlep_peer": "radio 5000"}, "oDLEP\x00\x01"+behind16(peer)),
+		streamOf("dlep session", 50000, 854, facted{"app": "dlep", "dlep_peer": "radio 5000"}, "o"+session(1), "r"+session(2)),
+		datagramsOf("tplink", 50000, 9999, facted{"app": "tplink-smarthome", "tplink_command": "system"}, "o"+tplink(`{"system":{"get_sysinfo":{}}}`)),
+		streamOf("tplink over tcp", 50000, 9999, facted{"app": "tplink-smarthome", "tplink_command": "system"}, "o"+behind32(tplink(`{"system":{"get_sysinfo":{}}}`))),
+		datagramsOf("rx", 7001, 7003, facted{"app": "rx", "rx_service": "52"}, "o"+rx(1, 5), "r"+rx(1, 4)),
+		datagramsOf("roughtime", 50000, 2002, facted{"app": "roughtime"}, "oROUGHTIM"+le32Text(100)+nuls(100)),
+		datagramsOf("teamspeak", 50000, 9987, facted{"app": "teamspeak"}, "oTS3INIT1\x00\x65\x00\x00\x88"+nuls(21)),
+		datagramsOf("quake3", 50000, 27960, facted{"app": "quake3", "quake3_server": "The Arena"},
+			"o\xff\xff\xff\xffgetstatus\n", "r\xff\xff\xff\xffstatusResponse\n\\g_gametype\\0\\sv_hostname\\The Arena\\mapname\\q3dm17\n0 48 \"player\"\n"),
+		datagramsOf("mndp", 5678, 5678, facted{"app": "mndp", "mndp_identity": "edge-router", "mndp_version": "7.16 (stable)", "mndp_platform": "MikroTik", "mndp_board": "RB4011"}, "o"+mndp),
+	}
+}
