@@ -211,7 +211,7 @@ func dataSamples() []sample {
 			n16("tcUrl")+amf0("rtmp://video.example/live?key=secret")+"\x00\x00\x09")), "app", "rtmp", "rtmp_app", "live", "rtmp_url", "rtmp://video.example/live"),
 		tcpSample("minecraft", 25565, talk("C"+n8("\x00\xfd\x05"+n8("play.example.org")+u16(25565)+"\x02")+n8("\x00"+n8("Steve")+zeros(16))),
 			"app", "minecraft", "minecraft_server", "play.example.org", "minecraft_player", "Steve", "minecraft_protocol", "765"),
-		tcpSample("bgp", 179, talk("C"+bgpTest(1, "\x04"+u16(23456)+u16(180)+"\x0a\x00\x00\x01"+n8("\x02"+n8("\x41"+n8(u32(4200000001))))), "S"+bgpTest(1, "\x04"+u16(64501)+u16(180)+"\x0a\x00\x00\x02\x00"),
+		tcpSample("bgp", 179, talk("C"+bgpTest(1, "\x04"+u16(23456)+u16(180)+"\x0a\x00\x00\x01"+n8("\x02"+n8("\x41"+n8("\xfa\x56\xea\x01")))), "S"+bgpTest(1, "\x04"+u16(64501)+u16(180)+"\x0a\x00\x00\x02\x00"),
 			"C"+bgpTest(4, ""), "S"+bgpTest(4, "")), "app", "bgp", "bgp_client_as", "4200000001", "bgp_server_as", "64501"),
 		tcpSample("ldp", 646, talk("C"+u16(1)+n16("\x0a\x00\x00\x01"+u16(0)+u16(0x200)+n16(u32(1)+u16(0x500)+n16(zeros(14))))), "app", "ldp"),
 		tcpSample("openflow", 6653, talk("S\x04\x00\x00\x08"+u32(1), "C\x05\x00\x00\x10"+u32(2)+"\x00\x01\x00\x08"+u32(0x32)), "app", "openflow", "openflow_version", "1.3"),
