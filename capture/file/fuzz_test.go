@@ -39,6 +39,11 @@ func FuzzSource(f *testing.F) {
 				t.Errorf("got a batch of %d frames and %d lost", len(b.Frames), b.Lost)
 			}
 			checkFrames(t, b)
+			for i, c := range b.Comments {
+				if c.Frame >= len(b.Frames) || i > 0 && c.Frame < b.Comments[i-1].Frame || !bytes.HasPrefix(c.Text, []byte(capture.CommentMark)) {
+					t.Errorf("comment %d is %q, of frame %d of %d", i, c.Text, c.Frame, len(b.Frames))
+				}
+			}
 			b.Release()
 		}
 		<-done

@@ -30,7 +30,7 @@ func richPcapng() []byte {
 		f.iface(1, 262144, option(2, "eth0"), option(3, "first"), option(9, "\x09"))
 		f.iface(101, 0, option(2, "tun0"), option(9, "\x94"), option(14, uint64(1000)))
 		f.packet(0, uint64(i)*1e9, payload(i), 1500, option(2, uint32(1)))
-		f.packet(1, uint64(i)<<20|1<<19, payload(i+1), 60, option(1, "comment"), option(2, uint32(2)))
+		f.packet(1, uint64(i)<<20|1<<19, payload(i+1), 60, option(1, "comment"), option(1, capture.CommentMark+"1}"), option(2, uint32(2)))
 		f.block(4, []byte{0, 0, 0, 0}) // names
 		f.simple(uint32(len(payload(i))), payload(i))
 		f.oldPacket(1, 3, 0, payload(2), 60, option(2, uint32(2)))

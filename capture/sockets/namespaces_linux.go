@@ -90,7 +90,9 @@ func namespaces(own uint32) (found []namespace, hidden int) {
 		if _, err := strconv.Atoi(p.Name()); err != nil {
 			continue
 		}
-		if err := add("/proc/"+p.Name()+"/ns/net", "/proc/"+p.Name()+"/net"); errors.Is(err, os.ErrPermission) {
+		err := add("/proc/"+p.Name()+"/ns/net", "/proc/"+p.Name()+"/net")
+		// Of a process that has just ended the kernel says the same.
+		if errors.Is(err, os.ErrPermission) && unix.Access("/proc/"+p.Name(), unix.F_OK) == nil {
 			hidden++
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"rustnet/capture/file"
 	"rustnet/output"
 	"rustnet/output/pieces"
+	"rustnet/track"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
 )
@@ -593,6 +594,51 @@ func FuzzRecall(f *testing.F) {
 			t.Errorf("%q is read, and what is made of it is not: %q", text, again)
 		}
 	})
+}
+
+// TestPrefixes: wherever a file ends, what is read of it has the owners that stand there, and no others.
+func TestPrefixes(t *testing.T) {
+	whole, err := os.ReadFile("../../testdata/owners.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for n := 0; n <= len(whole); n += 61 {
+		s, err := file.NewSource("owners", bytes.NewReader(whole[:n]))
+		if err != nil {
+			continue
+		}
+		tracker, err := track.New(track.Config{MaxConnections: 1000, Recall: Recall(testSchema.Stored())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames, packets, events := make(chan *capture.Frames), make(chan *decode.Packets), make(chan *event.Batch)
+		go s.Run(context.Background(), frames) // its error says that the file is cut
+		go decode.New(decode.Config{}).Run(context.Background(), frames, packets)
+		go tracker.Run(context.Background(), packets, events)
+		known := map[string]bool{}
+		for b := range events {
+			for _, e := range b.Events {
+				switch {
+				case e.Proc == nil:
+				case e.Proc.Name == "nginx" && e.Direction == event.In && e.Local.Port() == 8080 && e.Peer.Name == "curl",
+					slices.Contains([]string{"sh", "curl", "ping"}, e.Proc.Name) && e.Direction == event.Out && e.Peer == nil:
+					known[e.Proc.Name] = true
+				default:
+					t.Fatalf("of %d bytes: got %+v of %+v", n, e.Proc, e)
+				}
+			}
+			b.Release()
+		}
+		if len(known) < most {
+			t.Errorf("of %d bytes %d owners are known, of fewer %d", n, len(known), most)
+		}
+		most = max(most, len(known))
+		s.Close()
+	}
+	if most != 4 {
+		t.Errorf("%d owners, want sh, curl, nginx and ping", most)
+	}
 }
 
 // TestFrames: what an interface took off is put back, and the snap length holds.

@@ -44,7 +44,7 @@ var programs = []program{
 }
 
 // stages are the benchmarks of single stages, run by go test.
-const stages = "Decode|Known|Wheel|Packet|Match|JSON|Encode|Pcap|Idle"
+const stages = "Decode|Known|Wheel|Packet|Match|JSON|Encode|Pcap|Idle|Keep"
 
 func main() {
 	dir := flag.String("dir", "bench", "folder of the captures (make bench-data)")
