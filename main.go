@@ -4,7 +4,7 @@
 // This file holds the command line and the wiring of the stages; the work is theirs.
 package main
 
-//go:generate sh -c "go run . manual man > docs/rustnet.1 && go run . manual markdown > docs/reference.md"
+//go:generate sh -c "go run . manual man > docs/rustnet.1 && go run . manual markdown > docs/reference.md && go run . manual schemas > docs/schemas.md"
 
 import (
 	"cmp"
@@ -44,6 +44,7 @@ import (
 	"rustnet/output/pcapng"
 	"rustnet/output/pieces"
 	"rustnet/output/shell"
+	"rustnet/output/siem"
 	"rustnet/output/store"
 	"rustnet/output/summary"
 	"rustnet/track"
@@ -143,8 +144,8 @@ type cli struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish"`
 	} `cmd:"" help:"Print a shell's completion. The script says at its top where to put it."`
 	Manual struct {
-		Form string `arg:"" optional:"" enum:"man,markdown" default:"man" help:"man or markdown"`
-	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown."`
+		Form string `arg:"" optional:"" enum:"man,markdown,schemas" default:"man" help:"man, markdown or schemas"`
+	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown, also of what --schema makes of the fields."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
 	fromStore bool // the command reads --store instead of writing it
@@ -207,8 +208,8 @@ func execute(args []string) (status int, err error) {
 		}
 	}
 	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
-		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec"} {
-			if shell.OnCommandLine(ctx, flag) {
+		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec", "schema"} {
+			if shell.OnCommandLine(ctx, flag) && (flag != "schema" || ctx.Selected().Name != "history") {
 				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
 			}
 		}
@@ -240,6 +241,9 @@ func execute(args []string) (status int, err error) {
 		_, err := os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
 		return 0, err
 	case "manual":
+		if c.Manual.Form == "schemas" {
+			return 0, siem.Write(os.Stdout)
+		}
 		return 0, about.Write(os.Stdout, c.Manual.Form)
 	case "version":
 		_, err := fmt.Println("rustnet", version())
@@ -309,9 +313,12 @@ func stream(c *cli) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.Output.Spool = c.live()
+	c.Output.Encoder = siem.New
+	if c.Output.Spool = c.live(); c.Output.Spool {
+		c.Output.Host, _ = os.Hostname() // where it has no name, none is written
+	}
 	inFile := c.Output
-	if c.Read != "" && c.Output.Format == output.Table && len(c.Output.Fields) == 0 && !file.Recorded(c.Read) {
+	if c.Read != "" && c.Output.Format == output.Table && c.Output.Schema == "" && len(c.Output.Fields) == 0 && !file.Recorded(c.Read) {
 		c.Output.Fields = []string{"-process"} // such a file knows none
 		if len(c.Local) == 0 {
 			c.Output.Fields = append(c.Output.Fields, "-direction")
@@ -320,6 +327,11 @@ func stream(c *cli) (int, error) {
 	out, err := output.New(c.Output, fields, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
+	}
+	for kind, asked := range map[event.Kind]bool{event.Stats: c.Every != 0, event.Alert: c.Alerts.Any()} {
+		if asked && !out.Writes(kind) {
+			say("warn", "--schema %s has nothing for %s: such records are left out", c.Output.Schema, kind)
+		}
 	}
 	var stages []shell.Stage
 	if c.Every != 0 {
@@ -472,6 +484,9 @@ func history(c *cli) (int, error) {
 	keep, err := c.prepare(fields, say)
 	if err != nil {
 		return 0, err
+	}
+	if c.Output.Encoder = siem.New; c.Output.Schema != "" && len(cfg.GroupBy) > 0 {
+		return 0, usageError{errors.New("--group-by: --schema has records of connections, not of groups")}
 	}
 	to := shell.Sink{}
 	if cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {

@@ -566,6 +566,7 @@ func TestImports(t *testing.T) {
 		"output/pcapng":      {"capture", "capture/decode", "capture/ndjson", "output", "output/pieces", "track/event"},
 		"output/summary":     {"output", "track/event"},
 		"output/shell":       {"output", "track/event"},
+		"output/siem":        {"output", "track/event"},
 		"output/store":       {"output", "track/event"},
 	}
 	only := map[string][]string{ // who may use these modules
@@ -651,7 +652,7 @@ func TestReadme(t *testing.T) {
 
 // TestReadmeManual holds the manual to the declarations, and what shows it to be content with it.
 func TestReadmeManual(t *testing.T) {
-	for form, path := range map[string]string{"man": "docs/rustnet.1", "markdown": "docs/reference.md"} {
+	for form, path := range map[string]string{"man": "docs/rustnet.1", "markdown": "docs/reference.md", "schemas": "docs/schemas.md"} {
 		got, stderr, status := rustnet(t, "manual", form)
 		if status != 0 || stderr != "" {
 			t.Fatalf("manual %s: status %d, %s", form, status, stderr)

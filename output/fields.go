@@ -48,6 +48,15 @@ func parseFields(specs []string, schema *event.Schema) (selection, error) {
 	return sel, nil
 }
 
+// SelectFields applies what --fields says to a default.
+func SelectFields(specs []string, schema *event.Schema, base []*event.Field) ([]*event.Field, error) {
+	sel, err := parseFields(specs, schema)
+	if err != nil {
+		return nil, err
+	}
+	return sel.fields(base), nil
+}
+
 // fields applies the selection to a default.
 func (sel selection) fields(base []*event.Field) []*event.Field {
 	if len(sel.only) > 0 {

@@ -316,6 +316,14 @@ func appendU(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
+// AppendJSON appends a text in quotes, AppendJSONText what stands between them.
+func AppendJSON(dst []byte, s string) []byte     { return appendJSONString(dst, s) }
+func AppendJSONText(dst []byte, s string) []byte { return appendEscapedJSON(dst, s) }
+
+// AppendFloat appends a number as in JSON, AppendID one of 64 bits in hexadecimal.
+func AppendFloat(dst []byte, f float64) []byte { return appendFloat(dst, f) }
+func AppendID(dst []byte, n uint64) []byte     { return appendHex(dst, n) }
+
 // Object writes the fields of records as a JSON object without a newline, for those who keep it elsewhere.
 type Object struct{ enc *jsonEncoder }
 

@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 // Lines makes of single records what programs are handed: NDJSON, and the values by their names.
 type Lines struct {
-	json *jsonEncoder
+	json encoder
 	text []csvColumn
 }
 
@@ -14,15 +14,31 @@ func NewLines(cfg Config, schema *event.Schema) (*Lines, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lines{json: newJSON(sel.fields(schema.Fields), cfg.TimeFormat)}
+	l := &Lines{}
+	if cfg.foreign() {
+		cfg.Format = JSON
+		f, err := cfg.Encoder(cfg, schema)
+		if err != nil {
+			return nil, err
+		}
+		l.json = foreign{f}
+	} else {
+		l.json = newJSON(sel.fields(schema.Fields), cfg.TimeFormat)
+	}
 	for _, f := range sel.fields(schema.Fields) {
 		l.text = append(l.text, csvColumn{f, newStamp(cfg.TimeFormat), f.Needs()})
 	}
 	return l, nil
 }
 
-// JSON appends the record as one line.
+// JSON appends the record as a line, with Config.Schema as the lines that it is there, which may be none.
 func (l *Lines) JSON(dst []byte, e *event.Event) []byte { return l.json.record(dst, e) }
+
+// Writes tells whether there may be a line for events of this kind.
+func (l *Lines) Writes(k event.Kind) bool {
+	f, ok := l.json.(foreign)
+	return !ok || f.Writes(k)
+}
 
 // Values gives each value that the record has as CSV would show it. The text is valid until the next.
 func (l *Lines) Values(e *event.Event, each func(field string, text []byte)) {

@@ -28,12 +28,17 @@ const (
 type Config struct {
 	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table; none only counts them." enum:"json,csv,table,none" default:"table" placeholder:"FORM"`
 	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c" complete:"fields"`
+	Schema     string   `help:"Write the records as another schema has them: zeek (conn.log), eve (Suricata), ecs (Elastic), ocsf (Network Activity). rustnet manual schemas says what becomes of each field." enum:"zeek,eve,ecs,ocsf," default:"" placeholder:"NAME"`
 	Events     []string `help:"Events to write: new, updated, closed. Alerts come anyway; alert alone is only them." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
+
+	// Encoder makes what writes the records of Schema, nil where Schema does not count; Host is this machine's name, where they are about it.
+	Encoder func(Config, *event.Schema) (Encoder, error) `kong:"-"`
+	Host    string                                       `kong:"-"`
 
 	Columns   []string `kong:"-"` // of the table by default, most important first, where the usual ones do not fit the records
 	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
@@ -53,6 +58,24 @@ type encoder interface {
 	header(dst []byte) []byte
 	record(dst []byte, e *event.Event) []byte
 }
+
+// Encoder makes lines of a form that this package does not know.
+type Encoder interface {
+	Header(dst []byte) []byte
+	// Record appends the lines that the event gives, of some none.
+	Record(dst []byte, e *event.Event) []byte
+	// Writes tells whether there may be lines for events of this kind.
+	Writes(event.Kind) bool
+}
+
+// foreign is an Encoder as one of ours.
+type foreign struct{ Encoder }
+
+func (f foreign) header(dst []byte) []byte                 { return f.Header(dst) }
+func (f foreign) record(dst []byte, e *event.Event) []byte { return f.Record(dst, e) }
+
+// foreign tells whether the records have a form of Schema.
+func (c *Config) foreign() bool { return c.Schema != "" && c.Encoder != nil }
 
 // noEncoder is for those who only count.
 type noEncoder struct{}
@@ -129,6 +152,16 @@ func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
 	if err := s.selectKinds(cfg.Events); err != nil {
 		return nil, err
 	}
+	if cfg.foreign() {
+		f, err := cfg.Encoder(cfg, schema)
+		if err != nil {
+			return nil, err
+		}
+		if s.enc = (foreign{f}); cfg.Format == None {
+			s.enc = noEncoder{}
+		}
+		return s, s.omitKinds(f)
+	}
 	sel, err := parseFields(cfg.Fields, schema)
 	if err != nil {
 		return nil, err
@@ -164,6 +197,25 @@ func (s *Stage) selectKinds(names []string) error {
 	}
 	return nil
 }
+
+// omitKinds takes out the kinds that a form has no lines for.
+func (s *Stage) omitKinds(f Encoder) error {
+	asked := splitList(s.cfg.Events)
+	for k := range s.kinds {
+		kind := event.Kind(k)
+		if f.Writes(kind) {
+			continue
+		}
+		if name := kind.String(); name != "" && slices.Contains(asked, name) {
+			return fmt.Errorf("--events: --schema %s has nothing for %s", s.cfg.Schema, name)
+		}
+		s.kinds[k] = false
+	}
+	return nil
+}
+
+// Writes tells whether events of this kind are among those that are written.
+func (s *Stage) Writes(k event.Kind) bool { return s.kinds[k] }
 
 // splitList takes apart what was given as a,b or as several values.
 func splitList(values []string) []string {
@@ -368,9 +420,13 @@ func (s *Stage) format(e *event.Event) {
 			return
 		}
 	} else {
+		before := len(s.buf)
+		e.Seq = s.seq + 1
+		if s.buf = s.enc.record(s.buf, e); len(s.buf) == before && s.cfg.foreign() && s.cfg.Format != None {
+			s.unselected.Add(1)
+			return
+		}
 		s.seq++
-		e.Seq = s.seq
-		s.buf = s.enc.record(s.buf, e)
 	}
 	s.inBuf[e.Kind]++
 	if counts(e.Kind) {
@@ -391,8 +447,9 @@ func (s *Stage) hand(e *event.Event) bool {
 	ts := s.ts.Time(e)
 	if s.missed > 0 {
 		lost := s.loss(ts)
-		s.buf = s.enc.record(s.buf[:0], &lost)
-		if s.keep.WriteRecord(s.buf, ts) {
+		if s.buf = s.enc.record(s.buf[:0], &lost); len(s.buf) == 0 {
+			s.missed = 0 // the form has no such record; the summary tells
+		} else if s.keep.WriteRecord(s.buf, ts) {
 			s.seq++
 			s.made[event.Lost].Add(1)
 			s.inBuf[event.Lost]++
@@ -401,7 +458,10 @@ func (s *Stage) hand(e *event.Event) bool {
 	}
 	e.Seq = s.seq + 1
 	if s.missed == 0 {
-		s.buf = s.enc.record(s.buf[:0], e)
+		if s.buf = s.enc.record(s.buf[:0], e); len(s.buf) == 0 {
+			s.unselected.Add(1)
+			return false
+		}
 		if s.keep.WriteRecord(s.buf, ts) {
 			s.seq++
 			return true

@@ -28,6 +28,9 @@ func hostile(r rune) bool {
 		r >= 0x2060 && r <= 0x206f || r == 0x061c || r == 0xfeff
 }
 
+// Hostile is hostile, for forms that escape in their own way.
+func Hostile(r rune) bool { return hostile(r) }
+
 // appendEscaped makes text from outside safe to show: what does not print is shown as Go would write it.
 // Backslashes stay as they are; this is for reading, not for reading back.
 func appendEscaped(dst []byte, s string) []byte {

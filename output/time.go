@@ -30,6 +30,24 @@ func newStamp(format string) stamp {
 	return stamp{loc: time.UTC, layout: "2006-01-02T15:04:05", digits: 6, zone: true}
 }
 
+// Stamp writes times in UTC to the microsecond, as 2006-01-02T15:04:05.000000; the zone is for who uses it to add. The zero
+// Stamp is ready.
+type Stamp struct{ s stamp }
+
+// Append appends a time in nanoseconds since the epoch.
+func (s *Stamp) Append(dst []byte, ns int64) []byte {
+	if s.s.loc == nil {
+		s.s = stamp{loc: time.UTC, layout: "2006-01-02T15:04:05", digits: 6}
+	}
+	return s.s.append(dst, ns)
+}
+
+// AppendUnix appends a time as seconds since the epoch, to the microsecond.
+func AppendUnix(dst []byte, ns int64) []byte {
+	s := stamp{number: true}
+	return s.append(dst, ns)
+}
+
 // append formats nanoseconds since the epoch, cut to the digits shown.
 func (s *stamp) append(dst []byte, ns int64) []byte {
 	if s.number {

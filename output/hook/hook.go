@@ -98,6 +98,11 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 	if h.lines, err = output.NewLines(out, fields); err != nil {
 		return nil, err
 	}
+	for _, k := range kinds {
+		if h.kinds[k] && !h.lines.Writes(k) {
+			return nil, fmt.Errorf("--exec: --schema %s has nothing for %s, so the command would be handed nothing (--exec-on names other events)", out.Schema, k)
+		}
+	}
 	if cfg.ExecShell {
 		h.argv = []string{"/bin/sh", "-c", cfg.Exec}
 	} else if h.argv, err = split(cfg.Exec); err != nil {
@@ -149,6 +154,9 @@ func (h *Hook) run(ctx context.Context, in <-chan *event.Batch) error {
 
 func (h *Hook) put(ctx context.Context, e *event.Event) {
 	j := job{record: h.lines.JSON(nil, e), env: slices.Clip(h.env)}
+	if len(j.record) == 0 {
+		return // --schema has no line for it
+	}
 	h.lines.Values(e, func(field string, text []byte) {
 		text = bytes.ReplaceAll(text, []byte{0}, nil) // no variable can hold it
 		j.env = append(j.env, "RUSTNET_"+strings.ToUpper(field)+"="+string(text[:min(len(text), valueMax)]))

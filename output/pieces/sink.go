@@ -45,7 +45,12 @@ type Sink struct {
 // New opens the file. out says which records it gets, and which of their fields.
 func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Sink, error) {
 	out.Width, out.Height, out.Color = 0, 0, "never"
-	if out.Format = cfg.WriteFormat; out.Format == "" {
+	switch {
+	case cfg.WriteFormat != "":
+		out.Format = cfg.WriteFormat
+	case out.Schema != "" && out.Format != output.JSON:
+		out.Format = "" // its own
+	case out.Schema == "":
 		out.Format = output.JSON
 		if name := strings.TrimSuffix(strings.TrimSuffix(cfg.Write, ".gz"), ".zst"); strings.HasSuffix(name, ".csv") {
 			out.Format = output.CSV
