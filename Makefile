@@ -37,17 +37,17 @@ fuzz:
 
 # How many packets of each kind of traffic.
 shapes = mix=3000000 mix-tenth=300000 elephant=500000 http=500000 keepalive=500000 \
-	synflood=1000000 dnsflood=1000000 udprandom=1000000
+	synflood=1000000 dnsflood=1000000 udprandom=1000000 live/mix=750000
 bench-data: $(foreach s,$(shapes),bench/$(firstword $(subst =, ,$(s))).pcap)
 bench/%.pcap: $(wildcard testdata/mkbench/*.go)
-	@mkdir -p bench
-	$(GO) run ./testdata/mkbench -o $@.part -shape $(subst -tenth,,$*) -packets $(patsubst $*=%,%,$(filter $*=%,$(shapes)))
+	@mkdir -p $(@D)
+	$(GO) run ./testdata/mkbench -o $@.part -shape $(subst -tenth,,$(notdir $*)) -packets $(patsubst $*=%,%,$(filter $*=%,$(shapes)))
 	@mv $@.part $@
 
 bench: rustnet bench-data
 	$(GO) run ./testdata/bench -rounds $(ROUNDS) -o docs/bench.txt
 
-bench-live: rustnet bench/mix-tenth.pcap
+bench-live: rustnet bench/live/mix.pcap
 	$(GO) run ./testdata/bench -live -rounds 3 -o docs/bench-live.txt
 
 captures:

@@ -94,12 +94,17 @@ func (s *sieve) keeps(t testing.TB, frame []byte) int {
 	return n
 }
 
-// frames are those of the project's captures, some of each, and some that were cut.
+// frames are those of the project's captures, some of each, and some that were cut. Where this is all there is of the
+// project (kernels.sh), they are made up.
 func frames(t testing.TB) (all [][]byte) {
 	t.Helper()
 	paths, err := filepath.Glob("../testdata/*.pcap")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no captures: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		s := segment{from: i % 2, seq: uint32(i) << 27, length: i * i, flags: byte(i), v6: i%3 == 0, udp: i%4 == 0, port: []uint16{0, 53, 80, 22}[i%4]}
+		all = append(all, s.frame(), s.frame()[:14+i])
 	}
 	for _, path := range paths {
 		f, err := os.Open(path)
@@ -107,11 +112,11 @@ func frames(t testing.TB) (all [][]byte) {
 			t.Fatal(err)
 		}
 		r, err := pcapgo.NewReader(f)
-		for i := 0; err == nil && i < 3; i++ {
+		for i := 0; err == nil && i < 2; i++ {
 			var frame []byte
 			if frame, _, err = r.ReadPacketData(); err == nil && len(frame) > 0 {
 				all = append(all, frame)
-				if i == 0 {
+				if i == 0 && len(all)%3 == 0 {
 					all = append(all, frame[:len(frame)*(1+len(all)%7)/8+1])
 				}
 			}

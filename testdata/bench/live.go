@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,47 +31,66 @@ const (
 type watcher struct {
 	name  string
 	args  string         // DEV stands for the interface
+	file  bool           // it reads what is sent, which FILE stands for, instead
 	count *regexp.Regexp // in what it says at its end: captured, or received, in group 1
 	drops *regexp.Regexp // and dropped; nil where it says nothing of them
 }
 
+var (
+	captured = regexp.MustCompile(`(\d+) packets captured`)
+	dropped  = regexp.MustCompile(`, (\d+) dropped by the kernel`)
+)
+
 var watchers = []watcher{
 	{name: "nobody"},
-	{name: yardstick, args: "tcpdump -i DEV -w /dev/null", count: regexp.MustCompile(`(\d+) packets captured`), drops: regexp.MustCompile(`(\d+) packets dropped by kernel`)},
-	{name: "rustnet", args: "./rustnet -i DEV --json", count: regexp.MustCompile(`(\d+) packets captured`), drops: regexp.MustCompile(`, (\d+) dropped by the kernel`)},
-	{name: "rustnet, no owners", args: "./rustnet -i DEV --json --process none", count: regexp.MustCompile(`(\d+) packets captured`), drops: regexp.MustCompile(`, (\d+) dropped by the kernel`)},
+	{name: yardstick, args: "tcpdump -i DEV -w /dev/null", count: captured, drops: regexp.MustCompile(`(\d+) packets dropped by kernel`)},
+	{name: "rustnet", args: "./rustnet -i DEV --json", count: captured, drops: dropped},
+	{name: "rustnet, no owners", args: "./rustnet -i DEV --json --process none", count: captured, drops: dropped},
+	{name: "rustnet, no bypass", args: "./rustnet -i DEV --json --no-bypass", count: captured, drops: dropped},
 	{name: "softflowd", args: "softflowd -d -i DEV"},
-	{name: "ndpiReader", args: "ndpiReader -q -i DEV", count: regexp.MustCompile(`IP packets:\s+(\d+)`)},
+	{name: "ndpiReader", args: "ndpiReader -i DEV", count: regexp.MustCompile(`of (\d+) packets total`)},
+	// What a watcher takes more than these is what watching costs.
+	{name: yardstick + ", file", args: "tcpdump -r FILE -w /dev/null", file: true},
+	{name: "rustnet, file", args: "./rustnet -r FILE --json", file: true},
 }
 
 // A load makes traffic from the sending end and tells what it cost.
 type load struct {
 	name  string
 	needs string // a program that must be there, "" for none
+	file  string // what it sends, in the folder of the captures; "" = that is in none
 	run   func(dir string) (loadResult, error)
 }
 
 type loadResult struct {
-	cpu  time.Duration // of the sender; on a veth pair the receiving end's work, and the watcher's ring, are in it
-	what string        // what it did, for people
+	cpu  time.Duration // of those who talk; on a veth pair the kernel's work for the watcher is in it
+	what string        // what they did, for people
 }
 
 var loads = []load{
-	{"the mix at top speed", "tcpreplay", func(dir string) (loadResult, error) {
-		return command(inSpace(sendSpace, "tcpreplay", "-q", "--topspeed", "-K", "-i", sendSpace, filepath.Join(dir, "mix-tenth.pcap")),
-			regexp.MustCompile(`Actual: (\d+ packets)`))
+	{"the mix at top speed", "tcpreplay", liveMix, func(dir string) (loadResult, error) {
+		return command(inSpace(sendSpace, "tcpreplay", "--topspeed", "-K", "-i", sendSpace, filepath.Join(dir, liveMix)),
+			regexp.MustCompile(`(?s)Actual: (\d+ packets).*Rated: [^\n]* ([\d.]+ pps)`))
 	}},
-	{"iperf3, one TCP connection for 5 s", "iperf3", iperf},
-	{"5,000 connections a second for 5 s", "", shortConnections},
+	{"iperf3, 5 GB in one TCP connection", "iperf3", "", func(string) (loadResult, error) {
+		return iperf(regexp.MustCompile(`(?m)([\d.]+ Gbits/sec).*sender`), "-n", "5G")
+	}},
+	{"iperf3, 200,000 datagrams", "iperf3", "", func(string) (loadResult, error) {
+		return iperf(regexp.MustCompile(`(?m)([\d.]+ Gbits/sec).*sender`), "-u", "-b", "2G", "-l", "1400", "-k", "200000")
+	}},
+	{"5,000 connections a second for 5 s", "", "", shortConnections},
 }
+
+// liveMix is the capture that is replayed, in the folder of the captures. It is not read as a file like the others.
+const liveMix = "live/mix.pcap"
 
 // runLive measures what watching costs while traffic passes: each watcher in turn, round after round.
 func runLive(dir string, rounds int, out string) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("live: it makes network namespaces and captures, which only root may (try: sudo)")
 	}
-	if _, err := os.Stat(filepath.Join(dir, "mix-tenth.pcap")); err != nil {
-		return fmt.Errorf("%w (make bench-data makes it)", err)
+	if _, err := os.Stat(filepath.Join(dir, liveMix)); err != nil {
+		return fmt.Errorf("%w (make bench-live makes it)", err)
 	}
 	if err := setUp(); err != nil {
 		return err
@@ -84,7 +102,8 @@ func runLive(dir string, rounds int, out string) (err error) {
 	var text bytes.Buffer
 	w := io.MultiWriter(os.Stdout, &text)
 	heading(w, rounds)
-	fmt.Fprintf(w, "CPU is user and system time of the watcher; that of the sender has in it what the kernel does for the watcher, since on a veth pair it runs in the sender.\n")
+	fmt.Fprintf(w, "CPU is user and system time of the watcher from when it captures, without its start; that of those who talk has in it what the kernel\n"+
+		"does for the watcher, since on a veth pair it runs there. Medians; × tcpdump is that of the ratios within a round.\n")
 	for _, l := range loads {
 		if _, err := exec.LookPath(l.needs); l.needs != "" && err != nil {
 			fmt.Fprintf(w, "\n%s: not measured: %v\n", l.name, err)
@@ -94,9 +113,16 @@ func runLive(dir string, rounds int, out string) (err error) {
 			return err
 		}
 	}
-	if err := latency(w); err != nil {
+	self, err := os.Executable()
+	if err != nil {
 		return err
 	}
+	// First in turn, so that it is an idle machine's as far as that can be had on one that is not.
+	b, err := inSpace(watchSpace, "nice", "-n", "-20", self, latencyPart).Output()
+	if err != nil {
+		return fmt.Errorf("latency: %w", err)
+	}
+	fmt.Fprintf(w, "\n%s", b)
 	if out == "" {
 		return nil
 	}
@@ -134,10 +160,9 @@ func tearDown() {
 
 // watched is what one run of a watcher gave.
 type watched struct {
-	cpu, sender     time.Duration
+	cpu, talkers    time.Duration
 	count, arrived  uint64
 	dropped, events uint64
-	saysDrops       bool
 	what            string
 }
 
@@ -145,7 +170,7 @@ func (l *load) compare(w io.Writer, dir string, rounds int) error {
 	here := slices.DeleteFunc(slices.Clone(watchers), func(p watcher) bool {
 		name, _, _ := strings.Cut(p.args, " ")
 		_, err := exec.LookPath(name)
-		return name != "" && err != nil
+		return name != "" && err != nil || p.file && l.file == ""
 	})
 	runs := map[string][]watched{}
 	for range rounds {
@@ -157,43 +182,54 @@ func (l *load) compare(w io.Writer, dir string, rounds int) error {
 			runs[p.name] = append(runs[p.name], r)
 		}
 	}
-	fmt.Fprintf(w, "\n%s (%s)\n%-20s %9s %12s %10s %10s %10s %9s  %s\n", l.name, runs[here[0].name][0].what,
-		"", "CPU", "× "+yardstick, "sender", "arrived", "captured", "dropped", "events")
+	fmt.Fprintf(w, "\n%s (%s)\n%-20s %9s %12s %10s %10s %10s %9s %8s\n", l.name, runs[here[0].name][0].what,
+		"", "CPU", "× "+yardstick, "talkers", "arrived", "captured", "dropped", "events")
 	for _, p := range here {
 		rs := runs[p.name]
-		middle := func(get func(watched) float64) float64 {
+		middle := func(get func(int) float64) float64 {
 			var v []float64
-			for _, r := range rs {
-				v = append(v, get(r))
+			for i := range rs {
+				v = append(v, get(i))
 			}
 			slices.Sort(v)
 			return v[len(v)/2]
 		}
-		fmt.Fprintf(w, "%-20s %7.2f s", p.name, middle(func(r watched) float64 { return r.cpu.Seconds() }))
-		ratio := middle(func(r watched) float64 { return r.cpu.Seconds() }) / max(0.01, medianCPU(runs[yardstick]))
-		fmt.Fprintf(w, " %12.2f %8.2f s %10d %10d", ratio, middle(func(r watched) float64 { return r.sender.Seconds() }), rs[0].arrived, rs[0].count)
-		dropped := "not said"
-		if rs[0].saysDrops {
-			dropped = strconv.FormatUint(uint64(middle(func(r watched) float64 { return float64(r.dropped) })), 10)
+		count := func(get func(watched) uint64) string {
+			return strconv.FormatFloat(middle(func(i int) float64 { return float64(get(rs[i])) }), 'f', 0, 64)
 		}
-		fmt.Fprintf(w, " %9s  %d\n", dropped, rs[0].events)
+		var cpu, ratio, talkers, arrived, caught, dropped, events string
+		if p.args != "" {
+			cpu = fmt.Sprintf("%.2f s", middle(func(i int) float64 { return rs[i].cpu.Seconds() }))
+			ratio = fmt.Sprintf("%.2f", middle(func(i int) float64 { return float64(rs[i].cpu) / float64(max(tick, runs[yardstick][i].cpu)) }))
+		}
+		if !p.file {
+			talkers = fmt.Sprintf("%.2f s", middle(func(i int) float64 { return rs[i].talkers.Seconds() }))
+			arrived = count(func(r watched) uint64 { return r.arrived })
+		}
+		if p.count != nil {
+			caught = count(func(r watched) uint64 { return r.count })
+		}
+		if p.drops != nil {
+			dropped = count(func(r watched) uint64 { return r.dropped })
+		}
+		if rs[0].events > 0 {
+			events = count(func(r watched) uint64 { return r.events })
+		}
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-20s %9s %12s %10s %10s %10s %9s %8s", p.name, cpu, ratio, talkers, arrived, caught, dropped, events), " "))
 	}
 	return nil
 }
 
-func medianCPU(rs []watched) float64 {
-	var v []float64
-	for _, r := range rs {
-		v = append(v, r.cpu.Seconds())
-	}
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
 // watch runs the load while p watches.
 func (p *watcher) watch(l *load, dir string) (r watched, err error) {
+	if p.file {
+		whole := program{args: p.args}
+		cost, err := whole.run(filepath.Join(dir, l.file))
+		return watched{cpu: cost.cpu, events: uint64(cost.events)}, err
+	}
 	var said bytes.Buffer
 	var cmd *exec.Cmd
+	var start time.Duration
 	if p.args != "" {
 		args := strings.Fields(strings.ReplaceAll(p.args, "DEV", watchSpace))
 		cmd = inSpace(watchSpace, args[0], args[1:]...)
@@ -205,28 +241,66 @@ func (p *watcher) watch(l *load, dir string) (r watched, err error) {
 			return r, err
 		}
 		defer cmd.Process.Kill()
-		time.Sleep(2 * time.Second) // until it captures; none of them says when
+		if err := captures(); err != nil {
+			return r, fmt.Errorf("%s: %w\n%s", p.args, err, &said)
+		}
+		time.Sleep(settle)
+		start = spent(cmd.Process.Pid)
 	}
 	before := arrived()
 	done, err := l.run(dir)
 	if err != nil {
 		return r, err
 	}
-	r.sender, r.what, r.arrived = done.cpu, done.what, arrived()-before
+	r.talkers, r.what, r.arrived = done.cpu, done.what, arrived()-before
 	if cmd == nil {
 		return r, nil
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(settle)
 	_ = cmd.Process.Signal(os.Interrupt)
 	err = cmd.Wait()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil && (!ok || !status.Signaled()) && !strings.HasPrefix(p.name, "softflowd") {
 		return r, fmt.Errorf("%s: %w\n%s", p.args, err, &said)
 	}
-	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	r.count = number(p.count, said.Bytes())
-	r.dropped, r.saysDrops = number(p.drops, said.Bytes()), p.drops != nil
-	r.events = number(eventsWritten, said.Bytes())
+	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() - start
+	r.count, r.dropped, r.events = number(p.count, said.Bytes()), number(p.drops, said.Bytes()), number(eventsWritten, said.Bytes())
 	return r, nil
+}
+
+const (
+	// settle is what a watcher has, before and after the load, to finish what it is at.
+	settle = 500 * time.Millisecond
+	// tick is what the kernel counts a process's time in, in proc(5).
+	tick = 10 * time.Millisecond
+)
+
+// captures waits until somebody in the watching namespace has a packet socket for all protocols that runs.
+func captures() error {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		b, err := inSpace(watchSpace, "cat", "/proc/net/packet").Output()
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 5 && f[3] == "0003" && f[5] == "1" {
+				return nil
+			}
+		}
+	}
+	return errors.New("it does not capture")
+}
+
+// spent is a process's CPU time so far.
+func spent(pid int) time.Duration {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := bytes.Cut(b, []byte(") ")) // behind the name, which may hold anything
+	f := strings.Fields(string(rest))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * tick
 }
 
 func number(re *regexp.Regexp, text []byte) uint64 {
@@ -262,24 +336,58 @@ func command(cmd *exec.Cmd, what *regexp.Regexp) (r loadResult, err error) {
 	}
 	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if m := what.FindSubmatch(b); m != nil {
-		r.what = string(m[1])
+		r.what = string(bytes.Join(m[1:], []byte(", ")))
 	}
 	return r, nil
 }
 
-func iperf(string) (loadResult, error) {
-	server := inSpace(watchSpace, "iperf3", "-s", "-1")
+// served runs a client with its server, whose time counts as well.
+func served(port string, server, client *exec.Cmd, what *regexp.Regexp) (r loadResult, err error) {
 	if err := server.Start(); err != nil {
-		return loadResult{}, err
+		return r, err
 	}
-	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
-	time.Sleep(300 * time.Millisecond)
-	return command(inSpace(sendSpace, "iperf3", "-c", watchAddr, "-t", "5", "-f", "g"), regexp.MustCompile(`(?m)([\d.]+ Gbits/sec).*sender`))
+	defer server.Process.Kill()
+	if err := listens(port); err != nil {
+		return r, err
+	}
+	if r, err = command(client, what); err != nil {
+		return r, err
+	}
+	_ = server.Process.Signal(syscall.SIGTERM)
+	_ = server.Wait()
+	r.cpu += server.ProcessState.UserTime() + server.ProcessState.SystemTime()
+	return r, nil
 }
 
-// The part of this program that runs in the sending namespace, and that in the watching one.
+// listens waits until somebody in the watching namespace listens at a port.
+func listens(port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		b, err := inSpace(watchSpace, "cat", "/proc/net/tcp", "/proc/net/tcp6").Output()
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 3 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", n)) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("nobody listens at port %s", port)
+}
+
+func iperf(what *regexp.Regexp, args ...string) (loadResult, error) {
+	return served("5201", inSpace(watchSpace, "iperf3", "-s", "-1"),
+		inSpace(sendSpace, "iperf3", append([]string{"-c", watchAddr, "-f", "g"}, args...)...), what)
+}
+
+// The parts of this program that run in the sending namespace, and in the watching one.
 const (
 	connectPart, acceptPart = "connect", "accept"
+	latencyPart             = "latency"
 	connections, perSecond  = 25_000, 5_000
 	acceptPort              = "8080"
 )
@@ -289,13 +397,7 @@ func shortConnections(string) (r loadResult, err error) {
 	if err != nil {
 		return r, err
 	}
-	server := inSpace(watchSpace, self, acceptPart)
-	if err := server.Start(); err != nil {
-		return r, err
-	}
-	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
-	time.Sleep(300 * time.Millisecond)
-	return command(inSpace(sendSpace, self, connectPart), regexp.MustCompile(`(.+)`))
+	return served(acceptPort, inSpace(watchSpace, self, acceptPart), inSpace(sendSpace, self, connectPart), regexp.MustCompile(`(.+)`))
 }
 
 // accept answers every connection with what it says, and closes it.
@@ -354,10 +456,8 @@ func exchange(addr string) error {
 	return err
 }
 
-// latency measures from the moment that a connection is about to be opened to that at which its line
-// can be read, on a machine that does nothing else.
+// latency measures from the moment at which a program is about to talk to that at which the line of it can be read.
 func latency(w io.Writer) error {
-	const tries = 500
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -372,8 +472,13 @@ func latency(w io.Writer) error {
 			c.Close()
 		}
 	}()
-	port := l.Addr().(*net.TCPAddr).Port
-	cmd := exec.Command("./rustnet", "-q", "-i", "lo", "--json", "--settle", "0", "--events", "new", "--bpf", fmt.Sprintf("tcp port %d", port))
+	sink, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer sink.Close()
+
+	cmd := exec.Command("./rustnet", "-q", "-i", "lo", "--json", "--settle", "0", "--events", "new")
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -383,55 +488,116 @@ func latency(w io.Writer) error {
 		return err
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	type line struct {
-		port uint16
-		at   time.Time
-	}
 	lines := make(chan line, tries)
-	go func() {
-		for s := bufio.NewScanner(stdout); s.Scan(); {
-			at := time.Now()
-			var e struct {
-				Local  uint16 `json:"local_port"`
-				Remote uint16 `json:"remote_port"`
-			}
-			if json.Unmarshal(s.Bytes(), &e) == nil {
-				lines <- line{cmp.Or(e.Local, e.Remote), at}
-			}
+	go readLines(stdout, lines)
+	if err := captures(); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+
+	for _, kind := range []struct{ name, network, to string }{
+		{"--settle 0, loopback: from connecting to the line", "tcp", l.Addr().String()},
+		{"--settle 0, loopback: from sending a datagram to the line", "udp", sink.LocalAddr().String()},
+	} {
+		if err := times(w, kind.name, func() (time.Duration, error) { return talk(kind.network, kind.to, lines) }); err != nil {
+			return err
 		}
-		close(lines)
-	}()
-	time.Sleep(2 * time.Second)
+	}
+	return throughPipes(w)
+}
+
+// times does something again and again, and tells how long it took.
+func times(w io.Writer, name string, do func() (time.Duration, error)) error {
 	var took []time.Duration
 	for range tries {
-		begin := time.Now()
-		c, err := net.Dial("tcp", l.Addr().String())
+		d, err := do()
 		if err != nil {
 			return err
 		}
-		own := netip.MustParseAddrPort(c.LocalAddr().String()).Port()
-		for wait := time.After(5 * time.Second); ; {
-			select {
-			case got, ok := <-lines:
-				if !ok {
-					return errors.New("latency: rustnet ended")
-				}
-				if got.port != own {
-					continue // of one before
-				}
-				took = append(took, got.at.Sub(begin))
-			case <-wait:
-				return fmt.Errorf("latency: no line for the connection from port %d", own)
-			}
-			break
-		}
-		c.Close()
-		time.Sleep(10 * time.Millisecond)
+		took = append(took, d)
+		time.Sleep(10 * time.Millisecond) // until all is idle again
 	}
 	slices.Sort(took)
-	fmt.Fprintf(w, "\nfrom connect to the line (--settle 0, loopback, %d connections): median %.2f ms, 99 %% %.2f ms, most %.2f ms\n", tries,
+	fmt.Fprintf(w, "%s (%d times): median %.2f ms, 99 %% within %.2f ms, most %.2f ms\n", name, tries,
 		ms(took[tries/2]), ms(took[tries*99/100]), ms(took[tries-1]))
 	return nil
+}
+
+// throughPipes measures what the machine itself takes to wake one program after another.
+func throughPipes(w io.Writer) error {
+	cmd := exec.Command("cat")
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	from, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() { to.Close(); _ = cmd.Wait() }()
+	r := bufio.NewReader(from)
+	return times(w, "for scale, a line through cat and back", func() (time.Duration, error) {
+		begin := time.Now()
+		if _, err := io.WriteString(to, "hello\n"); err != nil {
+			return 0, err
+		}
+		_, err := r.ReadString('\n')
+		return time.Since(begin), err
+	})
+}
+
+const tries = 500
+
+// line is what was read of a connection.
+type line struct {
+	ports [2]uint16
+	at    time.Time
+}
+
+func readLines(from io.Reader, lines chan<- line) {
+	defer close(lines)
+	for s := bufio.NewScanner(from); s.Scan(); {
+		at := time.Now()
+		var e struct {
+			Local  uint16 `json:"local_port"`
+			Remote uint16 `json:"remote_port"`
+		}
+		if json.Unmarshal(s.Bytes(), &e) == nil {
+			lines <- line{[2]uint16{e.Local, e.Remote}, at}
+		}
+	}
+}
+
+// talk opens a connection, says something, and waits for its line.
+func talk(network, to string, lines <-chan line) (time.Duration, error) {
+	begin := time.Now()
+	c, err := net.Dial(network, to)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if network == "udp" {
+		if _, err := c.Write([]byte("hello")); err != nil {
+			return 0, err
+		}
+	}
+	own := netip.MustParseAddrPort(c.LocalAddr().String()).Port()
+	for wait := time.After(30 * time.Second); ; {
+		select {
+		case got, ok := <-lines:
+			if !ok {
+				return 0, errors.New("rustnet ended")
+			}
+			if slices.Contains(got.ports[:], own) {
+				return got.at.Sub(begin), nil
+			}
+		case <-wait:
+			return 0, fmt.Errorf("no line for the connection from port %d", own)
+		}
+	}
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

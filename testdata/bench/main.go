@@ -60,6 +60,8 @@ func main() {
 		measure = func(string, int, string) error { return accept() }
 	case flag.Arg(0) == connectPart:
 		measure = func(string, int, string) error { return connect() }
+	case flag.Arg(0) == latencyPart:
+		measure = func(string, int, string) error { return latency(os.Stdout) }
 	}
 	if err := measure(*dir, *rounds, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
