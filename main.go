@@ -84,6 +84,7 @@ type cli struct {
 	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Addresses of this side, for files; repeatable."`
 	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
 	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: ${enum} (${default})."`
+	Types     string         `name:"btf" placeholder:"FILE" complete:"file" group:"capture" help:"Types of this kernel (BTF), for one that has none of itself. Such a file is /sys/kernel/btf/vmlinux of a machine with the same kernel, or that of BTFHub, unpacked."`
 
 	Filter string `short:"f" placeholder:"EXPR" complete:"expression" group:"output" help:"Only records for which this holds: 'sni endsWith \".io\"'; see rustnet fields."`
 
@@ -566,7 +567,10 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 // examine is the command doctor. Its exit status says whether the main job can be done.
 func examine(c *cli) (int, error) {
 	c.Output.OnTerminal()
-	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process})
+	if err := c.checkTypes(); err != nil {
+		return 0, err
+	}
+	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process, Types: c.Types})
 	if c.Output.Format != output.None {
 		if err := doctor.Write(os.Stdout, all, doctor.Look{Format: c.Output.Format, NoHeader: c.Output.NoHeader, Color: c.Output.Colored(), Width: c.Output.Width}); err != nil {
 			return 0, err
@@ -777,7 +781,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 		}
 	}
 	if c.Process == enrich.ModeAuto { // the ends of sockets are told by eBPF as well
-		ends, err := lifecycle.Open(lifecycle.Config{Filtered: c.BPF != "" || len(c.Live.Interfaces) > 0})
+		ends, err := lifecycle.Open(lifecycle.Config{Types: c.Types, Filtered: c.BPF != "" || len(c.Live.Interfaces) > 0})
 		switch {
 		case err == nil:
 			cfg.Ends, c.Track.Ends = ends, true
@@ -879,12 +883,25 @@ func (e enrichers) reports() []string {
 	return said
 }
 
+func (c *cli) checkTypes() error {
+	if c.Types == "" || c.Process != enrich.ModeAuto {
+		return nil
+	}
+	if err := enrich.CheckTypes(c.Types); err != nil {
+		return usageError{fmt.Errorf("--btf: %w", err)}
+	}
+	return nil
+}
+
 // openOwners opens what finds owners; without it, where the system has none, everything else still works.
 func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 	if c.Process == "none" {
 		return nil, nil
 	}
-	owners, err := enrich.New(enrich.Config{Mode: c.Process, Follow: c.program != nil, Interval: c.Track.Interval})
+	if err := c.checkTypes(); err != nil {
+		return nil, err
+	}
+	owners, err := enrich.New(enrich.Config{Mode: c.Process, Types: c.Types, Follow: c.program != nil, Interval: c.Track.Interval})
 	if errors.Is(err, errors.ErrUnsupported) && c.program == nil {
 		say("warn", "no processes: %v", err)
 		return nil, nil

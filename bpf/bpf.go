@@ -1,9 +1,9 @@
 // Package bpf is what rustnet runs in the kernel: programs that say whose socket it is, from hooks
 // that run in the process that opens, uses and closes it.
 //
-// The programs are in C, compiled by `go generate` and embedded as an object, which fits every
-// kernel from 5.12 on that has BTF of itself (CO-RE). Each program is loaded by itself: what a kernel
-// refuses is left out, and said in Report.
+// The programs are in C, compiled by `go generate` and embedded as objects, which fit any kernel that has BTF of
+// itself (CO-RE), or that a file of it is there for: one object is for Linux 5.12 and later, the other needs nothing
+// that came after 5.4. Each program is loaded by itself: what a kernel refuses is left out, and said in Report.
 package bpf
 
 import (
@@ -18,7 +18,11 @@ type Config struct {
 	CgroupRoot string   // mount of cgroup version 2, default: the one in /proc/self/mounts
 	Without    []string // programs that are not loaded, as if the kernel refused them
 	// Follow marks what is told of sockets of the processes that we start from now on, and of theirs.
-	Follow    bool
+	Follow bool
+	// Types is a file with the BTF of this kernel, for where it has none of itself; "" = the kernel's own.
+	Types     string
+	Older     bool // as if the kernel were older than 5.12
+	NoRing    bool // and older than 5.8; only together with Older
 	Filtered  bool // of Ends: not all packets are seen, so that every end is worth a wake-up
 	RingBytes int  // of the ring buffer: a power of two and pages; 0 = what is right for a busy machine
 }
@@ -147,6 +151,9 @@ type Hook struct {
 
 // ErrNoCgroups is a hook's that has nowhere to be attached.
 var ErrNoCgroups = fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
+
+// ErrTypes is what is wrong with Config.Types.
+var ErrTypes = errors.New("read the kernel's types")
 
 // RefusedError is Open's when the kernel took none of the programs that name owners.
 type RefusedError struct {

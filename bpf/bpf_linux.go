@@ -5,9 +5,11 @@ package bpf
 import (
 	"bytes"
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -19,13 +21,17 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 )
 
+// object and olderObject are made of the same source: kernel.h says what each needs.
+//
 //go:embed owners.bpf.o
 var object []byte
+
+//go:embed owners-older.bpf.o
+var olderObject []byte
 
 // taskEvent is struct task_event of the C file: the beginning of what else is told of a process.
 type taskEvent struct {
@@ -37,13 +43,8 @@ type taskEvent struct {
 // Hooks are the programs in the kernel. Everything of them ends with Close or with the process.
 // They belong to one goroutine.
 type Hooks struct {
-	maps   *ebpf.Collection
-	progs  []*ebpf.Collection
-	links  []link.Link
-	ring   *ringbuf.Reader
-	record ringbuf.Record
+	programs
 	iter   io.ReadCloser
-	report []Hook
 	socket SocketEvent
 	proc   ProcessEvent
 	task   taskEvent
@@ -61,88 +62,199 @@ const (
 )
 
 // order is that of attaching: what says less first, so that no event is without what it rests on.
-var order = []string{"told_exec", "told_rename", "told_move", "told_exit", useSend, "exit_send4", "exit_send6", "exit_sendpage",
-	useReceive, "exit_receive4", "exit_receive6", release, "told_destroy", connect, state,
-	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6",
-	"tell_bind4", "tell_bind6", "tell_create", iterate}
+var order = []string{"told_exec", "told_rename", "told_move", "told_exit",
+	useSend, "exit_send4", "exit_send6", "exit_sendpage", "probe_send4", "probe_send6", "probe_sendpage", "probe_ping4", "probe_ping6",
+	useReceive, "exit_receive4", "exit_receive6", "probe_read_tcp", "probe_read_udp", "probe_read_raw", "probe_read_sctp",
+	release, "probe_release", "told_destroy", connect, "probe_connect", state,
+	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6", "probe_peer4", "probe_peer6",
+	"tell_bind4", "tell_bind6", "probe_bound4", "probe_bind4", "probe_bound6", "probe_bind6", "tell_create", iterate}
 
 // following is what is attached besides, and first, where Config.Follow asks for it.
 var following = []string{"told_free", "told_fork"}
+
+// probe is one of a function: the same program may be for several.
+type probe struct{ program, function string }
+
+var probes = map[string]probe{
+	"probe_send4": {"probe_socket", "inet_sendmsg"}, "probe_send6": {"probe_socket", "inet6_sendmsg"}, "probe_sendpage": {"probe_socket", "inet_sendpage"},
+	"probe_ping4": {"probe_sock", "ping_v4_sendmsg"}, "probe_ping6": {"probe_sock", "ping_v6_sendmsg"},
+	"probe_read_tcp": {"probe_sock", "tcp_cleanup_rbuf"}, "probe_read_udp": {"probe_sock", "skb_consume_udp"},
+	"probe_read_raw": {"probe_sock", "skb_free_datagram"}, "probe_read_sctp": {"probe_sock", "sctp_recvmsg"},
+	"probe_release": {"probe_release", "inet_release"}, "probe_connect": {"probe_connect", "tcp_connect"},
+	"probe_peer4": {"probe_message", "udp_sendmsg"}, "probe_peer6": {"probe_message", "udpv6_sendmsg"},
+	"probe_bound4": {"probe_bound", "inet_bind"}, "probe_bind4": {"probe_bind", "inet_bind"},
+	"probe_bound6": {"probe_bound", "inet6_bind"}, "probe_bind6": {"probe_bind", "inet6_bind"},
+}
+
+// programOf gives the program of a hook, and where it is attached; nil = it is in the other object.
+func (l *loader) programOf(name string) (program *ebpf.ProgramSpec, at string) {
+	p, ok := probes[name]
+	if !ok {
+		program = l.spec.Programs[name]
+		if program == nil {
+			return nil, ""
+		}
+		return program, program.SectionName
+	}
+	program = l.spec.Programs[p.program]
+	if program == nil {
+		return nil, ""
+	}
+	return program, program.SectionName + "/" + p.function
+}
+
+// Those that see sends and receives, where nothing better does.
+var (
+	exitsOfSend     = []string{"exit_send4", "exit_send6"}
+	exitsOfReceive  = []string{"exit_receive4", "exit_receive6"}
+	probesOfSend    = []string{"probe_send4", "probe_send6", "probe_peer4", "probe_peer6"}
+	probesOfReceive = []string{"probe_read_tcp", "probe_read_udp"}
+)
 
 // insteadOf is the ladder: programs that are only there for where better ones could not be attached.
 var insteadOf = map[string][]string{
 	"exit_send4": {useSend}, "exit_send6": {useSend}, "exit_sendpage": {useSend},
 	"exit_receive4": {useReceive}, "exit_receive6": {useReceive},
+	"probe_send4": {useSend}, "probe_send6": {useSend}, "probe_sendpage": {useSend}, "probe_ping4": {useSend}, "probe_ping6": {useSend},
+	"probe_read_tcp": {useReceive}, "probe_read_udp": {useReceive}, "probe_read_raw": {useReceive}, "probe_read_sctp": {useReceive},
 	"told_destroy": {release},
 	"tell_create":  {useSend, useReceive},
 }
 
 // lost is what is not told without a program, and without others in its stead.
 var lost = map[string]string{
-	"told_exec":     "a program that another one is replaced by is named only when it next sends or receives",
-	"told_rename":   "the names that processes give themselves later",
-	"told_move":     "the control group, and so the unit or container, of processes that are moved later",
-	"told_exit":     "nothing that is shown: processes that have ended are kept in memory longer",
-	useSend:         "who sends through a socket that another process opened",
-	useReceive:      "who receives: accepted connections name the process that listens",
-	"exit_send4":    "who sends over IPv4 through a socket that another process opened",
-	"exit_send6":    "who sends over IPv6 through a socket that another process opened",
-	"exit_sendpage": "who sends by sendfile(2) through a socket that another process opened",
-	"exit_receive4": "who receives over IPv4: accepted connections name the process that listens",
-	"exit_receive6": "who receives over IPv6: accepted connections name the process that listens",
-	release:         "when sockets close: one that follows on the same port may be taken for it",
-	"told_destroy":  "when TCP sockets close: one that follows on the same port may be taken for it",
-	connect:         "TCP connections are named at their answer: attempts that get none by the socket tables",
-	state:           "who connects and listens by TCP",
-	"tell_sendmsg4": "which of several IPv4 sockets on one UDP port sent",
-	"tell_sendmsg6": "which of several IPv6 sockets on one UDP port sent",
-	"tell_recvmsg4": "which of several IPv4 sockets on one UDP port received",
-	"tell_recvmsg6": "which of several IPv6 sockets on one UDP port received",
-	"tell_bind4":    "IPv4 servers by UDP before they receive their first packet",
-	"tell_bind6":    "IPv6 servers by UDP before they receive their first packet",
-	"tell_create":   "raw sockets and those of ping(8)",
-	iterate:         "who has the sockets that were open before the start: the socket tables and /proc tell",
+	"told_exec":       "a program that another one is replaced by is named only when it next sends or receives",
+	"told_rename":     "the names that processes give themselves later",
+	"told_move":       "the control group, and so the unit or container, of processes that are moved later",
+	"told_exit":       "nothing that is shown: processes that have ended are kept in memory longer",
+	useSend:           "who sends through a socket that another process opened",
+	useReceive:        "who receives: accepted connections name the process that listens",
+	"exit_send4":      "who sends over IPv4 through a socket that another process opened",
+	"exit_send6":      "who sends over IPv6 through a socket that another process opened",
+	"exit_sendpage":   "who sends by sendfile(2) through a socket that another process opened",
+	"exit_receive4":   "who receives over IPv4: accepted connections name the process that listens",
+	"exit_receive6":   "who receives over IPv6: accepted connections name the process that listens",
+	"probe_send4":     "who sends over IPv4 through a socket that another process opened",
+	"probe_send6":     "who sends over IPv6 through a socket that another process opened",
+	"probe_sendpage":  "who sends by sendfile(2) through a socket that another process opened",
+	"probe_ping4":     "who pings over IPv4",
+	"probe_ping6":     "who pings over IPv6",
+	"probe_read_tcp":  "who receives by TCP: accepted connections name the process that listens",
+	"probe_read_udp":  "who receives by UDP through a socket that another process opened",
+	"probe_read_raw":  "who receives through raw sockets and those of ping(8)",
+	"probe_read_sctp": "who receives by SCTP",
+	release:           "when sockets close: one that follows on the same port may be taken for it",
+	"probe_release":   "when sockets close: one that follows on the same port may be taken for it",
+	"told_destroy":    "when TCP sockets close: one that follows on the same port may be taken for it",
+	connect:           "TCP connections are named at their answer: attempts that get none by the socket tables",
+	"probe_connect":   "TCP connections are named at their answer: attempts that get none by the socket tables",
+	state:             "who connects and listens by TCP",
+	"tell_sendmsg4":   "which of several IPv4 sockets on one UDP port sent",
+	"tell_sendmsg6":   "which of several IPv6 sockets on one UDP port sent",
+	"tell_recvmsg4":   "which of several IPv4 sockets on one UDP port received",
+	"tell_recvmsg6":   "which of several IPv6 sockets on one UDP port received",
+	"probe_peer4":     "which of several IPv4 sockets on one UDP port sent",
+	"probe_peer6":     "which of several IPv6 sockets on one UDP port sent",
+	"tell_bind4":      "IPv4 servers by UDP before they receive their first packet",
+	"tell_bind6":      "IPv6 servers by UDP before they receive their first packet",
+	"probe_bind4":     "IPv4 servers by UDP before they receive their first packet",
+	"probe_bind6":     "IPv6 servers by UDP before they receive their first packet",
+	"probe_bound4":    "IPv4 servers by UDP before they receive their first packet",
+	"probe_bound6":    "IPv6 servers by UDP before they receive their first packet",
+	"tell_create":     "raw sockets and those of ping(8)",
+	iterate:           "who has the sockets that were open before the start: the socket tables and /proc tell",
 }
 
 var cgroupAttach = map[ebpf.ProgramType]bool{ebpf.CGroupSock: true, ebpf.CGroupSockAddr: true, ebpf.SockOps: true}
 
 // Open loads and attaches all that this kernel allows. It fails when nothing that names an owner could be.
 func Open(cfg Config) (*Hooks, error) {
-	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded kernel programs: %w", err)
-	}
-	h := &Hooks{}
-	if err := h.open(cfg, spec); err != nil {
-		h.Close()
-		return nil, err
-	}
-	return h, nil
+	return choose(cfg, func(older bool) (*Hooks, error) {
+		h := &Hooks{}
+		return h, h.open(cfg, older)
+	}, func(newer, older *Hooks) bool {
+		return older.Complete() || older.Attached(state) && !newer.Attached(state)
+	})
 }
 
-func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
-	l, err := newLoader(cfg, spec)
+// choose opens those that are for newer kernels. When they cannot be had, or see too little, it tries the others, and
+// takes them if they are better.
+func choose[T interface {
+	Complete() bool
+	tooLittle() error
+	because(error)
+	Close() error
+}](cfg Config, open func(older bool) (T, error), better func(newer, older T) bool) (opened T, err error) {
+	none := opened
+	reason := errSwitchedOff
+	if !cfg.Older {
+		if opened, err = open(false); err == nil && opened.Complete() {
+			return opened, nil
+		} else if err != nil {
+			opened.Close()
+			if errors.Is(err, unix.EPERM) || errors.Is(err, errLockdown) || errors.Is(err, errNoTypes) || errors.Is(err, ErrTypes) {
+				return none, err // to both
+			}
+			reason = err
+		} else {
+			reason = opened.tooLittle()
+		}
+	}
+	older, olderErr := open(true)
+	switch {
+	case olderErr == nil && (cfg.Older || err != nil || better(opened, older)):
+		if !cfg.Older && err == nil {
+			opened.Close()
+		}
+		older.because(reason)
+		return older, nil
+	case cfg.Older || err != nil && !isRefused(err) && isRefused(olderErr):
+		older.Close()
+		return none, olderErr
+	}
+	older.Close()
+	if err != nil {
+		return none, err
+	}
+	return opened, nil
+}
+
+// programs are those of one object that are in the kernel.
+type programs struct {
+	spec   *ebpf.CollectionSpec
+	maps   *ebpf.Collection
+	progs  []*ebpf.Collection
+	loaded map[string]*ebpf.Program // by name
+	links  []link.Link
+	queue  queue
+	report []Hook
+	older  error // why they are not those for newer kernels; nil = they are
+}
+
+func (h *Hooks) open(cfg Config, older bool) error {
+	l, err := newLoader(cfg, object, olderObject, older)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	l.constants = map[string]any{"pid_namespace": pidNamespace(), "followed": uint32(0)}
+	l.constants["pid_namespace"], l.constants["followed"] = pidNamespace(), uint32(0)
 	names := order
 	if cfg.Follow {
 		names = slices.Concat(following, order)
 		l.constants["followed"] = uint32(os.Getpid())
 	} else {
-		spec.Maps["family"].MaxEntries = 1
+		l.spec.Maps["family"].MaxEntries = 1
 	}
-	if h.maps, err = l.maps(); err != nil {
-		return fmt.Errorf("make the maps of the kernel programs: %w", advise(err))
+	const stamp = int(unsafe.Offsetof(h.socket.TS)) // of every event
+	if err := h.make(l, stamp, false); err != nil {
+		return err
 	}
-	if h.ring, err = ringbuf.NewReader(h.maps.Maps["ring"]); err != nil {
-		return fmt.Errorf("map the ring buffer: %w", err)
-	}
-	h.ring.SetDeadline(time.Unix(1, 0)) // never wait
 	for _, name := range names {
-		hook := Hook{Name: name, At: spec.Programs[name].SectionName, InsteadOf: insteadOf[name]}
+		program, at := l.programOf(name)
+		if program == nil { // the other object's
+			continue
+		}
+		hook := Hook{Name: name, At: at, InsteadOf: insteadOf[name]}
 		switch {
 		case h.standsIn(name):
 			hook.Unneeded = true
@@ -164,41 +276,175 @@ func (h *Hooks) open(cfg Config, spec *ebpf.CollectionSpec) error {
 	return &RefusedError{Hooks: h.Report(), First: h.firstError()}
 }
 
-// loader is what programs are made of.
-type loader struct {
-	spec      *ebpf.CollectionSpec
-	types     *btf.Cache // the kernel's, read once
-	root      *os.File   // of the cgroups
-	rootErr   error
-	constants map[string]any // what each program is set to before it is loaded
+// make makes the maps, and maps the queue into our memory.
+func (p *programs) make(l *loader, stamp int, wake bool) error {
+	var err error
+	p.spec = l.spec
+	if p.maps, err = l.maps(); err != nil {
+		return fmt.Errorf("make the maps of the kernel programs: %w", advise(err))
+	}
+	if m := p.maps.Maps["ring"]; m.Type() == ebpf.RingBuf {
+		p.queue, err = newRing(m)
+	} else {
+		p.queue, err = newPerfRings(m, l.queueBytes, stamp, wake)
+	}
+	return err
 }
 
+// set and get reach a variable of the programs. Before 5.5 its memory cannot be mapped: it is read and written as
+// the value of a map, with all others of the section, so that it is to be set before anything runs that changes them.
+func (p *programs) set(name string, value any) error {
+	if err := p.maps.Variables[name].Set(value); !errors.Is(err, ebpf.ErrNotSupported) {
+		return err
+	}
+	return p.setSlowly(name, value)
+}
+
+func (p *programs) setSlowly(name string, value any) error {
+	section, at, err := p.section(name)
+	if err != nil {
+		return err
+	}
+	if _, err := binary.Encode(at, binary.NativeEndian, value); err != nil {
+		return err
+	}
+	return p.maps.Maps[p.spec.Variables[name].SectionName].Put(uint32(0), section)
+}
+
+func (p *programs) get(name string, value any) error {
+	if err := p.maps.Variables[name].Get(value); !errors.Is(err, ebpf.ErrNotSupported) {
+		return err
+	}
+	return p.getSlowly(name, value)
+}
+
+func (p *programs) getSlowly(name string, value any) error {
+	_, at, err := p.section(name)
+	if err != nil {
+		return err
+	}
+	_, err = binary.Decode(at, binary.NativeEndian, value)
+	return err
+}
+
+// section reads the one that a variable is in, and says where in it.
+func (p *programs) section(name string) (section, at []byte, err error) {
+	v := p.spec.Variables[name]
+	section, err = p.maps.Maps[v.SectionName].LookupBytes(uint32(0))
+	if err != nil {
+		return nil, nil, err
+	}
+	return section, section[v.Offset:][:v.Size()], nil
+}
+
+func (p *programs) because(why error) { p.older = why }
+
+// Older says why the programs are those for kernels that are older, or have no types of their own. nil = they are not.
+func (p *programs) Older() error { return p.older }
+
+// refused is the first that could not be attached.
+func (p *programs) refused() (h Hook, any bool) {
+	for _, r := range p.report {
+		if r.Err != nil && !errors.Is(r.Err, errSwitchedOff) {
+			return r, true
+		}
+	}
+	return Hook{}, false
+}
+
+// tooLittle says for people why the programs do not see everything.
+func (p *programs) tooLittle() error {
+	if r, any := p.refused(); any {
+		return fmt.Errorf("%s: %s", r.At, r.Why())
+	}
+	return errSwitchedOff
+}
+
+// loader is what programs are made of.
+type loader struct {
+	spec       *ebpf.CollectionSpec
+	types      *btf.Cache // the kernel's, read once
+	file       *btf.Spec  // of Config.Types
+	root       *os.File   // of the cgroups
+	rootErr    error
+	constants  map[string]any // what each program is set to before it is loaded
+	queueBytes int
+}
+
+// unsupported is a reason why this kernel has none.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+func (u unsupported) Unwrap() error { return errors.ErrUnsupported }
+
+const (
+	errOlder   = unsupported("this kernel is older than 5.12")
+	errNoTypes = unsupported("this kernel has no types of itself (BTF); --btf gives them from a file")
+)
+
+var errLockdown = fmt.Errorf("under lockdown (confidentiality) kernel programs may not read what they tell: %w", errors.ErrUnsupported)
+
 // newLoader says why this kernel takes no programs of ours at all.
-func newLoader(cfg Config, spec *ebpf.CollectionSpec) (*loader, error) {
+func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, error) {
+	if older {
+		object = olderObject
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded kernel programs: %w", err)
+	}
+	l := &loader{spec: spec, types: kernelTypes(), constants: map[string]any{}}
+	if cfg.Types != "" {
+		if l.file, err = typesOf(cfg.Types); err != nil {
+			return nil, err
+		}
+	}
 	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	if !hasExchange() {
-		return nil, fmt.Errorf("attach kernel programs: this kernel is older than 5.12: %w", errors.ErrUnsupported)
-	}
-	if err := permitted(spec); err != nil {
-		return nil, err
+	if !older && !hasExchange() {
+		return nil, errOlder
 	}
 	if Lockdown() == "confidentiality" {
-		return nil, fmt.Errorf("attach kernel programs: under lockdown (confidentiality) they may not read what they tell: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("attach kernel programs: %w", errLockdown)
 	}
+	if l.file == nil {
+		if _, err := l.types.Kernel(); err != nil {
+			return nil, errNoTypes
+		}
+	}
+	queue := spec.Maps["ring"]
 	if cfg.RingBytes != 0 {
-		spec.Maps["ring"].MaxEntries = uint32(cfg.RingBytes)
+		queue.MaxEntries = uint32(cfg.RingBytes)
 	}
-	l := &loader{spec: spec, types: kernelTypes()}
+	l.queueBytes = int(queue.MaxEntries)
+	hasRing, err := permitted(queue)
+	switch {
+	case !older && err == nil && !hasRing:
+		return nil, fmt.Errorf("make a ring buffer for the kernel programs: %w", errors.ErrUnsupported)
+	case err != nil:
+		return nil, err
+	case older:
+		hasRing = hasRing && !cfg.NoRing
+		l.constants["has_ring"] = hasRing
+		if !hasRing {
+			*queue = ebpf.MapSpec{Name: queue.Name, Type: ebpf.PerfEventArray}
+		}
+	}
 	l.root, l.rootErr = cgroupRoot(cfg.CgroupRoot)
 	return l, nil
 }
 
-var sharedTypes weak.Pointer[btf.Cache]
+// What is read once, if it is still there: reading types is most of what loading takes, and keeping them would
+// be megabytes for nothing.
+var (
+	sharedTypes weak.Pointer[btf.Cache]
+	sharedFile  struct {
+		path string
+		spec weak.Pointer[btf.Spec]
+	}
+)
 
-// kernelTypes gives those that were read for the loader before, if they are still there: reading them is most of
-// what loading takes, and keeping them would be megabytes for nothing.
 func kernelTypes() *btf.Cache {
 	types := sharedTypes.Value()
 	if types == nil {
@@ -208,6 +454,41 @@ func kernelTypes() *btf.Cache {
 	return types
 }
 
+func typesOf(path string) (*btf.Spec, error) {
+	if spec := sharedFile.spec.Value(); spec != nil && sharedFile.path == path {
+		return spec, nil
+	}
+	spec, err := readTypes(path)
+	if err == nil {
+		sharedFile.path, sharedFile.spec = path, weak.Make(spec)
+	}
+	return spec, err
+}
+
+func readTypes(path string) (*btf.Spec, error) {
+	spec, err := btf.LoadSpec(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: %w", ErrTypes, err)
+	}
+	for _, name := range []string{"task_struct", "sock_common"} {
+		var s *btf.Struct
+		if err == nil && spec.TypeByName(name, &s) != nil {
+			err = fmt.Errorf("it has no struct %s", name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is no BTF of a Linux kernel: %w (it has to be /sys/kernel/btf/vmlinux of a machine with the same kernel, "+
+			"or the .btf of BTFHub for it, unpacked)", ErrTypes, path, err)
+	}
+	return spec, nil
+}
+
+// CheckTypes says what is wrong with a file for Config.Types.
+func CheckTypes(path string) error {
+	_, err := typesOf(path)
+	return err
+}
+
 func (l *loader) close() {
 	if l.rootErr == nil {
 		l.root.Close()
@@ -215,6 +496,10 @@ func (l *loader) close() {
 }
 
 const constants = ".rodata" // the section of what is set before loading: each program has its own
+
+func (l *loader) options(maps map[string]*ebpf.Map) ebpf.CollectionOptions {
+	return ebpf.CollectionOptions{Cache: l.types, MapReplacements: maps, Programs: ebpf.ProgramOptions{KernelTypes: l.file}}
+}
 
 // maps makes those that all programs share.
 func (l *loader) maps() (*ebpf.Collection, error) {
@@ -226,7 +511,7 @@ func (l *loader) maps() (*ebpf.Collection, error) {
 			delete(s.Variables, name)
 		}
 	}
-	return ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{Cache: l.types})
+	return ebpf.NewCollectionWithOptions(s, l.options(nil))
 }
 
 // program loads one.
@@ -238,11 +523,11 @@ func (l *loader) program(name string, maps map[string]*ebpf.Map) (*ebpf.Collecti
 			return nil, fmt.Errorf("set %s: %w", constant, err)
 		}
 	}
-	return ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{Cache: l.types, MapReplacements: maps})
+	return ebpf.NewCollectionWithOptions(s, l.options(maps))
 }
 
-// hasExchange tells whether the kernel has atomic exchange. That came with all else that each of the
-// programs rests on: socket storage, cookies and the typed task in tracing programs.
+// hasExchange tells whether the kernel has atomic exchange. That came with what the programs for newer kernels
+// rest on: socket storage, cookies and the typed task in tracing programs.
 func hasExchange() bool {
 	exchange := asm.Xchg.Mem(asm.RFP, asm.R0, asm.DWord, -8)
 	exchange.Constant = 0xe1 // BPF_XCHG; version 0.22 of the library leaves it out
@@ -259,16 +544,18 @@ func hasExchange() bool {
 	return true
 }
 
-// permitted asks the kernel for what it gives to nobody without the capabilities.
-func permitted(spec *ebpf.CollectionSpec) error {
-	m, err := ebpf.NewMap(spec.Maps["ring"])
-	if err != nil {
-		if errors.Is(err, unix.EPERM) { // the library's own advice is about kernels before 5.11
-			err = unix.EPERM
-		}
-		return fmt.Errorf("make a ring buffer for the kernel programs: %w", advise(err))
+// permitted asks the kernel for what it gives to nobody without the capabilities, and whether it has it.
+func permitted(ring *ebpf.MapSpec) (has bool, err error) {
+	m, err := ebpf.NewMap(ring)
+	switch {
+	case errors.Is(err, unix.EPERM): // the library's own advice is about kernels before 5.11
+		return false, fmt.Errorf("make a ring buffer for the kernel programs: %w", advise(unix.EPERM))
+	case errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("make a ring buffer for the kernel programs: %w", err)
 	}
-	return m.Close()
+	return true, m.Close()
 }
 
 // standsIn tells whether a program is only there for where others could not be attached, and they were.
@@ -276,6 +563,8 @@ func (h *Hooks) standsIn(name string) bool {
 	switch better := insteadOf[name]; {
 	case better == nil:
 		return false
+	case name == "told_destroy":
+		return h.Attached(release) // with the older programs it is needed in any case
 	case name == "tell_create":
 		return h.seesUse()
 	default:
@@ -283,17 +572,21 @@ func (h *Hooks) standsIn(name string) bool {
 	}
 }
 
-func (h *Hooks) all(names ...string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !h.Attached(name) })
+func (p *programs) all(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !p.Attached(name) })
 }
 
 // tellOthers lets the programs know on which others they may rely.
 func (h *Hooks) tellOthers() error {
 	for name, value := range map[string]bool{
-		"has_sockops": h.Attached(connect),
+		"has_sockops": h.Attached(connect) || h.Attached("probe_connect"),
 		"has_use":     h.seesUse(),
+		"has_release": h.Attached(release) || h.Attached("probe_release"),
 	} {
-		if err := h.maps.Variables[name].Set(value); err != nil {
+		if h.spec.Variables[name] == nil {
+			continue // of one object only
+		}
+		if err := h.set(name, value); err != nil {
 			return fmt.Errorf("set %s of the kernel programs: %w", name, err)
 		}
 	}
@@ -302,7 +595,8 @@ func (h *Hooks) tellOthers() error {
 
 // attach loads a program and puts it where it belongs.
 func (h *Hooks) attach(l *loader, name string) error {
-	kind := l.spec.Programs[name].Type
+	program, _ := l.programOf(name)
+	kind := program.Type
 	// Those on cgroups leave it to the tracepoints, where there are these, to tell of the process.
 	l.constants["tells_process"] = !cgroupAttach[kind] || !h.seesUse()
 	if name == iterate {
@@ -319,38 +613,48 @@ func (h *Hooks) attach(l *loader, name string) error {
 		h.iter, err = it.Open()
 		return err
 	}
-	coll, attached, err := l.attach(name, h.maps.Maps)
-	if err != nil {
-		return err
-	}
-	h.progs = append(h.progs, coll)
-	h.links = append(h.links, attached)
-	return nil
+	return h.programs.attach(l, name)
 }
 
 // attach loads a program of a tracepoint, function or cgroup and puts it there.
-func (l *loader) attach(name string, maps map[string]*ebpf.Map) (*ebpf.Collection, link.Link, error) {
-	kind := l.spec.Programs[name].Type
-	if cgroupAttach[kind] && l.rootErr != nil {
-		return nil, nil, l.rootErr
+func (p *programs) attach(l *loader, name string) error {
+	spec, _ := l.programOf(name)
+	if cgroupAttach[spec.Type] && l.rootErr != nil {
+		return l.rootErr
 	}
-	coll, err := l.program(name, maps)
-	if err != nil {
-		return nil, nil, advise(err)
+	prog := p.loaded[spec.Name]
+	if prog == nil {
+		coll, err := l.program(spec.Name, p.maps.Maps)
+		if err != nil {
+			return advise(err)
+		}
+		p.progs = append(p.progs, coll)
+		prog = coll.Programs[spec.Name]
+		if p.loaded == nil {
+			p.loaded = map[string]*ebpf.Program{}
+		}
+		p.loaded[spec.Name] = prog
 	}
 	var attached link.Link
-	if cgroupAttach[kind] {
+	var err error
+	switch {
+	case cgroupAttach[spec.Type]:
 		// A link and nothing else: a program that is attached without one would stay when we are killed.
-		attached, err = link.AttachRawLink(link.RawLinkOptions{Target: int(l.root.Fd()), Program: coll.Programs[name],
-			Attach: l.spec.Programs[name].AttachType})
-	} else {
-		attached, err = link.AttachTracing(link.TracingOptions{Program: coll.Programs[name]})
+		attached, err = link.AttachRawLink(link.RawLinkOptions{Target: int(l.root.Fd()), Program: prog, Attach: spec.AttachType})
+	case spec.Type == ebpf.RawTracepoint:
+		attached, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: spec.AttachTo, Program: prog})
+	case spec.SectionName == "kretprobe":
+		attached, err = link.Kretprobe(probes[name].function, prog, nil)
+	case spec.Type == ebpf.Kprobe:
+		attached, err = link.Kprobe(probes[name].function, prog, nil)
+	default:
+		attached, err = link.AttachTracing(link.TracingOptions{Program: prog})
 	}
 	if err != nil {
-		coll.Close()
-		return nil, nil, fmt.Errorf("attach: %w", advise(err))
+		return fmt.Errorf("attach: %w", advise(err))
 	}
-	return coll, attached, nil
+	p.links = append(p.links, attached)
+	return nil
 }
 
 // advise says what a refusal may be mended by, and shortens the verifier's log to its last words.
@@ -390,7 +694,7 @@ func why(at string, err error) string {
 		return "lockdown (" + mode + ")"
 	case errors.Is(err, unix.EPERM):
 		return "not permitted"
-	case errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) && !isVerifier(err):
+	case errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) && !isVerifier(err):
 		if v := since[at]; v != "" {
 			return "kernel older than " + v
 		}
@@ -405,12 +709,15 @@ func why(at string, err error) string {
 var errSwitchedOff = errors.New("switched off")
 
 func (h *Hooks) firstError() error {
-	for _, r := range h.report {
-		if r.Err != nil && !errors.Is(r.Err, errSwitchedOff) {
-			return fmt.Errorf("%s: %w", r.At, r.Err)
-		}
+	if r, any := h.refused(); any {
+		return fmt.Errorf("%s: %w", r.At, r.Err)
 	}
 	return errors.ErrUnsupported
+}
+
+func isRefused(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused)
 }
 
 // Report says what became of each program.
@@ -427,22 +734,46 @@ func (h *Hooks) Report() []Hook {
 				r.By = append(r.By, s.At)
 			}
 		}
-		if r.Name == useSend && h.all("exit_send4", "exit_send6") || r.Name == useReceive && h.all("exit_receive4", "exit_receive6") {
-			r.Lost = ""
+		switch better := insteadOf[r.Name]; {
+		case r.Name == useSend || slices.Contains(better, useSend):
+			if h.seesSend() {
+				r.Lost = ""
+			}
+		case r.Name == useReceive || slices.Contains(better, useReceive):
+			if h.seesReceive() {
+				r.Lost = ""
+			}
 		}
 	}
 	return all
 }
 
 // Attached tells whether a program of that name is in use.
-func (h *Hooks) Attached(name string) bool {
-	return slices.ContainsFunc(h.report, func(r Hook) bool { return r.Name == name && r.Err == nil && !r.Unneeded })
+func (p *programs) Attached(name string) bool {
+	return slices.ContainsFunc(p.report, func(r Hook) bool { return r.Name == name && r.Err == nil && !r.Unneeded })
 }
 
 // seesUse tells whether everything that is sent and received is seen.
-func (h *Hooks) seesUse() bool {
-	return (h.Attached(useSend) || h.all("exit_send4", "exit_send6")) &&
-		(h.Attached(useReceive) || h.all("exit_receive4", "exit_receive6"))
+func (h *Hooks) seesUse() bool { return h.seesSend() && h.seesReceive() }
+
+func (h *Hooks) seesSend() bool {
+	return h.Attached(useSend) || h.all(exitsOfSend...) || h.all(probesOfSend...)
+}
+
+func (h *Hooks) seesReceive() bool {
+	return h.Attached(useReceive) || h.all(exitsOfReceive...) || h.all(probesOfReceive...)
+}
+
+// Source is what owners are known by: "ebpf" is the stable hooks, "fentry" and "kprobe" are what stands in for those that
+// see sends and receives.
+func (h *Hooks) Source() string {
+	switch {
+	case h.Attached("probe_send4") || h.Attached("probe_read_tcp"):
+		return "kprobe"
+	case h.all(exitsOfSend...) || h.all(exitsOfReceive...):
+		return "fentry"
+	}
+	return "ebpf"
 }
 
 // Complete tells whether every socket that is used from now on is told with its owner, at its first use.
@@ -455,15 +786,11 @@ func (h *Hooks) Follows() bool { return h.all(following...) }
 
 // Drain gives everything that is in the ring to the handler and returns how much it was. It never waits.
 func (h *Hooks) Drain(to Handler) (n int) {
-	if h.ring.AvailableBytes() > 0 {
-		h.clock = sinceEpoch()
-	}
-	for h.ring.AvailableBytes() > 0 {
-		if err := h.ring.ReadInto(&h.record); err != nil {
-			break // the next record is still being written
+	for b := h.queue.next(); b != nil; b = h.queue.next() {
+		if n++; n == 1 {
+			h.clock = sinceEpoch()
 		}
-		n++
-		h.give(h.record.RawSample, to)
+		h.give(b, to)
 	}
 	return n
 }
@@ -530,29 +857,35 @@ func (h *Hooks) Sockets(each func(*SocketEvent)) error {
 
 // Losses gives the counts so far.
 func (h *Hooks) Losses() (l Losses) {
-	if err := h.maps.Variables["lost"].Get(&l); err != nil {
-		return Losses{} // only where the memory cannot be mapped: before 5.5
+	if err := h.get("lost", &l); err != nil {
+		return Losses{}
 	}
 	return l
 }
 
 // Close takes the programs out of the kernel.
 func (h *Hooks) Close() error {
+	var err error
+	if h.iter != nil {
+		err = h.iter.Close()
+	}
+	return errors.Join(err, h.programs.Close())
+}
+
+// Close takes the programs out of the kernel.
+func (p *programs) Close() error {
 	var errs []error
-	for _, l := range h.links {
+	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
-	if h.iter != nil {
-		errs = append(errs, h.iter.Close())
+	if p.queue != nil {
+		errs = append(errs, p.queue.close())
 	}
-	if h.ring != nil {
-		errs = append(errs, h.ring.Close())
-	}
-	for _, c := range h.progs {
+	for _, c := range p.progs {
 		c.Close()
 	}
-	if h.maps != nil {
-		h.maps.Close()
+	if p.maps != nil {
+		p.maps.Close()
 	}
 	return errors.Join(errs...)
 }

@@ -7,9 +7,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -17,10 +19,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
+
+	"rustnet/bpf/bpftest"
 )
 
 // TestLayout compares the Go structures with those in the object, where each field has the same place
@@ -50,72 +55,101 @@ func TestLayout(t *testing.T) {
 		"task_event": {reflect.TypeFor[taskEvent](), map[string]string{"h": "Header", "ts_ns": "TS", "comm": "Comm"}},
 		"losses":     {reflect.TypeFor[Losses](), map[string]string{"ring": "Ring", "storage": "Storage", "scratch": "Scratch"}},
 	} {
-		from := object
+		objects := [][]byte{object, olderObject}
 		switch {
 		case name == "end_event":
-			from = endsObject
+			objects = [][]byte{endsObject, olderEndsObject}
 		case strings.HasPrefix(name, "bypass"):
-			from = bypassObject
+			objects = [][]byte{bypassObject}
 		}
-		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(from))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var c *btf.Struct
-		if err := spec.Types.TypeByName(name, &c); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if int(c.Size) != int(tc.of.Size()) || len(c.Members) != tc.of.NumField() {
-			t.Errorf("%s: C has %d bytes in %d fields, Go %d in %d", name, c.Size, len(c.Members), tc.of.Size(), tc.of.NumField())
-		}
-		for _, m := range c.Members {
-			f, ok := tc.of.FieldByName(tc.fields[m.Name])
-			if !ok {
-				t.Errorf("%s.%s: no such field in Go", name, m.Name)
-				continue
-			}
-			size, err := btf.Sizeof(m.Type)
+		for _, from := range objects {
+			spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(from))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if int(m.Offset.Bytes()) != int(f.Offset) || size != int(f.Type.Size()) {
-				t.Errorf("%s.%s: C has %d bytes at %d, Go %d at %d", name, m.Name, size, m.Offset.Bytes(), f.Type.Size(), f.Offset)
+			checkLayout(t, name, spec, tc.of, tc.fields)
+		}
+	}
+}
+
+func checkLayout(t *testing.T, name string, spec *ebpf.CollectionSpec, of reflect.Type, fields map[string]string) {
+	t.Helper()
+	var c *btf.Struct
+	if err := spec.Types.TypeByName(name, &c); err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	if int(c.Size) != int(of.Size()) || len(c.Members) != of.NumField() {
+		t.Errorf("%s: C has %d bytes in %d fields, Go %d in %d", name, c.Size, len(c.Members), of.Size(), of.NumField())
+	}
+	for _, m := range c.Members {
+		f, ok := of.FieldByName(fields[m.Name])
+		if !ok {
+			t.Errorf("%s.%s: no such field in Go", name, m.Name)
+			continue
+		}
+		size, err := btf.Sizeof(m.Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int(m.Offset.Bytes()) != int(f.Offset) || size != int(f.Type.Size()) {
+			t.Errorf("%s.%s: C has %d bytes at %d, Go %d at %d", name, m.Name, size, m.Offset.Bytes(), f.Type.Size(), f.Offset)
+		}
+	}
+}
+
+// Every program of the objects has its place in the order of attaching.
+func TestOrderIsWhole(t *testing.T) {
+	for name, tc := range map[string]struct {
+		objects [][]byte
+		order   []string
+		lost    map[string]string
+	}{
+		"owners": {[][]byte{object, olderObject}, slices.Concat(following, order), lost},
+		"ends":   {[][]byte{endsObject, olderEndsObject}, endOrder, endLost},
+	} {
+		programs := map[string]bool{}
+		for _, object := range tc.objects {
+			spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p := range spec.Programs {
+				programs[p] = true
+			}
+		}
+		want := map[string]bool{}
+		for _, p := range tc.order {
+			if of, ok := probes[p]; ok {
+				want[of.program] = true
+			} else {
+				want[p] = true
+			}
+		}
+		if !maps.Equal(programs, want) {
+			t.Errorf("%s: programs %v, order %v", name, programs, want)
+		}
+		for _, p := range tc.order {
+			if tc.lost[p] == "" && !slices.Contains(following, p) {
+				t.Errorf("%s: it is not said what is lost without it", p)
 			}
 		}
 	}
 }
 
-// Every program of the object has its place in the order of attaching.
-func TestOrderIsWhole(t *testing.T) {
-	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
-	if err != nil {
-		t.Fatal(err)
+// asked makes it of the rung that the tests are to be run on.
+func asked(cfg Config) Config {
+	r := bpftest.Asked()
+	cfg.Older, cfg.NoRing = cfg.Older || r.Older, cfg.NoRing || r.NoRing
+	if cfg.Types == "" {
+		cfg.Types = r.Types
 	}
-	var names []string
-	for name := range spec.Programs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	want := slices.Concat(following, order)
-	slices.Sort(want)
-	if !slices.Equal(names, want) {
-		t.Errorf("programs %v, order %v", names, want)
-	}
-	for _, name := range order {
-		if lost[name] == "" {
-			t.Errorf("%s: it is not said what is lost without it", name)
-		}
-	}
-}
-
-func (h *Hooks) why(name string) string {
-	return h.report[slices.IndexFunc(h.report, func(r Hook) bool { return r.Name == name })].Why()
+	return cfg
 }
 
 func open(t testing.TB, cfg Config) *Hooks {
 	t.Helper()
-	h, err := Open(cfg)
+	h, err := Open(asked(cfg))
 	if errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("this kernel has no programs for us: %v", err)
 	}
@@ -181,49 +215,62 @@ func kinds(events []SocketEvent, local, remote string) (got []Kind) {
 // fexits are the rung below told_send and told_receive.
 var fexits = []string{"exit_send4", "exit_send6", "exit_sendpage", "exit_receive4", "exit_receive6"}
 
+// ofUse are the rung below fexits.
+var ofUse = []string{"probe_send4", "probe_send6", "probe_sendpage", "probe_ping4", "probe_ping6", "probe_peer4", "probe_peer6",
+	"probe_read_tcp", "probe_read_udp", "probe_read_raw"}
+
 func TestTellsOfConnection(t *testing.T) {
+	before63 := []string{useSend, useReceive}
+	both, released, destroyed := []Kind{Used, Released}, []Kind{Released}, []Kind{Used, Destroyed}
 	for _, tc := range []struct {
 		name           string
-		without        []string
-		root           string
+		cfg            Config
 		client, server []Kind
 	}{
-		{"all", nil, "", []Kind{Used, Released}, []Kind{Used, Released}},
-		{"without sockops", []string{connect}, "", []Kind{Used, Released}, []Kind{Used, Released}},
-		{"before 6.3", []string{useSend, useReceive}, "", []Kind{Used, Released}, []Kind{Used, Released}},
-		{"without use", append([]string{useSend, useReceive}, fexits...), "", []Kind{Used, Released}, []Kind{Released}},
-		{"without release", []string{release}, "", []Kind{Used, Destroyed}, []Kind{Used, Destroyed}},
-		{"without cgroups", nil, t.TempDir(), []Kind{Used, Destroyed}, []Kind{Used, Destroyed}},
+		{"all", Config{}, both, both},
+		{"without sockops", Config{Without: []string{connect, "probe_connect"}}, both, both},
+		{"before 6.3", Config{Without: before63}, both, both},
+		{"without use", Config{Without: slices.Concat(before63, fexits, ofUse)}, both, released},
+		{"without release", Config{Without: []string{release, "probe_release"}}, destroyed, destroyed},
+		{"without cgroups", Config{CgroupRoot: t.TempDir()}, destroyed, destroyed},
+		{"before 5.12", Config{Older: true, Without: before63}, both, both},
+		{"before 5.8", Config{Older: true, NoRing: true, Without: slices.Concat(before63, []string{iterate})}, both, both},
+		{"before 5.8, without functions", Config{Older: true, NoRing: true,
+			Without: slices.Concat(before63, ofUse, []string{iterate, "probe_connect", "probe_release"})}, destroyed, destroyed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			h := open(t, Config{Without: tc.without, CgroupRoot: tc.root})
-			if tc.name == "before 6.3" && !h.seesUse() {
-				t.Skip("this kernel lets nobody have the ends of its functions: ", h.why("exit_send4"))
+			h := open(t, tc.cfg)
+			if strings.HasPrefix(tc.name, "before") && !h.seesUse() && tc.name != "before 5.8, without functions" {
+				t.Skip("this kernel lets nobody have its functions: ", h.tooLittle())
+			}
+			if older := h.Older() != nil; tc.cfg.Older && !older {
+				t.Error("got the programs for newer kernels")
 			}
 			var c collector
 			h.Drain(&c)
 			c = collector{}
 			client, server := one(t)
 			h.Drain(&c)
-			if !h.Attached(release) { // as without cgroups
-				for _, want := range [][]Kind{tc.client, tc.server} {
-					if i := slices.Index(want, Released); i >= 0 {
-						want[i] = Destroyed
+			wantClient, wantServer := slices.Clone(tc.client), slices.Clone(tc.server)
+			for _, want := range [][]Kind{wantClient, wantServer} {
+				if i := slices.IndexFunc(want, func(k Kind) bool { return k == Released || k == Destroyed }); i >= 0 {
+					if want[i] = Destroyed; h.Attached(release) || h.Attached("probe_release") {
+						want[i] = Released
 					}
 				}
 			}
 			got := kinds(c.sockets, client, server)
-			if !h.Attached(connect) {
-				got = got[max(0, len(got)-len(tc.client)):] // the port may be told later than the connect
+			if !h.Attached(connect) && !h.Attached("probe_connect") {
+				got = got[max(0, len(got)-len(wantClient)):] // the port may be told later than the connect
 			}
-			if !slices.Equal(got, tc.client) {
-				t.Errorf("client: got %v, want %v", got, tc.client)
+			if !slices.Equal(got, wantClient) {
+				t.Errorf("client: got %v, want %v", got, wantClient)
 			}
-			if tc.name == "without use" {
+			if !h.seesUse() {
 				return // nothing tells the addresses of an accepted socket
 			}
-			if got := kinds(c.sockets, server, client); !slices.Equal(got, tc.server) {
-				t.Errorf("server: got %v, want %v", got, tc.server)
+			if got := kinds(c.sockets, server, client); !slices.Equal(got, wantServer) {
+				t.Errorf("server: got %v, want %v", got, wantServer)
 			}
 			if l := h.Losses(); l != (Losses{}) {
 				t.Errorf("got losses %+v", l)
@@ -234,12 +281,13 @@ func TestTellsOfConnection(t *testing.T) {
 
 // TestReport: every program is named with its place, and those that another stands in for are said so.
 func TestReport(t *testing.T) {
-	h := open(t, Config{Without: []string{"tell_bind4", release}})
+	h := open(t, Config{Without: []string{"tell_bind4", "probe_bind4", release, "probe_release"}})
 	for _, r := range h.Report() {
 		switch {
-		case (r.Lost != "") != (r.Err != nil) && r.Name != useSend && r.Name != useReceive,
-			r.Name == "tell_bind4" && len(r.By) > 0, r.Name == release && !slices.Equal(r.By, []string{"tp_btf/tcp_destroy_sock"}):
-			t.Errorf("got %+v: what is lost, and what does a part of its work?", r)
+		case r.Name == "tell_bind4" && len(r.By) > 0, r.Name == release && !slices.Equal(r.By, []string{"tp_btf/tcp_destroy_sock"}):
+			t.Errorf("got %+v: what does a part of its work?", r)
+		case (r.Lost != "") != (r.Err != nil) && !h.seesUse():
+			t.Errorf("got %+v: what is lost?", r)
 		case r.At == "" || !slices.Contains(order, r.Name):
 			t.Errorf("got %+v, want a known program and its place", r)
 		case r.Name == "tell_bind4" && r.Err == nil, r.Name == "told_destroy" && r.Unneeded:
@@ -254,8 +302,113 @@ func TestReport(t *testing.T) {
 			t.Logf("rung: %s instead of %v", r.At, r.InsteadOf)
 		}
 	}
-	if len(h.Report()) != len(order) {
-		t.Errorf("got %d reports, want %d", len(h.Report()), len(order))
+	if why := h.Older(); why != nil {
+		t.Logf("rung: programs for older kernels (owners are known by %s): %v", h.Source(), why)
+	}
+	told := map[string]bool{}
+	for _, r := range h.Report() {
+		if told[r.Name] = true; probes[r.Name].program != "" {
+			told[probes[r.Name].program] = true
+		}
+	}
+	for program := range h.spec.Programs {
+		if !told[program] && !slices.Contains(following, program) {
+			t.Errorf("nothing is reported of %s", program)
+		}
+	}
+}
+
+// TestTypes: the kernel's types come from a file, and its own are not there.
+func TestTypes(t *testing.T) {
+	open(t, Config{}).Close()
+	file := asked(Config{}).Types
+	if file == "" {
+		types, err := os.ReadFile("/sys/kernel/btf/vmlinux")
+		if err != nil {
+			t.Skip("this kernel has no types of itself: ", err)
+		}
+		file = filepath.Join(t.TempDir(), "kernel.btf")
+		if err := os.WriteFile(file, types, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.LockOSThread() // the thread ends with this goroutine, and with it its mounts
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Skip("needs mounts of its own: ", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, ""); err != nil {
+		t.Skip("needs to mount: ", err)
+	}
+	sharedTypes = weak.Pointer[btf.Cache]{} // as if nobody had read them
+	if h, err := Open(Config{}); err == nil {
+		h.Close()
+		t.Skip("the library finds the kernel's types elsewhere")
+	} else if errors.Is(err, unix.EPERM) || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("without any: got %v", err)
+	}
+	h := open(t, Config{Types: file})
+	if h.Older() == nil {
+		t.Error("got the programs for newer kernels, which need the kernel's own types")
+	}
+	var c collector
+	h.Drain(&c)
+	c = collector{}
+	client, server := one(t)
+	h.Drain(&c)
+	if got := kinds(c.sockets, client, server); len(got) == 0 {
+		t.Error("nothing is told of a connection")
+	}
+	if ours := fmt.Sprintf("%d %d ", Process, os.Getpid()); !slices.ContainsFunc(c.procs, func(s string) bool { return strings.HasPrefix(s, ours) && strings.Contains(s, `.test\x00`) }) {
+		t.Errorf("got %q, want our own program with its path", c.procs)
+	}
+}
+
+// TestBadTypes: what is no file of a kernel's types is told from one, whether or not anything could be loaded.
+func TestBadTypes(t *testing.T) {
+	dir := t.TempDir()
+	for name, tc := range map[string]struct{ content, want string }{
+		"nosuch":  {"", "no such file"},
+		"text":    {"not types\n", "no BTF of a Linux kernel"},
+		"program": {string(must(os.ReadFile(must(os.Executable())))), "no BTF of a Linux kernel"},
+		"none":    {"\x9f\xeb\x01\x00\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", "it has no struct task_struct"},
+	} {
+		path := filepath.Join(dir, name)
+		if tc.content != "" {
+			if err := os.WriteFile(path, []byte(tc.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := CheckTypes(path); !errors.Is(err, ErrTypes) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v, want %q of the path", name, err, tc.want)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestVariables: those of the programs can be reached where their memory cannot be mapped.
+func TestVariables(t *testing.T) {
+	h := open(t, Config{})
+	before := Losses{Ring: 1, Storage: 2, Scratch: 3}
+	if err := h.set("lost", before); err != nil {
+		t.Fatal(err)
+	}
+	was := h.seesUse()
+	if err := h.setSlowly("has_use", !was); err != nil {
+		t.Fatal(err)
+	}
+	var after Losses
+	var use bool
+	if err := errors.Join(h.getSlowly("lost", &after), h.get("has_use", &use)); err != nil || after != before || use == was {
+		t.Errorf("got %+v, %v, %v; want %+v, %v", after, use, err, before, !was)
 	}
 }
 
@@ -422,6 +575,9 @@ func TestLosses(t *testing.T) {
 		h := open(t, Config{})
 		if !h.seesUse() {
 			t.Skip("nothing is kept of sockets whose use is not seen")
+		}
+		if h.Older() != nil {
+			t.Skip("what is kept of sockets is kept by us, and makes room by itself")
 		}
 		// A network namespace of our own, because others need memory; the thread ends with this goroutine.
 		runtime.LockOSThread()

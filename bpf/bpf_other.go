@@ -18,6 +18,8 @@ type none struct{}
 
 func (none) Report() []Hook                   { return nil }
 func (none) Complete() bool                   { return false }
+func (none) Older() error                     { return nil }
+func (none) Source() string                   { return "" }
 func (none) Follows() bool                    { return false }
 func (none) Drain(Handler) int                { return 0 }
 func (none) Sockets(func(*SocketEvent)) error { return errors.ErrUnsupported }
@@ -27,6 +29,11 @@ func (none) Close() error                     { return nil }
 // Open says that there are no kernel programs for this system.
 func Open(Config) (*Hooks, error) {
 	return nil, fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
+}
+
+// CheckTypes says that they are of no use here.
+func CheckTypes(string) error {
+	return fmt.Errorf("kernel programs on %s/%s: %w", runtime.GOOS, runtime.GOARCH, errors.ErrUnsupported)
 }
 
 // CgroupRoot says that there are no control groups here.

@@ -41,6 +41,14 @@ struct end_event {
 };
 _Static_assert(sizeof(struct end_event) == 88, "end_event: user space reads 88 bytes");
 
+#ifndef OLDER
+#define COOKIE(sk) bpf_get_socket_cookie(sk)
+#define TCP_SOCK(sk) bpf_skc_to_tcp_sock(sk)
+#else
+#define COOKIE(sk) GET(sk, __sk_common.skc_cookie.counter)
+#define TCP_SOCK(sk) ((struct tcp_sock *)(sk))
+#endif
+
 const struct end_event *in_btf __attribute__((unused));
 
 /* Set before loading: packets do not show all connections, so that their ends have to wake the reader. */
@@ -58,73 +66,106 @@ struct {
 	__uint(max_entries, 1 << 20);
 } ring SEC(".maps");
 
-/* begin gives an event with what sockets of all kinds have. */
-static __always_inline struct end_event *begin(const struct sock_common *c, __u64 cookie, __u8 proto)
+/* begin makes an event of what sockets of all kinds have. */
+static __always_inline void begin(struct end_event *e, const struct sock_common *c, __u64 cookie, __u8 proto)
 {
-	struct end_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-
-	if (!e) {
-		__sync_fetch_and_add(&lost, 1);
-		return NULL;
-	}
 	__builtin_memset(e, 0, sizeof(*e));
 	e->ts_ns = bpf_ktime_get_ns();
 	e->cookie = cookie;
 	e->proto = proto;
-	e->family = c->skc_family;
-	e->rport = bpf_ntohs(c->skc_dport);
+	e->family = GET(c, skc_family);
+	e->rport = bpf_ntohs(GET(c, skc_dport));
 	if (e->family == AF_INET) {
-		*(__be32 *)e->local = c->skc_rcv_saddr;
-		*(__be32 *)e->remote = c->skc_daddr;
+		*(__be32 *)e->local = GET(c, skc_rcv_saddr);
+		*(__be32 *)e->remote = GET(c, skc_daddr);
 	} else if (HAS_V6(c)) {
 		for (int i = 0; i < 4; i++) {
-			((__be32 *)e->local)[i] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
-			((__be32 *)e->remote)[i] = c->skc_v6_daddr.in6_u.u6_addr32[i];
+			((__be32 *)e->local)[i] = GET(c, skc_v6_rcv_saddr.in6_u.u6_addr32[i]);
+			((__be32 *)e->remote)[i] = GET(c, skc_v6_daddr.in6_u.u6_addr32[i]);
 		}
 	}
-	return e;
 }
 
-/* submit hands it on. Whoever sleeps is woken only when no packet will do that. */
-static __always_inline void submit(struct end_event *e, _Bool silent)
+/*
+ * submit hands it on. Whoever sleeps is woken only when no packet will do that. Of two processors at once
+ * both may wake it.
+ */
+static __always_inline void submit(void *ctx, struct end_event *e, _Bool silent)
 {
 	__u64 how = BPF_RB_NO_WAKEUP;
 
-	if ((silent || filtered) && wanted && __sync_lock_test_and_set(&wanted, 0))
+	if ((silent || filtered) && wanted) {
+		wanted = 0;
 		how = BPF_RB_FORCE_WAKEUP;
-	bpf_ringbuf_submit(e, how);
+	}
+	if (put(ctx, &ring, e, sizeof(*e), how))
+		__sync_fetch_and_add(&lost, 1);
 }
 
-SEC("tp_btf/inet_sock_set_state")
+SEC(TRACEPOINT "inet_sock_set_state")
 int BPF_PROG(end_state, struct sock *sk, int from, int to)
 {
 	const struct sock_common *c = &sk->__sk_common;
 	struct tcp_sock *tp;
-	struct end_event *e;
+	struct end_event e;
+	unsigned long flags;
 
-	if (to != TCP_CLOSE || from == TCP_CLOSE || from == TCP_LISTEN || sk->sk_protocol != IPPROTO_TCP)
+	if (to != TCP_CLOSE || from == TCP_CLOSE || from == TCP_LISTEN || protocol(sk) != IPPROTO_TCP)
 		return 0;
-	e = begin(c, bpf_get_socket_cookie(sk), IPPROTO_TCP);
-	if (!e)
-		return 0;
-	e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)); /* skc_num is given back by now */
-	e->netns = netns(c);
-	e->from = from;
-	e->err = sk->sk_err;
-	if (c->skc_flags & 1 << SOCK_DONE)
-		e->flags |= FLAG_DONE;
-	if (c->skc_flags & 1 << SOCK_DEAD)
-		e->flags |= FLAG_DEAD;
-	tp = bpf_skc_to_tcp_sock(sk);
+	begin(&e, c, COOKIE(sk), IPPROTO_TCP);
+	e.lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)); /* skc_num is given back by now */
+	e.netns = netns(c);
+	e.from = from;
+	e.err = GET(sk, sk_err);
+	flags = GET(c, skc_flags);
+	if (flags & 1 << SOCK_DONE)
+		e.flags |= FLAG_DONE;
+	if (flags & 1 << SOCK_DEAD)
+		e.flags |= FLAG_DEAD;
+	tp = TCP_SOCK(sk);
 	if (tp) {
-		e->sent = tp->bytes_sent - tp->bytes_retrans;
-		e->received = tp->bytes_received;
-		e->rtt_us = tp->rtt_min.s[0].v;
-		e->retransmits = tp->total_retrans;
+		e.sent = GET(tp, bytes_sent) - GET(tp, bytes_retrans);
+		e.received = GET(tp, bytes_received);
+		e.rtt_us = GET(tp, rtt_min.s[0].v);
+		e.retransmits = GET(tp, total_retrans);
 	}
-	submit(e, e->err == ETIMEDOUT || (from == TCP_SYN_SENT && !e->err));
+	submit(ctx, &e, e.err == ETIMEDOUT || (from == TCP_SYN_SENT && !e.err));
 	return 0;
 }
+
+/* released tells of the end of other sockets than TCP's, which are all there is to c. */
+static __always_inline void released(void *ctx, const struct sock_common *c, __u64 cookie, __u8 proto, __u16 type)
+{
+	struct end_event e;
+
+	switch (proto) {
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if (type == SOCK_DGRAM) /* the port is the echo identifier */
+			break;
+		return;
+	default:
+		return;
+	}
+	if (!GET(c, skc_num))
+		return; /* never bound, nor used */
+	if (GET(c, skc_family) != AF_INET && GET(c, skc_family) != AF_INET6)
+		return;
+	begin(&e, c, cookie, proto);
+	e.lport = GET(c, skc_num);
+	if (bpf_core_field_exists(c->skc_net.net))
+		e.netns = BPF_CORE_READ(c, skc_net.net, ns.inum);
+	if (GET_BITS(c, skc_reuse) || GET_BITS(c, skc_reuseport))
+		e.flags |= FLAG_SHARED;
+	if (GET_BITS(c, skc_ipv6only))
+		e.flags |= FLAG_V6ONLY;
+	submit(ctx, &e, 1);
+}
+
+#ifndef OLDER
 
 /*
  * The context is the socket itself, of which the verifier shows less than is asked for here. It may be
@@ -134,35 +175,23 @@ SEC("cgroup/sock_release")
 int end_release(struct bpf_sock *ctx)
 {
 	__u64 copy[20]; /* struct sock_common is 17; what is behind is the socket's too */
-	const struct sock_common *c = (void *)copy;
-	struct end_event *e;
 
-	switch (ctx->protocol) {
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if (ctx->type == SOCK_DGRAM) /* the port is the echo identifier */
-			break;
-		return 1;
-	default:
-		return 1;
-	}
-	if (bpf_probe_read_kernel(copy, sizeof(copy), ctx) || !c->skc_num)
-		return 1; /* never bound, nor used */
-	if (c->skc_family != AF_INET && c->skc_family != AF_INET6)
-		return 1;
-	e = begin(c, bpf_get_socket_cookie(ctx), ctx->protocol);
-	if (!e)
-		return 1;
-	e->lport = c->skc_num;
-	if (bpf_core_field_exists(c->skc_net.net))
-		e->netns = BPF_CORE_READ(c->skc_net.net, ns.inum);
-	if (BPF_CORE_READ_BITFIELD(c, skc_reuse) || BPF_CORE_READ_BITFIELD(c, skc_reuseport))
-		e->flags |= FLAG_SHARED;
-	if (BPF_CORE_READ_BITFIELD(c, skc_ipv6only))
-		e->flags |= FLAG_V6ONLY;
-	submit(e, 1);
+	if (ctx->protocol != IPPROTO_TCP && !bpf_probe_read_kernel(copy, sizeof(copy), ctx))
+		released(ctx, (void *)copy, bpf_get_socket_cookie(ctx), ctx->protocol, ctx->type);
 	return 1;
 }
+
+#else
+
+/* of inet_release */
+SEC("kprobe")
+int probe_release(void *ctx)
+{
+	struct sock *sk = GET((struct socket *)argument(ctx, 0), sk);
+
+	if (sk)
+		released(ctx, &sk->__sk_common, COOKIE(sk), protocol(sk), type(sk));
+	return 0;
+}
+
+#endif

@@ -4,6 +4,11 @@
  * (v6.18); where the fields are in the running kernel is put in when a program is loaded (CO-RE).
  * By hand rather than generated: it is less than a hundredth of a full vmlinux.h, shows what we rest on,
  * and does not change with the machine that builds.
+ *
+ * Two objects are made of each source. One is for kernels from 5.12 on that have the types of their own: what
+ * such a program is given, it may read as it is, and its helpers know sockets. The other (OLDER) needs nothing that
+ * came after 5.4: it reads all memory by a helper (as GET does), hangs on raw tracepoints and on functions, and
+ * has a perf buffer where there is no ring. So it is also what a kernel without types takes, given a file of them.
  */
 #pragma once
 
@@ -29,6 +34,9 @@
 #define TCP_LISTEN 10
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -66,6 +74,9 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	struct {
+		__s64 counter;
+	} skc_cookie; /* 0 before somebody asks for it */
 };
 
 typedef struct {
@@ -95,7 +106,12 @@ struct tcp_sock {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
+};
+
+struct msghdr {
+	void *msg_name; /* a copy, in the kernel's memory */
 };
 
 struct inet_sock {
@@ -132,8 +148,14 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
+	void *private_data;
 };
 
 struct mm_struct {
@@ -231,6 +253,27 @@ struct task_struct {
 	struct task_struct *group_leader;
 };
 
+struct task_struct___before_5_5 {
+	__u64 real_start_time; /* what is start_boottime now */
+};
+
+/* Where the arguments of a function are at its beginning: in registers that each architecture names in its own way. */
+struct pt_regs___x86 {
+	unsigned long di, si;
+};
+
+struct pt_regs___arm64 {
+	__u64 regs[31], pstate;
+};
+
+struct pt_regs___riscv {
+	unsigned long a0, a1;
+};
+
+struct pt_regs___loongarch {
+	unsigned long regs[32], csr_era;
+};
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
 };
@@ -250,6 +293,70 @@ struct bpf_iter__task_file {
 
 #pragma clang attribute pop
 
+#ifndef OLDER
+
+#define TRACEPOINT "tp_btf/"
+#define GET(p, field) ((p)->field)
+#define GET_BITS(p, field) BPF_CORE_READ_BITFIELD(p, field)
+#define running() bpf_get_current_task_btf()
+#define started(t) ((t)->start_boottime)
+#define started_far(t) BPF_CORE_READ(t, start_boottime)
+#define executed(t) ((t)->self_exec_id)
+#define protocol(sk) ((sk)->sk_protocol)
+#define type(sk) ((sk)->sk_type)
+
+#else
+
+#define TRACEPOINT "raw_tp/"
+#define GET(p, field) BPF_CORE_READ(p, field)
+#define GET_BITS(p, field) BPF_CORE_READ_BITFIELD_PROBED(p, field)
+#define running() ((struct task_struct *)bpf_get_current_task())
+#define started_far(t) started(t)
+#define executed(t) GET_BITS(t, self_exec_id) /* 32 bits before 5.6 */
+#define protocol(sk) GET_BITS(sk, sk_protocol) /* before 5.6 they are */
+#define type(sk) GET_BITS(sk, sk_type)
+
+/* Set before loading. Without a ring, the map of that name is an array of perf events. */
+const volatile _Bool has_ring = 1;
+
+static __always_inline __u64 started(struct task_struct *t)
+{
+	if (bpf_core_field_exists(t->start_boottime))
+		return BPF_CORE_READ(t, start_boottime);
+	return BPF_CORE_READ((struct task_struct___before_5_5 *)t, real_start_time);
+}
+
+/* argument gives the first or second of a function that has just been called. */
+static __always_inline void *argument(void *ctx, const int n)
+{
+	struct pt_regs___x86 *x86 = ctx;
+	struct pt_regs___arm64 *arm64 = ctx;
+	struct pt_regs___riscv *riscv = ctx;
+	struct pt_regs___loongarch *loongarch = ctx;
+
+	if (bpf_core_field_exists(x86->di))
+		return (void *)(n ? BPF_CORE_READ(x86, si) : BPF_CORE_READ(x86, di));
+	if (bpf_core_field_exists(arm64->pstate))
+		return (void *)(n ? BPF_CORE_READ(arm64, regs[1]) : BPF_CORE_READ(arm64, regs[0]));
+	if (bpf_core_field_exists(riscv->a0))
+		return (void *)(n ? BPF_CORE_READ(riscv, a1) : BPF_CORE_READ(riscv, a0));
+	if (bpf_core_field_exists(loongarch->csr_era))
+		return (void *)(n ? BPF_CORE_READ(loongarch, regs[5]) : BPF_CORE_READ(loongarch, regs[4]));
+	return NULL;
+}
+
+#endif
+
+/* put hands something to user space. */
+static __always_inline long put(void *ctx, void *ring, void *e, __u64 size, __u64 flags)
+{
+#ifdef OLDER
+	if (!has_ring)
+		return bpf_perf_event_output(ctx, ring, BPF_F_CURRENT_CPU, e, size);
+#endif
+	return bpf_ringbuf_output(ring, e, size, flags);
+}
+
 /* Kernels may be built without IPv6 and without network namespaces. */
 #define HAS_V6(c) bpf_core_field_exists((c)->skc_v6_daddr)
 
@@ -257,5 +364,9 @@ static __always_inline __u32 netns(const struct sock_common *c)
 {
 	if (!bpf_core_field_exists(c->skc_net.net))
 		return 0;
+#ifdef OLDER
+	return BPF_CORE_READ(c, skc_net.net, ns.inum);
+#else
 	return c->skc_net.net->ns.inum;
+#endif
 }

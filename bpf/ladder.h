@@ -6,33 +6,201 @@
  */
 #pragma once
 
+#ifndef OLDER
+
 SEC("fexit/inet_sendmsg")
 int BPF_PROG(exit_send4, struct socket *sock)
 {
-	return use(sock->sk);
+	return use(ctx, GET(sock, sk));
 }
 
 SEC("fexit/inet6_sendmsg")
 int BPF_PROG(exit_send6, struct socket *sock)
 {
-	return use(sock->sk);
+	return use(ctx, GET(sock, sk));
 }
 
 SEC("fexit/inet_recvmsg")
 int BPF_PROG(exit_receive4, struct socket *sock)
 {
-	return use(sock->sk);
+	return use(ctx, GET(sock, sk));
 }
 
 SEC("fexit/inet6_recvmsg")
 int BPF_PROG(exit_receive6, struct socket *sock)
 {
-	return use(sock->sk);
+	return use(ctx, GET(sock, sk));
 }
 
 /* sendfile and splice of kernels before 6.5, for both families */
 SEC("fexit/inet_sendpage")
 int BPF_PROG(exit_sendpage, struct socket *sock)
 {
-	return use(sock->sk);
+	return use(ctx, GET(sock, sk));
 }
+
+#else
+
+/*
+ * Below them: the beginnings of functions (kprobes). Their ends would be worse to have: as long as somebody waits in
+ * a function, the kernel remembers that its end is asked for, of so many at a time, and of others it says nothing. So a
+ * receive is seen where what has come is given back. Of what is not connected the port is chosen on the way.
+ */
+static __always_inline int use_port(void *ctx, struct sock *sk)
+{
+	if (!GET(sk, __sk_common.skc_num)) /* a port is not chosen yet */
+		return 0;
+	return use(ctx, sk);
+}
+
+/* of functions whose first argument is a struct socket */
+SEC("kprobe")
+int probe_socket(void *ctx)
+{
+	struct sock *sk = GET((struct socket *)argument(ctx, 0), sk);
+
+	return sk ? use_port(ctx, sk) : 0;
+}
+
+/* of those whose first is a struct sock */
+SEC("kprobe")
+int probe_sock(void *ctx)
+{
+	return use(ctx, argument(ctx, 0));
+}
+
+/*
+ * sends tells the other end of a socket that is not connected, where the port alone does not name the
+ * socket. An address' last word is enough to see that it changed.
+ */
+static __always_inline int sends(void *ctx, struct sock *sk, struct msghdr *msg)
+{
+	struct told_sock *st;
+	struct sock_event e;
+	struct {
+		__u16 family;
+		__be16 port;
+		__be32 v4; /* of IPv6: flow */
+		__be32 v6[4];
+	} to = {};
+	void *name = BPF_CORE_READ(msg, msg_name);
+
+	use(ctx, sk);
+	if (!name)
+		return 0;
+	st = STORAGE_OF(sk);
+	if (!st || !st->tgid || !st->shared)
+		return 0;
+	if (bpf_probe_read_kernel(&to, 8, name))
+		return 0;
+	if (to.family == AF_INET6 && bpf_probe_read_kernel(to.v6, sizeof(to.v6), name + 8))
+		return 0;
+	if (to.family != AF_INET6)
+		to.v6[3] = to.v4;
+	if (st->peer == to.v6[3] && st->peer_port == to.port)
+		return 0;
+	from_told(&e, st, st->id, KIND_PEER);
+	from_sock(&e, sk);
+	e.rport = bpf_ntohs(to.port);
+	e.family = to.family;
+	__builtin_memset(e.remote, 0, sizeof(e.remote));
+	if (to.family == AF_INET)
+		*(__be32 *)e.remote = to.v4;
+	else
+		__builtin_memcpy(e.remote, to.v6, sizeof(to.v6));
+	if (give(ctx, &e, sizeof(e)))
+		return 0;
+	st->peer = to.v6[3];
+	st->peer_port = to.port;
+	return 0;
+}
+
+/* of udp_sendmsg and its like: struct sock, struct msghdr */
+SEC("kprobe")
+int probe_message(void *ctx)
+{
+	return sends(ctx, argument(ctx, 0), argument(ctx, 1));
+}
+
+/* of tcp_connect: the socket has its port by now, and its SYN is not out yet */
+SEC("kprobe")
+int probe_connect(void *ctx)
+{
+	struct sock *sk = argument(ctx, 0);
+	struct told_sock *st = STORAGE_OF(sk);
+
+	if (!st || !st->tgid)
+		return 0;
+	st->lport = GET(sk, __sk_common.skc_num);
+	st->dport = GET(sk, __sk_common.skc_dport);
+	st->daddr = destination(sk);
+	return tell(ctx, sk, st, KIND_USED);
+}
+
+/* of inet_release: the last descriptor has gone, as tell_release says; of TCP the socket may stay */
+SEC("kprobe")
+int probe_release(void *ctx)
+{
+	struct sock *sk = GET((struct socket *)argument(ctx, 0), sk);
+	struct told_sock *st;
+	struct sock_event e;
+
+	if (!sk)
+		return 0;
+	st = storage(sk);
+	if (!st)
+		return 0;
+	if (!st->tgid) {
+		if (owner(ctx, st))
+			return 0;
+		st->netns = netns(&sk->__sk_common);
+	}
+	st->released = 1;
+	from_told(&e, st, st->id, KIND_RELEASED);
+	e.h.proto = protocol(sk);
+	give(ctx, &e, sizeof(e));
+	if (e.h.proto != IPPROTO_TCP)
+		storage_drop(sk);
+	return 0;
+}
+
+/* Who is in inet_bind, and with what. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} binding SEC(".maps");
+
+/* of inet_bind and inet6_bind */
+SEC("kprobe")
+int probe_bind(void *ctx)
+{
+	__u64 who = bpf_get_current_pid_tgid(), sk = (__u64)GET((struct socket *)argument(ctx, 0), sk);
+
+	bpf_map_update_elem(&binding, &who, &sk, BPF_ANY);
+	return 0;
+}
+
+/* of their ends */
+SEC("kretprobe")
+int probe_bound(void *ctx)
+{
+	__u64 who = bpf_get_current_pid_tgid(), *at = bpf_map_lookup_elem(&binding, &who);
+	struct sock *sk = at ? (void *)*at : NULL;
+	struct told_sock *st;
+	__u16 proto;
+
+	if (!sk)
+		return 0;
+	bpf_map_delete_elem(&binding, &who);
+	proto = protocol(sk);
+	if (proto == IPPROTO_TCP || proto == IPPROTO_MPTCP || !GET(sk, __sk_common.skc_num)) /* told when it listens; was refused */
+		return 0;
+	st = storage(sk);
+	if (!st || owner(ctx, st))
+		return 0;
+	return tell(ctx, sk, st, KIND_BOUND);
+}
+
+#endif

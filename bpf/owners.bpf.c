@@ -109,6 +109,7 @@ const volatile __u32 followed = 0;
 /* Set when it is known which programs could be attached. */
 volatile _Bool has_sockops = 0; /* tell_connect says the address of who connects */
 volatile _Bool has_use = 0;	/* told_send and told_receive see all use */
+volatile _Bool has_release = 0; /* the release of sockets is told */
 
 /* What did not reach user space. */
 struct losses {
@@ -120,6 +121,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
 } ring SEC(".maps");
+
+/* give hands an event to user space. */
+static __always_inline int give(void *ctx, void *e, __u64 size)
+{
+	if (!put(ctx, &ring, e, size, BPF_RB_NO_WAKEUP))
+		return 0;
+	__sync_fetch_and_add(&lost.ring, 1);
+	return -1;
+}
 
 /* What was told of a socket. It goes with the socket. */
 struct told_sock {
@@ -137,7 +147,12 @@ struct told_sock {
 	__be16 peer_port;
 	__u16 changes;
 	__u8 shared, released, mine, followed;
+#ifdef OLDER
+	__u64 id; /* in the cookie's stead */
+#endif
 };
+
+#ifndef OLDER
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -145,6 +160,78 @@ struct {
 	__type(key, int);
 	__type(value, struct told_sock);
 } socks SEC(".maps");
+
+#define STORAGE_OF(sk) bpf_sk_storage_get(&socks, sk, 0, 0)
+#define STORAGE_MADE(sk) bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE)
+#define COOKIE(sk, st) bpf_get_socket_cookie(sk)
+#define SOCKET_OF(file) bpf_sock_from_file(file)
+#define USE __always_inline
+#define FAMILY_FLAGS BPF_F_NO_PREALLOC
+
+#else
+
+/* By address, until the socket is gone. The least used go when there are too many: they are told anew. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct told_sock);
+} socks SEC(".maps");
+
+/* address makes a number of what the verifier may take for a pointer, which is no key. */
+static __always_inline __u64 address(void *sk)
+{
+	__u64 at = 0;
+
+	bpf_probe_read_kernel(&at, sizeof(at), &sk);
+	return at;
+}
+
+static __always_inline struct told_sock *storage_of(void *sk)
+{
+	__u64 at = address(sk);
+
+	return bpf_map_lookup_elem(&socks, &at);
+}
+
+static __always_inline struct told_sock *storage_made(void *sk)
+{
+	__u64 at = address(sk);
+	struct told_sock none = {}, *st = bpf_map_lookup_elem(&socks, &at);
+
+	if (st)
+		return st;
+	none.id = at ^ bpf_ktime_get_ns() << 16; /* no two sockets are at one place at a time */
+	bpf_map_update_elem(&socks, &at, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&socks, &at);
+}
+
+static __always_inline void storage_drop(void *sk)
+{
+	__u64 at = address(sk);
+
+	bpf_map_delete_elem(&socks, &at);
+}
+
+/* socket_of gives the socket of an open file, NULL when it is something else. */
+static __always_inline struct socket *socket_of(struct file *f)
+{
+	struct socket *s;
+
+	if ((BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	s = BPF_CORE_READ(f, private_data);
+	return s && BPF_CORE_READ(s, file) == f ? s : NULL;
+}
+
+#define STORAGE_OF(sk) storage_of(sk)
+#define STORAGE_MADE(sk) storage_made(sk)
+#define COOKIE(sk, st) ((st)->id)
+#define SOCKET_OF(file) socket_of(file)
+#define USE __noinline /* by many programs */
+#define FAMILY_FLAGS 0 /* memory is not to be had where tracing programs run */
+
+#endif
 
 /* Which programs were told, by process. */
 struct told_proc {
@@ -168,7 +255,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(map_flags, FAMILY_FLAGS);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -191,11 +278,11 @@ struct {
 /* who gives the leader of the running process, NULL when it is the kernel that runs. */
 static __always_inline struct task_struct *who(void)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
+	struct task_struct *t = running();
 
-	if (t->flags & PF_KTHREAD)
+	if (GET(t, flags) & PF_KTHREAD)
 		return NULL;
-	return t->group_leader;
+	return GET(t, group_leader);
 }
 
 /* number gives a process's number in our PID namespace. */
@@ -221,10 +308,10 @@ static __always_inline __u32 number(struct task_struct *leader)
 
 static __always_inline _Bool is_followed(struct task_struct *leader)
 {
-	__u32 tgid = leader->tgid;
+	__u32 tgid = GET(leader, tgid);
 	__u64 *start = bpf_map_lookup_elem(&family, &tgid);
 
-	return start && *start == leader->start_boottime;
+	return start && *start == started(leader);
 }
 
 /* climb steps from the root of a mount to what it is mounted on, and tells whether there is more above. */
@@ -306,7 +393,7 @@ static __always_inline void above(struct proc_event *e, struct task_struct *lead
 
 		if (!BPF_CORE_READ(p, tgid))
 			return;
-		a->start = BPF_CORE_READ(p, start_boottime);
+		a->start = started_far(p);
 		a->pid = number(p);
 		bpf_probe_read_kernel(a->comm, sizeof(a->comm), &p->comm);
 		e->ancestors = i + 1;
@@ -404,26 +491,21 @@ static __always_inline __u32 written(const __u16 *size, __u32 max)
 }
 
 /* tell_room tells what has been put together. */
-static __always_inline int tell_room(struct room *r, __u32 size)
+static __always_inline int tell_room(void *ctx, struct room *r, __u32 size)
 {
 	if (size > sizeof(r->data))
 		size = 0;
-	if (bpf_ringbuf_output(&ring, &r->e, sizeof(r->e) + size, BPF_RB_NO_WAKEUP)) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return -1;
-	}
-	return 0;
+	return give(ctx, &r->e, sizeof(r->e) + size);
 }
 
-static __always_inline void fill_room(struct room *r, struct task_struct *leader, struct task_struct *running)
+static __always_inline void fill_room(void *ctx, struct room *r, struct task_struct *leader, struct task_struct *t)
 {
 	/* A leader that has exited before its threads has no memory any more; they have it. */
-	struct mm_struct *mm = BPF_CORE_READ(running, mm);
+	struct mm_struct *mm = BPF_CORE_READ(t, mm);
 	struct file *f = BPF_CORE_READ(mm, exe_file);
 	__u32 size;
-	struct told_proc told = {
-		.start = leader->start_boottime, .exec_id = running->self_exec_id, .caps = caps(leader), .confined = confined(leader)};
-	__u32 tgid = leader->tgid;
+	struct told_proc told = {.start = started(leader), .exec_id = executed(t), .caps = caps(leader), .confined = confined(leader)};
+	__u32 tgid = GET(leader, tgid);
 
 	__builtin_memset(&r->e, 0, sizeof(r->e));
 	r->e.h.kind = KIND_PROCESS;
@@ -444,20 +526,38 @@ static __always_inline void fill_room(struct room *r, struct task_struct *leader
 	size = written(&r->e.exe_size, EXE_MAX + 256) + written(&r->e.cgroup_size, CGROUP_MAX + 256);
 	if (mm)
 		r->e.args_size = args(r, size, mm);
-	if (tell_room(r, size + written(&r->e.args_size, ARGS_MAX)))
+	if (tell_room(ctx, r, size + written(&r->e.args_size, ARGS_MAX)))
 		return;
 	bpf_map_update_elem(&procs, &tgid, &told, BPF_ANY);
 }
 
-/* take_room gives room that is ours as long as it is busy. */
+/*
+ * take marks room as ours as long as it is busy. It is this processor's alone, so that a count does without
+ * an exchange, which kernels have since 5.12: of two that interrupt each other at most one counts to one.
+ */
+static __always_inline _Bool take(struct room *r)
+{
+	__sync_fetch_and_add(&r->busy, 1);
+	if (*(volatile __u32 *)&r->busy == 1)
+		return 1;
+	__sync_fetch_and_add(&r->busy, -1);
+	return 0;
+}
+
+static __always_inline void leave(struct room *r)
+{
+	__sync_fetch_and_add(&r->busy, -1);
+}
+
+/* take_room gives room that is ours until we leave it. */
 static __always_inline struct room *take_room(void)
 {
 	__u32 zero = 0, one = 1;
 	struct room *r = bpf_map_lookup_elem(&rooms, &zero);
 
-	if (r && __sync_lock_test_and_set(&r->busy, 1)) {
+	if (r && !take(r)) {
 		r = bpf_map_lookup_elem(&rooms, &one);
-		if (r && __sync_lock_test_and_set(&r->busy, 1))
+		if (r && !take(r))
 			r = NULL;
 	}
 	if (!r)
@@ -469,37 +569,37 @@ static __always_inline struct room *take_room(void)
  * tell_process tells of the running process, if its program was not told yet, or has given up or been
  * given powers since.
  */
-static __noinline int tell_process(void)
+static __noinline int tell_process(void *ctx)
 {
-	struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader;
-	__u32 tgid = t->tgid;
+	struct task_struct *t = running(), *leader = GET(t, group_leader);
+	__u32 tgid = GET(t, tgid);
 	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
 	struct room *r;
 
-	if (told && told->start == leader->start_boottime && (told->exec_id == t->self_exec_id || !t->mm) &&
+	if (told && told->start == started(leader) && (told->exec_id == executed(t) || !GET(t, mm)) &&
 	    told->caps == caps(leader) && told->confined == confined(leader))
 		return 0;
 	r = take_room();
 	if (!r)
 		return 0;
-	fill_room(r, leader, t);
-	r->busy = 0;
+	fill_room(ctx, r, leader, t);
+	leave(r);
 	return 0;
 }
 
 /* owner puts the running process into what is told of a socket. */
-static __always_inline int owner(struct told_sock *st)
+static __always_inline int owner(void *ctx, struct told_sock *st)
 {
 	struct task_struct *leader = who();
 
 	if (!leader)
 		return -1;
 	if (tells_process)
-		tell_process();
-	st->tgid = leader->tgid;
+		tell_process(ctx);
+	st->tgid = GET(leader, tgid);
 	st->pid = number(leader);
-	st->start = leader->start_boottime;
-	st->exec_id = bpf_get_current_task_btf()->self_exec_id;
+	st->start = started(leader);
+	st->exec_id = executed(running());
 	st->followed = followed && is_followed(leader);
 	return 0;
 }
@@ -517,50 +617,37 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->flags = st->followed ? FLAG_FOLLOWED : 0;
 }
 
-/*
- * own_netns gives the namespace of a socket of which there is no more than its cookie. It is the
- * process's, unless that has gone to another one since.
- */
-static __always_inline __u32 own_netns(void *ctx)
-{
-	struct net *net = BPF_CORE_READ(bpf_get_current_task_btf(), nsproxy, net_ns);
-
-	if (!bpf_core_field_exists(net->net_cookie) || BPF_CORE_READ(net, net_cookie) != bpf_get_netns_cookie(ctx))
-		return 0;
-	return BPF_CORE_READ(net, ns.inum);
-}
-
 static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 {
 	const struct sock_common *c = &sk->__sk_common;
 	__be32 *local = (__be32 *)e->local, *remote = (__be32 *)e->remote;
 
-	e->h.proto = sk->sk_protocol;
+	e->h.proto = protocol(sk);
 	if (e->h.proto == IPPROTO_MPTCP)
 		e->h.proto = IPPROTO_TCP;
-	e->family = c->skc_family;
-	e->type = sk->sk_type;
-	e->state = c->skc_state;
-	e->uid = sk->sk_uid.val;
+	e->family = GET(c, skc_family);
+	e->type = type(sk);
+	e->state = GET(c, skc_state);
+	e->uid = GET(sk, sk_uid.val);
 	e->netns = netns(c);
-	e->lport = c->skc_num;
+	e->lport = GET(c, skc_num);
 	if (!e->lport) /* a socket that has closed has given its port back, and still has it here */
 		e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-	e->rport = bpf_ntohs(c->skc_dport);
+	e->rport = bpf_ntohs(GET(c, skc_dport));
 	if (e->type == SOCK_RAW)
 		e->lport = e->rport = 0;
 	if (e->family == AF_INET) {
-		local[0] = c->skc_rcv_saddr;
-		remote[0] = c->skc_daddr;
+		local[0] = GET(c, skc_rcv_saddr);
+		remote[0] = GET(c, skc_daddr);
 	} else if (HAS_V6(c)) {
 		for (int i = 0; i < 4; i++) {
-			local[i] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
-			remote[i] = c->skc_v6_daddr.in6_u.u6_addr32[i];
+			local[i] = GET(c, skc_v6_rcv_saddr.in6_u.u6_addr32[i]);
+			remote[i] = GET(c, skc_v6_daddr.in6_u.u6_addr32[i]);
 		}
 	}
-	if (BPF_CORE_READ_BITFIELD(c, skc_reuse) || BPF_CORE_READ_BITFIELD(c, skc_reuseport))
+	if (GET_BITS(c, skc_reuse) || GET_BITS(c, skc_reuseport))
 		e->flags |= FLAG_SHARED;
-	if (BPF_CORE_READ_BITFIELD(c, skc_ipv6only))
+	if (GET_BITS(c, skc_ipv6only))
 		e->flags |= FLAG_V6ONLY;
 }
 
@@ -569,68 +656,67 @@ static __always_inline __be32 destination(struct sock *sk)
 {
 	const struct sock_common *c = &sk->__sk_common;
 
-	if (c->skc_family == AF_INET6 && HAS_V6(c))
-		return c->skc_v6_daddr.in6_u.u6_addr32[3];
-	return c->skc_daddr;
+	if (GET(c, skc_family) == AF_INET6 && HAS_V6(c))
+		return GET(c, skc_v6_daddr.in6_u.u6_addr32[3]);
+	return GET(c, skc_daddr);
 }
 
 /*
  * tell reports a socket with its addresses and the owner in st. What does not get through is told again
  * at the next use.
  */
-static __noinline int tell(struct sock *sk, struct told_sock *st, __u16 kind)
+static __noinline int tell(void *ctx, struct sock *sk, struct told_sock *st, __u16 kind)
 {
-	struct sock_event *e;
+	struct sock_event e;
 
 	if (!sk || !st)
 		return 0;
-	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
+	from_told(&e, st, COOKIE(sk, st), kind);
+	from_sock(&e, sk);
+	if (give(ctx, &e, sizeof(e))) {
 		st->tgid = 0;
 		return 0;
 	}
-	from_told(e, st, bpf_get_socket_cookie(sk), kind);
-	from_sock(e, sk);
-	st->uid = e->uid;
-	st->netns = e->netns;
-	st->shared = e->flags & FLAG_SHARED;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	st->uid = e.uid;
+	st->netns = e.netns;
+	st->shared = e.flags & FLAG_SHARED;
 	return 0;
 }
 
-static __always_inline struct told_sock *storage(struct sock *sk)
-{
-	struct told_sock *st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!st)
-		__sync_fetch_and_add(&lost.storage, 1);
-	return st;
-}
+/* storage gives what is kept of a socket, from now on. */
+#define storage(sk)                                          \
+	({                                                   \
+		struct told_sock *st = STORAGE_MADE(sk); \
+		if (!st)                                     \
+			__sync_fetch_and_add(&lost.storage, 1); \
+		st;                                          \
+	})
 
 #define SWITCHES 16	       /* between processes, before they are told less often */
 #define SWITCH_NS 100000000ull /* then at most so often */
 
-static __always_inline int use(struct sock *sk)
+static USE int use(void *ctx, struct sock *sk)
 {
-	__u16 family = sk->__sk_common.skc_family;
+	__u16 family = GET(sk, __sk_common.skc_family);
 	struct task_struct *t;
 	struct told_sock *st;
+	__u32 tgid;
 
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	t = bpf_get_current_task_btf();
-	st = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (st && st->tgid == t->tgid && st->exec_id == t->self_exec_id && st->dport == sk->__sk_common.skc_dport &&
-	    st->lport == sk->__sk_common.skc_num && st->daddr == destination(sk))
+	t = running();
+	tgid = GET(t, tgid);
+	st = STORAGE_OF(sk);
+	if (st && st->tgid == tgid && st->exec_id == executed(t) && st->dport == GET(sk, __sk_common.skc_dport) &&
+	    st->lport == GET(sk, __sk_common.skc_num) && st->daddr == destination(sk))
 		return 0;
-	if (t->flags & PF_KTHREAD)
+	if (GET(t, flags) & PF_KTHREAD)
 		return 0;
 	if (!st) {
 		st = storage(sk);
 		if (!st)
 			return 0;
-	} else if (st->tgid && st->tgid != t->tgid && ++st->changes > SWITCHES) {
+	} else if (st->tgid && st->tgid != tgid && ++st->changes > SWITCHES) {
 		__u64 now = bpf_ktime_get_ns();
 
 		if (now - st->told_ns < SWITCH_NS)
@@ -638,68 +724,83 @@ static __always_inline int use(struct sock *sk)
 		st->told_ns = now;
 		st->changes = SWITCHES;
 	}
-	if (owner(st))
+	if (owner(ctx, st))
 		return 0;
-	st->lport = sk->__sk_common.skc_num;
-	st->dport = sk->__sk_common.skc_dport;
+	st->lport = GET(sk, __sk_common.skc_num);
+	st->dport = GET(sk, __sk_common.skc_dport);
 	st->daddr = destination(sk);
 	st->mine = 1;
-	return tell(sk, st, KIND_USED);
+	return tell(ctx, sk, st, KIND_USED);
 }
 
-SEC("tp_btf/sock_send_length")
+SEC(TRACEPOINT "sock_send_length")
 int BPF_PROG(told_send, struct sock *sk, int ret, int flags)
 {
-	return use(sk);
+	return use(ctx, sk);
 }
 
-SEC("tp_btf/sock_recv_length")
+SEC(TRACEPOINT "sock_recv_length")
 int BPF_PROG(told_receive, struct sock *sk, int ret, int flags)
 {
-	return use(sk);
+	return use(ctx, sk);
 }
 
 /*
  * Most changes happen in soft interrupts, where the running process is somebody else. A connect and a
  * listen are the process's own; and what was told released has its owner.
  */
-SEC("tp_btf/inet_sock_set_state")
+SEC(TRACEPOINT "inet_sock_set_state")
 int BPF_PROG(told_state, struct sock *sk, int from, int to)
 {
 	struct told_sock *st;
 
 	if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
 		st = storage(sk);
-		if (!st || owner(st))
+		if (!st || owner(ctx, st))
 			return 0;
 		st->mine = 1;
 		if (to == TCP_SYN_SENT && has_sockops) { /* the port is chosen after this */
 			st->lport = 0;
-			st->uid = sk->sk_uid.val;
+			st->uid = GET(sk, sk_uid.val);
 			st->netns = netns(&sk->__sk_common);
 			return 0;
 		}
-		st->lport = sk->__sk_common.skc_num;
-		st->dport = sk->__sk_common.skc_dport;
+		st->lport = GET(sk, __sk_common.skc_num);
+		st->dport = GET(sk, __sk_common.skc_dport);
 		st->daddr = destination(sk);
-		return tell(sk, st, to == TCP_LISTEN ? KIND_LISTENS : KIND_USED);
+		return tell(ctx, sk, st, to == TCP_LISTEN ? KIND_LISTENS : KIND_USED);
 	}
 	if (from == TCP_SYN_SENT) {
-		st = bpf_sk_storage_get(&socks, sk, 0, 0);
+		st = STORAGE_OF(sk);
 		if (st && st->tgid && !st->lport) { /* tell_connect did not, or is for other cgroups */
-			st->lport = sk->__sk_common.skc_num;
-			tell(sk, st, KIND_USED);
+			st->lport = GET(sk, __sk_common.skc_num);
+			tell(ctx, sk, st, KIND_USED);
 		}
 		return 0;
 	}
 	if (to != TCP_CLOSE && to != TCP_FIN_WAIT1 && to != TCP_LAST_ACK)
 		return 0; /* what a close does is one of these */
-	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	st = STORAGE_OF(sk);
 	if (st && st->released && !st->mine) {
 		st->mine = 1;
-		tell(sk, st, KIND_LATE);
+		tell(ctx, sk, st, KIND_LATE);
 	}
 	return 0;
+}
+
+#ifndef OLDER /* their helpers are too few before 5.12 */
+
+/*
+ * own_netns gives the namespace of a socket of which there is no more than its cookie. It is the
+ * process's, unless that has gone to another one since.
+ */
+static __always_inline __u32 own_netns(void *ctx)
+{
+	struct net *net = BPF_CORE_READ(running(), nsproxy, net_ns);
+
+	if (!bpf_core_field_exists(net->net_cookie) || BPF_CORE_READ(net, net_cookie) != bpf_get_netns_cookie(ctx))
+		return 0;
+	return BPF_CORE_READ(net, ns.inum);
 }
 
 /* A connecting socket has its port by now, and its SYN is not out yet. */
@@ -708,44 +809,39 @@ int tell_connect(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct told_sock *st;
-	struct sock_event *e;
+	struct sock_event e;
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !sk)
 		return 1;
-	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	st = STORAGE_OF(sk);
 	if (!st || !st->tgid)
 		return 1;
-	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		st->tgid = 0;
-		return 1;
-	}
-	from_told(e, st, bpf_get_socket_cookie(ctx), KIND_USED);
-	e->h.proto = IPPROTO_TCP;
-	e->family = ctx->family;
-	e->type = 1;
-	e->state = TCP_SYN_SENT;
-	e->lport = ctx->local_port;
-	e->rport = bpf_ntohl(ctx->remote_port);
-	st->lport = e->lport;
-	st->dport = bpf_htons(e->rport);
+	from_told(&e, st, bpf_get_socket_cookie(ctx), KIND_USED);
+	e.h.proto = IPPROTO_TCP;
+	e.family = ctx->family;
+	e.type = 1;
+	e.state = TCP_SYN_SENT;
+	e.lport = ctx->local_port;
+	e.rport = bpf_ntohl(ctx->remote_port);
+	st->lport = e.lport;
+	st->dport = bpf_htons(e.rport);
 	if (ctx->family == AF_INET) {
-		*(__u32 *)e->local = ctx->local_ip4;
-		*(__u32 *)e->remote = ctx->remote_ip4;
+		*(__u32 *)e.local = ctx->local_ip4;
+		*(__u32 *)e.remote = ctx->remote_ip4;
 		st->daddr = ctx->remote_ip4;
 	} else {
-		((__u32 *)e->local)[0] = ctx->local_ip6[0];
-		((__u32 *)e->local)[1] = ctx->local_ip6[1];
-		((__u32 *)e->local)[2] = ctx->local_ip6[2];
-		((__u32 *)e->local)[3] = ctx->local_ip6[3];
-		((__u32 *)e->remote)[0] = ctx->remote_ip6[0];
-		((__u32 *)e->remote)[1] = ctx->remote_ip6[1];
-		((__u32 *)e->remote)[2] = ctx->remote_ip6[2];
+		((__u32 *)e.local)[0] = ctx->local_ip6[0];
+		((__u32 *)e.local)[1] = ctx->local_ip6[1];
+		((__u32 *)e.local)[2] = ctx->local_ip6[2];
+		((__u32 *)e.local)[3] = ctx->local_ip6[3];
+		((__u32 *)e.remote)[0] = ctx->remote_ip6[0];
+		((__u32 *)e.remote)[1] = ctx->remote_ip6[1];
+		((__u32 *)e.remote)[2] = ctx->remote_ip6[2];
 		st->daddr = ctx->remote_ip6[3];
-		((__u32 *)e->remote)[3] = st->daddr;
+		((__u32 *)e.remote)[3] = st->daddr;
 	}
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	if (give(ctx, &e, sizeof(e)))
+		st->tgid = 0;
 	return 1;
 }
 
@@ -757,17 +853,15 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct told_sock *st;
-	struct sock_event *e;
+	struct sock_event e;
 	__be32 last = v6 ? ctx->user_ip6[3] : ctx->user_ip4;
 	__be16 port = ctx->user_port;
 
 	if (!sk)
 		return 1;
-	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st) {
-		__sync_fetch_and_add(&lost.storage, 1);
+	st = storage(sk);
+	if (!st)
 		return 1;
-	}
 	if (st->tgid && !st->shared && (has_use || st->tgid == bpf_get_current_pid_tgid() >> 32))
 		return 1;
 	if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
@@ -777,14 +871,25 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 	/* told_send follows where it can, and tells the whole of it. */
 	struct told_sock by = *st;
 
-	if (owner(&by))
+	if (owner(ctx, &by))
 		return 1;
-	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return 1;
+	from_told(&e, &by, bpf_get_socket_cookie(ctx), KIND_PEER);
+	e.h.proto = ctx->protocol;
+	e.family = v6 ? AF_INET6 : AF_INET;
+	e.type = ctx->type;
+	e.lport = sk->src_port;
+	e.rport = bpf_ntohs(port);
+	if (v6) {
+		((__u32 *)e.remote)[0] = ctx->user_ip6[0];
+		((__u32 *)e.remote)[1] = ctx->user_ip6[1];
+		((__u32 *)e.remote)[2] = ctx->user_ip6[2];
+	} else {
+		*(__u32 *)e.remote = last;
 	}
-	from_told(e, &by, bpf_get_socket_cookie(ctx), KIND_PEER);
+	if (v6)
+		((__u32 *)e.remote)[3] = last;
+	if (give(ctx, &e, sizeof(e)))
+		return 1;
 	if (!has_use) {
 		st->tgid = by.tgid;
 		st->pid = by.pid;
@@ -794,21 +899,6 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 	}
 	st->peer = last;
 	st->peer_port = port;
-	e->h.proto = ctx->protocol;
-	e->family = v6 ? AF_INET6 : AF_INET;
-	e->type = ctx->type;
-	e->lport = sk->src_port;
-	e->rport = bpf_ntohs(port);
-	if (v6) {
-		((__u32 *)e->remote)[0] = ctx->user_ip6[0];
-		((__u32 *)e->remote)[1] = ctx->user_ip6[1];
-		((__u32 *)e->remote)[2] = ctx->user_ip6[2];
-	} else {
-		*(__u32 *)e->remote = last;
-	}
-	if (v6)
-		((__u32 *)e->remote)[3] = last;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 1;
 }
 
@@ -837,61 +927,52 @@ int tell_recvmsg6(struct bpf_sock_addr *ctx)
 }
 
 /* What follows are programs on a struct bpf_sock, which the verifier lets tell different things. */
-static __always_inline struct sock_event *begin(struct bpf_sock *ctx, __u16 kind, struct told_sock *by)
+static __always_inline int begin(struct sock_event *e, struct bpf_sock *ctx, __u16 kind)
 {
-	struct sock_event *e;
+	struct told_sock by = {};
 
-	if (owner(by))
-		return NULL;
-	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return NULL;
-	}
-	from_told(e, by, bpf_get_socket_cookie(ctx), kind);
+	if (owner(ctx, &by))
+		return -1;
+	from_told(e, &by, bpf_get_socket_cookie(ctx), kind);
 	e->netns = own_netns(ctx);
 	e->uid = bpf_get_current_uid_gid();
 	e->h.proto = ctx->protocol;
 	e->family = ctx->family;
 	e->type = ctx->type;
-	return e;
+	return 0;
 }
 
 /* A socket that a server waits on has an owner before the first packet is read. */
 SEC("cgroup/post_bind4")
 int tell_bind4(struct bpf_sock *ctx)
 {
-	struct told_sock by = {};
-	struct sock_event *e;
+	struct sock_event e;
 
 	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
 		return 1; /* told when it listens */
-	e = begin(ctx, KIND_BOUND, &by);
-	if (!e)
+	if (begin(&e, ctx, KIND_BOUND))
 		return 1;
-	e->lport = ctx->src_port;
-	*(__u32 *)e->local = ctx->src_ip4;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	e.lport = ctx->src_port;
+	*(__u32 *)e.local = ctx->src_ip4;
+	give(ctx, &e, sizeof(e));
 	return 1;
 }
 
 SEC("cgroup/post_bind6")
 int tell_bind6(struct bpf_sock *ctx)
 {
-	struct told_sock by = {};
-	struct sock_event *e;
+	struct sock_event e;
 
 	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
 		return 1;
-	e = begin(ctx, KIND_BOUND, &by);
-	if (!e)
+	if (begin(&e, ctx, KIND_BOUND))
 		return 1;
-	e->lport = ctx->src_port;
-	((__u32 *)e->local)[0] = ctx->src_ip6[0];
-	((__u32 *)e->local)[1] = ctx->src_ip6[1];
-	((__u32 *)e->local)[2] = ctx->src_ip6[2];
-	((__u32 *)e->local)[3] = ctx->src_ip6[3];
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	e.lport = ctx->src_port;
+	((__u32 *)e.local)[0] = ctx->src_ip6[0];
+	((__u32 *)e.local)[1] = ctx->src_ip6[1];
+	((__u32 *)e.local)[2] = ctx->src_ip6[2];
+	((__u32 *)e.local)[3] = ctx->src_ip6[3];
+	give(ctx, &e, sizeof(e));
 	return 1;
 }
 
@@ -899,11 +980,10 @@ int tell_bind6(struct bpf_sock *ctx)
 SEC("cgroup/sock_create")
 int tell_create(struct bpf_sock *ctx)
 {
-	struct told_sock by = {};
-	struct sock_event *e = begin(ctx, KIND_CREATED, &by);
+	struct sock_event e;
 
-	if (e)
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	if (!begin(&e, ctx, KIND_CREATED))
+		give(ctx, &e, sizeof(e));
 	return 1;
 }
 
@@ -914,44 +994,45 @@ int tell_create(struct bpf_sock *ctx)
 SEC("cgroup/sock_release")
 int tell_release(struct bpf_sock *ctx)
 {
-	struct told_sock *st = bpf_sk_storage_get(&socks, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	struct sock_event *e;
+	struct told_sock *st = storage(ctx);
+	struct sock_event e;
 
-	if (!st) {
-		__sync_fetch_and_add(&lost.storage, 1);
+	if (!st)
 		return 1;
-	}
 	if (!st->tgid) {
-		if (owner(st))
+		if (owner(ctx, st))
 			return 1;
 		st->netns = own_netns(ctx);
 	}
 	st->released = 1;
-	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return 1;
-	}
-	from_told(e, st, bpf_get_socket_cookie(ctx), KIND_RELEASED);
-	e->h.proto = ctx->protocol;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	from_told(&e, st, bpf_get_socket_cookie(ctx), KIND_RELEASED);
+	e.h.proto = ctx->protocol;
+	give(ctx, &e, sizeof(e));
 	return 1;
 }
 
-/* Only where tell_release could not be attached. */
-SEC("tp_btf/tcp_destroy_sock")
+#endif /* OLDER */
+
+/* Only where the release of sockets is not seen. Before 5.12 also to forget what is kept of it. */
+SEC(TRACEPOINT "tcp_destroy_sock")
 int BPF_PROG(told_destroy, struct sock *sk)
 {
 	struct told_sock none = {};
-	struct sock_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	struct sock_event e;
+#ifdef OLDER
+	struct told_sock *st = STORAGE_OF(sk);
 
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
+	if (!st)
 		return 0;
-	}
-	from_told(e, &none, bpf_get_socket_cookie(sk), KIND_DESTROYED);
-	e->h.proto = IPPROTO_TCP;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	none.id = st->id;
+	storage_drop(sk);
+	if (has_release)
+		return 0;
+#endif
+
+	from_told(&e, &none, COOKIE(sk, &none), KIND_DESTROYED);
+	e.h.proto = IPPROTO_TCP;
+	give(ctx, &e, sizeof(e));
 	return 0;
 }
 
@@ -960,74 +1041,71 @@ static __always_inline _Bool known(struct task_struct *leader, __u32 tgid)
 {
 	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
 
-	return told && told->start == leader->start_boottime;
+	return told && told->start == started(leader);
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC(TRACEPOINT "sched_process_exec")
 int BPF_PROG(told_exec, struct task_struct *p)
 {
-	if (known(p->group_leader, p->tgid))
-		tell_process();
+	if (known(GET(p, group_leader), GET(p, tgid)))
+		tell_process(ctx);
 	return 0;
 }
 
-static __always_inline void tell_task(struct task_struct *leader, __u16 kind, const char *comm)
+static __always_inline void tell_task(void *ctx, struct task_struct *leader, __u16 kind, const char *comm)
 {
-	struct task_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	struct task_event e = {};
 
-	if (!e) {
-		__sync_fetch_and_add(&lost.ring, 1);
-		return;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->h.kind = kind;
-	e->h.start = leader->start_boottime;
-	e->h.pid = number(leader);
-	e->ts_ns = bpf_ktime_get_ns();
+	e.h.kind = kind;
+	e.h.start = started(leader);
+	e.h.pid = number(leader);
+	e.ts_ns = bpf_ktime_get_ns();
 	if (comm)
-		bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), comm);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		bpf_probe_read_kernel_str(e.comm, sizeof(e.comm), comm);
+	give(ctx, &e, sizeof(e));
 }
 
-SEC("tp_btf/task_rename")
+SEC(TRACEPOINT "task_rename")
 int BPF_PROG(told_rename, struct task_struct *p, const char *comm)
 {
-	struct task_struct *leader = p->group_leader;
+	struct task_struct *leader = GET(p, group_leader);
 
-	if (p == leader && known(leader, p->tgid))
-		tell_task(leader, KIND_RENAMED, comm);
+	if (p == leader && known(leader, GET(p, tgid)))
+		tell_task(ctx, leader, KIND_RENAMED, comm);
 	return 0;
 }
 
 /* The process's sockets are closed after this. */
-SEC("tp_btf/sched_process_exit")
+SEC(TRACEPOINT "sched_process_exit")
 int BPF_PROG(told_exit, struct task_struct *p)
 {
-	if (p->signal->live.counter == 0 && known(p->group_leader, p->tgid))
-		tell_task(p->group_leader, KIND_EXITED, NULL);
+	struct task_struct *leader = GET(p, group_leader);
+
+	if (BPF_CORE_READ(p, signal, live.counter) == 0 && known(leader, GET(p, tgid)))
+		tell_task(ctx, leader, KIND_EXITED, NULL);
 	return 0;
 }
 
 /* By whoever moves it: after it was told, as a login's session is. */
-SEC("tp_btf/cgroup_attach_task")
+SEC(TRACEPOINT "cgroup_attach_task")
 int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct *p)
 {
-	struct task_struct *leader = p->group_leader;
+	struct task_struct *leader = GET(p, group_leader);
 	struct room *r;
 
-	if (!known(leader, p->tgid))
+	if (!known(leader, GET(p, tgid)))
 		return 0;
 	r = take_room();
 	if (!r)
 		return 0;
 	__builtin_memset(&r->e, 0, sizeof(r->e));
 	r->e.h.kind = KIND_MOVED;
-	r->e.h.start = leader->start_boottime;
+	r->e.h.start = started(leader);
 	r->e.h.pid = number(leader);
 	r->e.ts_ns = bpf_ktime_get_ns();
 	cgroup(r, 0, leader);
-	tell_room(r, written(&r->e.cgroup_size, CGROUP_MAX + 256));
-	r->busy = 0;
+	tell_room(ctx, r, written(&r->e.cgroup_size, CGROUP_MAX + 256));
+	leave(r);
 	return 0;
 }
 
@@ -1035,15 +1113,16 @@ int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct 
  * Only where somebody is followed. It is the parent that runs, and the child has not run yet, so nothing of
  * it is missed; a child that is left by its parents stays what it is.
  */
-SEC("tp_btf/sched_process_fork")
+SEC(TRACEPOINT "sched_process_fork")
 int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 tgid = child->tgid;
-	__u64 start = child->start_boottime;
+	struct task_struct *leader = GET(parent, group_leader);
+	__u32 tgid = GET(child, tgid);
+	__u64 start = started(child);
 
-	if (tgid == parent->tgid) /* a thread */
+	if (tgid == GET(parent, tgid)) /* a thread */
 		return 0;
-	if (!is_followed(parent->group_leader) && number(parent->group_leader) != followed)
+	if (!is_followed(leader) && number(leader) != followed)
 		return 0;
 	if (bpf_map_update_elem(&family, &tgid, &start, BPF_ANY))
 		__sync_fetch_and_add(&lost.storage, 1);
@@ -1051,12 +1130,12 @@ int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 /* A process is gone for good; at its exit, sockets are still closed. A thread that was the leader before an exec is none. */
-SEC("tp_btf/sched_process_free")
+SEC(TRACEPOINT "sched_process_free")
 int BPF_PROG(told_free, struct task_struct *p)
 {
-	__u32 tgid = p->tgid;
+	__u32 tgid = GET(p, tgid);
 
-	if (p->pid == tgid && is_followed(p))
+	if (GET(p, pid) == tgid && is_followed(p))
 		bpf_map_delete_elem(&family, &tgid);
 	return 0;
 }
@@ -1069,24 +1148,32 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct task_struct *leader;
 	struct sock_event e = {};
+	struct told_sock *st __attribute__((unused));
 	struct socket *s;
 	struct sock *sk;
+	__u16 family;
 
 	if (!task || !file)
 		return 0;
-	s = bpf_sock_from_file(file);
+	s = SOCKET_OF(file);
 	if (!s)
 		return 0;
-	sk = s->sk;
+	sk = GET(s, sk);
 	if (!sk)
 		return 0;
-	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+	family = GET(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	leader = task->group_leader;
+#ifdef OLDER
+	st = storage(sk);
+	if (!st)
+		return 0;
+#endif
+	leader = GET(task, group_leader);
 	e.h.kind = KIND_FOUND;
 	e.h.pid = number(leader);
-	e.h.start = leader->start_boottime;
-	e.cookie = bpf_get_socket_cookie(sk);
+	e.h.start = started(leader);
+	e.cookie = COOKIE(sk, st);
 	from_sock(&e, sk);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;

@@ -127,8 +127,10 @@ func TestContext(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, mode := range []string{sourceEBPF, sourceProcFS} {
 				var s *Stage
+				source := mode
 				if mode == sourceEBPF {
 					s = ebpfStage(t, bpf.Config{})
+					source = s.kernel.source
 				} else {
 					s = liveStage(t)
 				}
@@ -182,7 +184,7 @@ func TestContext(t *testing.T) {
 				}
 				for _, e := range []event.Event{first, last} {
 					p := e.Proc
-					if p == nil || int(p.PID) != cmd.Process.Pid || p.Source != mode || p.Cgroup == nil {
+					if p == nil || int(p.PID) != cmd.Process.Pid || p.Source != source || p.Cgroup == nil {
 						t.Errorf("%s, %s: got %+v, want process %d", mode, e.Kind, p, cmd.Process.Pid)
 						continue
 					}

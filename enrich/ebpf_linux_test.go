@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rustnet/bpf"
+	"rustnet/bpf/bpftest"
 	"rustnet/track/event"
 )
 
@@ -27,6 +28,8 @@ import (
 // ebpfStage is a stage with the hooks that this kernel has, but for some.
 func ebpfStage(t testing.TB, cfg bpf.Config) *Stage {
 	t.Helper()
+	r := bpftest.Asked()
+	cfg.Older, cfg.NoRing, cfg.Types = cfg.Older || r.Older, cfg.NoRing || r.NoRing, r.Types
 	h, err := bpf.Open(cfg)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("the kernel does not tell us: %v", err)
@@ -56,11 +59,11 @@ func trackConn(t testing.TB, s *Stage, proto uint16, local, remote netip.AddrPor
 		if s.event(&e) {
 			out = append(out, e)
 		}
-		for end := time.Now().Add(time.Second); kind == event.Opened && s.procs.work() && time.Now().Before(end); {
+		for end := time.Now().Add(20 * time.Second); kind == event.Opened && s.procs.work() && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // what Run does until new
 		}
 	}
-	for end := time.Now().Add(time.Second); len(out) < 2; {
+	for end := time.Now().Add(20 * time.Second); len(out) < 2; {
 		s.listen(time.Now().After(end))
 		out = append(out, s.ready...)
 		s.ready = nil
@@ -74,7 +77,7 @@ func checkBoth(t testing.TB, s *Stage, what string, proto uint16, local, remote 
 	t.Helper()
 	first, last := trackConn(t, s, proto, local, remote)
 	for _, e := range []event.Event{first, last} {
-		if e.Proc == nil || int(e.Proc.PID) != pid || e.Proc.Source != sourceEBPF {
+		if e.Proc == nil || int(e.Proc.PID) != pid || e.Proc.Source != s.kernel.source {
 			t.Errorf("%s, %s: got process %+v, want %d", what, e.Kind, e.Proc, pid)
 		}
 		if peer != 0 && (e.Peer == nil || int(e.Peer.PID) != peer) {
@@ -517,6 +520,8 @@ func TestEBPFRungs(t *testing.T) {
 		{"and no ends of functions", bpf.Config{Without: append([]string{"told_send", "told_receive"}, fexits...)}},
 		{"only cgroup hooks", bpf.Config{Without: append([]string{"told_send", "told_receive", "told_state", "told_exec", "told_exit", "told_rename"}, fexits...)}},
 		{"no iterator", bpf.Config{Without: []string{"find_sockets"}}},
+		{"before 5.12", bpf.Config{Older: true}},
+		{"before 5.8", bpf.Config{Older: true, NoRing: true, Without: []string{"find_sockets"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := ebpfStage(t, tc.cfg)

@@ -26,6 +26,8 @@ import (
 // Values of the field process_source.
 const (
 	sourceEBPF     = "ebpf"      // the kernel told who used the socket
+	sourceFentry   = "fentry"    // so did programs at its functions, for want of stable hooks that see it
+	sourceKprobe   = "kprobe"    // so did probes there
 	sourceIter     = "iter"      // the kernel told who had the socket when we started
 	sourceProcFS   = "procfs"    // found by the socket among the process's descriptors
 	sourceListener = "listener"  // the one that waits for connections there, until one of them is accepted
@@ -41,6 +43,7 @@ const (
 // Config is what the stage needs to know. Zero values are the system's.
 type Config struct {
 	Mode   string  // ModeAuto, also when empty, or ModeProcFS
+	Types  string  // file with the kernel's types, see bpf.Config
 	Proc   string  // root of procfs, default /proc
 	Passwd string  // names of users, default /etc/passwd
 	Root   string  // where the files of container runtimes are looked for, default /
@@ -119,6 +122,7 @@ type Stage struct {
 	nat       *translations
 	natErr    error // why it hears of none
 	hooked    []bpf.Hook
+	older     error  // see bpf.Hooks.Older
 	netns     uint32 // ours, which packets are seen in
 	now       func() time.Time
 	conns     map[uint64]*owners
@@ -250,6 +254,9 @@ func New(cfg Config) (*Stage, error) {
 	return s, nil
 }
 
+// CheckTypes says what is wrong with a file for Config.Types.
+func CheckTypes(path string) error { return bpf.CheckTypes(path) }
+
 // openHooks gives nil where the kernel has none for us.
 func (s *Stage) openHooks(cfg Config) hooks {
 	switch {
@@ -259,7 +266,7 @@ func (s *Stage) openHooks(cfg Config) hooks {
 		s.kernelErr = errors.New("switched off")
 		return nil
 	}
-	h, err := bpf.Open(bpf.Config{Follow: cfg.Follow})
+	h, err := bpf.Open(bpf.Config{Follow: cfg.Follow, Types: cfg.Types})
 	if err != nil {
 		var refused *bpf.RefusedError
 		if errors.As(err, &refused) {
@@ -268,7 +275,7 @@ func (s *Stage) openHooks(cfg Config) hooks {
 		s.kernelErr = err
 		return nil
 	}
-	s.hooked = h.Report()
+	s.hooked, s.older = h.Report(), h.Older()
 	return h
 }
 
@@ -296,6 +303,15 @@ func (s *Stage) NAT() error {
 
 // Hooks says what became of each program for the kernel, and why there are none, or what they lack.
 func (s *Stage) Hooks() ([]bpf.Hook, error) { return s.hooked, s.kernelErr }
+
+// Rung says what owners are known by that the kernel tells, "" when it tells none, and why its programs are those for older
+// kernels; nil = they are not.
+func (s *Stage) Rung() (source string, older error) {
+	if s.kernel == nil {
+		return "", nil
+	}
+	return s.kernel.source, s.older
+}
 
 // Exact tells whether the kernel tells the owner of every socket that is used.
 func (s *Stage) Exact() bool { return s.kernel != nil && s.kernel.complete }
@@ -677,7 +693,7 @@ func (s *Stage) close(id uint64, c *owners) {
 	switch p := c.local.proc; quality(p) {
 	case 3:
 		switch p.Source {
-		case sourceEBPF:
+		case sourceEBPF, sourceFentry, sourceKprobe:
 			s.n.EBPF++
 		case sourceIter:
 			s.n.Iter++

@@ -17,6 +17,7 @@ type hooks interface {
 	Losses() bpf.Losses
 	Complete() bool
 	Follows() bool
+	Source() string
 	Report() []bpf.Hook
 	Close() error
 }
@@ -26,9 +27,10 @@ type hooks interface {
 // closed, for packets that were on their way to us.
 type kernel struct {
 	hooks
-	procs processes
-	now   func() time.Time
-	netns uint32 // ours; 0 = not known, then all are
+	procs  processes
+	now    func() time.Time
+	netns  uint32 // ours; 0 = not known, then all are
+	source string // process_source of what the kernel tells
 	// complete: all that is used from now on is told, so that waiting for it is worth while.
 	complete bool
 
@@ -140,7 +142,7 @@ const (
 )
 
 func newKernel(h hooks, procs processes, netns uint32, now func() time.Time) *kernel {
-	k := &kernel{hooks: h, procs: procs, netns: netns, complete: h.Complete(), now: now, tasksN: tasksSweep,
+	k := &kernel{hooks: h, procs: procs, netns: netns, source: h.Source(), complete: h.Complete(), now: now, tasksN: tasksSweep,
 		socks: map[uint64]*sock{}, tuples: map[tuple]*sock{}, ports: map[port][]*sock{}, peers: map[farPort]met{},
 		tasks: map[uint32]*task{}, spaces: map[uint32]*space{}, ours: space{addrs: map[addr]struct{}{}}}
 	k.drain()
@@ -557,7 +559,7 @@ func (k *kernel) proc(s *sock) *event.Proc {
 	case s.found:
 		return k.value(s, sourceIter)
 	}
-	return k.value(s, sourceEBPF)
+	return k.value(s, k.source)
 }
 
 // links are those of one in a list, where it is found by itself.

@@ -25,6 +25,7 @@ type fakeHooks struct {
 func (f *fakeHooks) Report() []bpf.Hook { return nil }
 func (f *fakeHooks) Complete() bool     { return !f.incomplete }
 func (f *fakeHooks) Follows() bool      { return !f.forgetful }
+func (f *fakeHooks) Source() string     { return sourceEBPF }
 func (f *fakeHooks) Losses() bpf.Losses { return f.lost }
 func (f *fakeHooks) Close() error       { return nil }
 func (f *fakeHooks) Sockets(each func(*bpf.SocketEvent)) error {

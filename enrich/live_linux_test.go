@@ -157,6 +157,7 @@ func TestLiveShortLived(t *testing.T) {
 	}
 	defer l.Close()
 	var worst time.Duration
+	later := 0
 	for i := range 20 {
 		cmd, _, _ := child(t, "curl", "-s", "http://"+l.Addr().String()+"/")
 		c, err := l.Accept()
@@ -167,6 +168,10 @@ func TestLiveShortLived(t *testing.T) {
 		begin := time.Now()
 		s.event(&e)
 		worst = max(worst, time.Since(begin))
+		if e.Proc == nil || e.Proc.PID == 0 { // a look takes no longer than it may, which on a slow machine is not enough
+			later++
+			until(s, &e, func() bool { return quality(e.Proc) == 3 })
+		}
 		if e.Proc == nil || int(e.Proc.PID) != cmd.Process.Pid || e.Proc.Name != "curl" {
 			t.Errorf("curl %d: got %+v", i, e.Proc)
 		}
@@ -174,8 +179,8 @@ func TestLiveShortLived(t *testing.T) {
 		cmd.Wait()
 	}
 	st := s.procs.stats()
-	t.Logf("worst look %v; %+v", worst, st)
-	if st.Rounds != 1 {
+	t.Logf("worst look %v, %d found later; %+v", worst, later, st)
+	if st.Rounds != 1 && later == 0 {
 		t.Errorf("got %d rounds through /proc, want only the first", st.Rounds)
 	}
 }

@@ -45,12 +45,14 @@ const Main = "main"
 type Config struct {
 	Live    live.Config
 	Process string // enrich's mode, or "none"
+	Types   string // file with the kernel's types, "" = none was given
 }
 
 // Examine looks at everything. Nothing of what it opens stays open.
 func Examine(cfg Config) []Check {
 	cfg.Live.Warn = nil
 	x := examination{cfg: cfg, facts: system("/")}
+	x.facts.types = cfg.Types
 	if src, err := live.Open(cfg.Live); err != nil {
 		x.captureErr = err
 	} else {
@@ -89,6 +91,8 @@ type examination struct {
 	hooksErr  error
 	natErr    error
 	exact     bool
+	rung      string // process_source of what the kernel tells
+	older     error  // why its programs are those for older kernels, nil = they are not
 
 	ends    []bpf.Hook // of the programs that tell of the ends of sockets
 	endsErr error      // there are none
@@ -99,7 +103,7 @@ type examination struct {
 }
 
 func (x *examination) owners() {
-	stage, err := enrich.New(enrich.Config{Mode: x.cfg.Process})
+	stage, err := enrich.New(enrich.Config{Mode: x.cfg.Process, Types: x.cfg.Types})
 	if err != nil {
 		x.ownersErr = err
 		return
@@ -107,10 +111,11 @@ func (x *examination) owners() {
 	defer stage.Close()
 	x.hooks, x.hooksErr = stage.Hooks()
 	x.natErr, x.exact = stage.NAT(), stage.Exact()
+	x.rung, x.older = stage.Rung()
 	if x.cfg.Process == enrich.ModeProcFS {
 		return
 	}
-	ends, err := bpf.OpenEnds(bpf.Config{})
+	ends, err := bpf.OpenEnds(bpf.Config{Types: x.cfg.Types})
 	if err != nil {
 		x.endsErr = err
 		return
@@ -163,12 +168,17 @@ func (x *examination) hookChecks() (all []Check) {
 func (x *examination) placesOf(names []string, inUse bool) string {
 	var at []string
 	for _, h := range x.hooks {
+		places := []string{h.At}
 		switch {
 		case !slices.Contains(names, h.Name):
+			continue
 		case inUse && h.Err != nil && len(h.By) > 0:
-			at = append(at, h.By...)
-		default:
-			at = append(at, h.At)
+			places = h.By
+		}
+		for _, p := range places {
+			if !slices.Contains(at, p) {
+				at = append(at, p)
+			}
 		}
 	}
 	return list(at)
@@ -217,7 +227,26 @@ func (x *examination) ebpf() Check {
 	default:
 		c.Detail = fmt.Sprintf("%d programs attached: every connection's owner is told by the kernel", inUse)
 	}
+	if inUse > 0 {
+		c.Detail += x.aboutRung()
+	}
 	return c
+}
+
+// aboutRung says which rung of the ladder is in use, and why it is not the best.
+func (x *examination) aboutRung() string {
+	said := "; process_source is " + x.rung
+	switch {
+	case x.older != nil:
+		said += ", by the programs for kernels before 5.12: " + x.older.Error()
+	case x.rung != "ebpf":
+		for _, h := range x.hooks {
+			if h.Err != nil && len(h.By) > 0 {
+				return said + ", since there is no " + h.At + ": " + h.Why()
+			}
+		}
+	}
+	return said
 }
 
 // ofSockets is about the ends of sockets.

@@ -21,7 +21,7 @@ func root() *examination {
 		facts: facts{linux: true, release: "6.12.0", machine: "x86_64", exe: "/usr/bin/rustnet", setcap: true, sudo: true, lastCap: 40,
 			effective: 1<<41 - 1, permitted: 1<<41 - 1, bounding: 1<<41 - 1, netKnown: true, lockdown: "none", sys: true,
 			cgroup2: "/sys/fs/cgroup", sysctl: map[string]string{"net.core.bpf_jit_enable": "1"}, procs: &processes{all: 90}},
-		devices: []live.Device{{Name: "lo", Up: true}, {Name: "eth0", AltNames: []string{"uplink"}}}, namespaces: 1, exact: true,
+		devices: []live.Device{{Name: "lo", Up: true}, {Name: "eth0", AltNames: []string{"uplink"}}}, namespaces: 1, exact: true, rung: "ebpf",
 		hooks: []bpf.Hook{{Name: "told_send", At: "tp_btf/sock_send_length"},
 			{Name: "exit_send4", At: "fexit/inet_sendmsg", Unneeded: true, InsteadOf: []string{"told_send"}}},
 		ends: []bpf.Hook{{Name: "end_state", At: "tp_btf/inet_sock_set_state"}, {Name: "end_release", At: "cgroup/sock_release"}},
@@ -120,6 +120,17 @@ func TestJudge(t *testing.T) {
 			x.hooks = append(x.hooks, bpf.Hook{Name: "tell_create", At: "cgroup/sock_create", Unneeded: true, InsteadOf: []string{"told_send"}})
 		}, map[string]string{"hook tp_btf/sock_send_length": "unused|fexit/inet_sendmsg and fexit/inet6_sendmsg in its stead",
 			"hook fexit/inet_sendmsg": "ok|in the stead of tp_btf/sock_send_length", "hook cgroup/sock_create": "unused|beside fexit/inet_sendmsg and fexit/inet6_sendmsg", "ebpf": "ok|1 programs"}, true},
+		{"functions instead of a stable hook", func(x *examination) {
+			x.hooks[0].Err, x.hooks[0].By, x.rung = errors.New("no such tracepoint"), []string{"fexit/inet_sendmsg"}, "fentry"
+			x.hooks[1].Unneeded = false
+		}, map[string]string{"ebpf": "ok|told by the kernel; process_source is fentry, since there is no tp_btf/sock_send_length: no such tracepoint"}, true},
+		{"the programs for older kernels", func(x *examination) {
+			x.rung, x.older = "kprobe", errors.New("this kernel is older than 5.12")
+		}, map[string]string{"ebpf": "ok|process_source is kprobe, by the programs for kernels before 5.12: this kernel is older than 5.12"}, true},
+		{"a file of types", func(x *examination) { x.facts.btf, x.facts.types = fs.ErrNotExist, "/tmp/5.4.btf" },
+			map[string]string{"btf": "ok|/tmp/5.4.btf (--btf), for want of the kernel's own"}, true},
+		{"a file instead of the kernel's types", func(x *examination) { x.facts.types = "/tmp/5.4.btf" },
+			map[string]string{"btf": "ok|/tmp/5.4.btf (--btf), instead of the kernel's own"}, true},
 		{"no BTF", func(x *examination) { x.facts.btf = fs.ErrNotExist },
 			map[string]string{"btf": "limited|CONFIG_DEBUG_INFO_BTF|exact owners"}, true},
 		{"no sysfs", func(x *examination) { x.facts.btf, x.facts.sys, x.facts.uid = fs.ErrNotExist, false, 1000 },

@@ -31,6 +31,7 @@ type facts struct {
 	netKnown   bool     // whether ours is the machine's first network namespace
 	lockdown   string   // "" = not told
 	btf        error    // nil = it is there
+	types      string   // file that was given in its stead
 	sys        bool     // sysfs is mounted
 	cgroup2    string   // where it is mounted, "" = nowhere
 	cgroup1    bool     // beside version 1
@@ -294,14 +295,21 @@ func (f *facts) lockdownCheck() Check {
 
 func (f *facts) btfCheck() Check {
 	c := Check{Name: "btf", Status: OK, Detail: "/sys/kernel/btf/vmlinux"}
-	if f.btf == nil {
+	switch {
+	case f.types != "" && f.btf == nil:
+		c.Detail = f.types + " (--btf), instead of the kernel's own"
+		return c
+	case f.types != "":
+		c.Detail = f.types + " (--btf), for want of the kernel's own"
+		return c
+	case f.btf == nil:
 		return c
 	}
 	c.Status, c.Detail, c.Lost = Limited, f.btf.Error(), "exact owners: the programs fit the kernel by it"
 	if !f.sys {
 		c.Detail, c.Mend = "sysfs is not mounted", f.asRoot("mount -t sysfs sysfs /sys")
 	} else {
-		c.Detail += " (kernels are built with it by CONFIG_DEBUG_INFO_BTF)"
+		c.Detail += " (kernels are built with it by CONFIG_DEBUG_INFO_BTF; for one without it, give a file of it: --btf)"
 	}
 	return c
 }
