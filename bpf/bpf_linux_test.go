@@ -470,8 +470,11 @@ func TestFollow(t *testing.T) {
 					return e.PID, e.Flags&Followed != 0
 				}
 			}
+			if h.Losses().Storage > 0 {
+				t.Skip("the kernel, which cannot wait for it, had no memory at that moment for what belongs to a socket, and says so")
+			}
 		}
-		t.Fatalf("nothing was told of process %d", sent)
+		t.Fatalf("nothing was told of process %d: %+v", sent, h.Losses())
 		return 0, false
 	}
 	ours, err := net.Dial("udp4", server.LocalAddr().String())
@@ -493,7 +496,7 @@ func TestFollow(t *testing.T) {
 			t.Errorf("process %d is not marked", pid)
 		}
 	}
-	if l := h.Losses(); l != (Losses{}) {
+	if l := h.Losses(); l.Ring > 0 || l.Scratch > 0 {
 		t.Errorf("got losses %+v", l)
 	}
 	// Those that have gone are forgotten, as soon as the kernel is done with them.
@@ -511,6 +514,9 @@ func TestFollow(t *testing.T) {
 // TestSockets: what we hold is found, in the iterator's words.
 func TestSockets(t *testing.T) {
 	l, err := net.Listen("tcp6", "[::1]:0")
+	if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EAFNOSUPPORT) {
+		t.Skip("needs IPv6: ", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,6 +126,7 @@ func TestLiveTCP(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := liveStage(t)
 			l, err := net.Listen(tc.network, tc.listen)
+			noIPv6(t, err)
 			if err != nil {
 				t.Fatal(err)
 			}
