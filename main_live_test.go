@@ -832,7 +832,7 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copyFile(t, self, filepath.Join(dir, "rustnet"))
+	copyProgram(t, self, filepath.Join(dir, "rustnet"))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -869,15 +869,12 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-func copyFile(t *testing.T, from, to string) {
+// copyProgram copies a program by another: a file that is open for writing here while a child of another test is forked cannot
+// be executed until that child has executed its own.
+func copyProgram(t *testing.T, from, to string) {
 	t.Helper()
-	data, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, "cp", from, to)
+	must(t, "chmod", "755", to)
 }
 
 // TestDoctor: what doctor says is in its exit status, and the command that it gives to who has no rights mends it,
@@ -900,7 +897,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "rustnet")
-	copyFile(t, self, program)
+	copyProgram(t, self, program)
 	type check struct{ Name, Status, Mend string }
 	doctor := func(want int) map[string]check {
 		t.Helper()

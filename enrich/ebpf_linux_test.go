@@ -449,13 +449,9 @@ func TestEBPFNames(t *testing.T) {
 	}
 }
 
-func copyFile(to, from string) error {
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, 0o700)
-}
+// copyFile copies a program by another: a file that is open for writing here while some other child is forked cannot be
+// executed until that child has executed its own.
+func copyFile(to, from string) error { return exec.Command("cp", from, to).Run() }
 
 // TestEBPFBefore: sockets that were open when we came, used by nobody since.
 func TestEBPFBefore(t *testing.T) {
