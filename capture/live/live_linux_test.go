@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rustnet/capture"
+	"rustnet/capture/bypass"
 )
 
 func TestLoopbackOnce(t *testing.T) {
@@ -696,4 +697,82 @@ func flood(b *testing.B, cmd *exec.Cmd, size int) {
 	b.ReportMetric(float64(cmd.ProcessState.UserTime())/n, "user-ns/frame")
 	b.ReportMetric(float64(cmd.ProcessState.SystemTime())/n, "sys-ns/frame")
 	b.ReportMetric(100*float64(dropped)/float64(b.N), "%dropped")
+}
+
+// counter is a Counter that makes filters of a table, or none.
+type counter struct {
+	*bypass.Table
+	refuse error
+	made   atomic.Int32
+}
+
+func (c *counter) Device(index int, hatype uint16) {
+	if c.Table != nil {
+		c.Table.Device(index, hatype)
+	}
+}
+
+func (c *counter) Counted() uint64 { return 0 }
+func (c *counter) Refused() uint64 { return 0 }
+
+func (c *counter) Filter(filter []bpf.RawInstruction, snapLen int) (int, error) {
+	c.made.Add(1)
+	if c.refuse != nil {
+		return -1, c.refuse
+	}
+	return c.Table.Filter(filter, snapLen)
+}
+
+// TestCounter: with a filter that counts, or without where there is none, the same frames come.
+func TestCounter(t *testing.T) {
+	enterNamespace(t)
+	addVeth(t, "v0", "v1")
+	table, err := bypass.Open()
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("this kernel has no programs for us: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	refused := errors.New("refused")
+	for _, tt := range []struct {
+		name    string
+		counter *counter
+		snapLen int
+		made    int32
+		why     string
+	}{
+		{"a filter that counts", &counter{Table: table}, 0, 1, ""},
+		{"refused", &counter{refuse: refused}, 0, 1, "refused"},
+		{"a snap length that leaves no room for marks", &counter{Table: table}, 100, 0, "below 128 bytes"},
+	} {
+		c := catch(t, Config{Interfaces: []string{"v1"}, SnapLen: tt.snapLen, FilterAny: onlyType(t, testType), Counter: tt.counter}, catchOptions{
+			keep: func(*capture.Frame) bool { return true }})
+		s := newSender(t, "v0")
+		s.send(t, testFrame(otherType, 300), 3)
+		s.send(t, testFrame(testType, 300), 3)
+		eventually(t, "the frames", c.saw(where{"v1", capture.DirIn}, 3))
+		if tt.why == "" { // what was made for an interface serves for the next one of its name
+			ip(t, "link del v0")
+			eventually(t, "the interface to be gone", c.sawWarning("v1 is gone"))
+			addVeth(t, "v0", "v1")
+			eventually(t, "the interface to be back", c.sawWarning("v1 is back"))
+			newSender(t, "v0").send(t, testFrame(testType, 300), 2)
+			eventually(t, "the frames of the next interface", c.saw(where{"v1", capture.DirIn}, 5))
+		}
+		c.finish(t)
+		for _, f := range c.frames {
+			if !ofType(testType)(&f) || f.Marked || f.Len != 300 {
+				t.Errorf("%s: got %+v", tt.name, f)
+			}
+		}
+		why := ""
+		if err := c.src.NotCounted(); err != nil {
+			why = err.Error()
+		}
+		if got := tt.counter.made.Load(); got != tt.made || !strings.Contains(why, tt.why) || (why == "") != (tt.why == "") {
+			t.Errorf("%s: %d filters made, not counted because %q; want %d, %q", tt.name, got, why, tt.made, tt.why)
+		}
+	}
 }
