@@ -1,6 +1,6 @@
 # make            builds ./rustnet
 # make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
-# make test       runs all tests and says how many were skipped, and why
+# make test       runs all tests and says how many were skipped, and why; those that fail once more, and shows both
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
@@ -23,7 +23,7 @@ run: rustnet
 	./rustnet $(ARGS)
 
 test:
-	$(GO) tool gotestsum --format pkgname-and-test-fails -- ./...
+	$(GO) tool gotestsum --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./...
 
 test-kernels: # names the packages that it needs
 	testdata/kernels.sh $(ROWS)
