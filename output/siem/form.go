@@ -112,10 +112,9 @@ type encoder struct {
 
 	// told remembers which records about a part were written before their connection's end.
 	told map[uint64]uint16
+	// toldMax bounds it: when it is full, all is forgotten, and a record may come twice.
+	toldMax int
 }
-
-// toldMax bounds it: when it is full, all is forgotten, and a record may come twice.
-const toldMax = 1 << 17
 
 // known are fields that conversions look at besides their own.
 type known struct {
@@ -179,7 +178,7 @@ func New(cfg output.Config, schema *event.Schema) (output.Encoder, error) {
 			return nil, fmt.Errorf("--fields: %s has no place in --schema %s: %s", s.Name, f.name, why)
 		}
 	}
-	x := &encoder{form: f, host: cfg.Host, told: map[uint64]uint16{}}
+	x := &encoder{form: f, host: cfg.Host, told: map[uint64]uint16{}, toldMax: 1 << 17}
 	x.fields.find(schema)
 	for _, name := range []string{"process", "pid", "user"} {
 		if i := slices.IndexFunc(selected, func(s *event.Field) bool { return s.Name == name }); i >= 0 {
@@ -432,7 +431,7 @@ func (x *encoder) about(r *compiled, e *event.Event, ends bool, bit uint16) bool
 			return false
 		}
 	}
-	if len(x.told) >= toldMax {
+	if len(x.told) >= x.toldMax {
 		clear(x.told)
 	}
 	x.told[id] |= bit

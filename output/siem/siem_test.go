@@ -598,11 +598,12 @@ func TestOnce(t *testing.T) {
 	if len(enc.told) != 0 {
 		t.Errorf("%d connections are remembered that have ended", len(enc.told))
 	}
-	for id := range uint64(toldMax + 10) {
+	enc.toldMax = 100
+	for id := range uint64(250) {
 		types(event.New, id, response)
 	}
-	if len(enc.told) > toldMax {
-		t.Errorf("%d connections are remembered, want at most %d", len(enc.told), toldMax)
+	if len(enc.told) != 50 {
+		t.Errorf("of 250 connections %d are remembered, want the last 50", len(enc.told))
 	}
 }
 
