@@ -675,7 +675,11 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		owners.Close()
 	}
 	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
-		if _, why := owners.Hooks(); why != nil {
+		switch _, why := owners.Hooks(); {
+		case why == nil:
+		case owners.Exact():
+			say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
+		default:
 			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
 		}
 	}

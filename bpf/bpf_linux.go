@@ -380,7 +380,17 @@ func (u unsupported) Unwrap() error { return errors.ErrUnsupported }
 const (
 	errOlder   = unsupported("this kernel is older than 5.12")
 	errNoTypes = unsupported("this kernel has no types of itself (BTF); --btf gives them from a file")
+
+	errNoOwnTypes = unsupported("this kernel has no types of itself")
+	errNoProbes   = unsupported("this kernel has no kprobes")
 )
+
+// hasProbes tells whether functions can be probed by perf events. There is another way, which would leave probes behind when we
+// are killed.
+func hasProbes() bool {
+	_, err := os.Stat("/sys/bus/event_source/devices/kprobe/type")
+	return err == nil
+}
 
 var errLockdown = fmt.Errorf("under lockdown (confidentiality) kernel programs may not read what they tell: %w", errors.ErrUnsupported)
 
@@ -408,9 +418,12 @@ func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, err
 	if Lockdown() == "confidentiality" {
 		return nil, fmt.Errorf("attach kernel programs: %w", errLockdown)
 	}
-	if l.file == nil {
-		if _, err := l.types.Kernel(); err != nil {
+	if _, err := l.types.Kernel(); err != nil {
+		switch {
+		case l.file == nil:
 			return nil, errNoTypes
+		case !older:
+			return nil, errNoOwnTypes
 		}
 	}
 	queue := spec.Maps["ring"]
@@ -600,6 +613,9 @@ func (h *Hooks) attach(l *loader, name string) error {
 	// Those on cgroups leave it to the tracepoints, where there are these, to tell of the process.
 	l.constants["tells_process"] = !cgroupAttach[kind] || !h.seesUse()
 	if name == iterate {
+		if _, err := l.types.Kernel(); err != nil { // no file helps
+			return errNoOwnTypes
+		}
 		coll, err := l.program(name, h.maps.Maps)
 		if err != nil {
 			return advise(err)
@@ -621,6 +637,9 @@ func (p *programs) attach(l *loader, name string) error {
 	spec, _ := l.programOf(name)
 	if cgroupAttach[spec.Type] && l.rootErr != nil {
 		return l.rootErr
+	}
+	if spec.Type == ebpf.Kprobe && !hasProbes() {
+		return errNoProbes
 	}
 	prog := p.loaded[spec.Name]
 	if prog == nil {
@@ -687,7 +706,10 @@ func Lockdown() string {
 func why(at string, err error) string {
 	mode := Lockdown()
 	var verdict *ebpf.VerifierError
+	var lacking unsupported
 	switch {
+	case errors.As(err, &lacking):
+		return lacking.Error()
 	case errors.Is(err, ErrNoCgroups):
 		return "no cgroup2 file system is mounted"
 	case errors.Is(err, unix.EPERM) && mode != "" && mode != "none":

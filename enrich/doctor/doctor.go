@@ -156,7 +156,7 @@ func (x *examination) hookChecks() (all []Check) {
 				c.Detail += ": " + list(h.By) + " in its stead, with less"
 			}
 			c.Mend = x.facts.mend(h.Err)
-		case len(h.InsteadOf) > 0:
+		case x.placesOf(h.InsteadOf, false) != "": // which may not be among these programs
 			c.Detail = "attached in the stead of " + x.placesOf(h.InsteadOf, false)
 		}
 		all = append(all, c)
