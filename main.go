@@ -204,6 +204,9 @@ func execute(args []string) (status int, err error) {
 		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
+		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
+			return 0, usageError{fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)}
+		}
 		if short {
 			c.Output.Format = form
 		}

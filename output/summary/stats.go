@@ -191,7 +191,11 @@ func (d *Distribution) take(e *event.Event) {
 	if !known && len(d.conns) >= connectionsMax {
 		d.evict()
 	}
-	if d.conns[id] = *e; known {
+	kept := *e
+	if e.Stored != nil { // its memory is one with that of its neighbours, which are done with
+		kept.Stored = e.Stored.Clone()
+	}
+	if d.conns[id] = kept; known {
 		return
 	}
 	d.queue = append(d.queue, id)
