@@ -44,12 +44,13 @@ type Command struct {
 	open       func() (int, int64)
 	signals    <-chan os.Signal
 	done       chan struct{}
+	reaped     chan struct{} // closed when no child is waited for any more
 	status     int
 }
 
 // New looks for the program and for whom it shall run as, and opens its output. Nothing runs before Start.
 func New(args []string, cfg Config) (*Command, error) {
-	c := &Command{name: args[0], args: args, out: os.Stderr, done: make(chan struct{})}
+	c := &Command{name: args[0], args: args, out: os.Stderr, done: make(chan struct{}), reaped: make(chan struct{})}
 	var err error
 	c.path, err = exec.LookPath(c.name)
 	if errors.Is(err, exec.ErrDot) { // PATH has the current directory in it, and the user means that

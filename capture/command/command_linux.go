@@ -69,6 +69,7 @@ func (c *Command) Start(open func() (int, int64)) error {
 // run starts the program on a thread of its own and waits for it.
 func (p *process) run(started chan<- error) {
 	runtime.LockOSThread() // and never unlocked, so that the thread ends with this goroutine
+	defer close(p.reaped)
 	attr := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, p.out.Fd(), p.out.Fd()}, Sys: &syscall.SysProcAttr{}}
 	if p.as != nil {
 		attr.Sys.Credential = &p.as.cred

@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// before is the command that was started last. One waits for every child of the process, and a process has one; in
+// tests it would take the next one's end.
+var before *Command
+
 // start runs a shell's commands, and gives where their output goes.
 func start(t *testing.T, cfg Config, script string) (c *Command, output func() string) {
 	t.Helper()
@@ -24,9 +28,13 @@ func start(t *testing.T, cfg Config, script string) (c *Command, output func() s
 	if err != nil {
 		t.Fatal(err)
 	}
+	if before != nil {
+		<-before.reaped
+	}
 	if err = c.Start(nil); err != nil {
 		t.Fatal(err)
 	}
+	before = c
 	return c, func() string {
 		b, err := os.ReadFile(cfg.Output)
 		if err != nil {
