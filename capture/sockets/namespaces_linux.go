@@ -33,9 +33,7 @@ func OpenAll() (conns []*Conn, err error) {
 		err    error
 	}
 	done := make(chan opened)
-	go func() {
-		// The thread has changed its namespace: it is not given back, and so ends with the goroutine.
-		runtime.LockOSThread()
+	go onThread(func() {
 		var o opened
 		for _, n := range found {
 			c, err := n.open()
@@ -46,7 +44,7 @@ func OpenAll() (conns []*Conn, err error) {
 			o.conns = append(o.conns, c)
 		}
 		done <- o
-	}()
+	})
 	o := <-done
 	conns = append(conns, o.conns...)
 	var left []string
@@ -60,6 +58,23 @@ func OpenAll() (conns []*Conn, err error) {
 		return conns, nil
 	}
 	return conns, fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
+}
+
+// onThread runs what changes its thread's namespace on one that ends with it, and that is not the process's first: by that one's
+// namespace everybody knows the process (ip netns pids and who kills those, OwnNetNS), and Go does not end it.
+func onThread(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != os.Getpid() {
+		do() // the thread stays locked, and so ends with the goroutine
+		return
+	}
+	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() { // while the first is held here, it gets another
+		defer close(done)
+		onThread(do)
+	}()
+	<-done
 }
 
 // OwnNetNS is the inode of our own network namespace, 0 where it is not known.

@@ -583,6 +583,17 @@ func FuzzProcNet(f *testing.F) {
 	})
 }
 
+// TestOnThread: the process's first thread, by which others know where it is, never changes its namespace.
+func TestOnThread(t *testing.T) {
+	first := make(chan bool)
+	for range 1000 {
+		go onThread(func() { first <- unix.Gettid() == os.Getpid() })
+		if <-first {
+			t.Fatal("it ran on the first thread")
+		}
+	}
+}
+
 func TestGetAllocatesNothing(t *testing.T) {
 	l := listen(t, "tcp4", "127.0.0.1:0")
 	client := dial(t, "tcp4", l.Addr().String())
