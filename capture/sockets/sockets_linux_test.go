@@ -329,7 +329,7 @@ func TestDumpLikeSS(t *testing.T) {
 		}
 		return all
 	}
-	names := map[uint8]string{Established: "ESTAB", Listen: "LISTEN", FinWait2: "FIN-WAIT-2", CloseWait: "CLOSE-WAIT"}
+	names := map[uint8]string{Established: "ESTAB", Listen: "LISTEN", FinWait1: "FIN-WAIT-1", FinWait2: "FIN-WAIT-2", CloseWait: "CLOSE-WAIT"}
 	conn := openConn(t)
 	var want map[string]string
 	var all []Socket
