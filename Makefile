@@ -12,6 +12,8 @@
 
 GO      ?= go
 ROUNDS  ?= 5
+# How long the tests of one package may take, on a slow machine.
+PATIENCE ?= 60m
 
 export CGO_ENABLED = 0
 
@@ -23,13 +25,13 @@ run: rustnet
 	./rustnet $(ARGS)
 
 test:
-	$(GO) tool gotestsum --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./...
+	$(GO) tool gotestsum --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./... -- -timeout $(PATIENCE)
 
 test-kernels: # names the packages that it needs
 	testdata/kernels.sh $(ROWS)
 
 race: # needs a C compiler; programs under it would sleep a second before they exit
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -short ./...
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -short -timeout $(PATIENCE) ./...
 
 FUZZTIME ?= 30s
 fuzz:

@@ -1498,7 +1498,8 @@ func TestPcapng(t *testing.T) {
 	}
 
 	kept := dir + "/kept.pcapng"
-	w := watch(t, in(client, "rustnet", "--json", "--pcapng", kept, "--filter", `process == "curl"`)...)
+	// Its name comes before the packets when it is known by then: a busy machine may take its time.
+	w := watch(t, in(client, "rustnet", "--json", "--settle", "20s", "--pcapng", kept, "--filter", `process == "curl"`)...)
 	isCurl := func(r *record) bool { return r.Event == "closed" && r.RemotePort == 8080 }
 	w.until("curl", isCurl, curl)
 	exec.Command("nsenter", in(client, "nc", "-z", "-w", "30", "10.77.0.2", "8080")[1:]...).Run()
