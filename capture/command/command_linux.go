@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +35,7 @@ type account struct {
 var passed = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
 // Start runs the program; of none it does nothing. Signals that come while it runs are passed on to it. It waits
-// for every child that this process has, also those that descendants of the program leave to us. open tells
+// for its end, and where descendants of the program leave their children to us, for every child of this process. open tells
 // how many of the program's connections are open, and at which time of their packets (nanoseconds since the epoch).
 func (c *Command) Start(open func() (int, int64)) error {
 	if c == nil {
@@ -86,16 +87,20 @@ func (p *process) run(started chan<- error) {
 	if err != nil {
 		return
 	}
+	kind, id, who := unix.P_PID, pid, pid
+	if orphansAreOurs() {
+		kind, id, who = unix.P_ALL, 0, -1
+	}
 	for {
 		// Look first, and let go of the number only together with the process.
 		var info unix.Siginfo
-		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(kind, id, &info, unix.WEXITED|unix.WNOWAIT, nil)
 		if err == unix.EINTR {
 			continue
 		}
 		p.mu.Lock()
 		var status syscall.WaitStatus
-		ended, err := syscall.Wait4(-1, &status, 0, nil)
+		ended, err := syscall.Wait4(who, &status, 0, nil)
 		if ended == pid {
 			p.pid = 0
 			if p.status = status.ExitStatus(); status.Signaled() {
@@ -108,6 +113,14 @@ func (p *process) run(started chan<- error) {
 			return
 		}
 	}
+}
+
+// orphansAreOurs tells whether what the program's descendants leave behind becomes a child of this process, which then has
+// to be waited for. Where it does not, other children are somebody else's to wait for (--exec).
+func orphansAreOurs() bool {
+	var taken int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&taken)), 0, 0, 0)
+	return err == nil && taken != 0 || os.Getpid() == 1
 }
 
 // giveNothing takes from what this thread will start the capabilities that we were given to hand on (ambient):

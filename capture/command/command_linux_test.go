@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -51,6 +52,19 @@ func TestStatus(t *testing.T) {
 		if got := c.Status(); got != want {
 			t.Errorf("%s: got %d, want %d", script, got, want)
 		}
+	}
+}
+
+// TestOtherChildren: what else this process starts is not waited for, and so not taken from who waits for it.
+func TestOtherChildren(t *testing.T) {
+	c, _ := start(t, Config{}, "sleep 1; exit 3")
+	for range 50 {
+		if err := exec.Command("true").Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.Status(); got != 3 {
+		t.Errorf("got status %d, want 3", got)
 	}
 }
 
