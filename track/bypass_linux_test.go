@@ -72,7 +72,6 @@ type chat struct {
 	udp   bool
 	next  [2]uint32
 	acked [2]uint32
-	over  bool
 }
 
 // frame is a packet that side s sends.

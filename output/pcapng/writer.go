@@ -36,7 +36,6 @@ type writer struct {
 	ended   chan struct{}
 	done    <-chan struct{}
 	late    atomic.Uint64 // packets for which every block was waiting
-	again   func()
 }
 
 func newWriter(cfg Config, fields *event.Schema, warn func(string)) (*writer, error) {

@@ -33,7 +33,7 @@ func parseFINS(c *call) verdict {
 // parseFINSStream reads FINS over TCP: magic, length, what is done (0 and 1 exchange addresses, 2 carries a frame as above), error.
 func parseFINSStream(c *call) verdict {
 	const headerLen, frame, maxAction, maxLen = 16, 2, 6, 4 << 10
-	st, known := c.f.state.(*asker)
+	_, known := c.f.state.(*asker)
 	v := &c.view[c.side]
 	for len(v.b) > 0 || !known {
 		if got := v.begins("FINS"); got != match {
@@ -51,11 +51,11 @@ func parseFINSStream(c *call) verdict {
 			return v.unfinished()
 		}
 		if !known {
-			st, known = &asker{client: 1 - c.side}, true
+			st := &asker{client: 1 - c.side}
 			if action != 1 && (action != frame || b[headerLen]&0x40 == 0) {
 				st.client = c.side
 			}
-			c.f.state = st
+			c.f.state, known = st, true
 			c.setClient(st.client)
 			c.edit()
 		}
