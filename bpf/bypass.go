@@ -60,11 +60,5 @@ type BypassTable struct {
 	Flows [BypassFlows]BypassFlow
 }
 
-// bypassDevices is how many interfaces a filter that asks for their hardware type knows, each in the place of its index
-// modulo this.
-const bypassDevices = 4096
-
-type bypassDevice struct{ index, hatype uint32 }
-
 // ErrNotTranslated is what capture filters give that only classic BPF can be.
 var ErrNotTranslated = errors.New("the capture filter asks for what only classic BPF can tell")

@@ -24,6 +24,12 @@ var bypassObject []byte
 
 const bypassProgram = "bypass"
 
+// bypassDevices is how many interfaces a filter that asks for their hardware type knows, each in the place of its index
+// modulo this.
+const bypassDevices = 4096
+
+type bypassDevice struct{ index, hatype uint32 }
+
 // Bypass is what socket filters are made of that count connections instead of delivering them.
 type Bypass struct {
 	Table  *BypassTable
