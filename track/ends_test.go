@@ -69,7 +69,7 @@ func endScript(t *testing.T, text string) (packets []decode.Packet, ends []decod
 func runEnds(t *testing.T, cfg Config, ps []decode.Packet, ends []decode.End, size int) []event.Event {
 	t.Helper()
 	s := mustNew(t, cfg)
-	in, out := make(chan *decode.Packets), make(chan *event.Batch)
+	in := make(chan *decode.Packets)
 	go func() {
 		defer close(in)
 		for c := range slices.Chunk(ps, size) {
@@ -87,17 +87,7 @@ func runEnds(t *testing.T, cfg Config, ps []decode.Packet, ends []decode.End, si
 		}
 		in <- last
 	}()
-	failed := make(chan error, 1)
-	go func() { failed <- s.Run(context.Background(), in, out) }()
-	var es []event.Event
-	for b := range out {
-		es = append(es, b.Events...)
-		b.Release()
-	}
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
-	return es
+	return collect(t, s, in)
 }
 
 func TestSocketEnds(t *testing.T) {

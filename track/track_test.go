@@ -105,20 +105,10 @@ func mustNew(t testing.TB, cfg Config) *Stage {
 	return s
 }
 
-// run sends packets through a stage, size to a batch, and gives what came out.
-func run(t testing.TB, cfg Config, ps []decode.Packet, size int) ([]event.Event, Stats) {
+// collect runs a stage until in is closed, and gives what came out.
+func collect(t testing.TB, s *Stage, in <-chan *decode.Packets) []event.Event {
 	t.Helper()
-	s := mustNew(t, cfg)
-	in, out := make(chan *decode.Packets), make(chan *event.Batch)
-	go func() {
-		for c := range slices.Chunk(ps, size) {
-			b := decode.NewPackets(func(*decode.Packets) {})
-			b.Packets, b.Clock = c, c[len(c)-1].Clock
-			in <- b
-		}
-		close(in)
-	}()
-	failed := make(chan error, 1)
+	out, failed := make(chan *event.Batch), make(chan error, 1)
 	go func() { failed <- s.Run(context.Background(), in, out) }()
 	var es []event.Event
 	for b := range out {
@@ -128,7 +118,23 @@ func run(t testing.TB, cfg Config, ps []decode.Packet, size int) ([]event.Event,
 	if err := <-failed; err != nil {
 		t.Fatal(err)
 	}
-	return es, s.Stats()
+	return es
+}
+
+// run sends packets through a stage, size to a batch, and gives what came out.
+func run(t testing.TB, cfg Config, ps []decode.Packet, size int) ([]event.Event, Stats) {
+	t.Helper()
+	s := mustNew(t, cfg)
+	in := make(chan *decode.Packets)
+	go func() {
+		for c := range slices.Chunk(ps, size) {
+			b := decode.NewPackets(func(*decode.Packets) {})
+			b.Packets, b.Clock = c, c[len(c)-1].Clock
+			in <- b
+		}
+		close(in)
+	}()
+	return collect(t, s, in), s.Stats()
 }
 
 func describe(e *event.Event) string {

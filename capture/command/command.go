@@ -42,6 +42,7 @@ type Command struct {
 	out        *os.File
 	as         *account // nil = us
 	open       func() (int, int64)
+	grace      time.Duration // how long connections may still be open when the program has ended
 	signals    <-chan os.Signal
 	done       chan struct{}
 	reaped     chan struct{} // closed when no child is waited for any more
@@ -50,7 +51,7 @@ type Command struct {
 
 // New looks for the program and for whom it shall run as, and opens its output. Nothing runs before Start.
 func New(args []string, cfg Config) (*Command, error) {
-	c := &Command{name: args[0], args: args, out: os.Stderr, done: make(chan struct{}), reaped: make(chan struct{})}
+	c := &Command{name: args[0], args: args, out: os.Stderr, grace: linger, done: make(chan struct{}), reaped: make(chan struct{})}
 	var err error
 	c.path, err = exec.LookPath(c.name)
 	if errors.Is(err, exec.ErrDot) { // PATH has the current directory in it, and the user means that
@@ -125,8 +126,7 @@ func (c *Command) Signals() <-chan os.Signal {
 const (
 	settle = 50 * time.Millisecond // from the last packet to what is known of its connection
 	look   = 10 * time.Millisecond // between two looks
-	// linger is how long connections may still be open when the program has ended.
-	linger = 2 * time.Second
+	linger = 2 * time.Second       // Command.grace
 )
 
 // Over is sent to when the program has ended and none of its connections is open, or some still are though
@@ -146,7 +146,7 @@ func (c *Command) Over(other <-chan time.Time) <-chan time.Time {
 		ended := time.Now()
 		for now := ended; ; now = <-time.After(look) {
 			n, reached := c.open()
-			if n == 0 && reached > ended.Add(settle).UnixNano() || now.Sub(ended) >= linger {
+			if n == 0 && reached > ended.Add(settle).UnixNano() || now.Sub(ended) >= c.grace {
 				over <- now
 				return
 			}
