@@ -625,17 +625,29 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestReadme holds the README's table of fields to the one declaration.
+// TestReadme holds the README's tables of fields to the one declaration: those of every connection, and the names of those of protocols.
 func TestReadme(t *testing.T) {
 	const begin, end = "<!-- fields: made by go test -run TestReadme -update . -->\n", "<!-- end of fields -->"
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var table bytes.Buffer
-	if err := output.WriteFields(&table, schema, "markdown"); err != nil {
+	core, table := *schema, bytes.Buffer{}
+	core.Fields = nil
+	var protocols []string
+	for _, f := range schema.Fields {
+		if _, ok := f.AppIndex(); !ok {
+			core.Fields = append(core.Fields, f)
+		} else if n := len(protocols) - 1; n >= 0 && strings.HasPrefix(protocols[n], "| "+f.Group+" |") {
+			protocols[n] += ", `" + f.Name + "`"
+		} else {
+			protocols = append(protocols, "| "+f.Group+" | `"+f.Name+"`")
+		}
+	}
+	if err := output.WriteFields(&table, &core, "markdown"); err != nil {
 		t.Fatal(err)
 	}
+	fmt.Fprintf(&table, "\n| of | more |\n|---|---|\n%s |\n", strings.Join(protocols, " |\n"))
 	before, rest, ok := strings.Cut(string(text), begin)
 	old, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
