@@ -394,6 +394,9 @@ func hasProbes() bool {
 
 var errLockdown = fmt.Errorf("under lockdown (confidentiality) kernel programs may not read what they tell: %w", errors.ErrUnsupported)
 
+// withoutRing is set by the linker where testdata/kernels.sh tries the whole program as Config.NoRing tries this package.
+var withoutRing string
+
 // newLoader says why this kernel takes no programs of ours at all.
 func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, error) {
 	if older {
@@ -438,7 +441,7 @@ func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, err
 	case err != nil:
 		return nil, err
 	case older:
-		hasRing = hasRing && !cfg.NoRing
+		hasRing = hasRing && !cfg.NoRing && withoutRing == ""
 		l.constants["has_ring"] = hasRing
 		if !hasRing {
 			*queue = ebpf.MapSpec{Name: queue.Name, Type: ebpf.PerfEventArray}

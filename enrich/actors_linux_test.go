@@ -342,7 +342,7 @@ func actUDP(to string, connected bool, from string) error {
 		return err
 	}
 	tell(localTo(c, at.AddrPort().Addr()))
-	c.SetReadDeadline(time.Now().Add(60 * time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	_, _, err = c.ReadFrom(make([]byte, 100))
 	return err
 }
@@ -374,7 +374,7 @@ func actBatch(a []string) error {
 		return fmt.Errorf("sent %d at once: %w", n, err)
 	}
 	tell(localTo(c, at.AddrPort().Addr()))
-	c.SetReadDeadline(time.Now().Add(60 * time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	_, err = p.ReadBatch(in, 0)
 	return err
 }

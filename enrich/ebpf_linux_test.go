@@ -137,10 +137,7 @@ func TestEBPFShortLived(t *testing.T) {
 			defer l.Close()
 			for i := range shortLived {
 				cmd := run(t, "curl", "-s", "-o", "/dev/null", "http://"+l.Addr().String()+"/"+strconv.Itoa(i))
-				c, err := l.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
+				c := accept(t, l)
 				c.Read(make([]byte, 1024))
 				fmt.Fprint(c, "HTTP/1.0 200 OK\r\n\r\n")
 				c.Close()
@@ -179,10 +176,7 @@ func TestEBPFDatagrams(t *testing.T) {
 			at := plain(server.LocalAddr())
 			for range 10 {
 				cmd := run(t, "python3", "-S", "-c", fmt.Sprintf(once, tc.family, fmt.Sprintf("a=('%s',%d); %s", at.Addr(), at.Port(), tc.do)))
-				_, from, err := server.ReadFrom(make([]byte, 16))
-				if err != nil {
-					t.Fatal(err)
-				}
+				_, from := receive(t, server, make([]byte, 16))
 				cmd.Wait()
 				checkBoth(t, s, tc.name, protoUDP, plain(from), at, cmd.Process.Pid, os.Getpid())
 			}
@@ -199,10 +193,7 @@ func TestEBPFDatagrams(t *testing.T) {
 		for range 20 {
 			cmd := run(t, "dig", "@127.0.0.1", "-p", strconv.Itoa(int(at.Port())), "x.test")
 			b := make([]byte, 512)
-			n, from, err := server.ReadFrom(b)
-			if err != nil {
-				t.Fatal(err)
-			}
+			n, from := receive(t, server, b)
 			b[2] |= 0x80
 			server.WriteTo(b[:n], from)
 			cmd.Wait()
@@ -420,10 +411,7 @@ func TestEBPFNames(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cmd := run(t, tc.program[0], tc.program[1:]...)
-			c, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := accept(t, l)
 			defer c.Close()
 			c.Read(make([]byte, 16))
 			if tc.remove {
@@ -461,10 +449,7 @@ func TestEBPFBefore(t *testing.T) {
 	}
 	defer l.Close()
 	cmd, _, _ := child(t, "python3", "-S", "-c", fmt.Sprintf("import socket,sys; s=socket.create_connection(('127.0.0.1',%d)); sys.stdin.read()", l.Addr().(*net.TCPAddr).Port))
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := accept(t, l)
 	defer c.Close()
 	s := ebpfStage(t, bpf.Config{})
 	first, _ := trackConn(t, s, protoTCP, plain(c.RemoteAddr()), plain(c.LocalAddr()))
@@ -512,13 +497,9 @@ while True:
 // been another program's before, whose peers still send there.
 func sentBy(t *testing.T, u net.PacketConn, pid int) net.Addr {
 	t.Helper()
-	u.SetReadDeadline(time.Now().Add(60 * time.Second))
 	b := make([]byte, 32)
 	for {
-		n, from, err := u.ReadFrom(b)
-		if err != nil {
-			t.Fatal(err)
-		}
+		n, from := receive(t, u, b)
 		if string(b[:n]) == strconv.Itoa(pid) {
 			return from
 		}
@@ -560,10 +541,7 @@ func TestEBPFRungs(t *testing.T) {
 				cmd, in, _ := child(t, "python3", "-S", "-c", fmt.Sprintf("import os,socket,sys; s=socket.create_connection(('127.0.0.1',%d)); s.send(b'x'); "+
 					"u=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b'%%d'%%os.getpid(),('127.0.0.1',%d)); sys.stdin.read()",
 					l.Addr().(*net.TCPAddr).Port, u.LocalAddr().(*net.UDPAddr).Port))
-				c, err := l.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
+				c := accept(t, l)
 				c.Read(make([]byte, 1))
 				from := sentBy(t, u, cmd.Process.Pid)
 				tcp, _ := trackConn(t, s, protoTCP, plain(c.RemoteAddr()), plain(c.LocalAddr()))

@@ -59,6 +59,39 @@ func child(t testing.TB, name string, args ...string) (*exec.Cmd, io.WriteCloser
 	return cmd, in, bufio.NewReader(out)
 }
 
+// accept gives the connection of a program that was started, and that may have ended before it had one: neither it nor what
+// it says is waited for without end.
+func accept(t testing.TB, l net.Listener) net.Conn {
+	t.Helper()
+	end := time.Now().Add(patience)
+	l.(*net.TCPListener).SetDeadline(end)
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatalf("the program does not connect: %v", err)
+	}
+	c.SetDeadline(end)
+	return c
+}
+
+// receive is that for datagrams.
+func receive(t testing.TB, u net.PacketConn, b []byte) (n int, from net.Addr) {
+	t.Helper()
+	u.SetReadDeadline(time.Now().Add(patience))
+	n, from, err := u.ReadFrom(b)
+	if err != nil {
+		t.Fatalf("the program sends nothing: %v", err)
+	}
+	return n, from
+}
+
+// patience is for what programs do. The machines of testdata/kernels.sh are emulated, and may have little of a busy processor.
+var patience = func() time.Duration {
+	if os.Getenv("OWNERS_PROGRAM") != "" {
+		return 20 * time.Minute
+	}
+	return time.Minute
+}()
+
 func comm(t testing.TB, pid int) string {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
@@ -75,7 +108,7 @@ func plain(a net.Addr) netip.AddrPort {
 
 // until sends the event again, as a stream of updates would, until the answer is there.
 func until(s *Stage, e *event.Event, good func() bool) bool {
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		*e = event.Event{Kind: event.Updated, ID: e.ID + 1, Proto: e.Proto, Direction: e.Direction, Local: e.Local, Remote: e.Remote}
 		s.event(e)
 		if good() {
@@ -132,10 +165,7 @@ func TestLiveTCP(t *testing.T) {
 			}
 			defer l.Close()
 			cmd, _, _ := child(t, "socat", "-", tc.target+strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-			c, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := accept(t, l)
 			defer c.Close()
 			e := event.Event{Kind: event.Opened, ID: 1, Proto: 6, Direction: event.Local, Local: plain(c.RemoteAddr()), Remote: plain(c.LocalAddr())}
 			s.event(&e)
@@ -161,10 +191,7 @@ func TestLiveShortLived(t *testing.T) {
 	later := 0
 	for i := range 20 {
 		cmd, _, _ := child(t, "curl", "-s", "http://"+l.Addr().String()+"/")
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := accept(t, l)
 		e := event.Event{Kind: event.Opened, ID: uint64(i + 1), Proto: 6, Direction: event.Out, Local: plain(c.RemoteAddr()), Remote: plain(c.LocalAddr())}
 		begin := time.Now()
 		s.event(&e)
@@ -200,10 +227,7 @@ func TestLiveUDP(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cmd, _, _ := child(t, "python3", "-c", fmt.Sprintf("import socket,sys; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); a=('127.0.0.1',%d); %s; sys.stdin.read()", at.Port(), tc.program))
-			_, from, err := server.ReadFrom(make([]byte, 16))
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, from := receive(t, server, make([]byte, 16))
 			e := event.Event{Kind: event.Opened, ID: uint64(cmd.Process.Pid) << 32, Proto: 17, Direction: event.Local, Local: plain(from), Remote: at}
 			s.event(&e)
 			checkOwner(t, "client, at once", e.Proc, cmd.Process.Pid)
@@ -276,10 +300,7 @@ func TestLiveScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd, _, _ := child(t, script)
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := accept(t, l)
 	defer c.Close()
 	e := event.Event{Kind: event.Opened, ID: 1, Proto: 6, Direction: event.Out, Local: plain(c.RemoteAddr()), Remote: plain(c.LocalAddr())}
 	s.event(&e)

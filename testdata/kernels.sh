@@ -14,8 +14,9 @@ dir=$PWD/build/kernels
 mkdir -p "$dir"
 
 [[ $(uname -m) == x86_64 ]] || { echo "the kernels are for x86_64, which this machine is not" >&2; exit 1; }
+export PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for need in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static dpkg-deb:dpkg curl:curl dig:bind9-dnsutils ping:iputils-ping socat:socat ss:iproute2 /usr/bin/python3:python3; do
+for need in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static dpkg-deb:dpkg curl:curl dig:bind9-dnsutils ping:iputils-ping socat:socat ip:iproute2 ss:iproute2 nft:nftables setpriv:util-linux /usr/bin/python3:python3; do
 	command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
 ((${#missing[@]} == 0)) || { echo "run kernels: try: apt-get install --no-install-recommends ${missing[*]}" >&2; exit 1; }
@@ -83,7 +84,11 @@ ln -s bin/init "$root/init"
 cp testdata/kernels.init "$root/bin/init"
 cp "$(command -v busybox)" "$root/bin/busybox"
 ln -s ../bin/busybox "$root/sbin/modprobe"
-put /bin/bash /usr/bin/curl /usr/bin/dig /usr/bin/ping /usr/bin/socat "$(command -v ss)" /usr/bin/python3
+put /bin/bash /usr/bin/curl /usr/bin/dig /usr/bin/ping /usr/bin/socat /usr/bin/python3
+for program in ip ss nft setpriv unshare nsenter; do # busybox has the most of these too, but not all that is asked of them
+	put "$(command -v "$program")"
+done
+ln -s bash "$root/bin/sh" # that of busybox runs its own programs, whatever PATH says
 python=$(/usr/bin/python3 -S -c 'import os; print(os.path.dirname(os.__file__))')
 mkdir -p "$root$python"
 (cd "$python" && tar -c --exclude=test --exclude=dist-packages --exclude='config-*' --exclude=idlelib --exclude=__pycache__ .) | tar -x -C "$root$python"
@@ -93,10 +98,13 @@ printf 'root:x:0:\n' >"$root/etc/group"
 printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 for package in bpf capture/lifecycle capture/command enrich; do
 	mkdir "$root/tests/${package##*/}"
-	CGO_ENABLED=0 go test -c -o "$root/tests/${package##*/}/${package##*/}.test" "./$package"
+	CGO_ENABLED=0 go test -c -ldflags '-s -w' -o "$root/tests/${package##*/}/${package##*/}.test" "./$package"
 	[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$root/tests/${package##*/}/"
 done
-CGO_ENABLED=0 go build -o "$root/bin/rustnet" .
+mkdir "$root/tests/docs"
+cp docs/owners.md "$root/tests/docs/"
+CGO_ENABLED=0 go build -ldflags '-s -w' -o "$root/bin/rustnet" .
+[[ " ${rows[*]} " != *:noring\ * ]] || CGO_ENABLED=0 go build -ldflags '-s -w -X rustnet/bpf.withoutRing=yes' -o "$root/bin/rustnet-noring" .
 archive "$root" "$dir/root.cpio"
 
 failed=0 logs=()
@@ -162,6 +170,26 @@ echo
 for log in "${logs[@]}"; do # what the lower rungs do, and why
 	sed -n "s|^ *bpf_linux_test.go:[0-9]*: rung: |$(basename "$log" .log): |p" "$log"
 done
+echo
+# Whose connections they were, as docs/owners.md has it.
+awk '
+	FNR == 1 { name = FILENAME; sub(/.*\//, "", name); sub(/\.log$/, "", name); column[++columns] = name }
+	sub(/^.* owners: \| /, "") {
+		split($0, cell, / \| ?/)
+		if (!(cell[1] in seen)) { seen[cell[1]]; rows[++n] = cell[1] }
+		of[cell[1], columns] = cell[2]
+	}
+	END {
+		if (!n) exit
+		head = "|"; line = "|---|"
+		for (c = 1; c <= columns; c++) { head = head " | " column[c]; line = line "---|" }
+		print head " |\n" line
+		for (i = 1; i <= n; i++) {
+			row = "| " rows[i]
+			for (c = 1; c <= columns; c++) row = row " | " ((rows[i], c) in of ? of[rows[i], c] : "-")
+			print row " |"
+		}
+	}' "${logs[@]}"
 echo
 for log in "${logs[@]}"; do # what of rustnet works there
 	awk -v "row=$(basename "$log" .log)" '
