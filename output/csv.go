@@ -98,7 +98,7 @@ func appendValue(dst []byte, f *event.Field, st *stamp, e *event.Event) []byte {
 		return append(dst, f.Str(e)...)
 	case event.Uint:
 		if n, ok := f.Uint(e); ok {
-			return strconv.AppendUint(dst, n, 10)
+			return appendUint(dst, n)
 		}
 	case event.ID:
 		if n, ok := f.Uint(e); ok {
@@ -114,7 +114,7 @@ func appendValue(dst []byte, f *event.Field, st *stamp, e *event.Event) []byte {
 		}
 	case event.Addr:
 		if a := f.Addr(e); a.IsValid() {
-			return a.AppendTo(dst)
+			return appendAddr(dst, a)
 		}
 	case event.Time:
 		if ns := f.Time(e); ns != 0 {

@@ -2,11 +2,14 @@ package output
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
+	"net/netip"
 	"os/exec"
 	"reflect"
 	"strconv"
@@ -119,6 +122,86 @@ func TestFloats(t *testing.T) {
 	}
 }
 
+func TestNumbers(t *testing.T) {
+	for n := range uint32(10000) {
+		for _, n := range []uint32{n, 10000 * n, 99990000 - 10000*n + n} {
+			if got, want := digits8(n)|zeros8, binary.LittleEndian.Uint64(fmt.Appendf(nil, "%08d", n)); got != want {
+				t.Fatalf("digits8(%d): got %x, want %x", n, got, want)
+			}
+		}
+	}
+	check := func(n uint64) {
+		if got, want := string(appendUint(nil, n)), strconv.FormatUint(n, 10); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+		if got, want := string(appendHex(nil, n)), fmt.Sprintf("%016x", n); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	r := rand.New(rand.NewPCG(17, 18))
+	for p, e := uint64(1), 0; e < 20; p, e = p*10, e+1 {
+		check(p - 1)
+		check(p)
+		check(p + 1)
+	}
+	for range 100000 {
+		check(r.Uint64() >> r.IntN(64))
+	}
+	check(math.MaxUint64)
+}
+
+func TestAddresses(t *testing.T) {
+	check := func(a netip.Addr) {
+		if got := string(appendAddr([]byte("x"), a)); got != "x"+a.String() {
+			t.Fatalf("got %s, want x%s", got, a)
+		}
+	}
+	for _, s := range []string{"0.0.0.0", "255.255.255.255", "192.0.2.10", "::", "::1", "1::", "2001:db8::1:0:0:1", "2001:db8:0:1:1:1:1:1",
+		"2001:0:0:1::1", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "fe80::1%a-very-long-name-of-an-interface-with-more-than-forty-eight-letters"} {
+		check(netip.MustParseAddr(s))
+	}
+	r := rand.New(rand.NewPCG(19, 20))
+	for set := range 1 << 8 { // every choice of groups that are zero
+		for range 20 {
+			var a [16]byte
+			for i := range 8 {
+				if set>>i&1 != 0 {
+					binary.BigEndian.PutUint16(a[2*i:], uint16(r.Uint32N(1<<16)>>r.IntN(16)))
+				}
+			}
+			check(netip.AddrFrom16(a))
+		}
+	}
+	for range 1000 {
+		check(netip.AddrFrom4([4]byte{byte(r.Int()), byte(r.Int()), byte(r.Int()), byte(r.Int())}))
+	}
+}
+
+// What does not fit what is short must come out whole, whichever piece of the record it is.
+func TestJSONOfLongTexts(t *testing.T) {
+	enc := newJSON(schema.Fields, "")
+	for n := range 300 {
+		e := full()
+		long := strings.Repeat("a", 3500+10*n)
+		e.Iface, e.Proc.Cmdline, e.Proc.Ancestors = long[:n], long, []string{"", long, `"`, long + "é\n", "z"}
+		e.Local = netip.AddrPortFrom(netip.MustParseAddr("fe80::1%"+long), 1)
+		line := enc.record([]byte("before"), &e)
+		want := map[string]any{}
+		for _, f := range schema.Fields {
+			if v := value(f, &e); v != nil {
+				want[f.Name] = v
+			}
+		}
+		std, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := decode(t, bytes.TrimPrefix(line, []byte("before"))), decode(t, std); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d: got  %v\nwant %v", n, got, want)
+		}
+	}
+}
+
 func TestJSONNeverWritesWhatATerminalObeys(t *testing.T) {
 	for r := rune(0); r < 0x3000; r++ {
 		s := "a" + string(r) + "b"
@@ -182,6 +265,27 @@ func TestTimeFormats(t *testing.T) {
 		}
 		if f, err := strconv.ParseFloat(string(unix.append(nil, ns)), 64); err != nil || f-float64(ns)/1e9 > 3e-6 || f-float64(ns)/1e9 < -3e-6 {
 			t.Fatalf("unix: %d is written as %s", ns, unix.append(nil, ns))
+		}
+	}
+	// Within a second of each change of a clock, also of those that were not on a minute.
+	for _, zone := range []string{"Europe/Berlin", "Africa/Monrovia", "Asia/Kathmandu", "America/St_Johns"} {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Skip("no time zones here: ", err)
+		}
+		there := stamp{loc: loc, layout: "2006-01-02T15:04:05", digits: 6, zone: true}
+		for at := time.Unix(-1<<33, 0).In(loc); ; {
+			_, next := at.ZoneBounds()
+			if next.IsZero() || next.Year() > 2030 {
+				break
+			}
+			for _, d := range []time.Duration{-61, -60, -1, 0, 1, 30, 59, 60} {
+				when := next.Add(d * time.Second)
+				if got, want := string(there.append(nil, when.UnixNano())), when.Format("2006-01-02T15:04:05.000000Z07:00"); got != want {
+					t.Fatalf("%s: got %s, want %s", zone, got, want)
+				}
+			}
+			at = next
 		}
 	}
 	local := stamp{loc: time.FixedZone("", -3*3600-1800), layout: "2006-01-02T15:04:05", digits: 6, zone: true}

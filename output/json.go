@@ -2,8 +2,8 @@ package output
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -19,9 +19,8 @@ type jsonEncoder struct {
 	// Of some two hundred application fields a record has ten: they are found by what is set, not by
 	// asking each. place is 1 + a field's column, by its AppIndex.
 	place [event.MaxAppFields]int16
-	set   []uint16      // scratch
-	order []int16       // scratch
-	found []*jsonColumn // scratch
+	order []uint32 // scratch: 1<<16 times a column, and which of the values that are set belongs in it
+	line  jsonLine
 }
 
 // jsonPlan is a list of columns: those before the application's fields, and those behind. Application fields
@@ -31,23 +30,48 @@ type jsonPlan struct {
 	from, to       int16 // the columns of the application's fields between them
 }
 
+// jsonColumn is as large as a cache line: for each record some forty are read.
 type jsonColumn struct {
-	key   []byte // "name": and where its value is one, the quote that begins a text
-	field *event.Field
+	key    [keyRoom]byte // ,"name": and where its value is one, the quote that begins a text
+	size   uint8         // of key
+	typ    event.Type
+	field  *event.Field
+	number func(*event.Event) (uint64, bool) // field.Uint
+	more   *jsonMore
+}
+
+type jsonMore struct {
 	stamp stamp
+	words []jsonWord // of a field that has Words: key and text for each
+}
+
+// keyRoom is more than any key has. Copying all of it, whatever its size, takes two moves and no loop.
+const keyRoom = 32
+
+type jsonWord struct {
+	text [keyRoom]byte
+	size int // 0 = the field is absent
 }
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	enc := &jsonEncoder{}
 	for i, f := range fields {
-		c := jsonColumn{key: append(appendJSONString(nil, f.Name), ':'), field: f, stamp: newStamp(timeFormat)}
+		c := jsonColumn{typ: f.Type, field: f, number: f.Uint, more: &jsonMore{stamp: newStamp(timeFormat)}}
+		key := append(appendJSONString([]byte{','}, f.Name), ':')
 		switch f.Type {
 		case event.String, event.ID, event.Addr:
-			c.key = append(c.key, '"')
+			key = append(key, '"')
 		case event.Time:
-			if !c.stamp.number {
-				c.key = append(c.key, '"')
+			if !c.more.stamp.number {
+				key = append(key, '"')
 			}
+		}
+		if len(key) > keyRoom {
+			panic("output: the name of field " + f.Name + " is too long; widen keyRoom")
+		}
+		c.size = uint8(copy(c.key[:], key))
+		if f.Word != nil {
+			c.more.words = jsonWords(key, f.Words)
 		}
 		enc.columns = append(enc.columns, c)
 		if index, ok := f.AppIndex(); ok {
@@ -55,6 +79,21 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 		}
 	}
 	return enc
+}
+
+// jsonWords is nil when one of the words is too long.
+func jsonWords(key []byte, words []string) []jsonWord {
+	all := make([]jsonWord, len(words))
+	for i, word := range words {
+		if word == "" {
+			continue
+		}
+		text := append(appendEscapedJSON(slices.Clone(key), word), '"')
+		if all[i].size = copy(all[i].text[:], text); all[i].size < len(text) {
+			return nil
+		}
+	}
+	return all
 }
 
 func (enc *jsonEncoder) header(dst []byte) []byte { return dst }
@@ -87,150 +126,230 @@ func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 	if p == nil {
 		p = enc.plan(has)
 	}
-	dst = append(dst, '{')
-	start := len(dst)
-	dst = appendColumns(dst, e, p.before)
+	l, start := &enc.line, len(dst)
+	l.dst, l.n = dst, 0
+	l.columns(e, p.before)
 	if p.to > 0 {
-		dst = appendColumns(dst, e, enc.application(e, p.from, p.to))
+		enc.application(e.App, p.from, p.to)
 	}
-	dst = appendColumns(dst, e, p.behind)
-	if len(dst) > start {
-		dst = dst[:len(dst)-1] // the last comma
+	l.columns(e, p.behind)
+	dst = append(l.dst, l.b[:l.n]...)
+	l.dst = nil
+	if len(dst) == start {
+		return append(dst, "{}\n"...)
 	}
+	dst[start] = '{' // where the first comma was
 	return append(dst, '}', '\n')
 }
 
-// application gives the columns from from to to whose fields are set, in their order.
-func (enc *jsonEncoder) application(e *event.Event, from, to int16) []*jsonColumn {
-	enc.set, enc.order, enc.found = e.App.AppendSet(enc.set[:0]), enc.order[:0], enc.found[:0]
-	for _, index := range enc.set {
-		if at := enc.place[index] - 1; at >= from && at < to {
-			enc.order = append(enc.order, at)
+// application writes the columns from from to to whose fields are set, in their order.
+func (enc *jsonEncoder) application(app *event.App, from, to int16) {
+	values, order := app.Values(), enc.order[:0]
+	for i := range values {
+		at := enc.place[values[i].Index] - 1
+		if at < from || at >= to {
+			continue
+		}
+		o := uint32(at)<<16 | uint32(i)
+		order = append(order, o)
+		j := len(order) - 1 // they come nearly in order
+		for ; j > 0 && order[j-1] > o; j-- {
+			order[j] = order[j-1]
+		}
+		order[j] = o
+	}
+	enc.order = order
+	l := &enc.line
+	for _, o := range order {
+		c, v := &enc.columns[o>>16], &values[o&0xffff]
+		switch c.typ {
+		case event.String:
+			l.text(c, v.Str)
+		case event.Uint:
+			l.uint(c, v.Num)
+		case event.Bool:
+			l.bool(c, v.Num != 0)
+		case event.Time:
+			l.time(c, int64(v.Num))
+		case event.List:
+			l.list(c, app.ListOf(v))
 		}
 	}
-	slices.Sort(enc.order)
-	for _, at := range enc.order {
-		enc.found = append(enc.found, &enc.columns[at])
-	}
-	return enc.found
 }
 
-// appendColumns writes key, value and comma of each column, and nothing of a field that is absent.
-func appendColumns(dst []byte, e *event.Event, columns []*jsonColumn) []byte {
+// jsonLine is the record that is being written. What is short is put together in b, where there is room for it
+// without asking for each piece, and goes to dst from there.
+type jsonLine struct {
+	dst []byte
+	n   int // of b
+	b   [4096]byte
+}
+
+// spill makes room in b.
+func (l *jsonLine) spill() {
+	l.dst = append(l.dst, l.b[:l.n]...)
+	l.n = 0
+}
+
+// begin writes the key, and gives the room for a value, behind which there is more for a byte.
+func (l *jsonLine) begin(c *jsonColumn) *cell {
+	if l.n > len(l.b)-keyRoom-cellSize-1 {
+		l.spill()
+	}
+	at := l.n
+	*(*[keyRoom]byte)(l.b[at : at+keyRoom : at+keyRoom]) = c.key
+	at += int(c.size)
+	l.n = at
+	return (*cell)(l.b[at : at+cellSize : at+cellSize])
+}
+
+// quote ends a text.
+func (l *jsonLine) quote() {
+	l.b[l.n] = '"'
+	l.n++
+}
+
+// columns writes key and value of each column, and nothing of a field that is absent.
+func (l *jsonLine) columns(e *event.Event, columns []*jsonColumn) {
 	for _, c := range columns {
 		f := c.field
-		switch f.Type {
-		case event.String:
-			if f.Append != nil {
-				dst = c.appendMade(dst, e)
-				continue
-			}
-			s := f.Str(e)
-			if s == "" {
-				continue
-			}
-			dst = append(appendEscapedJSON(append(dst, c.key...), s), '"', ',')
+		switch c.typ {
 		case event.Uint:
-			n, ok := f.Uint(e)
-			if !ok {
-				continue
+			if n, ok := c.number(e); ok {
+				l.uint(c, n)
 			}
-			dst = append(dst, c.key...)
-			if n < 10 {
-				dst = append(dst, '0'+byte(n), ',')
-				continue
+		case event.String:
+			switch {
+			case c.more.words != nil:
+				if i := f.Word(e); i >= 0 {
+					l.word(&c.more.words[i])
+				} else {
+					l.text(c, f.Str(e))
+				}
+			case f.Append != nil:
+				l.made(c, e)
+			default:
+				l.text(c, f.Str(e))
 			}
-			dst = append(strconv.AppendUint(dst, n, 10), ',')
 		case event.ID:
-			n, ok := f.Uint(e)
-			if !ok {
-				continue
+			if n, ok := c.number(e); ok {
+				l.n += putHex(l.begin(c), n)
+				l.quote()
 			}
-			dst = append(appendHex(append(dst, c.key...), n), '"', ',')
 		case event.Float:
-			n, ok := f.Float(e)
-			if !ok || math.IsNaN(n) || math.IsInf(n, 0) {
-				continue
+			if n, ok := f.Float(e); ok && !math.IsNaN(n) && !math.IsInf(n, 0) {
+				l.n += putFloat(l.begin(c), n)
 			}
-			dst = append(appendFloat(append(dst, c.key...), n), ',')
 		case event.Bool:
-			b, ok := f.Bool(e)
-			if !ok {
-				continue
+			if b, ok := f.Bool(e); ok {
+				l.bool(c, b)
 			}
-			dst = append(strconv.AppendBool(append(dst, c.key...), b), ',')
 		case event.Addr:
-			a := f.Addr(e)
-			if !a.IsValid() {
-				continue
+			if a := f.Addr(e); a.IsValid() {
+				l.addr(c, a)
 			}
-			dst = append(a.AppendTo(append(dst, c.key...)), '"', ',')
 		case event.Time:
-			ns := f.Time(e)
-			if ns == 0 {
-				continue
-			}
-			dst = c.stamp.append(append(dst, c.key...), ns)
-			if !c.stamp.number {
-				dst = append(dst, '"')
-			}
-			dst = append(dst, ',')
+			l.time(c, f.Time(e))
 		case event.List:
-			l := f.List(e)
-			if len(l) == 0 {
-				continue
-			}
-			dst = append(append(dst, c.key...), '[')
-			for _, s := range l {
-				dst = append(appendJSONString(dst, s), ',')
-			}
-			dst[len(dst)-1] = ']'
-			dst = append(dst, ',')
+			l.list(c, f.List(e))
 		}
 	}
-	return dst
 }
 
-// appendMade is for texts that are made on demand; they hold nothing that needs escaping.
-func (c *jsonColumn) appendMade(dst []byte, e *event.Event) []byte {
-	start := len(dst)
-	dst = append(dst, c.key...)
-	filled := len(dst)
-	if dst = c.field.Append(dst, e); len(dst) == filled {
-		return dst[:start]
+func (l *jsonLine) uint(c *jsonColumn, n uint64) {
+	l.n += putUint(l.begin(c), n)
+}
+
+func (l *jsonLine) bool(c *jsonColumn, b bool) {
+	l.n += len(strconv.AppendBool(l.begin(c)[:0], b))
+}
+
+func (l *jsonLine) word(w *jsonWord) {
+	if l.n > len(l.b)-len(w.text) {
+		l.spill()
 	}
-	return append(dst, '"', ',')
+	at := l.n
+	*(*[keyRoom]byte)(l.b[at : at+keyRoom : at+keyRoom]) = w.text
+	l.n = at + w.size
 }
 
-const hexDigits = "0123456789abcdef"
-
-func appendHex(dst []byte, n uint64) []byte {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	return hex.AppendEncode(dst, b[:])
+func (l *jsonLine) addr(c *jsonColumn, a netip.Addr) {
+	v := l.begin(c)
+	if a.Zone() == "" {
+		l.n += putAddr(v, a)
+		l.quote()
+		return
+	}
+	l.spill()
+	l.dst = append(a.AppendTo(l.dst), '"')
 }
 
-// appendFloat writes the shortest text that reads back as the same number, never with an exponent where
-// encoding/json has none. What has at most six decimals, which most have, takes the quick way.
-func appendFloat(dst []byte, f float64) []byte {
-	if f < 1e9 && !math.Signbit(f) {
-		if n := uint64(f*1e6 + 0.5); float64(n)/1e6 == f {
-			dst = strconv.AppendUint(dst, n/1e6, 10)
-			frac := n % 1e6
-			if frac == 0 {
-				return dst
-			}
-			dst = appendMicros(dst, uint32(frac))
-			for dst[len(dst)-1] == '0' {
-				dst = dst[:len(dst)-1]
-			}
-			return dst
+func (l *jsonLine) time(c *jsonColumn, ns int64) {
+	if ns == 0 {
+		return
+	}
+	stamp := &c.more.stamp
+	l.n += stamp.put(l.begin(c), ns)
+	if !stamp.number {
+		l.quote()
+	}
+}
+
+// made is for texts that are made on demand; they hold nothing that needs escaping.
+func (l *jsonLine) made(c *jsonColumn, e *event.Event) {
+	text := c.field.Append(l.begin(c)[:0], e)
+	switch n := len(text); {
+	case n == 0:
+		l.n -= int(c.size)
+	case n <= cellSize:
+		l.n += n
+		l.quote()
+	default: // it is elsewhere
+		l.spill()
+		l.dst = append(append(l.dst, text...), '"')
+	}
+}
+
+func (l *jsonLine) text(c *jsonColumn, s string) {
+	if s != "" {
+		l.begin(c)
+		l.string(s)
+	}
+}
+
+func (l *jsonLine) list(c *jsonColumn, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	l.begin(c)[0] = '['
+	l.n++
+	for i, s := range texts {
+		if l.n > len(l.b)-cellSize {
+			l.spill()
 		}
+		if i > 0 {
+			l.b[l.n] = ','
+			l.n++
+		}
+		l.quote()
+		l.string(s)
 	}
-	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		return strconv.AppendFloat(dst, f, 'e', -1, 64)
+	l.b[l.n] = ']'
+	l.n++
+}
+
+// string writes the rest of a text and the quote that ends it, and leaves room for a byte.
+func (l *jsonLine) string(s string) {
+	if l.n > len(l.b)-len(s)-2 {
+		l.spill()
 	}
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
+	if l.n <= len(l.b)-len(s)-2 && copyPlainJSON(l.b[l.n:], s) {
+		l.n += len(s)
+		l.quote()
+		return
+	}
+	l.spill()
+	l.dst = append(appendEscapedJSON(l.dst, s), '"')
 }
 
 // plainASCII marks the bytes that stand for themselves in a JSON text.
@@ -248,8 +367,12 @@ func appendJSONString(dst []byte, s string) []byte {
 // appendEscapedJSON writes what stands between the quotes (RFC 8259 §7). Bytes that are no UTF-8 become U+FFFD. What
 // a terminal might obey, C1 controls and marks that reverse the writing direction, is escaped as well: the value is the same.
 func appendEscapedJSON(dst []byte, s string) []byte {
+	dst = room(dst, len(s))
+	if copyPlainJSON(dst[len(dst):cap(dst)], s) {
+		return dst[:len(dst)+len(s)]
+	}
 	start := 0
-	for i := plainPrefix(s); i < len(s); {
+	for i := 0; i < len(s); {
 		c := s[i]
 		if plainASCII[c] {
 			i++
@@ -290,26 +413,32 @@ func appendEscapedJSON(dst []byte, s string) []byte {
 	return append(dst, s[start:]...)
 }
 
-// plainPrefix is how many bytes s begins with that stand for themselves.
-func plainPrefix(s string) int {
-	i := 0
-	for ; len(s)-i >= 8; i += 8 {
-		b := s[i : i+8]
-		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+// copyPlainJSON copies s to the beginning of b, where there is room, and tells whether every byte of s stands for itself.
+func copyPlainJSON(b []byte, s string) bool {
+	b = b[:len(s)]
+	if len(s) < 8 {
+		for i := range len(s) {
+			c := s[i]
+			if b[i] = c; !plainASCII[c] {
+				return false
+			}
+		}
+		return true
+	}
+	var bad uint64
+	for i, last := 0, len(s)-8; ; i = min(i+8, last) { // the last eight may overlap those before
+		t := s[i : i+8]
+		x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+		binary.LittleEndian.PutUint64(b[i:i+8], x)
 		// A byte's top bit tells: it is not ASCII, DEL, below a space, a quote, a backslash.
-		const each, top = 0x0101010101010101, 0x8080808080808080
+		const each = 0x0101010101010101
 		quote, back := x^each*'"', x^each*'\\'
-		if (x|(x+each)|(x-each*' ')|(quote-each)&^quote|(back-each)&^back)&top != 0 {
-			break
+		bad |= x | (x + each) | (x - each*' ') | (quote-each)&^quote | (back-each)&^back
+		if i == last {
+			return bad&(each<<7) == 0
 		}
 	}
-	for j, rest := 0, s[i:]; j < len(rest); j++ {
-		if !plainASCII[rest[j]] {
-			return i + j
-		}
-	}
-	return len(s)
 }
 
 func appendU(dst []byte, r rune) []byte {

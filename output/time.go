@@ -1,22 +1,23 @@
 package output
 
 import (
+	"encoding/binary"
 	"strconv"
 	"time"
 )
 
-// stamp formats times of one column. What changes once a second is kept from one time to the next.
+// stamp formats times of one column. What changes once a minute is kept from one time to the next.
 type stamp struct {
 	number bool           // unix: seconds with microseconds, without quotes in JSON
 	loc    *time.Location // nil for unix
 	layout string         // up to the seconds
-	digits int            // of the fraction
+	digits int            // of the fraction, six at most
 	zone   bool           // the offset follows
 
-	sec  int64
-	buf  [40]byte
-	n    int // of buf, the part before the fraction
-	tail int
+	text          [32]byte // the minute's, with the places of seconds and fraction
+	size, seconds int      // of text; where the seconds are in it
+	from, to      int64    // the seconds since the epoch that it is for
+	minute        int64    // when it began
 }
 
 // newStamp is for machines: RFC 3339 with microseconds, in UTC unless local time is asked for.
@@ -50,52 +51,67 @@ func AppendUnix(dst []byte, ns int64) []byte {
 
 // append formats nanoseconds since the epoch, cut to the digits shown.
 func (s *stamp) append(dst []byte, ns int64) []byte {
+	dst = room(dst, cellSize)
+	return dst[:len(dst)+s.put(behind(dst), ns)]
+}
+
+// put is append as other values are put.
+func (s *stamp) put(b *cell, ns int64) int {
 	if s.number {
-		if ns < 0 {
-			dst, ns = append(dst, '-'), -ns
-		}
-		return appendFraction(strconv.AppendInt(dst, ns/1e9, 10), ns%1e9, 6)
+		return putUnix(b, ns)
 	}
 	sec, frac := ns/1e9, ns%1e9
 	if frac < 0 {
 		sec, frac = sec-1, frac+1e9
 	}
-	if sec != s.sec || s.n == 0 {
-		t := time.Unix(sec, 0).In(s.loc)
-		head := t.AppendFormat(s.buf[:0], s.layout)
-		s.n = len(head)
-		if s.zone {
-			head = t.AppendFormat(head, "Z07:00")
-		}
-		s.tail = len(head)
-		s.sec = sec
+	if sec < s.from || sec >= s.to {
+		s.renew(sec)
 	}
-	dst = append(dst, s.buf[:s.n]...)
+	*(*[len(s.text)]byte)(b[:]) = s.text
+	second := sec - s.minute
+	b[s.seconds], b[s.seconds+1] = '0'+byte(second/10), '0'+byte(second%10)
+	micros, point := (digits8(uint32(frac/1000))|zeros8)>>16, s.seconds+2
+	if s.digits == 6 {
+		binary.LittleEndian.PutUint32(b[point+1:], uint32(micros))
+		binary.LittleEndian.PutUint16(b[point+5:], uint16(micros>>32))
+		return s.size
+	}
+	for i := range s.digits {
+		b[point+1+i] = byte(micros >> (8 * i))
+	}
+	return s.size
+}
+
+func putUnix(b *cell, ns int64) (size int) {
+	if ns < 0 {
+		ns = -ns
+		size = len(strconv.AppendInt(append(b[:0], '-'), ns/1e9, 10))
+	} else {
+		size = putUint(b, uint64(ns/1e9))
+	}
+	b[size] = '.'
+	binary.LittleEndian.PutUint64(b[size+1:], (digits8(uint32(ns%1e9/1000))|zeros8)>>16)
+	return size + 7
+}
+
+// renew makes the text of the minute that sec is in, or of the part of it before or after a change of the clock.
+func (s *stamp) renew(sec int64) {
+	t := time.Unix(sec, 0).In(s.loc)
+	s.minute = sec - int64(t.Second())
+	s.from, s.to = s.minute, s.minute+60
+	switch begin, end := t.ZoneBounds(); {
+	case !begin.IsZero() && begin.Unix() > s.from:
+		s.from = begin.Unix()
+	case !end.IsZero() && end.Unix() < s.to:
+		s.to = end.Unix()
+	}
+	text := t.AppendFormat(s.text[:0], s.layout)
+	s.seconds = len(text) - len("05")
 	if s.digits > 0 {
-		dst = appendFraction(dst, frac, s.digits)
+		text = append(append(text, '.'), "000000"[:s.digits]...)
 	}
-	return append(dst, s.buf[s.n:s.tail]...)
-}
-
-// appendMicros appends a point and six digits.
-func appendMicros(dst []byte, n uint32) []byte {
-	a, b, c := n/10000*2, n/100%100*2, n%100*2
-	return append(dst, '.', twoDigits[a], twoDigits[a+1], twoDigits[b], twoDigits[b+1], twoDigits[c], twoDigits[c+1])
-}
-
-const twoDigits = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +
-	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
-
-func appendFraction(dst []byte, ns int64, digits int) []byte {
-	if digits == 6 {
-		return appendMicros(dst, uint32(ns/1000))
+	if s.zone {
+		text = t.AppendFormat(text, "Z07:00")
 	}
-	dst = append(dst, '.')
-	unit := int64(1e8)
-	for range digits {
-		dst = append(dst, '0'+byte(ns/unit))
-		ns %= unit
-		unit /= 10
-	}
-	return dst
+	s.size = len(text)
 }

@@ -105,10 +105,9 @@ type encoder struct {
 	who        []*event.Field
 	stamp      *output.Stamp // of the place at hand
 	time, date output.Stamp
-	buf        []byte   // a value under way
-	spare      []byte   // another
-	set        []uint16 // scratch: the application's fields that are set
-	list       []int    // scratch: their places
+	buf        []byte // a value under way
+	spare      []byte // another
+	list       []int  // scratch: their places
 
 	// told remembers which records about a part were written before their connection's end.
 	told map[uint64]uint16
@@ -507,9 +506,9 @@ func (x *encoder) rest(dst []byte, o *others, e *event.Event) []byte {
 		dst = x.other(dst, &o.core[i], o.how, e)
 	}
 	if len(o.app) > 0 && e.App != nil {
-		x.set, x.list = e.App.AppendSet(x.set[:0]), x.list[:0]
-		for _, index := range x.set {
-			if at := o.place[index]; at > 0 {
+		x.list = x.list[:0]
+		for _, v := range e.App.Values() {
+			if at := o.place[v.Index]; at > 0 {
 				x.list = append(x.list, int(at)-1)
 			}
 		}

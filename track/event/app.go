@@ -10,21 +10,22 @@ type App struct {
 	Host, HostSource string
 
 	has    uint64 // bit index & 63 of every field that is set: most questions are about one that is not
-	values []appValue
+	values []AppValue
 	lists  [][]string
 }
 
-type appValue struct {
-	str   string
-	num   uint64 // of a list, its place in lists
-	index uint16
+// AppValue is the value of a field that is set.
+type AppValue struct {
+	Str   string
+	Num   uint64 // also of a Bool and a Time; for ListOf of a List
+	Index uint16 // the field's AppIndex
 }
 
 // roomyApp is an App with room for as many values as most protocols set, in one piece: a flood of
 // connections that are told apart by little has as many of them.
 type roomyApp struct {
 	App
-	room [5]appValue
+	room [5]AppValue
 }
 
 // NewApp makes an empty App. The zero App is one, too, but grows when it is filled.
@@ -89,12 +90,12 @@ func AppTime(name, doc string) *AppField {
 	return f
 }
 
-func (a *App) get(f *AppField) *appValue {
+func (a *App) get(f *AppField) *AppValue {
 	if a == nil || a.has&(1<<(f.index&63)) == 0 {
 		return nil
 	}
 	for i := range a.values {
-		if a.values[i].index == f.index {
+		if a.values[i].Index == f.index {
 			return &a.values[i]
 		}
 	}
@@ -107,7 +108,7 @@ func (a *App) Has(f *AppField) bool { return a.get(f) != nil }
 // Str returns the text of f, "" when it was not set.
 func (a *App) Str(f *AppField) string {
 	if v := a.get(f); v != nil {
-		return v.str
+		return v.Str
 	}
 	return ""
 }
@@ -115,7 +116,7 @@ func (a *App) Str(f *AppField) string {
 // Uint returns the number of f, and whether it was set.
 func (a *App) Uint(f *AppField) (uint64, bool) {
 	if v := a.get(f); v != nil {
-		return v.num, true
+		return v.Num, true
 	}
 	return 0, false
 }
@@ -123,21 +124,21 @@ func (a *App) Uint(f *AppField) (uint64, bool) {
 // List returns the list of f, nil when it was not set. The caller must not change it.
 func (a *App) List(f *AppField) []string {
 	if v := a.get(f); v != nil {
-		return a.lists[v.num]
+		return a.lists[v.Num]
 	}
 	return nil
 }
 
-// AppendSet appends the AppIndex of every field that is set.
-func (a *App) AppendSet(dst []uint16) []uint16 {
+// Values gives what is set, in the order in which it was. The caller must not change it.
+func (a *App) Values() []AppValue {
 	if a == nil {
-		return dst
+		return nil
 	}
-	for i := range a.values {
-		dst = append(dst, a.values[i].index)
-	}
-	return dst
+	return a.values
 }
+
+// ListOf gives the list that is the value v of a. The caller must not change it.
+func (a *App) ListOf(v *AppValue) []string { return a.lists[v.Num] }
 
 // Fact returns the text that was set i-th, for a line that says in short what the connection is about;
 // "" when that is no text, or there are fewer.
@@ -145,48 +146,48 @@ func (a *App) Fact(i int) string {
 	if a == nil || i >= len(a.values) {
 		return ""
 	}
-	return a.values[i].str
+	return a.values[i].Str
 }
 
-func (a *App) set(f *AppField) *appValue {
+func (a *App) set(f *AppField) *AppValue {
 	if v := a.get(f); v != nil {
 		return v
 	}
 	a.has |= 1 << (f.index & 63)
-	a.values = append(a.values, appValue{index: f.index})
+	a.values = append(a.values, AppValue{Index: f.index})
 	return &a.values[len(a.values)-1]
 }
 
 // SetStr sets a text field.
-func (a *App) SetStr(f *AppField, s string) { a.set(f).str = s }
+func (a *App) SetStr(f *AppField, s string) { a.set(f).Str = s }
 
 // SetUint sets a number.
-func (a *App) SetUint(f *AppField, n uint64) { a.set(f).num = n }
+func (a *App) SetUint(f *AppField, n uint64) { a.set(f).Num = n }
 
 // SetTime sets a time in nanoseconds since the epoch. That itself, which stands for no time, is set a nanosecond later.
 func (a *App) SetTime(f *AppField, ns int64) {
 	if ns == 0 {
 		ns = 1
 	}
-	a.set(f).num = uint64(ns)
+	a.set(f).Num = uint64(ns)
 }
 
 // SetBool sets a truth value.
 func (a *App) SetBool(f *AppField, b bool) {
 	v := a.set(f)
-	v.num = 0
+	v.Num = 0
 	if b {
-		v.num = 1
+		v.Num = 1
 	}
 }
 
 // SetList sets a list, which must not be changed afterwards.
 func (a *App) SetList(f *AppField, l []string) {
 	if v := a.get(f); v != nil {
-		a.lists[v.num] = l
+		a.lists[v.Num] = l
 		return
 	}
-	a.set(f).num = uint64(len(a.lists))
+	a.set(f).Num = uint64(len(a.lists))
 	a.lists = append(a.lists, l)
 }
 
@@ -195,13 +196,13 @@ func (a *App) With(b *App) *App {
 	c := a
 	for i := range b.values {
 		v := &b.values[i]
-		if slices.ContainsFunc(a.values, func(o appValue) bool { return o.index == v.index }) {
+		if slices.ContainsFunc(a.values, func(o AppValue) bool { return o.Index == v.Index }) {
 			continue
 		}
 		if c == a {
 			c = a.Clone()
 		}
-		c.has |= 1 << (v.index & 63)
+		c.has |= 1 << (v.Index & 63)
 		c.values = append(c.values, *v)
 	}
 	return c

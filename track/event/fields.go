@@ -1,8 +1,9 @@
 package event
 
 import (
-	"bytes"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"net/netip"
 )
 
@@ -30,7 +31,7 @@ var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
 	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); alert, for what a rule or detector is for; lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
-		Str: func(e *Event) string { return e.Kind.String() }},
+		Words: kindNames[:], Word: func(e *Event) int { return int(e.Kind) }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
 		Time: func(e *Event) int64 { return e.TS }},
 	{Name: "seq", Group: groupEvent, Type: Uint, Width: 8, Doc: "Number of the record in this run, from 1, without gaps.",
@@ -46,6 +47,12 @@ var core = []Field{
 				return ""
 			}
 			return ProtoName(e.Proto)
+		},
+		Words: protoNames[:], Word: func(e *Event) int {
+			if !e.conn() || int(e.Proto) >= len(protoNames) {
+				return -1
+			}
+			return int(e.Proto)
 		}},
 	{Name: "local_addr", Group: groupEnds, Type: Addr, Doc: "Address of this machine's end; of the end that opened the connection where both or neither is this machine's.",
 		Addr: func(e *Event) netip.Addr { return e.Local.Addr() }},
@@ -56,7 +63,7 @@ var core = []Field{
 	{Name: "remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the remote end.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Remote.Port()), e.Remote.Port() != 0 }},
 	{Name: "direction", Group: groupEnds, Type: String, Width: 7, Doc: "Who opened it: out (this machine), in (the remote), local (both ends are here), forward (neither is).",
-		Str: func(e *Event) string { return e.Direction.String() }},
+		Words: directionNames[:], Word: func(e *Event) int { return int(e.Direction) }},
 	{Name: "iface", Group: groupEnds, Type: String, Width: 8, Doc: "Interface it was first seen on.",
 		Str: func(e *Event) string { return e.Iface }},
 	{Name: "vlan", Group: groupEnds, Type: Uint, Width: 4, Doc: "Outermost VLAN identifier.",
@@ -86,11 +93,11 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.NATRemote.Port()), e.NATRemote.Port() != 0 }},
 
 	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states, LISTEN and UNCONN for sockets without a remote end.",
-		Str: func(e *Event) string { return e.State.String() }},
+		Words: stateNames[:], Word: func(e *Event) int { return int(e.State) }},
 	{Name: "history", Group: groupState, Type: String, Width: 10, Doc: "Zeek's letters: S SYN, H SYN-ACK, A ACK, D data, F FIN, R RST, T retransmission, W zero window, C bad checksum, G gap, ^ ends swapped; upper case from the end that opened.",
 		Append: appendHistory, Str: func(e *Event) string { return e.HistoryString() }},
 	{Name: "reason", Group: groupState, Type: String, Width: 9, Doc: "Why it closed: fin (orderly), rst, refused, timeout, destroyed (socket closed, no wire sign), evicted (table full), exit (rustnet ended).",
-		Str: func(e *Event) string { return e.Reason.String() }},
+		Words: reasonNames[:], Word: func(e *Event) int { return int(e.Reason) }},
 	{Name: "partial", Group: groupState, Type: Bool, Width: 7, Doc: "True when the start was not seen.",
 		Bool: func(e *Event) (bool, bool) { return e.Partial, e.Partial }},
 	{Name: "start", Group: groupState, Type: Time, Sum: Least, Doc: "First packet.",
@@ -340,20 +347,15 @@ func macString(m uint64) string {
 }
 
 // HistoryString is History without its padding.
-func (e *Event) HistoryString() string {
-	n := bytes.IndexByte(e.History[:], 0)
-	if n < 0 {
-		n = len(e.History)
-	}
-	return string(e.History[:n])
-}
+func (e *Event) HistoryString() string { return string(e.History[:e.historySize()]) }
 
-func appendHistory(dst []byte, e *Event) []byte {
-	n := bytes.IndexByte(e.History[:], 0)
-	if n < 0 {
-		n = len(e.History)
+func appendHistory(dst []byte, e *Event) []byte { return append(dst, e.History[:e.historySize()]...) }
+
+func (e *Event) historySize() int {
+	if last := binary.LittleEndian.Uint64(e.History[8:]); last != 0 {
+		return 16 - bits.LeadingZeros64(last)/8
 	}
-	return append(dst, e.History[:n]...)
+	return 8 - bits.LeadingZeros64(binary.LittleEndian.Uint64(e.History[:]))/8
 }
 
 func (e *Event) rate(s *Side) (float64, bool) {

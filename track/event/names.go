@@ -3,7 +3,6 @@ package event
 import (
 	"crypto/sha1"
 	_ "embed"
-	"encoding/base64"
 	"encoding/binary"
 	"net/netip"
 	"strconv"
@@ -201,7 +200,22 @@ func appendCommunityID(dst []byte, e *Event) []byte {
 		m = binary.BigEndian.AppendUint16(m, dport)
 	}
 	sum := sha1.Sum(m)
-	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), sum[:])
+	return appendBase64(append(dst, "1:"...), &sum)
+}
+
+// appendBase64 is encoding/base64's for this one length, at less than half of its cost.
+func appendBase64(dst []byte, sum *[sha1.Size]byte) []byte {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	var from [sha1.Size + 4]byte // a multiple of three, and what is read beyond it
+	copy(from[:], sum[:])
+	var text [28]byte
+	for i := range 7 {
+		x := binary.BigEndian.Uint32(from[3*i:]) >> 8
+		binary.LittleEndian.PutUint32(text[4*i:], uint32(letters[x>>18&63])|uint32(letters[x>>12&63])<<8|
+			uint32(letters[x>>6&63])<<16|uint32(letters[x&63])<<24)
+	}
+	text[27] = '='
+	return append(dst, text[:]...)
 }
 
 func appendAddrBytes(dst []byte, a netip.Addr) []byte {

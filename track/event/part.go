@@ -24,7 +24,11 @@ func (f *Field) Needs() Part { return f.needs }
 
 func init() {
 	for i := range core {
-		core[i].needs = needs(&core[i])
+		f := &core[i]
+		f.needs = needs(f)
+		if f.Words != nil && f.Str == nil {
+			f.Str = func(e *Event) string { return f.Words[f.Word(e)] }
+		}
 	}
 }
 

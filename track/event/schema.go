@@ -54,6 +54,9 @@ type Field struct {
 	parsed bool // in a Stored schema: a parser declared it
 
 	Str func(*Event) string
+	// Words has all that Str gives of a text that is one of a few words, and Word says which; below 0, ask Str.
+	Words []string
+	Word  func(*Event) int
 	// Append appends what Str gives, for texts that are made on demand, so that writing them allocates nothing.
 	Append func(dst []byte, e *Event) []byte
 	Uint   func(*Event) (uint64, bool)

@@ -133,3 +133,22 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	for i := range core {
+		f := &core[i]
+		if f.Words == nil {
+			continue
+		}
+		for k := range NumKinds {
+			for proto := range uint16(300) {
+				for n := range uint8(len(stateNames)) {
+					e := Event{Kind: k, Proto: proto, Direction: Direction(n % 5), State: State(n), Reason: Reason(n % 8)}
+					if w := f.Word(&e); w >= 0 && f.Words[w] != f.Str(&e) {
+						t.Fatalf("%s of %+v is %q, its word %q", f.Name, e, f.Str(&e), f.Words[w])
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package output
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// What puts a number or an address writes at the beginning of a cell and gives how much of it is taken; the rest of it
+// is left in any state. strconv and netip know how, too, but theirs are made for every base and form, and cost
+// about three times as much; a record has some thirty of them.
+
+// cellSize is more than any of them takes.
+const cellSize = 48
+
+type cell [cellSize]byte
+
+// room gives dst the capacity for n more bytes.
+func room(dst []byte, n int) []byte {
+	if cap(dst)-len(dst) < n {
+		return slices.Grow(dst, n)
+	}
+	return dst
+}
+
+// behind is the cell behind dst, which has room for it.
+func behind(dst []byte) *cell { return (*cell)(dst[len(dst) : len(dst)+cellSize]) }
+
+func appendUint(dst []byte, n uint64) []byte {
+	dst = room(dst, cellSize)
+	return dst[:len(dst)+putUint(behind(dst), n)]
+}
+
+func appendHex(dst []byte, n uint64) []byte {
+	dst = room(dst, cellSize)
+	return dst[:len(dst)+putHex(behind(dst), n)]
+}
+
+func appendFloat(dst []byte, f float64) []byte {
+	dst = room(dst, cellSize)
+	return dst[:len(dst)+putFloat(behind(dst), f)]
+}
+
+func appendAddr(dst []byte, a netip.Addr) []byte {
+	if a.Zone() != "" {
+		return a.AppendTo(dst)
+	}
+	dst = room(dst, cellSize)
+	return dst[:len(dst)+putAddr(behind(dst), a)]
+}
+
+// digits8 gives the eight digits of a number below 1e8, each in a byte, the first in the lowest. All halves are divided
+// at once, then all quarters: the factors are 1/100 and 1/10 as fractions of a power of two, exact for four and two digits.
+func digits8(n uint32) uint64 {
+	x := uint64(n/10000) | uint64(n%10000)<<32
+	hundreds := x * 10486 >> 20 & 0x0000007f_0000007f
+	x = hundreds | (x-100*hundreds)<<16
+	tens := x * 103 >> 10 & 0x000f000f_000f000f
+	return tens | (x-10*tens)<<8
+}
+
+const zeros8 = 0x3030303030303030 // eight times the digit 0
+
+func putUint(b *cell, n uint64) int {
+	if n < 10 {
+		b[0] = '0' + byte(n)
+		return 1
+	}
+	if n >= 1e8 {
+		size := putUint(b, n/1e8)
+		binary.LittleEndian.PutUint64(b[size:], digits8(uint32(n%1e8))|zeros8)
+		return size + 8
+	}
+	d := digits8(uint32(n))
+	lead := bits.TrailingZeros64(d) / 8 // zeros
+	binary.LittleEndian.PutUint64(b[:], (d|zeros8)>>(8*lead))
+	return 8 - lead
+}
+
+const hexDigits = "0123456789abcdef"
+
+// hexPairs are the octets in two digits.
+var hexPairs = func() (t [256]uint16) {
+	for i := range t {
+		t[i] = uint16(hexDigits[i>>4]) | uint16(hexDigits[i&15])<<8
+	}
+	return t
+}()
+
+// putHex writes 16 digits.
+func putHex(b *cell, n uint64) int {
+	for i := 14; i >= 0; i -= 2 {
+		binary.LittleEndian.PutUint16(b[i:], hexPairs[byte(n)])
+		n >>= 8
+	}
+	return 16
+}
+
+// putFloat writes the shortest text that reads back as the same number, never with an exponent where
+// encoding/json has none. What has at most six decimals, which most have, takes the quick way.
+func putFloat(b *cell, f float64) int {
+	if f < 1e9 && !math.Signbit(f) {
+		if n := uint64(f*1e6 + 0.5); float64(n)/1e6 == f {
+			size := putUint(b, n/1e6)
+			d := digits8(uint32(n % 1e6))
+			if d == 0 {
+				return size
+			}
+			b[size] = '.'
+			binary.LittleEndian.PutUint64(b[size+1:], (d|zeros8)>>16)
+			return size + 1 + 6 - bits.LeadingZeros64(d)/8
+		}
+	}
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		return len(strconv.AppendFloat(b[:0], f, 'e', -1, 64))
+	}
+	return len(strconv.AppendFloat(b[:0], f, 'f', -1, 64))
+}
+
+// octets are the numbers of an IPv4 address, each with the point that follows.
+var octets = func() (t [256]struct {
+	text [4]byte
+	size uint8
+}) {
+	for i := range t {
+		t[i].size = uint8(copy(t[i].text[:], strconv.Itoa(i)+"."))
+	}
+	return t
+}()
+
+// putAddr writes an address without a zone as netip does, in the form of RFC 5952.
+func putAddr(b *cell, a netip.Addr) int {
+	switch {
+	case a.Is4():
+		at := 0
+		for _, c := range a.As4() {
+			o := &octets[c]
+			*(*[4]byte)(b[at:]) = o.text
+			at += int(o.size)
+		}
+		return at - 1
+	case a.Is4In6():
+		return len(a.AppendTo(b[:0]))
+	}
+	return putAddr6(b, a.As16())
+}
+
+// putAddr6 leaves out the first of the longest runs of zeros, where that is two or more.
+func putAddr6(b *cell, a [16]byte) int {
+	var groups [8]uint16
+	var zeros uint8 // bit i is set where group i is zero
+	for i := range groups {
+		if groups[i] = binary.BigEndian.Uint16(a[2*i:]); groups[i] == 0 {
+			zeros |= 1 << i
+		}
+	}
+	runs, n := zeros, 1 // bit i is set where n zeros or more begin
+	for longer := runs & (zeros >> n); longer != 0; longer = runs & (zeros >> n) {
+		runs, n = longer, n+1
+	}
+	from, to := len(groups), len(groups)
+	if n >= 2 {
+		from = bits.TrailingZeros8(runs)
+		to = from + n
+	}
+	at := 0
+	for i := 0; i < len(groups); i++ {
+		if i == from {
+			b[at], b[at+1] = ':', ':'
+			at += 2
+			if i = to; i == len(groups) {
+				break
+			}
+		} else if i > 0 {
+			b[at] = ':'
+			at++
+		}
+		g := groups[i]
+		lead := bits.LeadingZeros16(g|1) / 4
+		binary.LittleEndian.PutUint32(b[at:], (uint32(hexPairs[g>>8])|uint32(hexPairs[g&0xff])<<16)>>(8*lead))
+		at += 4 - lead
+	}
+	return at
+}
