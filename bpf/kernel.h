@@ -190,6 +190,7 @@ typedef struct {
 } kernel_cap_t;
 
 struct cred {
+	kuid_t fsuid;
 	kernel_cap_t cap_effective;
 	struct user_namespace *user_ns;
 };

@@ -166,7 +166,6 @@ struct {
 #define COOKIE(sk, st) bpf_get_socket_cookie(sk)
 #define SOCKET_OF(file) bpf_sock_from_file(file)
 #define USE __always_inline
-#define FAMILY_FLAGS BPF_F_NO_PREALLOC
 
 #else
 
@@ -229,7 +228,6 @@ static __always_inline struct socket *socket_of(struct file *f)
 #define COOKIE(sk, st) ((st)->id)
 #define SOCKET_OF(file) socket_of(file)
 #define USE __noinline /* by many programs */
-#define FAMILY_FLAGS 0 /* memory is not to be had where tracing programs run */
 
 #endif
 
@@ -251,11 +249,11 @@ struct {
 
 /*
  * The processes that are followed, and when each began: a number may be another's since. As many as live
- * at a time. User space makes it of one entry where nobody is followed.
+ * at a time, with all the memory from the start: at a fork it may not be to be had. User space makes it of one entry
+ * where nobody is followed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, FAMILY_FLAGS);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
 	__type(value, __u64);
@@ -587,20 +585,34 @@ static __noinline int tell_process(void *ctx)
 	return 0;
 }
 
-/* owner puts the running process into what is told of a socket. */
-static __always_inline int owner(void *ctx, struct told_sock *st)
+/* tell_who tells of the running process and gives it, NULL when it is the kernel that runs. */
+static __always_inline struct task_struct *tell_who(void *ctx)
 {
 	struct task_struct *leader = who();
 
-	if (!leader)
-		return -1;
-	if (tells_process)
+	if (leader && tells_process)
 		tell_process(ctx);
+	return leader;
+}
+
+/* set_owner puts a process into what is told of a socket. */
+static __always_inline void set_owner(struct told_sock *st, struct task_struct *leader)
+{
 	st->tgid = GET(leader, tgid);
 	st->pid = number(leader);
 	st->start = started(leader);
 	st->exec_id = executed(running());
 	st->followed = followed && is_followed(leader);
+}
+
+/* owner does both. */
+static __always_inline int owner(void *ctx, struct told_sock *st)
+{
+	struct task_struct *leader = tell_who(ctx);
+
+	if (!leader)
+		return -1;
+	set_owner(st, leader);
 	return 0;
 }
 
@@ -617,25 +629,14 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->flags = st->followed ? FLAG_FOLLOWED : 0;
 }
 
-static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
+static __always_inline void from_common(struct sock_event *e, const struct sock_common *c)
 {
-	const struct sock_common *c = &sk->__sk_common;
 	__be32 *local = (__be32 *)e->local, *remote = (__be32 *)e->remote;
 
-	e->h.proto = protocol(sk);
-	if (e->h.proto == IPPROTO_MPTCP)
-		e->h.proto = IPPROTO_TCP;
 	e->family = GET(c, skc_family);
-	e->type = type(sk);
 	e->state = GET(c, skc_state);
-	e->uid = GET(sk, sk_uid.val);
-	e->netns = netns(c);
 	e->lport = GET(c, skc_num);
-	if (!e->lport) /* a socket that has closed has given its port back, and still has it here */
-		e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	e->rport = bpf_ntohs(GET(c, skc_dport));
-	if (e->type == SOCK_RAW)
-		e->lport = e->rport = 0;
 	if (e->family == AF_INET) {
 		local[0] = GET(c, skc_rcv_saddr);
 		remote[0] = GET(c, skc_daddr);
@@ -649,6 +650,23 @@ static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 		e->flags |= FLAG_SHARED;
 	if (GET_BITS(c, skc_ipv6only))
 		e->flags |= FLAG_V6ONLY;
+}
+
+static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
+{
+	const struct sock_common *c = &sk->__sk_common;
+
+	e->h.proto = protocol(sk);
+	if (e->h.proto == IPPROTO_MPTCP)
+		e->h.proto = IPPROTO_TCP;
+	e->type = type(sk);
+	e->uid = GET(sk, sk_uid.val);
+	e->netns = netns(c);
+	from_common(e, c);
+	if (!e->lport) /* a socket that has closed has given its port back, and still has it here */
+		e->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+	if (e->type == SOCK_RAW)
+		e->lport = e->rport = 0;
 }
 
 /* destination is what a change of the remote end shows in. */
@@ -683,14 +701,40 @@ static __noinline int tell(void *ctx, struct sock *sk, struct told_sock *st, __u
 	return 0;
 }
 
-/* storage gives what is kept of a socket, from now on. */
-#define storage(sk)                                          \
-	({                                                   \
-		struct told_sock *st = STORAGE_MADE(sk); \
-		if (!st)                                     \
+#ifndef OLDER
+
+/*
+ * storage gives what is kept of a socket, from now on. NULL = there is no memory: here nobody can wait for it, and
+ * a socket may have only so much of its own (optmem_max). What cannot be kept is told all the same, each time anew.
+ */
+#define storage(sk) STORAGE_MADE(sk)
+
+/* tell_unkept is tell for a socket without storage. The process was told. */
+static __noinline int tell_unkept(void *ctx, struct sock *sk, __u16 kind)
+{
+	struct task_struct *leader = who();
+	struct told_sock by = {};
+
+	if (!leader || !sk)
+		return 0;
+	set_owner(&by, leader);
+	return tell(ctx, sk, &by, kind);
+}
+
+#else
+
+/* Here storage fails when all that is kept is being used at that moment, and without it a socket has no name. */
+#define storage(sk)                                             \
+	({                                                      \
+		struct told_sock *st = STORAGE_MADE(sk);        \
+		if (!st)                                        \
 			__sync_fetch_and_add(&lost.storage, 1); \
-		st;                                          \
+		st;                                             \
 	})
+
+#define tell_unkept(ctx, sk, kind) 0
+
+#endif
 
 #define SWITCHES 16	       /* between processes, before they are told less often */
 #define SWITCH_NS 100000000ull /* then at most so often */
@@ -698,7 +742,7 @@ static __noinline int tell(void *ctx, struct sock *sk, struct told_sock *st, __u
 static USE int use(void *ctx, struct sock *sk)
 {
 	__u16 family = GET(sk, __sk_common.skc_family);
-	struct task_struct *t;
+	struct task_struct *t, *leader;
 	struct told_sock *st;
 	__u32 tgid;
 
@@ -712,11 +756,7 @@ static USE int use(void *ctx, struct sock *sk)
 		return 0;
 	if (GET(t, flags) & PF_KTHREAD)
 		return 0;
-	if (!st) {
-		st = storage(sk);
-		if (!st)
-			return 0;
-	} else if (st->tgid && st->tgid != tgid && ++st->changes > SWITCHES) {
+	if (st && st->tgid && st->tgid != tgid && ++st->changes > SWITCHES) {
 		__u64 now = bpf_ktime_get_ns();
 
 		if (now - st->told_ns < SWITCH_NS)
@@ -724,8 +764,13 @@ static USE int use(void *ctx, struct sock *sk)
 		st->told_ns = now;
 		st->changes = SWITCHES;
 	}
-	if (owner(ctx, st))
+	leader = tell_who(ctx); /* before there is an st again, or the verifier looks at all of it twice */
+	if (!leader)
 		return 0;
+	st = storage(sk);
+	if (!st)
+		return tell_unkept(ctx, sk, KIND_USED);
+	set_owner(st, leader);
 	st->lport = GET(sk, __sk_common.skc_num);
 	st->dport = GET(sk, __sk_common.skc_dport);
 	st->daddr = destination(sk);
@@ -755,9 +800,14 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
 	struct told_sock *st;
 
 	if (from == TCP_CLOSE && (to == TCP_SYN_SENT || to == TCP_LISTEN)) {
-		st = storage(sk);
-		if (!st || owner(ctx, st))
+		struct task_struct *leader = tell_who(ctx);
+
+		if (!leader)
 			return 0;
+		st = storage(sk);
+		if (!st)
+			return to == TCP_LISTEN ? tell_unkept(ctx, sk, KIND_LISTENS) : 0; /* tell_connect, and use, do without */
+		set_owner(st, leader);
 		st->mine = 1;
 		if (to == TCP_SYN_SENT && has_sockops) { /* the port is chosen after this */
 			st->lport = 0;
@@ -794,6 +844,11 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
  * own_netns gives the namespace of a socket of which there is no more than its cookie. It is the
  * process's, unless that has gone to another one since.
  */
+static __always_inline __u32 process_netns(void)
+{
+	return BPF_CORE_READ(running(), nsproxy, net_ns, ns.inum);
+}
+
 static __always_inline __u32 own_netns(void *ctx)
 {
 	struct net *net = BPF_CORE_READ(running(), nsproxy, net_ns);
@@ -803,19 +858,60 @@ static __always_inline __u32 own_netns(void *ctx)
 	return BPF_CORE_READ(net, ns.inum);
 }
 
+#define COMMON_WORDS 20 /* struct sock_common is 17; what is behind is the socket's too */
+
+/*
+ * tell_closed tells of a socket that has no storage and whose last descriptor has gone, with what a copy of its
+ * memory says of it: nothing will be seen of it any more that could add its addresses.
+ */
+static __noinline int tell_closed(void *ctx, const __u64 *copy, __u64 cookie, __u16 proto, __u16 type)
+{
+	const struct sock_common *c = (const void *)copy;
+	struct task_struct *leader = who();
+	struct told_sock by = {};
+	struct sock_event e;
+
+	if (!leader || !copy)
+		return 0;
+	set_owner(&by, leader);
+	from_told(&e, &by, cookie, KIND_LATE);
+	from_common(&e, c);
+	e.uid = BPF_CORE_READ(running(), cred, fsuid.val);
+	if (bpf_core_field_exists(c->skc_net.net))
+		e.netns = BPF_CORE_READ(c, skc_net.net, ns.inum);
+	e.h.proto = proto == IPPROTO_MPTCP ? IPPROTO_TCP : proto;
+	e.type = type;
+	if (!e.lport) /* given back already: its addresses are not all there, and were told when they were */
+		e.h.kind = KIND_RELEASED;
+	if (type == SOCK_RAW)
+		e.lport = e.rport = 0;
+	give(ctx, &e, sizeof(e));
+	return 0;
+}
+
 /* A connecting socket has its port by now, and its SYN is not out yet. */
 SEC("sockops")
 int tell_connect(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct told_sock *st;
+	struct told_sock *st, unkept = {};
 	struct sock_event e;
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !sk)
 		return 1;
 	st = STORAGE_OF(sk);
-	if (!st || !st->tgid)
+	if (!st) { /* told_state has told the process */
+		struct task_struct *leader = who();
+
+		if (!leader)
+			return 1;
+		st = &unkept;
+		set_owner(st, leader);
+		st->uid = BPF_CORE_READ(running(), cred, fsuid.val);
+		st->netns = process_netns();
+	} else if (!st->tgid) {
 		return 1;
+	}
 	from_told(&e, st, bpf_get_socket_cookie(ctx), KIND_USED);
 	e.h.proto = IPPROTO_TCP;
 	e.family = ctx->family;
@@ -859,18 +955,22 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 
 	if (!sk)
 		return 1;
-	st = storage(sk);
-	if (!st)
-		return 1;
-	if (st->tgid && !st->shared && (has_use || st->tgid == bpf_get_current_pid_tgid() >> 32))
-		return 1;
-	if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
-		return 1;
-	if (!st->netns)
-		st->netns = own_netns(ctx);
-	/* told_send follows where it can, and tells the whole of it. */
-	struct told_sock by = *st;
+	struct told_sock by = {};
 
+	st = storage(sk);
+	if (!st) {
+		by.netns = own_netns(ctx);
+	} else {
+		if (st->tgid && !st->shared && (has_use || st->tgid == bpf_get_current_pid_tgid() >> 32))
+			return 1;
+		if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
+			return 1;
+		if (!st->netns)
+			st->netns = own_netns(ctx);
+		by.uid = st->uid;
+		by.netns = st->netns;
+	}
+	/* told_send follows where it can, and tells the whole of it. */
 	if (owner(ctx, &by))
 		return 1;
 	from_told(&e, &by, bpf_get_socket_cookie(ctx), KIND_PEER);
@@ -888,7 +988,7 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 	}
 	if (v6)
 		((__u32 *)e.remote)[3] = last;
-	if (give(ctx, &e, sizeof(e)))
+	if (give(ctx, &e, sizeof(e)) || !st)
 		return 1;
 	if (!has_use) {
 		st->tgid = by.tgid;
@@ -997,8 +1097,13 @@ int tell_release(struct bpf_sock *ctx)
 	struct told_sock *st = storage(ctx);
 	struct sock_event e;
 
-	if (!st)
+	if (!st) {
+		__u64 copy[COMMON_WORDS];
+
+		if (!bpf_probe_read_kernel(copy, sizeof(copy), ctx))
+			tell_closed(ctx, copy, bpf_get_socket_cookie(ctx), ctx->protocol, ctx->type);
 		return 1;
+	}
 	if (!st->tgid) {
 		if (owner(ctx, st))
 			return 1;
