@@ -3,7 +3,8 @@
 # each parser of the table, or for those that are named and nothing else.
 #
 # It prints a line for each: target, minutes, executions, inputs that reached new code; and adds it to docs/fuzz.tsv, which has what was
-# done in all. Inputs are kept in Go's build cache, so that the next run goes on from there. A finding is shown and fails the run at
+# done in all. Inputs are kept in Go's build cache, so that the next run goes on from there; TestSeeds of track/dpi takes those of parsers
+# that reach code which nothing else does into the project. A finding is shown and fails the run at
 # its end; its input is left in the package's testdata/fuzz, to be committed with the mending. JOBS targets are fuzzed at a time (as
 # many as there are processors), by WORKERS processes each (1).
 set -euo pipefail

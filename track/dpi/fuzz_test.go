@@ -19,7 +19,7 @@ func FuzzParsers(f *testing.F) {
 
 // FuzzParser sends the same to one parser alone, so that no other takes the bytes away and all the time goes into
 // its code: the one that -parser names, from the conversations that it recognises, those of the captures
-// among them. Without the flag every input goes to each parser, so that what was found once is asked again for ever.
+// among them, and from what was found before (TestSeeds). Without the flag every input goes to each parser, so that what was found once is asked again for ever.
 func FuzzParser(f *testing.F) {
 	var alone []*Inspector
 	for i := range table {
@@ -30,17 +30,20 @@ func FuzzParser(f *testing.F) {
 	if len(alone) == 0 {
 		f.Fatalf("-parser: no parser %q in the table", *fuzzed)
 	}
-	seeds := 0
+	recognised := 0
 	for _, s := range append(samples(), recorded(f)...) {
 		if *fuzzed != "" {
 			if got := s.on(alone[0]); got["app"] == "" {
 				continue
 			}
 		}
-		seeds++
+		recognised++
 		f.Add(s.fuzzInput())
 	}
-	if seeds == 0 {
+	for _, b := range seeds(f)[*fuzzed] {
+		f.Add(b)
+	}
+	if recognised == 0 {
 		f.Fatalf("no conversation that %q recognises", *fuzzed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -169,7 +169,10 @@ func (c *call) tdsClient(st *tdsState) bool {
 		case tdsLogin7:
 			c.tdsLogin(body)
 			return true
-		case tdsLogin5:
+		case tdsLogin5: // behind a PRELOGIN nobody has looked at it yet
+			if len(body) < 202 {
+				return true
+			}
 			c.fact(fieldTDSHost, body[:min(30, body[30])])
 			c.fact(fieldTDSUser, body[31:31+min(30, body[61])])
 			c.fact(fieldTDSApplication, body[140:140+min(30, body[170])])
