@@ -849,17 +849,17 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, c
 	}
 	c.Track.Names = true
 	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums}), enrich.NewHosts(c.Track.Local)
+	c.Track.Each = hosts.Batch
 	tracker, err := track.New(c.Track)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return &shell.Source{Close: close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			frames, decoded, tracked := make(chan *capture.Frames, 16), make(chan *decode.Packets, 16), make(chan *event.Batch, 16)
+			frames, tracked := make(chan *capture.Frames, 2), make(chan *event.Batch, 16)
 			p.Source(func() error { return read(stop, frames) })
-			p.Stage(func() error { return decoder.Run(p.Context(), frames, decoded) })
-			p.Stage(func() error { return tracker.Run(p.Context(), decoded, tracked) })
-			return p.Chain(tracked, append([]shell.Stage{hosts.Run}, more.stages()...)...)
+			p.Stage(func() error { return tracker.RunFrames(p.Context(), decoder, frames, tracked) })
+			return p.Chain(tracked, more.stages()...)
 		},
 		Report: func() []string {
 			return append([]string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}, more.reports()...)

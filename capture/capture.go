@@ -40,6 +40,8 @@ type Interface struct {
 	Name  string // "" when a file does not say
 	Index int    // the kernel's, or the number within the file
 	Link  LinkType
+	// Alone: its capture has no other interface, so nothing that passed here passes a second time elsewhere.
+	Alone bool
 }
 
 // Frame is one packet as it was on the wire.

@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -91,19 +90,8 @@ func (s HostStats) Report() string {
 	return fmt.Sprintf("%d addresses with names from DNS forgotten for want of room", s.Forgotten)
 }
 
-// Run names the connections of in until it is closed, and drops the Learned ones. It closes out.
-func (h *Hosts) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
-	defer close(out)
-	for b := range in {
-		h.batch(b)
-		if err := b.Send(ctx, out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *Hosts) batch(b *event.Batch) {
+// Batch names the connections of the next batch of events, and drops the Learned ones.
+func (h *Hosts) Batch(b *event.Batch) {
 	n := 0
 	for i := range b.Events {
 		e := &b.Events[i]

@@ -45,7 +45,7 @@ func hostScript(t *testing.T, h *Hosts, text string) {
 				}
 			}
 			b.Events = append(b.Events, event.Event{Kind: event.Learned, TS: ts, Answer: a})
-			if h.batch(b); len(b.Events) != 0 {
+			if h.Batch(b); len(b.Events) != 0 {
 				t.Fatalf("%s: learned went on", line)
 			}
 		case "opens":
@@ -56,7 +56,7 @@ func hostScript(t *testing.T, h *Hosts, text string) {
 					Local: netip.AddrPortFrom(who, 4000), Remote: netip.AddrPortFrom(netip.MustParseAddr(f[3]), 443)})
 				ts += int64(time.Hour) // what the name was when it opened stays
 			}
-			h.batch(b)
+			h.Batch(b)
 			for i := range b.Events {
 				got, source := b.Events[i].RemoteName, b.Events[i].NameSource
 				if got == "" {
@@ -179,7 +179,7 @@ func TestHostsBefore(t *testing.T) {
 	}
 	send := func(e event.Event) (host, source string) {
 		b := &event.Batch{Events: []event.Event{e}}
-		h.batch(b)
+		h.Batch(b)
 		e = b.Events[0]
 		s := event.NewSchema(nil)
 		return e.Host(), s.Lookup("host_source").Str(&e)
@@ -234,7 +234,7 @@ func TestHostsAllocs(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		b.Events = append(b.Events[:0], event.Event{Kind: event.Learned, Answer: answer}, e, e, e)
 		b.Events[1].Kind, b.Events[2].Kind, b.Events[3].Kind = event.New, event.Updated, event.Closed
-		h.batch(b)
+		h.Batch(b)
 	}); n != 0 {
 		t.Errorf("a connection allocates %v times, want 0", n)
 	}

@@ -82,11 +82,13 @@ const letters = "shadfrtwcgq"
 // note adds one of Zeek's letters to the history, upper case from the origin; each at most once a
 // side. What does not fit any more is left out.
 func (c *conn) note(letter uint8, s int) {
-	bit := uint32(1) << (uint32(letter) + uint32(s)*16)
-	if c.noted&bit != 0 {
-		return
+	if !c.has(letter, s) {
+		c.write(letter, s)
 	}
-	c.noted |= bit
+}
+
+func (c *conn) write(letter uint8, s int) {
+	c.noted |= uint32(1) << (uint32(letter) + uint32(s)*16)
 	if int(c.letters) < len(c.history) {
 		l := letters[letter]
 		if s == 0 {

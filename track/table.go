@@ -86,6 +86,35 @@ type slot struct {
 
 func (l *lane) conn(at uint32) *conn { return &l.chunks[at>>chunkBits][at&(chunkSize-1)] }
 
+// first gives 1 + the place of the first connection with a hash, most likely the only one; 0 = there is none.
+func (l *lane) first(h uint32) uint32 {
+	if len(l.slots) == 0 {
+		return 0
+	}
+	mask := uint32(len(l.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		if s := l.slots[i]; s.hash == h || s.at == 0 {
+			return s.at
+		}
+	}
+}
+
+// expect is find, which begins where fetch saw the connection; c is nil where there is none.
+func (l *lane) expect(a ahead, p *decode.Packet) (at uint32, c *conn, back bool) {
+	if a.at != 0 {
+		at = a.at.place()
+		c = l.conn(at)
+		if ok, back := c.key.same(p); ok { // and so no other one has this key
+			return at, c, back
+		}
+	}
+	at, back, ok := l.find(a.hash, p)
+	if !ok {
+		return 0, nil, false
+	}
+	return at, l.conn(at), back
+}
+
 func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
 	if len(l.slots) == 0 {
 		return 0, false, false
@@ -106,7 +135,7 @@ func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
 
 // insert makes room for a connection with hash h. The caller has evicted one when the lane was full.
 func (l *lane) insert(h uint32) uint32 {
-	if (l.live+1)*4 > len(l.slots)*3 {
+	if (l.live+1)*2 > len(l.slots) {
 		l.grow()
 	}
 	var at uint32

@@ -113,6 +113,37 @@ func (c *conn) isReuse(p *decode.Packet, s int) bool {
 
 // tcpPacket follows one segment that side s sent.
 func (c *conn) tcpPacket(p *decode.Packet, s int) {
+	if p.TCPFlags&(decode.SYN|decode.FIN|decode.RST) != 0 {
+		c.tcpControl(p, s)
+		return
+	}
+	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
+	length, acks := p.PayloadLen, p.TCPFlags&decode.ACK != 0
+	switch {
+	case length > 0:
+		c.note(noteData, s)
+	case acks:
+		c.note(noteACK, s)
+	}
+	if p.Window == 0 {
+		c.note(noteWindow, s)
+	}
+	switch {
+	case !t.started || length > 0 && p.Seq != t.next:
+		c.sequence(p, s, t, p.Seq+length)
+	case length > 0: // the next of its stream, as nearly all are
+		t.next += length
+		if !t.timing {
+			t.time(t.next, p.TS)
+		}
+	}
+	if acks {
+		c.acknowledge(p, s, o)
+	}
+}
+
+// tcpControl follows a segment that begins or ends something.
+func (c *conn) tcpControl(p *decode.Packet, s int) {
 	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
 	flags := p.TCPFlags
 	length := p.PayloadLen
@@ -135,17 +166,12 @@ func (c *conn) tcpPacket(p *decode.Packet, s int) {
 		c.tcp.synAck = true
 	case flags&decode.SYN != 0:
 		c.note(noteSYN, s)
-	case length == 0 && flags&decode.FIN == 0 && flags&decode.ACK != 0:
-		c.note(noteACK, s)
 	}
 	if flags&decode.SYN != 0 && !t.hasISN {
 		t.isn, t.hasISN = p.Seq, true
 	}
 	if length > 0 {
 		c.note(noteData, s)
-	}
-	if flags&decode.SYN == 0 && p.Window == 0 && flags&decode.FIN == 0 {
-		c.note(noteWindow, s)
 	}
 	c.sequence(p, s, t, end)
 	if flags&decode.FIN != 0 {

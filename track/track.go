@@ -5,6 +5,7 @@ package track
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rustnet/capture"
 	"rustnet/capture/decode"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
@@ -36,6 +38,9 @@ type Config struct {
 	Bypass Bypass `kong:"-"`
 	// Names sends a Learned for each DNS response that says something of addresses.
 	Names bool `kong:"-"`
+	// Each is called with each batch of events before it goes out, and may change it; never by two goroutines at once. It is for
+	// what is quickly said of events: they are still in the cache then. nil = nobody says anything.
+	Each func(*event.Batch) `kong:"-"`
 	// Tap gets each batch of packets, labelled, before the events that they made go out. It releases it. nil = nobody does.
 	Tap func(context.Context, *decode.Packets) error `kong:"-"`
 	// Recall reads what stands beside a packet in a file (capture.Frames.Comments), nil for what says nothing. Several
@@ -167,6 +172,39 @@ func (s Stats) Report() string {
 // Run tracks until in is closed, then tells the end of every connection that is still open.
 // It closes out.
 func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+	return s.run(ctx, func(yield func(*decode.Packets) bool) {
+		for p := range in {
+			if !yield(p) {
+				return
+			}
+		}
+	}, out)
+}
+
+// RunFrames is Run of what d makes of frames. One worker decodes them itself, batch by batch: what it wants to know of
+// a packet is then still in the cache of the core that found it out.
+func (s *Stage) RunFrames(ctx context.Context, d *decode.Decoder, in <-chan *capture.Frames, out chan<- *event.Batch) error {
+	if len(s.workers) > 1 {
+		packets := make(chan *decode.Packets, 16)
+		go func() { _ = d.Run(ctx, in, packets) }() // it fails with ctx, as we do
+		return s.Run(ctx, packets, out)
+	}
+	return s.run(ctx, func(yield func(*decode.Packets) bool) {
+		defer d.Flush()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case f, ok := <-in:
+				if !ok || !yield(d.Batch(f)) {
+					return
+				}
+			}
+		}
+	}, out)
+}
+
+func (s *Stage) run(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
 	defer close(out)
 	var err error
 	if len(s.workers) == 1 {
@@ -180,14 +218,13 @@ func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *
 	return s.finish(ctx, out)
 }
 
-func (s *Stage) runOne(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+func (s *Stage) runOne(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
 	w := s.workers[0]
 	var err error
 	flush := func() {
 		w.out.Now = w.clock
-		s.expect(w.out)
 		if err == nil {
-			err = w.out.Send(ctx, out)
+			err = s.send(ctx, w.out, out)
 		}
 		w.out = s.pool.Get()
 	}
@@ -228,7 +265,7 @@ func (s *Stage) done(ctx context.Context, p *decode.Packets) error {
 
 // runMany gives every batch to all workers, each of which takes the connections of its lanes, and
 // merges what they make into the order in which one worker would have made it.
-func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan<- *event.Batch) error {
+func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
 	type done struct {
 		out  *event.Batch
 		keys []order
@@ -283,9 +320,8 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 			for i := range parts {
 				parts[i].out.Release()
 			}
-			s.expect(b)
 			if failed == nil {
-				failed = b.Send(ctx, out)
+				failed = s.send(ctx, b, out)
 			}
 		}
 	}()
@@ -304,10 +340,14 @@ func (s *Stage) runMany(ctx context.Context, in <-chan *decode.Packets, out chan
 	return failed
 }
 
-// expect says what is known of connections in b that others arranged.
-func (s *Stage) expect(b *event.Batch) {
+// send hands on events, with what is known of connections that others arranged.
+func (s *Stage) send(ctx context.Context, b *event.Batch, out chan<- *event.Batch) error {
 	s.expected.batch(b)
 	s.count.forgotten.Store(s.expected.forgotten)
+	if s.cfg.Each != nil {
+		s.cfg.Each(b)
+	}
+	return b.Send(ctx, out)
 }
 
 // finish tells the end of all that is open, in the order in which it began.
@@ -346,8 +386,7 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 		o.w.tellClosed(c)
 		if len(b.Events) >= batchEvents || i == len(all)-1 {
 			b.Now = clock
-			s.expect(b)
-			if err := b.Send(ctx, out); err != nil {
+			if err := s.send(ctx, b, out); err != nil {
 				return err
 			}
 			b = s.pool.Get()
@@ -360,7 +399,7 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 	for _, w := range s.workers {
 		w.publish()
 	}
-	return b.Send(ctx, out)
+	return s.send(ctx, b, out)
 }
 
 // order is an event's place among those of all workers: by the clock, timers before packets, timers

@@ -25,12 +25,14 @@ type timer struct {
 }
 
 type wheel struct {
-	at    func(connRef) *timer
-	now   int64 // the slot that is running; slots before it have been fired
+	lanes *[lanes]lane // where the timers are
+	now   int64        // the slot that is running; slots before it have been fired
 	count int
 	heads [levels * levelSize]connRef
 	used  [levels][levelSize / 64]uint64 // bit set = slot not empty
 }
+
+func (w *wheel) at(r connRef) *timer { return &w.lanes[r.lane()].conn(r.place()).timer }
 
 func slotOf(ns int64) int64 { return ns >> slotShift }
 
@@ -105,12 +107,13 @@ func (w *wheel) take(clock int64, buf []connRef) (due []connRef, slot int64, ok 
 			break
 		}
 		i := int(w.now & (levelSize - 1))
-		if r := w.heads[i]; r != 0 {
+		if r := w.clear(0, i); r != 0 {
 			for r != 0 {
-				next := w.at(r).next
-				w.remove(r)
+				t := w.at(r)
 				buf = append(buf, r)
-				r = next
+				r = t.next
+				t.slot, t.next, t.prev = 0, 0, 0
+				w.count--
 			}
 			slot = w.now
 			w.step(w.now + 1)
@@ -136,14 +139,23 @@ func (w *wheel) step(to int64) {
 
 func (w *wheel) cascade(level int, n int64) {
 	i := int(n & (levelSize - 1))
-	r := w.heads[level<<levelBits|i]
-	for r != 0 {
+	for r := w.clear(level, i); r != 0; {
 		t := w.at(r)
-		next, due := t.next, t.due
-		w.remove(r)
-		w.insert(r, t, max(due, w.now))
+		next := t.next
+		w.count--
+		w.insert(r, t, max(t.due, w.now))
 		r = next
 	}
+}
+
+// clear empties a slot and gives the first of what was in it: the others still hang together.
+func (w *wheel) clear(level, i int) (first connRef) {
+	h := &w.heads[level<<levelBits|i]
+	if first = *h; first != 0 {
+		*h = 0
+		w.used[level][i>>6] &^= 1 << (i & 63)
+	}
+	return first
 }
 
 // nextUsed finds the first slot of a level, from i on, that holds something; levelSize when none does.

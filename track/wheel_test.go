@@ -6,16 +6,19 @@ import (
 	"testing"
 )
 
-// wheelModel runs a wheel of n timers that live in a slice.
-func newTestWheel(n int) (*wheel, []timer) {
-	t := make([]timer, n+1)
-	return &wheel{at: func(r connRef) *timer { return &t[r] }}, t
+// newTestWheel makes a wheel with the timers of n connections.
+func newTestWheel(n int) *wheel {
+	w := &wheel{lanes: new([lanes]lane)}
+	for i := range n {
+		w.lanes[0].insert(uint32(i))
+	}
+	return w
 }
 
 func TestWheelAgainstModel(t *testing.T) {
 	const n = 200
 	rng := rand.New(rand.NewPCG(1, 2))
-	w, _ := newTestWheel(n)
+	w := newTestWheel(n)
 	clock := int64(1_700_000_000_000_000_000)
 	w.now = slotOf(clock)
 	due := map[connRef]int64{} // slot
@@ -64,7 +67,7 @@ func TestWheelAgainstModel(t *testing.T) {
 }
 
 func TestWheelJumpsOverEmptyTime(t *testing.T) {
-	w, _ := newTestWheel(2)
+	w := newTestWheel(2)
 	w.set(1, 0)
 	w.set(2, 3600e9)
 	century := int64(100 * 365 * 24 * 3600e9)
@@ -83,7 +86,7 @@ func TestWheelJumpsOverEmptyTime(t *testing.T) {
 
 func BenchmarkWheelSet(b *testing.B) {
 	const n = 100_000
-	w, _ := newTestWheel(n)
+	w := newTestWheel(n)
 	for i := range b.N {
 		w.set(connRef(i%n+1), w.now<<slotShift+int64(i%1000)*1e7)
 	}

@@ -21,15 +21,15 @@ type worker struct {
 	wheel wheel
 	clock int64 // of the run
 	now   int64 // of what is being done: a packet's clock, or the end of a timer's slot, never later than clock
+	tick  int64 // clock at which the wheel turns next
 	begun bool
 
 	out  *event.Batch
 	keys []order // of out's events, when others' must be merged with them; nil = nobody asks
 	key  order   // of the events that are being made
 
-	hashes  []uint32  // of the batch's packets
-	places  []connRef // where fetch looks
-	touched uint64    // keeps fetch's loads from being optimised away
+	ahead   []ahead // of the batch's packets
+	touched uint64  // keeps fetch's loads from being optimised away
 
 	due       []connRef
 	turn      []aged // due, in the order of age
@@ -64,7 +64,7 @@ func newWorker(s *Stage, i, of int) *worker {
 	if s.cfg.Bypass != nil {
 		w.bypass = &bypassing{}
 	}
-	w.wheel.at = func(r connRef) *timer { return &w.at(r).timer }
+	w.wheel.lanes = &w.lanes
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
 	inspect.Names = s.cfg.Names
@@ -92,7 +92,24 @@ func (w *worker) batch(b *decode.Packets) {
 		w.endsLost += b.EndsLost
 	}
 	w.fetch(b.Packets)
-	ends, clock, said := b.Ends, int64(0), w.comments(b)
+	if said := w.comments(b); len(b.Ends) == 0 && len(said) == 0 && len(b.Labels) == 0 {
+		for i := range b.Packets {
+			w.take(&b.Packets[i], w.ahead[i])
+		}
+		if n := len(b.Packets); n > 0 {
+			w.lastFrame = b.Packets[n-1].Frame
+		}
+	} else {
+		w.batchWith(b, said)
+	}
+	w.advance(b.Clock)
+	w.tellLost(false)
+	w.publish()
+}
+
+// batchWith is for batches in which there is more than packets, and for who wants to know what became of those.
+func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
+	ends, clock := b.Ends, int64(0)
 	for i := range b.Packets {
 		p := &b.Packets[i]
 		for len(ends) > 0 && ends[0].Due < p.TS {
@@ -100,43 +117,52 @@ func (w *worker) batch(b *decode.Packets) {
 			ends = ends[1:]
 		}
 		clock, w.lastFrame = p.Clock, p.Frame
-		if p.Proto == decode.ICMP || p.Proto == decode.ICMP6 {
-			w.unreachable(p)
+		if len(said) > 0 && w.mine(p) {
+			said = w.besides(said, p.Frame-b.First)
 		}
-		if w.mine(p) {
-			if len(said) > 0 {
-				said = w.besides(said, p.Frame-b.First)
-			}
-			w.packet(p, w.hashes[i])
-			if len(b.Labels) > 0 {
-				b.Labels[i] = w.label
-			}
+		if w.take(p, w.ahead[i]) && len(b.Labels) > 0 {
+			b.Labels[i] = w.label
 		}
 	}
 	for i := range ends {
 		w.socketEnd(&ends[i], clock, w.lastFrame)
 	}
-	w.advance(b.Clock)
-	w.tellLost(false)
-	w.publish()
+}
+
+// take takes a packet, where it is ours.
+func (w *worker) take(p *decode.Packet, a ahead) (mine bool) {
+	if p.Proto == decode.ICMP || p.Proto == decode.ICMP6 {
+		w.unreachable(p)
+	}
+	if mine = w.mine(p); mine {
+		w.packet(p, a)
+	}
+	return mine
 }
 
 // advance fires every timer whose slot has ended at clock.
 func (w *worker) advance(clock int64) {
-	if !w.begun {
-		w.begun, w.wheel.now = true, slotOf(clock)
-	}
 	w.clock = max(w.clock, clock)
+	if w.clock >= w.tick || !w.begun {
+		w.fireAll()
+	}
+	w.now = w.clock
+}
+
+func (w *worker) fireAll() {
+	if !w.begun {
+		w.begun, w.wheel.now = true, slotOf(w.clock)
+	}
 	for {
 		due, slot, ok := w.wheel.take(w.clock, w.due[:0])
 		w.due = due
 		if !ok {
-			w.now = w.clock
+			w.tick = slotEnd(w.wheel.now)
 			return
 		}
 		w.now = slotEnd(slot)
 		w.turn = w.turn[:0]
-		for _, r := range due {
+		for _, r := range slices.Backward(due) { // who was set first, and so mostly is the oldest, stands last
 			w.turn = append(w.turn, aged{w.at(r).frame, r})
 		}
 		slices.SortFunc(w.turn, aged.compare)
@@ -222,65 +248,72 @@ func (w *worker) patience(c *conn) int64 {
 // fetch reads ahead what a batch will need of a table that no cache holds: loads that wait for
 // nothing but memory wait together here, and one after the other in packet.
 func (w *worker) fetch(ps []decode.Packet) {
-	w.hashes, w.places = w.hashes[:0], w.places[:0]
-	for i := range ps {
+	w.ahead = slices.Grow(w.ahead[:0], len(ps))[:len(ps)]
+	for i := range w.ahead {
 		p := &ps[i]
 		if !w.mine(p) {
-			w.hashes = append(w.hashes, 0)
+			w.ahead[i] = ahead{}
 			continue
 		}
-		h := w.stage.secret.hash(p)
-		w.hashes = append(w.hashes, h)
-		if l := &w.lanes[laneOf(p)]; len(l.slots) > 0 {
-			if s := l.slots[h&uint32(len(l.slots)-1)]; s.at != 0 {
-				w.places = append(w.places, ref(laneOf(p), s.at-1))
-			}
+		n, h := laneOf(p), w.stage.secret.hash(p)
+		a := ahead{hash: h}
+		if at := w.lanes[n].first(h); at != 0 {
+			a.at = ref(n, at-1)
 		}
+		w.ahead[i] = a
 	}
 	sum := uint64(0)
-	for _, r := range w.places {
-		c := w.at(r)
-		sum += uint64(c.hash) + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
+	for _, a := range w.ahead {
+		if a.at != 0 {
+			c := w.at(a.at)
+			sum += uint64(c.hash) + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
+		}
 	}
 	w.touched += sum
 }
 
-func (w *worker) packet(p *decode.Packet, h uint32) {
+// ahead is what fetch found out of a packet.
+type ahead struct {
+	hash uint32
+	at   connRef // which connection the table had with this hash, 0 = none
+}
+
+func (w *worker) packet(p *decode.Packet, a ahead) {
 	w.advance(p.Clock)
 	w.key = order{clock: p.Clock, kind: ofPacket, frame: p.Frame}
 	n := laneOf(p)
 	l := &w.lanes[n]
-	at, back, found := l.find(h, p)
-	var c *conn
+	at, c, back := l.expect(a, p)
 	s := 0
-	if found {
-		c = l.conn(at)
-		if back {
-			s = 1
-		}
+	if back {
+		s = 1
+	}
+	first := c == nil
+	if !first {
 		if w.bypass != nil && c.bypass != 0 {
 			w.arrived(c, p)
 		}
 		switch {
-		case l.elsewhere(c, p, s):
+		case p.Iface != nil && c.sides[s].iface != int32(p.Iface.Index)+1 && l.elsewhere(c, p, s):
 			c.twice = true
 			w.label = decode.Label{}
 			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
 			return
+		case !c.closed && p.TCPFlags&(decode.SYN|decode.ACK|decode.RST) != decode.SYN: // which is nearly all
 		case c.ended(p, s):
 			w.replace(ref(n, at), c)
-			found = false
+			first = true
 		case c.closed:
 			w.label = decode.Label{ID: c.id, Late: true}
 			w.Skipped[decode.SkipAfterClose] += uint64(p.Frames)
 			return
 		}
 	}
-	if !found {
+	if first {
 		if l.live >= l.max {
 			w.evict(n, l)
 		}
-		at = l.insert(h)
+		at = l.insert(a.hash)
 		c = l.conn(at)
 		s = w.open(c, p)
 		if w.ports != nil && hasPort(c) {
@@ -288,23 +321,31 @@ func (w *worker) packet(p *decode.Packet, h uint32) {
 		}
 	}
 	w.label = decode.Label{ID: c.id}
+	armed := c.dirty && c.published
 	if w.beside != nil {
 		w.recall(c)
 	}
-	w.count(c, s, p)
-	w.follow(c, s, p)
+	w.count(l, c, s, p)
+	w.follow(l, c, s, p)
 	if w.bypass != nil {
 		w.considerBypass(c, p)
 	}
-	w.report(ref(n, at), c, !found)
+	// The timer is set for the updated that is due next, and what packets do beside ending a connection only puts off
+	// what is due without any.
+	if armed && w.bypass == nil && c.reason == event.NoReason && p.TCPFlags&decode.FIN == 0 &&
+		(w.cfg.Interval <= 0 || w.now < c.told+int64(w.cfg.Interval)) {
+		return
+	}
+	w.report(ref(n, at), c, first)
 }
 
 // elsewhere tells whether p is a packet that was counted already where it passed another interface (a
 // bridge and its ports, a VLAN device and what is below it). Where it is not, as when a bond sends
 // by turns, each counts.
+// The caller has seen that it is not where the last one of side s passed.
 func (l *lane) elsewhere(c *conn, p *decode.Packet, s int) bool {
 	d := &c.sides[s]
-	if p.Iface == nil || d.iface == 0 || d.iface == int32(p.Iface.Index)+1 || p.Clock-d.heard > againNS {
+	if d.iface == 0 || p.Clock-d.heard > againNS {
 		return false
 	}
 	if c.key.proto == decode.TCP {
@@ -429,14 +470,14 @@ func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 	return s
 }
 
-func (w *worker) count(c *conn, s int, p *decode.Packet) {
+func (w *worker) count(l *lane, c *conn, s int, p *decode.Packet) {
 	d := &c.sides[s]
 	d.bytes += uint64(p.IPLen)
 	d.packets += uint64(p.Frames)
 	if p.Iface != nil {
 		d.iface = int32(p.Iface.Index) + 1
-		if c.key.proto != decode.TCP {
-			w.lanes[c.lane].remember(c, p, s)
+		if c.key.proto != decode.TCP && !p.Iface.Alone {
+			l.remember(c, p, s)
 		}
 	}
 	d.heard, c.heard = p.Clock, p.Clock
@@ -453,27 +494,35 @@ func (w *worker) count(c *conn, s int, p *decode.Packet) {
 }
 
 // follow takes what the packet means to its protocol.
-func (w *worker) follow(c *conn, s int, p *decode.Packet) {
+func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 	if p.BadSum {
 		c.note(noteSum, s)
 	}
 	switch c.key.proto {
 	case decode.TCP:
 		if c.rare == nil && (p.TCPFlags&(decode.SYN|decode.ACK|decode.FIN|decode.RST) != decode.SYN || c.sides[0].packets+c.sides[1].packets > 1) {
-			c.rare = w.lanes[c.lane].newRare()
+			c.rare = l.newRare()
 		}
 		c.tcpPacket(p, s)
-		w.inspect(c, s, p)
-		if r := c.tcpEnd(p, s); r != event.NoReason && c.reason == event.NoReason {
-			c.end(r, p.TS, p.Clock+w.grace(c))
+		if !c.inspected {
+			w.inspect(c, s, p)
+		}
+		if c.reason == event.NoReason {
+			if r := c.tcpEnd(p, s); r != event.NoReason {
+				c.end(r, p.TS, p.Clock+w.grace(c))
+			}
 		}
 		return
 	case decode.UDP:
-		w.inspect(c, s, p)
+		if !c.inspected {
+			w.inspect(c, s, p)
+		}
 	case decode.ICMP, decode.ICMP6:
 		c.echo(p, s)
 	default:
-		w.inspect(c, s, p)
+		if !c.inspected {
+			w.inspect(c, s, p)
+		}
 	}
 	if p.PayloadLen > 0 {
 		c.note(noteData, s)
@@ -567,9 +616,6 @@ func refusing(p *decode.Packet) bool {
 
 // inspect shows the payload to the parsers until they have seen enough.
 func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
-	if c.inspected {
-		return
-	}
 	tcp := c.key.proto == decode.TCP
 	if p.PayloadLen == 0 && (p.TCPFlags&decode.FIN == 0 || c.flow == nil) || p.Fragment && p.Payload == nil {
 		return

@@ -98,7 +98,7 @@ func (d *Decoder) Run(ctx context.Context, in <-chan *capture.Frames, out chan<-
 				d.Flush()
 				return nil
 			}
-			b := d.decodeBatch(fs)
+			b := d.Batch(fs)
 			select {
 			case out <- b:
 			case <-ctx.Done():
@@ -109,7 +109,9 @@ func (d *Decoder) Run(ctx context.Context, in <-chan *capture.Frames, out chan<-
 	}
 }
 
-func (d *Decoder) decodeBatch(fs *capture.Frames) *Packets {
+// Batch decodes the next frames of the run, for who has no goroutine of its own for it: Run without channels. At the
+// end of the input Flush follows.
+func (d *Decoder) Batch(fs *capture.Frames) *Packets {
 	b := d.take()
 	d.batch, b.First = b, d.n.Frames+1
 	if cap(b.Packets) < len(fs.Frames) {
@@ -152,7 +154,9 @@ func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
 	if fr.TS > d.clock {
 		d.clock = fr.TS
 	}
-	*p = Packet{TS: fr.TS, Clock: d.clock, Frame: d.n.Frames, Dir: fr.Dir, Iface: fr.Iface, Marked: fr.Marked}
+	*p = Packet{} // and not with the rest in it: that would be made elsewhere and copied
+	p.TS, p.Clock, p.Frame = fr.TS, d.clock, d.n.Frames
+	p.Dir, p.Iface, p.Marked = fr.Dir, fr.Iface, fr.Marked
 	if fr.VLANs {
 		p.VLAN = fr.VLAN & vidMask
 	}

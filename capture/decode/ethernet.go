@@ -44,7 +44,11 @@ func (d *Decoder) ethernet(b []byte, wire int, p *Packet) Skip {
 	if len(b) < 14 {
 		return SkipTruncated
 	}
-	return d.etherType(be.Uint16(b[12:]), b[:12], b[14:], wire-14, p)
+	t := be.Uint16(b[12:])
+	if t == etherIPv4 { // as nearly all
+		return d.ip4(b[14:], wire-14, p)
+	}
+	return d.etherType(t, b[:12], b[14:], wire-14, p)
 }
 
 // etherType reads what stands behind an EtherType or length. macs holds destination and source

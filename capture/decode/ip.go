@@ -84,7 +84,14 @@ func (d *Decoder) ip4(b []byte, wire int, p *Packet) Skip {
 	if f := be.Uint16(b[6:]); f&0x3fff != 0 {
 		return d.fragment(Proto(b[9]), uint32(be.Uint16(b[4:])), int(f&0x1fff)*8, f&0x2000 != 0, body, total-header, p)
 	}
-	return d.upper(Proto(b[9]), body, total-header, p)
+	switch proto := Proto(b[9]); proto {
+	case TCP: // nothing between
+		return d.tcp(body, total-header, p)
+	case UDP:
+		return d.udp(body, total-header, p)
+	default:
+		return d.upper(proto, body, total-header, p)
+	}
 }
 
 // ip6 reads an IPv6 packet (RFC 8200). A payload length of 0 means more than 65,535 bytes, with

@@ -29,7 +29,9 @@ func (d *Decoder) tcp(b []byte, wire int, p *Packet) Skip {
 		p.Window = be.Uint16(b[14:])
 	}
 	p.payload(header, b, wire)
-	d.verify(TCP, b, wire, p)
+	if d.sums {
+		d.verify(TCP, b, wire, p)
+	}
 	return SkipNone
 }
 
@@ -56,7 +58,7 @@ func (d *Decoder) udp(b []byte, wire int, p *Packet) Skip {
 		}
 	}
 	p.payload(udpHeader, b, wire)
-	if len(b) >= udpHeader && (b[6]|b[7] != 0 || p.IPVersion == 6) {
+	if d.sums && len(b) >= udpHeader && (b[6]|b[7] != 0 || p.IPVersion == 6) {
 		d.verify(UDP, b, wire, p)
 	}
 	return SkipNone
@@ -101,7 +103,9 @@ func (d *Decoder) icmp(proto Proto, b []byte, wire int, p *Packet) Skip {
 		p.DstPort = p.SrcPort
 	}
 	p.payload(icmpHeader, b, wire)
-	d.verify(proto, b, wire, p)
+	if d.sums {
+		d.verify(proto, b, wire, p)
+	}
 	return SkipNone
 }
 
@@ -192,9 +196,9 @@ func walk(proto Proto, version uint8, b []byte) (Proto, []byte, bool) {
 	}
 }
 
-// verify compares a transport checksum, when asked for and when all bytes are there.
+// verify compares a transport checksum, when all bytes are there.
 func (d *Decoder) verify(proto Proto, b []byte, wire int, p *Packet) {
-	if !d.sums || len(b) != wire || d.routed {
+	if len(b) != wire || d.routed {
 		return
 	}
 	var sum uint64

@@ -78,7 +78,7 @@ func newPcap(head []byte) (*pcap, error) {
 		return nil, err
 	}
 	link := linkType(p.uint32(head[20:]))
-	p.iface = &capture.Interface{Link: link}
+	p.iface = &capture.Interface{Link: link, Alone: true}
 	p.maxLen = maxCaptured(link)
 	p.snap = p.uint32(head[16:])
 	if p.snap == 0 || p.snap > math.MaxInt32 {
@@ -141,7 +141,8 @@ func (p *pcap) parse(b []byte, f *capture.Frames) (used, need int, err error) {
 			need = p.header
 			break
 		}
-		sec, frac, captured, wire := le.Uint32(rec), le.Uint32(rec[4:]), le.Uint32(rec[8:]), le.Uint32(rec[12:])
+		h := (*[pcapRecordHeader]byte)(rec)
+		sec, frac, captured, wire := le.Uint32(h[:]), le.Uint32(h[4:]), le.Uint32(h[8:]), le.Uint32(h[12:])
 		if p.bigEndian {
 			sec, frac = bits.ReverseBytes32(sec), bits.ReverseBytes32(frac)
 			captured, wire = bits.ReverseBytes32(captured), bits.ReverseBytes32(wire)
@@ -161,13 +162,13 @@ func (p *pcap) parse(b []byte, f *capture.Frames) (used, need int, err error) {
 		// More than the snap length is cut to it, as libpcap does for the sake of its callers' buffers.
 		kept := min(captured, p.snap)
 		data := p.header + int(kept)
-		frames = append(frames, capture.Frame{
-			Data:  rec[p.header:data:data],
-			TS:    int64(sec)*1e9 + int64(frac)*p.unit, // at most 2^32 s and 2^32 µs: below maxTime
-			Len:   max(wire, kept),
-			Link:  p.iface.Link,
-			Iface: p.iface,
-		})
+		n := len(frames)
+		frames = frames[:n+1]
+		fr := &frames[n]
+		*fr = capture.Frame{}
+		fr.Data = rec[p.header:data:data]
+		fr.TS = int64(sec)*1e9 + int64(frac)*p.unit // at most 2^32 s and 2^32 µs: below maxTime
+		fr.Len, fr.Link, fr.Iface = max(wire, kept), p.iface.Link, p.iface
 		used += end
 	}
 	f.Frames = frames

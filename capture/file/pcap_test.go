@@ -19,7 +19,7 @@ import (
 
 func TestPcap(t *testing.T) {
 	data := []byte("0123456789")
-	ether := capture.Interface{Link: capture.LinkEthernet}
+	ether := capture.Interface{Link: capture.LinkEthernet, Alone: true}
 	one := func(ts int64, data string, wire uint32) []packet {
 		return []packet{{TS: ts, Data: data, Len: wire, Link: 1, Iface: ether}}
 	}
@@ -87,7 +87,7 @@ func TestPcap(t *testing.T) {
 	f = newPcapFile(false, 1000, 12)
 	f.packet(0, 0, data, 10)
 	add("raw link type of old systems", f, []packet{{Data: string(data), Len: 10, Link: capture.LinkRaw,
-		Iface: capture.Interface{Link: capture.LinkRaw}}}, "")
+		Iface: capture.Interface{Link: capture.LinkRaw, Alone: true}}}, "")
 
 	f = startPcap(false, pcapMicros, 2, 4, 4, 1)
 	f.packet(0, 0, data, 10)
@@ -115,7 +115,7 @@ func TestPcap(t *testing.T) {
 	f = startPcap(false, pcapMicros, 2, 4, 1<<20, 249)
 	f.packet(0, 0, make([]byte, 1<<20), 1<<20)
 	add("USB may be longer", f, []packet{{Data: strings.Repeat("\x00", 1<<20), Len: 1 << 20, Link: 249,
-		Iface: capture.Interface{Link: 249}}}, "")
+		Iface: capture.Interface{Link: 249, Alone: true}}}, "")
 
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

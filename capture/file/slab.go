@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	slabSize    = 256 << 10 // stays in a second-level cache between read(2) and the decoder
-	maxSlabs    = 16        // a reader that is slow holds this many at most, 4 MiB
+	// slabSize has room for any packet that libpcap writes. As long as there was none that long, smallSlab does: the few
+	// that are in use at a time stay in a second-level cache, from read(2) to the parsers of payloads.
+	slabSize    = 256 << 10
+	smallSlab   = 64 << 10
+	maxSlabs    = 16 // a reader that is slow holds this many at most, 4 MiB
 	maxBatches  = 64
 	batchFrames = 256
 )
@@ -39,6 +42,7 @@ type pool struct {
 	// large holds a token while there is a slab greater than slabSize. There is one at most, so
 	// that a file of nothing but huge records costs no more memory than one of them.
 	large                  chan struct{}
+	size                   int // of slabs: smallSlab, or slabSize
 	slabsMade, batchesMade int
 }
 
@@ -47,10 +51,11 @@ func newPool() *pool {
 		slabs:   make(chan *slab, maxSlabs),
 		batches: make(chan *batch, maxBatches),
 		large:   make(chan struct{}, 1),
+		size:    smallSlab,
 	}
 }
 
-// takeSlab waits for a free slab of slabSize, which the caller then holds.
+// takeSlab waits for a free slab of p.size, which the caller then holds.
 func (p *pool) takeSlab(stop context.Context) (*slab, error) {
 	sl, ok, err := take(stop, p.slabs, p.slabsMade < maxSlabs)
 	if err != nil {
@@ -60,8 +65,8 @@ func (p *pool) takeSlab(stop context.Context) (*slab, error) {
 		p.slabsMade++
 		sl = new(slab)
 	}
-	if sl.buf == nil {
-		sl.buf = make([]byte, slabSize)
+	if len(sl.buf) < p.size {
+		sl.buf = make([]byte, p.size)
 	}
 	sl.refs.Store(1)
 	return sl, nil
@@ -82,10 +87,10 @@ func (p *pool) dropSlab(sl *slab) {
 // resize makes room for size bytes in a slab that only the source holds and keeps its first used bytes.
 func (p *pool) resize(stop context.Context, sl *slab, used, size int) error {
 	was := len(sl.buf)
-	if size <= was && (was == slabSize || size > slabSize) {
+	if size <= was && (was <= slabSize || size > slabSize) {
 		return nil
 	}
-	if was <= slabSize {
+	if was <= slabSize && size > slabSize {
 		select {
 		case p.large <- struct{}{}:
 		case <-stop.Done():
@@ -95,7 +100,7 @@ func (p *pool) resize(stop context.Context, sl *slab, used, size int) error {
 	buf := make([]byte, size)
 	copy(buf, sl.buf[:used])
 	sl.buf = buf
-	if size <= slabSize {
+	if was > slabSize && size <= slabSize {
 		<-p.large
 	}
 	return nil

@@ -178,7 +178,7 @@ func NewSource(name string, r io.Reader) (*Source, error) {
 }
 
 func newSource(o opened) (*Source, error) {
-	s := &Source{opened: o, pool: newPool(), limit: slabSize}
+	s := &Source{opened: o, pool: newPool(), limit: smallSlab}
 	var err error
 	if s.slab, err = s.pool.takeSlab(context.Background()); err != nil {
 		return nil, err
@@ -306,7 +306,7 @@ func (s *Source) account(f *capture.Frames, from int) {
 	for i := from; i < len(f.Frames); i++ {
 		s.pending.bytes += uint64(len(f.Frames[i].Data))
 	}
-	if s.filter == nil {
+	if s.filter == nil || from == len(f.Frames) { // with none that is new, the comments stay what they are
 		return
 	}
 	kept := from
@@ -386,7 +386,10 @@ func (s *Source) turn(stop context.Context, need int) error {
 	rest := s.w - s.r
 	// A record says itself how long it is, and may lie: beyond a slab, room grows only as fast as
 	// its bytes really come.
-	size := slabSize
+	if need > s.pool.size && need <= slabSize {
+		s.pool.size = slabSize
+	}
+	size := s.pool.size
 	if need > size {
 		size = min(need, max(size, 2*rest))
 	}

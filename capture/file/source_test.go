@@ -296,7 +296,7 @@ func TestBatchIsNotReusedBeforeItIsReleased(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	f := newPcapFile(false, 1, 1)
 	for i := range 200_000 {
-		f.packet(uint32(i), 0, make([]byte, 100), 100)
+		f.packet(uint32(i), 0, make([]byte, 20), 20) // so that batches are used up before slabs
 	}
 	s, err := NewSource("x", bytes.NewReader(f.Bytes()))
 	if err != nil {
@@ -324,6 +324,42 @@ func TestMemoryIsBounded(t *testing.T) {
 	wantError(t, <-done, "")
 	if n != 200_000 {
 		t.Errorf("got %d packets, want 200000", n)
+	}
+}
+
+// TestSlabsGrowWithPackets: slabs are small until a packet needs more, and then wide enough for all that may follow.
+func TestSlabsGrowWithPackets(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		size, want int
+	}{{"of an Ethernet", 1514, smallSlab}, {"put together", 100 << 10, slabSize}} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newPcapFile(false, 1, 1)
+			for i := range 100 {
+				f.packet(uint32(i), 0, bytes.Repeat([]byte{byte(i)}, tt.size), tt.size)
+			}
+			s, err := NewSource("x", bytes.NewReader(f.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := make(chan *capture.Frames)
+			done := make(chan error, 1)
+			go func() { done <- s.Run(context.Background(), out) }()
+			n := 0
+			for f := range out {
+				for i := range f.Frames {
+					if d := f.Frames[i].Data; len(d) != tt.size || d[0] != byte(n) || d[tt.size-1] != byte(n) {
+						t.Fatalf("packet %d: got %d bytes of %d", n, len(d), d[0])
+					}
+					n++
+				}
+				f.Release()
+			}
+			wantError(t, <-done, "")
+			if n != 100 || s.pool.size != tt.want || len(s.pool.large) != 0 {
+				t.Errorf("got %d packets in slabs of %d, %d of them beyond that; want 100, %d, 0", n, s.pool.size, len(s.pool.large), tt.want)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,9 @@
 package event
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // Batch is what goes over the channels right of track.
 type Batch struct {
@@ -41,25 +44,39 @@ func (b *Batch) Send(ctx context.Context, out chan<- *Batch) error {
 	}
 }
 
-// Pool keeps batches for being used again. The zero Pool keeps none.
-type Pool struct{ free chan *Batch }
+// Pool keeps batches for being used again, the one that was released last first: it is likely to be in a cache still.
+// The zero Pool keeps none.
+type Pool struct{ free *stack }
+
+type stack struct {
+	mu      sync.Mutex
+	batches []*Batch
+}
 
 // NewPool makes a pool that keeps up to n batches.
-func NewPool(n int) Pool { return Pool{free: make(chan *Batch, n)} }
+func NewPool(n int) Pool { return Pool{&stack{batches: make([]*Batch, 0, n)}} }
 
 // Get gives an empty batch.
 func (p Pool) Get() *Batch {
-	select {
-	case b := <-p.free:
-		return b
-	default:
-		return NewBatch(p.put)
+	s := p.free
+	if s == nil {
+		return NewBatch(nil)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.batches) - 1
+	if n < 0 {
+		return NewBatch(s.put)
+	}
+	b := s.batches[n]
+	s.batches = s.batches[:n]
+	return b
 }
 
-func (p Pool) put(b *Batch) {
-	select {
-	case p.free <- b:
-	default:
+func (s *stack) put(b *Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.batches) < cap(s.batches) {
+		s.batches = append(s.batches, b)
 	}
 }
