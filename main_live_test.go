@@ -640,6 +640,7 @@ sys.stdin.read()`)...)
 				t.Errorf("%v, port %d: got %+v, want its process and %d and %d bytes of payload", args, want.port, *r, want.tx, want.rx)
 			}
 		}
+		w.told("the socket that has two descriptors", func(r *record) bool { return r.RemotePort == 2010 && r.Event == "new" }) // before its program is killed
 		if cmd.Process.Kill(); slices.ContainsFunc(w.seen, func(r record) bool { return r.RemotePort == 2010 && r.Event == "closed" }) {
 			t.Error("a socket with a descriptor left counts as gone")
 		}
