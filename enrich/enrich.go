@@ -616,11 +616,13 @@ func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
 
 func (s *Stage) askEnd(c *owners, d *end, e *event.Event, remote bool, in scope) {
 	if d.sock == nil {
-		if quality(d.proc) == 3 {
-			return // found in procfs
+		held := quality(d.proc) == 3 // found in procfs: of several that have the socket, any
+		if held && e.Proto != protoTCP {
+			return
 		}
-		sock, listener := s.kernel.find(e, remote, in)
-		s.found(c, d, sock, listener)
+		if sock, listener := s.kernel.find(e, remote, in); !held || !listener {
+			s.found(c, d, sock, listener)
+		}
 	} else if e.Proto == protoUDP && d.sock.till != 0 && e.Last > d.sock.till+slack {
 		s.successor(c, d, e, remote, in)
 	}
@@ -658,6 +660,12 @@ func (s *Stage) successor(c *owners, d *end, e *event.Event, remote bool, in sco
 	}
 }
 
+// unused tells that nobody has used the accepted socket of this end yet: only who listens there is known, or who has
+// it, which may be several.
+func (d *end) unused(e *event.Event) bool {
+	return quality(d.proc) == 2 || d.sock == nil && e.Proto == protoTCP && d.proc != nil && d.proc.Source == sourceProcFS
+}
+
 // worthWaiting tells whether the kernel may be about to tell more than is known: of a socket of ours
 // that sends, or of the process that will read from a connection to a socket that somebody waits at.
 func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
@@ -665,15 +673,15 @@ func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
 		return false
 	}
 	if c.nat != nil {
-		return quality(c.local.proc) == 2 || quality(c.remote.proc) == 2 || quality(c.local.proc) == 0 && c.opened
+		return c.local.unused(e) || c.remote.unused(e) || quality(c.local.proc) == 0 && c.opened
 	}
 	switch e.Direction {
 	case event.Out:
 		return quality(c.local.proc) < 3
 	case event.In:
-		return quality(c.local.proc) == 2
+		return c.local.unused(e)
 	case event.Local:
-		return quality(c.local.proc) < 3 || quality(c.remote.proc) == 2
+		return quality(c.local.proc) < 3 || c.remote.unused(e)
 	case event.Forward:
 		return quality(c.local.proc) < 3 && s.kernel.inSpace(e.Local.Addr())
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rustnet/bpf"
+	"rustnet/capture/sockets"
 	"rustnet/track/event"
 )
 
@@ -96,10 +97,18 @@ type fakeProcs struct {
 	programs map[uint32]program
 	addrs    map[uint32][]netip.Addr // 0 = ours
 	lookups  int
+	holders  map[uint32]*event.Proc // by inode
 }
 
-func (f *fakeProcs) lookup(uint32, uint32) (uint32, bool)     { f.lookups++; return 0, false }
-func (f *fakeProcs) owner(uint32, uint32, string) *event.Proc { return nil }
+func (f *fakeProcs) lookup(inode, _ uint32) (uint32, bool) {
+	f.lookups++
+	p := f.holders[inode]
+	if p == nil {
+		return 0, false
+	}
+	return p.PID, true
+}
+func (f *fakeProcs) owner(inode, _ uint32, _ string) *event.Proc { return f.holders[inode] }
 func (f *fakeProcs) user(uid uint32) *event.Proc {
 	return &event.Proc{HasUID: true, UID: uid, Source: sourceSockDiag}
 }
@@ -288,6 +297,29 @@ func TestToldAccepted(t *testing.T) {
 	b.hooks.socket(sockEvent(bpf.Listens, 6, 22, 6, "[::]:8080", "[::]:0"))
 	b.procs.programs[22] = program{comm: "dual"}
 	wantOwner(t, "IPv4 to a socket of both", b.send(conn(6, 6, event.In, "10.0.0.1:8080", "192.0.2.1:50003"), event.New).Proc, "listener 22 dual")
+}
+
+// TestToldAfterHeld: a socket was accepted and handed to a child that takes its time to read. procfs has one of the two, the kernel tells who uses it.
+func TestToldAfterHeld(t *testing.T) {
+	b := newTold(t)
+	b.renewals.every = time.Second
+	b.sockets.table = &fakeTable{all: []sockets.Socket{{Proto: sockets.TCP, Local: ap("10.0.0.1:80"), Remote: ap("192.0.2.1:50000"), Inode: 7}}}
+	b.procs.holders = map[uint32]*event.Proc{7: {PID: 20, Name: "master", Source: sourceProcFS}}
+	b.hooks.process(bpf.Process, 21, 210, "worker", "", "")
+	in := conn(1, 6, event.In, "10.0.0.1:80", "192.0.2.1:50000")
+	wantOwner(t, "new", b.send(in, event.New).Proc, "procfs 20 master")
+	if out := b.pass(time.Minute); len(out) != 0 {
+		t.Fatalf("before it is used: got %+v", out)
+	}
+	b.hooks.socket(sockEvent(bpf.Listens, 1, 20, 6, "0.0.0.0:80", "0.0.0.0:0"))
+	wantOwner(t, "updated", b.send(in, event.Updated).Proc, "procfs 20 master")
+	b.hooks.socket(sockEvent(bpf.Used, 2, 21, 6, "10.0.0.1:80", "192.0.2.1:50000"))
+	out := b.pass(time.Minute)
+	if len(out) != 1 || out[0].Kind != event.Updated {
+		t.Fatalf("used: got %+v, want an updated", out)
+	}
+	wantOwner(t, "used", out[0].Proc, "ebpf 21 worker")
+	wantOwner(t, "closed", b.send(in, event.Closed).Proc, "ebpf 21 worker")
 }
 
 func TestToldBothEnds(t *testing.T) {
