@@ -68,10 +68,11 @@ func newWorker(s *Stage, i, of int) *worker {
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
 	inspect.Names = s.cfg.Names
+	inspectors := dpi.NewInspectors(inspect, lanes)
 	for l := range w.lanes {
 		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)
 		if l%of == i {
-			w.lanes[l].dpi = dpi.NewInspector(inspect)
+			w.lanes[l].dpi = &inspectors[l]
 		}
 	}
 	return w

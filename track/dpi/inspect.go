@@ -16,17 +16,28 @@ const (
 	farAway      = 1 << 20 // a first segment so far from its SYN does not belong to it
 )
 
-// Inspector inspects the connections of one goroutine.
+// Inspector inspects connections that share a bound of what may be kept of them.
 type Inspector struct {
 	store
+	*common
+}
+
+// common is what the Inspectors of one goroutine share: what is the same for all, what is needed for the length of a
+// question only, and what was worked out before. All of it stays in the processor's cache, however many they are.
+type common struct {
 	*finder
 	cfg   Config
 	max   int
-	flows []*Flow
+	flows []*Flow // to use again
 	call  call
-	names names
-	alpns map[string][]string
-	certs certificates
+
+	spares spares
+	names  names
+	alpns  memo[[]string]
+	hellos memo[fingerprints]
+	md5s   memo[string]
+	sums   memo[[12]byte]
+	certs  memo[*certificate]
 
 	answer   *event.Answer // what the packet's DNS responses said
 	expected []Expected    // what the packet arranged
@@ -79,17 +90,26 @@ type call struct {
 }
 
 // NewInspector makes an Inspector.
-func NewInspector(cfg Config) *Inspector {
+func NewInspector(cfg Config) *Inspector { return &NewInspectors(cfg, 1)[0] }
+
+// NewInspectors makes the Inspectors of one goroutine. Each keeps MaxTotalBytes at most.
+func NewInspectors(cfg Config, n int) []Inspector {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 16 << 10
 	}
 	if cfg.MaxTotalBytes <= 0 {
 		cfg.MaxTotalBytes = 32 << 20
 	}
-	in := &Inspector{finder: theFinder(), cfg: cfg, max: cfg.MaxBytes, names: names{seed: maphash.MakeSeed()}}
-	in.store.max = cfg.MaxTotalBytes
-	in.call.Inspector = in
-	return in
+	seed := maphash.MakeSeed()
+	c := &common{finder: theFinder(), cfg: cfg, max: cfg.MaxBytes, names: names{seed: seed},
+		alpns: newMemo[[]string](seed, 64, 256), hellos: newMemo[fingerprints](seed, 256, 1<<10), md5s: newMemo[string](seed, 256, 1<<10),
+		sums: newMemo[[12]byte](seed, 256, 1<<10), certs: newMemo[*certificate](seed, 64, tlsMaxLeaf)}
+	all := make([]Inspector, n)
+	for i := range all {
+		all[i] = Inspector{store: store{spares: &c.spares, room: cfg.MaxTotalBytes}, common: c}
+	}
+	c.call.Inspector = &all[0]
+	return all
 }
 
 // finder says which parsers to ask. All Inspectors share it, so that it stays in the processor's cache.
@@ -287,7 +307,7 @@ func (f *Flow) standing(r Result) Result {
 // begin prepares the question that a packet raises.
 func (in *Inspector) begin(f *Flow, s Side, ts int64) {
 	c := &in.call
-	c.f, c.side, c.ts, c.res = f, s, ts, 0
+	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
 	for i := range c.view {
 		d := &f.dir[i]
 		c.view[i] = view{gap: d.is(dead), fin: d.is(finSeen), whole: d.is(whole)}
@@ -706,28 +726,4 @@ func (c *call) portTaken() bool {
 	at := *c.byPort(c.f.resp)
 	at.keep(&c.udp)
 	return at != parserSet{}
-}
-
-// names gives equal texts one string, so that what most connections say costs no memory. A text that
-// falls into the place of another takes it.
-type names struct {
-	seed  maphash.Seed
-	texts [256]string
-}
-
-const (
-	maxNameLen = 256
-	maxALPNs   = 256 // lists kept
-)
-
-// text returns b as a string.
-func (in *Inspector) text(b []byte) string {
-	if len(b) > maxNameLen {
-		return string(b)
-	}
-	s := &in.names.texts[maphash.Bytes(in.names.seed, b)%uint64(len(in.names.texts))]
-	if *s != string(b) {
-		*s = string(b)
-	}
-	return *s
 }

@@ -49,12 +49,17 @@ const (
 	keepSlabs = 64 // storage kept for reuse, of each class
 )
 
-// store hands out buffers and their storage, and keeps the sum within max.
+// store hands out buffers and their storage, and keeps the sum within room.
 type store struct {
-	slabs          [slabKinds][][]byte
-	buffers        []*buffer
+	*spares
 	oldest, newest *buffer
-	total, max     int
+	total, room    int // bytes kept, and how many may be
+}
+
+// spares are buffers and storage to use again.
+type spares struct {
+	slabs   [slabKinds][][]byte
+	buffers []*buffer
 }
 
 // slab returns storage for at least n bytes. The size comes from the configuration and from bytes
@@ -98,7 +103,7 @@ func (st *store) freeSlab(s []byte) {
 // take gives the direction a buffer. Where that is more than all connections may keep, the one
 // that waited longest loses its bytes.
 func (st *store) take(f *Flow) *buffer {
-	for st.total > st.max && st.oldest != nil && st.oldest.flow != f {
+	for st.total > st.room && st.oldest != nil && st.oldest.flow != f {
 		st.evict(st.oldest.flow)
 	}
 	var b *buffer

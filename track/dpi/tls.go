@@ -481,8 +481,9 @@ func (c *call) clientHello(h *clientHello, transport byte) {
 	if h.esni {
 		a.SetBool(fieldESNI, true)
 	}
-	a.SetStr(fieldJA3, c.ja3(h))
-	a.SetStr(fieldJA4, c.ja4(h, transport))
+	f := c.fingerprints(h, transport)
+	a.SetStr(fieldJA3, f.ja3)
+	a.SetStr(fieldJA4, f.ja4)
 }
 
 // serverName sets the name that the client asks for, where it is one.
@@ -550,24 +551,16 @@ func (c *call) sslHello(st *tlsState, s Side) {
 
 // alpnList takes ALPN's list apart, without the values that mean nothing (RFC 8701).
 func (in *Inspector) alpnList(b []byte) []string {
-	if len(b) == 0 {
-		return nil
+	list, known := in.alpns.find(b)
+	if known {
+		return *list
 	}
-	if l, ok := in.alpns[string(b)]; ok {
-		return l
-	}
-	var list []string
+	*list = nil
 	for r := (cursor{b: b}); len(r.b) > 0; {
 		p := r.vector8()
 		if len(p) > 0 && !(len(p) == 2 && grease(be16(p))) {
-			list = append(list, in.text(p))
+			*list = append(*list, in.text(p))
 		}
 	}
-	if len(b) <= maxNameLen {
-		if in.alpns == nil || len(in.alpns) >= maxALPNs {
-			in.alpns = map[string][]string{}
-		}
-		in.alpns[string(b)] = list
-	}
-	return list
+	return *list
 }

@@ -53,7 +53,6 @@ const (
 
 // certificate is what is shown of one. It is kept for all connections that show the same.
 type certificate struct {
-	sum                 [sha256.Size]byte
 	ok                  bool
 	hash                string
 	subject, issuer     string
@@ -61,9 +60,6 @@ type certificate struct {
 	notBefore, notAfter int64 // nanoseconds since the epoch
 	hasBefore, hasAfter bool
 }
-
-// certificates has those seen last, each in the place that its hash gives it.
-type certificates [64]*certificate
 
 // tlsLeaf finds the first certificate of a list, of which b holds the beginning. size is how far of b it
 // reaches, 0 when the list holds none that can be read.
@@ -80,10 +76,9 @@ func tlsLeaf(b []byte, message int) (size int) {
 
 // certificate sets what an end's certificate says.
 func (c *call) certificate(der []byte, fromClient bool) {
-	sum := sha256.Sum256(der)
-	place := &c.certs[sum[0]%byte(len(c.certs))]
-	if *place == nil || (*place).sum != sum {
-		*place = c.readCertificate(sum, der)
+	place, known := c.certs.find(der)
+	if !known {
+		*place = c.readCertificate(sha256.Sum256(der), der)
 	}
 	cert := *place
 	if !cert.ok {
@@ -116,7 +111,7 @@ func (c *call) certificate(der []byte, fromClient bool) {
 
 // readCertificate takes a certificate apart (RFC 5280 section 4.1).
 func (in *Inspector) readCertificate(sum [sha256.Size]byte, der []byte) *certificate {
-	cert := &certificate{sum: sum}
+	cert := &certificate{}
 	outer := cursor{b: der}
 	whole := cursor{b: outer.expect(berSequence)}
 	if outer.bad || len(outer.b) > 0 {

@@ -224,12 +224,56 @@ func extensionDecimals(dst, exts []byte) []byte {
 	return dst
 }
 
+// fingerprints of a client.
+type fingerprints struct{ ja3, ja4 string }
+
+// fingerprints returns both. They are remembered by all that goes into them, as programs say the same each time; those that
+// change the order of their extensions are met by what md5Text and hash12 remember.
+func (in *Inspector) fingerprints(h *clientHello, transport byte) fingerprints {
+	b := append(append(in.hash[:0], transport, byte(h.version>>8), byte(h.version)), ja4Version(h)...)
+	b = ja4ALPN(append(b, byte(len(h.points))), h.alpn)
+	b = append(b, h.points...)
+	b = numberList(b, h.ciphers)
+	b = numberList(b, h.groups)
+	b = numberList(b, h.signatures)
+	b = extensionTypes(b, h.exts)
+	in.hash = b
+	f, known := in.hellos.find(b)
+	if !known {
+		*f = fingerprints{in.ja3(h), in.ja4(h, transport)}
+	}
+	return *f
+}
+
+// numberList appends a list without GREASE, a value of which ends it.
+func numberList(dst, list []byte) []byte {
+	for ; len(list) >= 2; list = list[2:] {
+		if !grease(be16(list)) {
+			dst = append(dst, list[0], list[1])
+		}
+	}
+	return append(dst, 0x0a, 0x0a)
+}
+
+// extensionTypes is numberList for the types of extensions.
+func extensionTypes(dst, exts []byte) []byte {
+	for len(exts) >= 4 {
+		if !grease(be16(exts)) {
+			dst = append(dst, exts[0], exts[1])
+		}
+		exts = exts[min(len(exts), 4+int(be16(exts[2:]))):]
+	}
+	return dst
+}
+
 // md5Text is the hexadecimal MD5 of in.hash.
 func (in *Inspector) md5Text() string {
-	sum := md5.Sum(in.hash)
-	var b [32]byte
-	hex.Encode(b[:], sum[:])
-	return in.text(b[:])
+	text, known := in.md5s.find(in.hash)
+	if !known {
+		sum := md5.Sum(in.hash)
+		*text = in.hexText(sum[:])
+	}
+	return *text
 }
 
 // ja3 is Salesforce's fingerprint of a client: the MD5 of version, ciphers, extensions, groups and
@@ -387,9 +431,12 @@ func (in *Inspector) hash12(list []byte) (out [12]byte) {
 		copy(out[:], "000000000000")
 		return out
 	}
-	sum := sha256.Sum256(list)
-	hex.Encode(out[:], sum[:6])
-	return out
+	text, known := in.sums.find(list)
+	if !known {
+		sum := sha256.Sum256(list)
+		hex.Encode(text[:], sum[:6])
+	}
+	return *text
 }
 
 // printable tells whether b is a word of printable ASCII: what may be shown as a name, whether or not it is a host's.

@@ -1,0 +1,60 @@
+package dpi
+
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+// memo keeps what was worked out of bytes, so that what many connections have in common is worked out once. Bytes have
+// the place that a keyed hash gives them, which nobody outside can know, and take it from those that were there: it
+// never grows. What a place holds is told by the bytes themselves, never by their hash.
+type memo[V any] struct {
+	seed    maphash.Seed
+	longest int // of what is kept
+	places  []remembered[V]
+	other   V // of what is longer
+}
+
+type remembered[V any] struct {
+	key   []byte
+	value V
+}
+
+// newMemo makes one of so many places, a power of two.
+func newMemo[V any](seed maphash.Seed, places, longest int) memo[V] {
+	return memo[V]{seed: seed, longest: longest, places: make([]remembered[V], places)}
+}
+
+// find returns the place of the bytes, whose value the caller sets when it is not known. That of no bytes is the zero value.
+func (m *memo[V]) find(key []byte) (value *V, known bool) {
+	if len(key) > m.longest {
+		return &m.other, false
+	}
+	p := &m.places[maphash.Bytes(m.seed, key)&uint64(len(m.places)-1)]
+	if !bytes.Equal(p.key, key) {
+		p.key = append(p.key[:0], key...)
+		return &p.value, false
+	}
+	return &p.value, true
+}
+
+// names gives equal texts one string, so that what most connections say costs no memory. A text that
+// falls into the place of another takes it.
+type names struct {
+	seed  maphash.Seed
+	texts [1024]string
+}
+
+const maxNameLen = 256
+
+// text returns b as a string.
+func (in *common) text(b []byte) string {
+	if len(b) > maxNameLen {
+		return string(b)
+	}
+	s := &in.names.texts[maphash.Bytes(in.names.seed, b)%uint64(len(in.names.texts))]
+	if *s != string(b) {
+		*s = string(b)
+	}
+	return *s
+}
