@@ -247,17 +247,6 @@ var table = []parser{
 // about every new byte; it takes bytes away with eat and skip, and what it leaves is kept.
 type parseFunc func(c *call) verdict
 
-// over is the parser's function for what the connection runs over.
-func (p *parser) over(f *Flow) parseFunc {
-	switch {
-	case f.tcp:
-		return p.TCP
-	case f.only != 0:
-		return p.Over
-	}
-	return p.UDP
-}
-
 // verdict is a parser's answer.
 type verdict uint8
 

@@ -112,29 +112,43 @@ func NewInspectors(cfg Config, n int) []Inspector {
 	return all
 }
 
-// finder says which parsers to ask. All Inspectors share it, so that it stays in the processor's cache.
+// finder says which parsers to ask. All Inspectors share it, so that it stays in the processor's cache; what every
+// question needs of the table is there once more, close together.
 type finder struct {
 	first    [2][256]parserSet // parsers that a first byte can belong to, over UDP and TCP
-	ports    [1 << 16]uint16   // place of a port's parsers in hints
+	page     [256]uint8        // place of a port's page in pages by its upper byte; the first is of ports that say nothing
+	pages    [][256]uint16     // place of a port's parsers in hints by its lower byte
 	hints    []parserSet       // the first is of ports that say nothing
 	index    map[string]uint8
 	portless map[uint16]uint8 // the parser's index + 1 for each protocol without ports
 	udp      parserSet        // parsers of datagrams
+	parse    [3][]parseFunc   // by what the connection runs over, then as in the table
+	min      []int            // as in the table
 }
 
-func (f *finder) byPort(port uint16) *parserSet { return &f.hints[f.ports[port]] }
+func (f *finder) byPort(port uint16) *parserSet { return &f.hints[*f.hint(port)] }
+
+func (f *finder) hint(port uint16) *uint16 { return &f.pages[f.page[port>>8]][port&0xff] }
 
 var theFinder = sync.OnceValue(func() *finder {
 	if len(table) > 64*len(parserSet{}) {
 		panic("dpi: more parsers than a parserSet holds; widen it")
 	}
-	f := &finder{hints: make([]parserSet, 1), index: map[string]uint8{}, portless: portless}
+	f := &finder{pages: make([][256]uint16, 1), hints: make([]parserSet, 1), index: map[string]uint8{}, portless: portless}
 	for i := range table {
 		p := &table[i]
 		f.index[p.Name] = uint8(i)
+		f.min = append(f.min, p.Min)
+		f.parse[overUDP] = append(f.parse[overUDP], p.UDP)
+		f.parse[overTCP] = append(f.parse[overTCP], p.TCP)
+		f.parse[overNone] = append(f.parse[overNone], p.Over)
 		for _, port := range p.Ports {
-			if f.ports[port] == 0 {
-				f.ports[port] = uint16(len(f.hints))
+			if page := &f.page[port>>8]; *page == 0 {
+				*page = uint8(len(f.pages))
+				f.pages = append(f.pages, [256]uint16{})
+			}
+			if hint := f.hint(port); *hint == 0 {
+				*hint = uint16(len(f.hints))
 				f.hints = append(f.hints, parserSet{})
 			}
 			f.byPort(port).add(i)
@@ -145,15 +159,32 @@ var theFinder = sync.OnceValue(func() *finder {
 			}
 			if p.UDP != nil {
 				f.udp.add(i)
-				f.first[0][b].add(i)
+				f.first[overUDP][b].add(i)
 			}
 			if p.TCP != nil {
-				f.first[1][b].add(i)
+				f.first[overTCP][b].add(i)
 			}
 		}
 	}
 	return f
 })
+
+// What a connection runs over.
+const (
+	overUDP = iota
+	overTCP
+	overNone // IP or a link
+)
+
+func (f *Flow) over() int {
+	switch {
+	case f.tcp:
+		return overTCP
+	case f.only != 0:
+		return overNone
+	}
+	return overUDP
+}
 
 // NewFlow begins the inspection of a connection.
 func (in *Inspector) NewFlow(tcp bool, origPort, respPort uint16) *Flow {
@@ -517,11 +548,13 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		for w := range hint {
 			hint[w] &= a[w] | b[w]
 		}
-		if in.ask(f, s, hint, !f.tcp) {
-			return
-		}
-		for w := range mask {
-			mask[w] &^= hint[w]
+		if hint != (parserSet{}) {
+			if in.ask(f, s, hint, !f.tcp) {
+				return
+			}
+			for w := range mask {
+				mask[w] &^= hint[w]
+			}
 		}
 	}
 	if in.ask(f, s, mask, false) {
@@ -564,35 +597,38 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 // ask asks the parsers of a mask, and returns true when one took the connection. With again, those that say no are asked
 // about the next datagram, too: nonsense to a protocol's own port does not hide what comes behind it.
 func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
+	c, parse := &in.call, in.parse[f.over()]
+	v, size := &c.view, len(c.view[s].b)
+	app, state, client, known, ended, res := f.app, f.state, f.client, f.known, f.ended, c.res
+	a, b := v[Orig].b, v[Resp].b
 	for w := range mask {
 		for m := mask[w]; m != 0; m &= m - 1 {
 			i := w<<6 + bits.TrailingZeros64(m)
-			p := &table[i]
-			parse := p.over(f)
-			if !f.tcp && len(in.call.view[s].b) < p.Min {
+			if !f.tcp && size < in.min[i] {
 				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
-			app, state, client, known, ended, res := f.app, f.state, f.client, f.known, f.ended, in.call.res
-			a, b := in.call.view[Orig].b, in.call.view[Resp].b
-			switch got := parse(&in.call); got {
+			got := parse[i](c)
+			switch got {
 			case no:
 				if !again {
 					f.dir[s].open[w] &^= m & -m
 				}
-				if v := &in.call.view; len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
+				if len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
 					v[Orig].b, v[Resp].b = a, b
 				}
-				if f.app != app || f.state != state { // it changed its mind within one segment
+				if f.app != app || f.state != nil || state != nil { // it may have changed its mind within one segment
 					f.app, f.state, f.client, f.known, f.ended = app, state, client, known, ended
 					f.shared = app != nil // of the tunnel, see inside
-					in.call.res = res
+					c.res = res
 				}
+			case more:
+				state = f.state
 			case match, done:
 				if f.parser == 0 {
 					f.parser = uint8(i + 1)
 				}
-				if a := in.call.edit(); a.Name == "" {
-					a.Name = p.Name
+				if a := c.edit(); a.Name == "" {
+					a.Name = table[i].Name
 				}
 				f.finished = got == done
 				if !f.finished && f.parser != uint8(i+1) {
@@ -607,12 +643,13 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 
 // follow asks the parser that the connection belongs to.
 func (in *Inspector) follow(f *Flow) {
+	parse := in.parse[f.over()]
 	for {
 		was := f.parser
-		if !f.tcp && len(in.call.view[in.call.side].b) < table[was-1].Min {
+		if !f.tcp && len(in.call.view[in.call.side].b) < in.min[was-1] {
 			return // as in ask
 		}
-		switch got := table[was-1].over(f)(&in.call); {
+		switch got := parse[was-1](&in.call); {
 		case got == no || got == done:
 			f.finished = true
 			return
