@@ -62,6 +62,7 @@ type dnsMessage struct {
 	rcode      uint16
 	cut        bool   // the end is missing
 	records    [4]int // as counts, those that are whole
+	aliases    bool   // some of them are
 	sane, tidy bool   // sane: what RFC 1035 allows; tidy: also what everybody does
 }
 
@@ -191,6 +192,7 @@ func (m *dnsMessage) parse(b []byte, cut bool) {
 			if r.kind == dnsOPT { // the upper bits of the response code (RFC 6891 section 6.1.3)
 				m.rcode |= uint16(r.ttl>>24) << 4
 			}
+			m.aliases = m.aliases || r.kind == dnsCNAME
 			m.records[section]++
 			at = r.end
 		}
@@ -326,7 +328,7 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	if !ok {
 		return
 	}
-	st.asked, st.first, st.qtype, st.name = true, m.id, m.qtype, string(name)
+	st.asked, st.first, st.qtype, st.name = true, m.id, m.qtype, c.text(name)
 	a := c.edit()
 	a.SetStr(fieldDNSQuery, st.name)
 	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
@@ -363,7 +365,7 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 	}
 	name, ok := dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
-	return ok && sameName(name, st.name)
+	return ok && (string(name) == st.name || sameName(name, st.name))
 }
 
 // sameName compares names as RFC 4343 has it: the case of ASCII letters does not count.
@@ -382,7 +384,7 @@ func sameName(a []byte, b string) bool {
 // dnsAnswers adds a message's answers, as far as they were not there.
 func (c *call) dnsAnswers(m *dnsMessage) {
 	told := c.f.app.List(fieldDNSAnswers)
-	at, list := m.answers, slices.Clip(told) // the one told before is not changed
+	at, list := m.answers, append(c.list[:0], told...) // the one told before is not changed
 	for range m.records[1] {
 		r, _ := m.record(at)
 		at = r.end
@@ -398,12 +400,14 @@ func (c *call) dnsAnswers(m *dnsMessage) {
 			continue
 		}
 		if !containsText(list, text) {
-			list = append(list, string(text))
+			list = append(list, c.text(text))
 		}
 	}
 	if len(list) > len(told) {
-		c.edit().SetList(fieldDNSAnswers, list)
+		c.edit().SetList(fieldDNSAnswers, slices.Clone(list))
 	}
+	clear(list)
+	c.list = list
 }
 
 func containsText(list []string, text []byte) bool {

@@ -33,25 +33,39 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool) {
 			return
 		}
 	}
-	a := &event.Answer{Asked: asked}
+	sections := 3
+	if asked {
+		sections = 1
+	}
+	var a *event.Answer
 	at := m.answers
-	for section := 1; section <= 3; section++ {
+	for section := 1; section <= sections; section++ {
 		for i := range m.records[section] {
 			r, _ := m.record(at)
 			at = r.end
+			owner := name
 			switch {
-			case i >= dnsMaxRecords, section == 2, section == 3 && asked, r.class&^dnsFlush != 1,
-				r.kind != dnsA && r.kind != dnsAAAA && r.kind != dnsHTTPS:
+			case i >= dnsMaxRecords, section == 2, r.class&^dnsFlush != 1, r.kind != dnsA && r.kind != dnsAAAA && r.kind != dnsHTTPS:
+				continue
 			case open:
-				if name := c.dnsHostName(m.b, r.owner); name != "" {
-					a.Hosts = dnsAddrs(a.Hosts, m.b, &r, name, r.ttl)
+				if owner = c.dnsHostName(m.b, r.owner); owner == "" {
+					continue
 				}
-			case dnsSame(m.b, r.owner, target):
-				a.Hosts = dnsAddrs(a.Hosts, m.b, &r, name, min(ttl, r.ttl))
+			case !dnsSame(m.b, r.owner, target):
+				continue
 			}
+			if a == nil {
+				roomy := &struct { // most are of one address
+					event.Answer
+					room [1]event.HostAddr
+				}{}
+				a = &roomy.Answer
+				a.Asked, a.Hosts = asked, roomy.room[:0]
+			}
+			a.Hosts = dnsAddrs(a.Hosts, m.b, &r, owner, min(ttl, r.ttl))
 		}
 	}
-	if len(a.Hosts) > 0 {
+	if a != nil && len(a.Hosts) > 0 {
 		c.answer = a
 	}
 }
@@ -63,6 +77,9 @@ const dnsFlush = 0x8000
 // name and the least of their times to live.
 func (m *dnsMessage) chain() (target int, ttl uint32) {
 	target, ttl = m.question, ^uint32(0)
+	if !m.aliases {
+		return target, ttl
+	}
 	for range dnsMaxChain {
 		at, was := m.answers, target
 		for range min(m.records[1], dnsMaxRecords) {
@@ -81,15 +98,9 @@ func (m *dnsMessage) chain() (target int, ttl uint32) {
 
 // dnsAddrs appends the addresses of a record; of HTTPS the hints about the owner itself (RFC 9460 section 7.3).
 func dnsAddrs(dst []event.HostAddr, b []byte, rr *dnsRecord, name string, ttl uint32) []event.HostAddr {
-	add := func(d []byte) {
-		if addr, ok := netip.AddrFromSlice(d); ok && len(dst) < dnsMaxHosts {
-			dst = append(dst, event.HostAddr{Name: name, Addr: addr, TTL: ttl})
-		}
-	}
 	r := cursor{b: b[rr.data:rr.end]}
 	if rr.kind != dnsHTTPS {
-		add(r.b)
-		return dst
+		return dnsAddr(dst, r.b, name, ttl)
 	}
 	if priority, root := r.u16(), r.u8(); priority == 0 || root != 0 {
 		return dst
@@ -99,13 +110,20 @@ func dnsAddrs(dst []event.HostAddr, b []byte, rr *dnsRecord, name string, ttl ui
 		switch key {
 		case 4:
 			for len(value.b) >= 4 {
-				add(value.bytes(4))
+				dst = dnsAddr(dst, value.bytes(4), name, ttl)
 			}
 		case 6:
 			for len(value.b) >= 16 {
-				add(value.bytes(16))
+				dst = dnsAddr(dst, value.bytes(16), name, ttl)
 			}
 		}
+	}
+	return dst
+}
+
+func dnsAddr(dst []event.HostAddr, d []byte, name string, ttl uint32) []event.HostAddr {
+	if addr, ok := netip.AddrFromSlice(d); ok && len(dst) < dnsMaxHosts {
+		dst = append(dst, event.HostAddr{Name: name, Addr: addr, TTL: ttl})
 	}
 	return dst
 }
@@ -117,8 +135,8 @@ func (c *call) dnsHostName(b []byte, at int) string {
 	if !ok || !hostName(name) {
 		return ""
 	}
-	for i := range name {
-		name[i] = lower(name[i])
+	for i, b := range name {
+		name[i] = hostLetters[b]
 	}
 	return c.text(name)
 }

@@ -46,7 +46,9 @@ func dnsSkipName(b []byte, at int) (next int, printable, ok bool) {
 			return 0, false, false
 		}
 		for _, c := range b[at+1 : at+1+n] {
-			printable = printable && c > ' ' && c < 0x7f
+			if c-'!' > '~'-'!' {
+				printable = false
+			}
 		}
 		at += 1 + n
 		if size += 1 + n; size > dnsMaxName {

@@ -2,7 +2,6 @@ package dpi
 
 import (
 	"bytes"
-	"net/netip"
 
 	"rustnet/track/event"
 )
@@ -172,7 +171,7 @@ func httpStart(b []byte) httpKind {
 	if end < 0 {
 		return httpMaybe
 	}
-	if at := bytes.LastIndex(line, []byte(" "+status)); at < method || len(line) != at+1+len(status)+1 || !digit(line[len(line)-1]) {
+	if at := len(line) - len(" HTTP/1.1"); at < method || string(line[at:len(line)-1]) != " "+status || !digit(line[len(line)-1]) {
 		return httpNot
 	}
 	return httpRequest
@@ -221,7 +220,7 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 			}
 			size, whole := headSize(v.b)
 			if !whole && !v.gap && !v.fin {
-				return s == st.client && c.httpRequestLine(st, v.b)
+				return s == st.client && !st.line && c.httpBegins(st, v.b)
 			}
 			ended := false
 			if s == st.client {
@@ -391,7 +390,15 @@ func (h *httpHeader) field(name, value []byte) {
 	}
 }
 
-func trimSpace(b []byte) []byte { return bytes.Trim(b, " \t") }
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for n := len(b); n > 0 && (b[n-1] == ' ' || b[n-1] == '\t'); n-- {
+		b = b[:n-1]
+	}
+	return b
+}
 
 // equalFold compares with a name in small letters, without regard to case.
 func equalFold(b []byte, small string) bool {
@@ -432,15 +439,21 @@ func decimal(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// httpRequestLine tells the first request's line as soon as it is there. It returns true when it is none.
-func (c *call) httpRequestLine(st *httpState, b []byte) bool {
+// httpBegins tells the first request's line as soon as it is there. It returns true when it is none.
+func (c *call) httpBegins(st *httpState, b []byte) bool {
 	line, _ := cutLine(b)
-	if line == nil || st.line {
+	switch {
+	case line == nil:
 		return false
-	}
-	if httpStart(b) != httpRequest {
+	case httpStart(b) != httpRequest:
 		return true
 	}
+	c.httpRequestLine(st, line)
+	return false
+}
+
+// httpRequestLine tells the first request's line.
+func (c *call) httpRequestLine(st *httpState, line []byte) {
 	st.line = true
 	a := c.edit()
 	method, host, path, version := c.httpTarget(line)
@@ -454,7 +467,6 @@ func (c *call) httpRequestLine(st *httpState, b []byte) bool {
 	if len(path) > 0 {
 		a.SetStr(fieldHTTPPath, c.text(path))
 	}
-	return false
 }
 
 // httpTarget takes a request's line apart. The path is what may be shown of it; the host is there where the line names one.
@@ -467,10 +479,14 @@ func (c *call) httpTarget(line []byte) (method, host, path, version []byte) {
 
 // httpPath is what may be shown of a path: nothing of a query, which may hold secrets, unless that is asked for.
 func (c *call) httpPath(path []byte) []byte {
-	if !c.cfg.Unsafe {
-		if i := bytes.IndexAny(path, "?#"); i >= 0 {
-			return path[:i]
-		}
+	if c.cfg.Unsafe {
+		return path
+	}
+	if i := bytes.IndexByte(path, '?'); i >= 0 {
+		path = path[:i]
+	}
+	if i := bytes.IndexByte(path, '#'); i >= 0 {
+		path = path[:i]
 	}
 	return path
 }
@@ -500,7 +516,10 @@ func splitTarget(t []byte, connect bool) (host, path []byte) {
 		}
 		return nil, t
 	}
-	if i := bytes.Index(t, []byte("://")); i > 0 && i < 12 && t[0] != '/' {
+	if len(t) > 0 && t[0] == '/' {
+		return nil, t
+	}
+	if i := bytes.Index(t, []byte("://")); i > 0 && i < 12 {
 		rest := t[i+3:]
 		end := bytes.IndexAny(rest, "/?#")
 		if end < 0 {
@@ -520,29 +539,27 @@ func splitTarget(t []byte, connect bool) (host, path []byte) {
 
 // httpHost tells the host: as it was sent, and as the connection's name when it is one.
 func (c *call) httpHost(host []byte) {
-	a := c.edit()
-	a.SetStr(fieldHTTPHost, c.text(host))
-	name := host
-	if i := bytes.LastIndexByte(name, ':'); i >= 0 {
-		if _, ok := decimal(name[i+1:]); ok {
-			name = name[:i]
+	a, text := c.edit(), c.text(host)
+	a.SetStr(fieldHTTPHost, text)
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
+		if _, ok := decimal(host[i+1:]); ok {
+			host = host[:i]
 		}
 	}
-	if !hostName(name) || a.Host != "" || c.f.proxied {
-		return
-	}
-	text := c.text(name)
-	if _, err := netip.ParseAddr(text); err != nil {
-		a.Host, a.HostSource = text, "http"
+	if a.Host == "" && !c.f.proxied && nameOfHost(host) {
+		a.Host, a.HostSource = text[:len(host)], "http"
 	}
 }
 
 // httpRequest reads a request's head, or what there is of it. It returns true when the inspection ends with it.
 func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
-	if httpStart(head) != httpRequest || c.httpRequestLine(st, head) {
+	if httpStart(head) != httpRequest {
 		return true
 	}
 	line, n := cutLine(head)
+	if !st.line {
+		c.httpRequestLine(st, line)
+	}
 	var h httpHeader
 	h.parse(head[n:], &c.message)
 	a := c.edit()

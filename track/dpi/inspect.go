@@ -46,6 +46,7 @@ type common struct {
 	numbers []uint16 // likewise
 	plain   []byte   // scratch: a packet without its protection
 	message []byte   // scratch: a message that lies in several records
+	list    []string // scratch of answers
 }
 
 // Flow is what is kept of a connection while it is inspected.
@@ -718,7 +719,11 @@ func (c *call) edit() *event.App {
 	f := c.f
 	switch {
 	case f.app == nil:
-		f.app = event.NewApp()
+		if f.tcp {
+			f.app = event.NewLargeApp()
+		} else {
+			f.app = event.NewApp()
+		}
 	case f.shared:
 		f.app = f.app.Clone()
 		f.shared = false

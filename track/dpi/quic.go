@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"rustnet/track/event"
@@ -296,7 +297,11 @@ func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, 
 func (c *call) quicFrames(st *quicState, b []byte) {
 	for r := (cursor{b: b}); len(r.b) > 0; {
 		switch kind := r.u8(); kind {
-		case 0, 1: // PADDING, PING
+		case 0: // PADDING, of which there is much
+			for len(r.b) >= 8 && binary.NativeEndian.Uint64(r.b) == 0 {
+				r.b = r.b[8:]
+			}
+		case 1: // PING
 		case 2, 3: // ACK
 			largest := r.varint64()
 			r.varint64()

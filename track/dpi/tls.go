@@ -1,10 +1,6 @@
 package dpi
 
-import (
-	"net/netip"
-
-	"rustnet/track/event"
-)
+import "rustnet/track/event"
 
 var (
 	fieldSNI          = event.AppString("sni", "Server name that the client asked for; with ech it is the outer name, which need not be the true one.")
@@ -493,7 +489,7 @@ func (c *call) serverName(sni []byte) {
 	}
 	a, name := c.edit(), c.text(sni)
 	a.SetStr(fieldSNI, name)
-	if _, err := netip.ParseAddr(name); err != nil && !c.f.proxied && hostName(sni) {
+	if !c.f.proxied && nameOfHost(sni) {
 		a.Host, a.HostSource = name, "sni"
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
 	"slices"
 	"strconv"
 )
@@ -455,9 +456,31 @@ func hostName(b []byte) bool {
 		return false
 	}
 	for _, c := range b {
-		if !alphanumeric(c) && c != '-' && c != '.' && c != '_' {
+		if hostLetters[c] == 0 {
 			return false
 		}
 	}
 	return b[0] != '.' && b[0] != '-'
+}
+
+// hostLetters has what the name of a host can be made of, in lower case; 0 is what it can not.
+var hostLetters = func() (of [256]byte) {
+	for i := range of {
+		if c := byte(i); alphanumeric(c) || c == '-' || c == '.' || c == '_' {
+			of[c] = lower(c)
+		}
+	}
+	return of
+}()
+
+// nameOfHost tells whether b can be the name of a host and is no address.
+func nameOfHost(b []byte) bool {
+	if !hostName(b) {
+		return false
+	}
+	if !digit(b[len(b)-1]) { // as addresses end, of those that have no colons
+		return true
+	}
+	_, err := netip.ParseAddr(string(b))
+	return err != nil
 }

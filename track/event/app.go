@@ -22,16 +22,31 @@ type AppValue struct {
 }
 
 // roomyApp is an App with room for as many values as most protocols set, in one piece: a flood of
-// connections that are told apart by little has as many of them.
-type roomyApp struct {
-	App
-	room [5]AppValue
-}
+// connections that are told apart by little has as many of them. largeApp is one for those that set more.
+type (
+	roomyApp struct {
+		App
+		room [5]AppValue
+		list [1][]string
+	}
+	largeApp struct {
+		App
+		room [10]AppValue
+		list [1][]string
+	}
+)
 
 // NewApp makes an empty App. The zero App is one, too, but grows when it is filled.
 func NewApp() *App {
 	a := &roomyApp{}
-	a.values = a.room[:0]
+	a.values, a.lists = a.room[:0], a.list[:0]
+	return &a.App
+}
+
+// NewLargeApp makes an empty App for what sets more than a few values.
+func NewLargeApp() *App {
+	a := &largeApp{}
+	a.values, a.lists = a.room[:0], a.list[:0]
 	return &a.App
 }
 
@@ -211,8 +226,11 @@ func (a *App) With(b *App) *App {
 // Clone copies a, so that the copy can be changed while events point at a.
 func (a *App) Clone() *App {
 	c := NewApp()
-	room := c.values
+	if len(a.values) > cap(c.values) {
+		c = NewLargeApp()
+	}
+	values, lists := c.values, c.lists
 	*c = *a
-	c.values, c.lists = append(room, a.values...), slices.Clone(a.lists)
+	c.values, c.lists = append(values, a.values...), append(lists, a.lists...)
 	return c
 }
