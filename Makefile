@@ -4,6 +4,7 @@
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
+# make bench-owners measures what knowing the owners costs, in user space and in the kernel (root)
 # make bench-data makes those files (2.6 GB in bench/)
 # make generate   makes what is generated: kernel programs, manual, reference
 # make captures   records the project's own captures again (root; says which programs it needs)
@@ -17,7 +18,7 @@ PATIENCE ?= 60m
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test test-kernels race fuzz bench bench-live bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels race fuzz bench bench-live bench-owners bench-data captures generate check install clean
 rustnet:
 	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
 
@@ -56,6 +57,9 @@ bench: rustnet bench-data
 
 bench-live: rustnet bench/live/mix.pcap
 	$(GO) run ./testdata/bench -live -rounds 3 -o docs/bench-live.txt
+
+bench-owners: rustnet
+	$(GO) run ./testdata/bench -owners -rounds 3 -o docs/bench-owners.txt
 
 captures:
 	testdata/record.sh

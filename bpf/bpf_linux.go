@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 	"weak"
@@ -249,7 +250,11 @@ func (h *Hooks) open(cfg Config, older bool) error {
 	if err := h.make(l, stamp, false); err != nil {
 		return err
 	}
+	h.loadAtOnce(l, cfg.Without, true, "told_exec", useSend, useReceive, state)
 	for _, name := range names {
+		if name == release && l.rootErr == nil { // the first of those on cgroups, which tell of processes only where nobody else does
+			h.loadAtOnce(l, cfg.Without, !h.seesUse(), release, connect, "tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6", "tell_bind4", "tell_bind6")
+		}
 		program, at := l.programOf(name)
 		if program == nil { // the other object's
 			continue
@@ -609,6 +614,29 @@ func (h *Hooks) tellOthers() error {
 	return nil
 }
 
+// loadAtOnce loads programs side by side where there are several processors: what the verifier takes for them is most of what starting
+// takes. What fails is tried again in its turn, and its error told then.
+func (h *Hooks) loadAtOnce(l *loader, without []string, tellsProcess bool, names ...string) {
+	l.constants["tells_process"] = tellsProcess
+	if h.loaded == nil {
+		h.loaded = map[string]*ebpf.Program{}
+	}
+	colls := make([]*ebpf.Collection, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		if l.spec.Programs[name] != nil && !slices.Contains(without, name) {
+			all.Go(func() { colls[i], _ = l.program(name, h.maps.Maps) })
+		}
+	}
+	all.Wait()
+	for i, coll := range colls {
+		if coll != nil {
+			h.progs = append(h.progs, coll)
+			h.loaded[names[i]] = coll.Programs[names[i]]
+		}
+	}
+}
+
 // attach loads a program and puts it where it belongs.
 func (h *Hooks) attach(l *loader, name string) error {
 	program, _ := l.programOf(name)
@@ -652,7 +680,7 @@ func (p *programs) attach(l *loader, name string) error {
 		}
 		p.progs = append(p.progs, coll)
 		prog = coll.Programs[spec.Name]
-		if p.loaded == nil {
+		if p.loaded == nil { // the ends' programs
 			p.loaded = map[string]*ebpf.Program{}
 		}
 		p.loaded[spec.Name] = prog

@@ -804,6 +804,7 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
 
 		if (!leader)
 			return 0;
+		to = *(const volatile __u64 *)&ctx[2]; /* anew: the verifier would look at all of that for each of the two */
 		st = storage(sk);
 		if (!st)
 			return to == TCP_LISTEN ? tell_unkept(ctx, sk, KIND_LISTENS) : 0; /* tell_connect, and use, do without */

@@ -78,8 +78,8 @@ func init() {
 		"bound":       func(a []string) error { return actUDP(a[0], false, a[1]) },
 		"mapped":      func(a []string) error { return actUDP(a[0], false, "[::]:0") },
 		"mmsg":        actBatch,
-		"ping":        func(a []string) error { return actEcho(unix.SOCK_DGRAM, a[0]) },
-		"raw ping":    func(a []string) error { return actEcho(unix.SOCK_RAW, a[0]) },
+		"ping":        func(a []string) error { return actEcho(unix.SOCK_DGRAM, a[0], a[1]) },
+		"raw ping":    func(a []string) error { return actEcho(unix.SOCK_RAW, a[0], a[1]) },
 		"raw":         actRaw,
 		"inject":      actInject,
 		"serve":       actServe,
@@ -379,8 +379,8 @@ func actBatch(a []string) error {
 	return err
 }
 
-// actEcho asks for an ICMP echo from an address of its own.
-func actEcho(kind int, from string) error {
+// actEcho asks for an ICMP echo.
+func actEcho(kind int, from, to string) error {
 	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 	if err != nil {
 		return err
@@ -392,7 +392,7 @@ func actEcho(kind int, from string) error {
 	echo := []byte{8, 0, 0, 0, 0x12, 0x34, 0, 1}
 	sum := ^checksum(echo)
 	echo[2], echo[3] = byte(sum>>8), byte(sum)
-	if err := unix.Sendto(fd, echo, 0, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Sendto(fd, echo, 0, address(netip.AddrPortFrom(netip.MustParseAddr(to), 0))); err != nil {
 		return err
 	}
 	tell(netip.AddrPortFrom(own, 0))

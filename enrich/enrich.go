@@ -148,6 +148,7 @@ type owners struct {
 	renewing      int64        // packet time of the change that is to be told; 0 = none is
 	hopes         bool         // is among renewals.hopes
 	mine, shown   bool         // with Config.Follow: is to be let through; has been
+	over          bool         // of a mine one: nothing more will be of it
 	loose         bool         // of this event only: there is no room for more
 	tries         int
 	nat           *translation // nil = none
@@ -425,6 +426,7 @@ func (s *Stage) listen(last bool) {
 	s.nat.drain()
 	n := k.drain()
 	s.n.Told += uint64(n)
+	s.noteOver()
 	if len(s.held) > 0 {
 		s.letGo(last)
 	}
@@ -584,7 +586,9 @@ func (s *Stage) ask(c *owners, e *event.Event) {
 	}
 	if c.nat != nil {
 		s.askTranslated(c, &c.local, c.opened, e.Start)
-		s.askTranslated(c, &c.remote, !c.opened, e.Start)
+		if hasPorts(e.Proto) { // what answers an echo is the kernel
+			s.askTranslated(c, &c.remote, !c.opened, e.Start)
+		}
 		return
 	}
 	in := here
@@ -730,7 +734,7 @@ func (s *Stage) release(c *owners) {
 	s.drop(c)
 	c.local.take(nil, nil)
 	c.remote.take(nil, nil)
-	if c.mine {
+	if c.mine && !c.over {
 		s.follow.open.Add(-1)
 	}
 	if len(s.free) < 1024 {

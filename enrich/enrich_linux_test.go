@@ -424,7 +424,7 @@ func TestBoundToInterface(t *testing.T) {
 }
 
 func TestWithoutPorts(t *testing.T) {
-	ping := event.Event{Proto: 1, Direction: event.Out, HasICMP: true, ICMPType: 8, Local: ap("10.0.0.1:0"), Remote: ap("192.0.2.1:0")}
+	ping := event.Event{Proto: 1, Direction: event.Out, HasICMP: true, ICMPType: 8, EchoID: 9, Local: ap("10.0.0.1:0"), Remote: ap("192.0.2.1:0")}
 	mdns := event.Event{Proto: 17, Direction: event.Out, Local: ap("10.0.0.1:5353"), Remote: ap("224.0.0.251:5353")}
 	raw := func(proto uint8, inode uint32) sockets.Socket {
 		return sockets.Socket{Proto: proto, Raw: true, Local: ap("0.0.0.0:0"), Remote: ap("0.0.0.0:0"), Inode: inode}
@@ -441,6 +441,7 @@ func TestWithoutPorts(t *testing.T) {
 	}{
 		{"ping by a raw socket", ping, []sockets.Socket{raw(1, 70)}, "procfs 200 a 0/root"},
 		{"ping by a ping socket", ping, []sockets.Socket{{Proto: 1, Local: ap("0.0.0.0:9"), Remote: ap("0.0.0.0:0"), Inode: 80}}, "procfs 300 b 0/root"},
+		{"two ping sockets", ping, []sockets.Socket{{Proto: 1, Local: ap("0.0.0.0:8"), Remote: ap("0.0.0.0:0"), Inode: 70}, {Proto: 1, Local: ap("0.0.0.0:9"), Remote: ap("0.0.0.0:0"), Inode: 80}}, "procfs 300 b 0/root"},
 		{"two of one process", ping, []sockets.Socket{raw(1, 70), raw(1, 71)}, "procfs 200 a 0/root"},
 		{"two processes: nobody knows", ping, []sockets.Socket{raw(1, 70), raw(1, 80)}, ""},
 		{"answered by the kernel", with(ping, func(e *event.Event) { e.Direction = event.In }), []sockets.Socket{raw(1, 70)}, ""},

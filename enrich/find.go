@@ -153,7 +153,12 @@ func (f *socketFinder) raw(found []sockets.Socket, e *event.Event, local, other 
 		if e.Direction == event.In || !e.HasICMP || !asks(e.Proto, e.ICMPType) {
 			return 0
 		}
-		n := choose(found, f.list(uint8(e.Proto)), match)
+		n := choose(found, f.list(uint8(e.Proto)), func(s *sockets.Socket) int {
+			if isEcho(e) && s.Local.Port() != e.EchoID { // a ping socket has it in the port's place
+				return 0
+			}
+			return match(s)
+		})
 		return n + choose(found[n:], f.list(sockets.Raw), match)
 	}
 	return choose(found, f.list(sockets.Raw), match)

@@ -49,6 +49,7 @@ type kernel struct {
 	lost     losses  // all losses when they were asked for last
 	tasksN   int     // when to look for processes whose end was not told
 	follow   uint32  // our number, where what we start is asked for; 0 = it is not
+	ended    []*sock // closed since the last time, of protocols without ports; only where follow is not 0
 	changed  []*sock // that connections have, and whose owner is another one since the last time, or goes by another name
 }
 
@@ -329,6 +330,9 @@ func (k *kernel) end(s *sock, ts int64) {
 	s.final = k.proc(s)
 	s.gone, s.till = k.at, ts
 	k.closed = append(k.closed, s)
+	if k.follow != 0 && s.ends != nil && !hasPorts(s.proto) {
+		k.ended = append(k.ended, s)
+	}
 }
 
 // place files the socket under its addresses.
@@ -342,7 +346,10 @@ func (k *kernel) place(s *sock, e *bpf.SocketEvent) {
 		}
 	}
 	if !hasPorts(e.Proto) {
-		at.lport, at.rport = 0, 0
+		at.rport = 0
+		if e.Type != bpf.Datagram { // a ping socket has its echo identifier there
+			at.lport = 0
+		}
 	}
 	if s.indexed {
 		if s.tuple == at {
@@ -623,6 +630,9 @@ func (k *kernel) find(e *event.Event, remote bool, in scope) (s *sock, listener 
 		return nil, false
 	}
 	at := tupleOf(e.Proto, local, other)
+	if isEcho(e) {
+		at.lport, at.rport = e.EchoID, e.EchoID
+	}
 	if hasPorts(e.Proto) {
 		return k.findAt(at, in, e.Start, e.Direction == event.In || remote)
 	}
@@ -632,11 +642,14 @@ func (k *kernel) find(e *event.Event, remote bool, in scope) (s *sock, listener 
 	case (e.Proto == protoICMP || e.Proto == protoICMP6) && (e.Direction == event.In || !e.HasICMP || !asks(e.Proto, e.ICMPType)):
 		return nil, false
 	}
-	return k.oneEnded(at, in, false, e.Start), false
+	return k.findAt(at, in, e.Start, false)
 }
 
-// findAt is find for protocols with ports. served: the end did not open the connection.
+// findAt is find for ends, those of an ICMP echo with its identifier as the port. served: the end did not open the connection.
 func (k *kernel) findAt(at tuple, in scope, begun int64, served bool) (s *sock, listener bool) {
+	if !hasPorts(at.proto) {
+		return k.portless(at, in, begun), false
+	}
 	if s := k.connected(at, in, begun); s != nil {
 		return s, false
 	}
@@ -727,6 +740,26 @@ func (k *kernel) oneEnded(at tuple, in scope, listens bool, begun int64) *sock {
 	return best
 }
 
+// portless gives the socket of a connection without ports: of an echo the ping socket that has its identifier, else a raw one.
+func (k *kernel) portless(at tuple, in scope, begun int64) *sock {
+	var s *sock
+	if at.lport != 0 {
+		if s = k.oneEnded(at, in, false, begun); s != nil && s.openAt(begun) {
+			return s
+		}
+	}
+	at.lport = 0
+	if raw := k.oneEnded(at, in, false, begun); raw != nil {
+		return raw
+	}
+	return s
+}
+
+// names tells whether a process has put its number into an echo, as ping(8) does through a raw socket, in either order of bytes.
+func names(pid uint32, id uint16) bool {
+	return id != 0 && (uint16(pid) == id || uint16(pid)>>8|uint16(pid)<<8 == id)
+}
+
 func isGroup(a addr) bool {
 	if a.v4() {
 		return a.lo>>28&0xf == 0xe || a.lo&0xffffffff == 0xffffffff
@@ -760,6 +793,9 @@ func (k *kernel) fit(s *sock, at *tuple, in scope, toAll bool, begun int64) int 
 	// Without ports several may have sent it. The first of a socket is told right after it is sent.
 	if !hasPorts(at.proto) && s.since >= begun && s.since <= begun+slack {
 		v += 16
+	}
+	if !hasPorts(at.proto) && s.owner != nil && names(s.owner.pid, at.rport) {
+		v += 32
 	}
 	return v
 }

@@ -338,6 +338,11 @@ func TestToldUDP(t *testing.T) {
 	at := func(ts int64, e bpf.SocketEvent) bpf.SocketEvent { e.TS = ts; return e }
 	const none = "0.0.0.0:0"
 	const second = int64(time.Second)
+	echo := func(id uint16) event.Event {
+		e := ping(event.Out, "10.0.0.1:0", id)
+		e.Remote = ap("192.0.2.1:0")
+		return e
+	}
 	for _, tc := range []struct {
 		name string
 		e    event.Event
@@ -377,12 +382,20 @@ func TestToldUDP(t *testing.T) {
 		{"the port's second user", conn(1, 17, event.Out, "10.0.0.1:5000", "192.0.2.1:53"),
 			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:5000", "192.0.2.1:53")), at(8*second, sockEvent(bpf.Released, 1, 20, 17, none, none)),
 				at(9*second, sockEvent(bpf.Used, 2, 21, 17, "10.0.0.1:5000", "192.0.2.1:53"))}, "ebpf 21 b"},
-		{"a raw socket, the one that just sent", event.Event{ID: 1, Proto: 1, Direction: event.Out, HasICMP: true, ICMPType: 8, Local: ap("10.0.0.1:0"), Remote: ap("192.0.2.1:0")},
-			[]bpf.SocketEvent{at(2*second, sockEvent(bpf.Used, 1, 20, 1, none, none)), at(10*second+1000, sockEvent(bpf.Used, 2, 21, 1, none, none))}, "ebpf 21 b"},
-		{"raw sockets of two", event.Event{ID: 1, Proto: 1, Direction: event.Out, HasICMP: true, ICMPType: 8, Local: ap("10.0.0.1:0"), Remote: ap("192.0.2.1:0")},
-			[]bpf.SocketEvent{at(2*second, sockEvent(bpf.Used, 1, 20, 1, none, none)), at(3*second, sockEvent(bpf.Used, 2, 21, 1, none, none))}, ""},
+		{"a raw socket, the one that just sent", echo(0x1234),
+			[]bpf.SocketEvent{at(2*second, raw(1, 20)), at(10*second+1000, raw(2, 21))}, "ebpf 21 b"},
+		{"raw sockets of two", echo(0x1234),
+			[]bpf.SocketEvent{at(2*second, raw(1, 20)), at(3*second, raw(2, 21))}, ""},
+		{"ping sockets of two, told late", echo(7), []bpf.SocketEvent{at(11*second, sockEvent(bpf.Used, 1, 20, 1, "0.0.0.0:7", none)), at(2*second, sockEvent(bpf.Used, 2, 21, 1, "0.0.0.0:8", none))}, "ebpf 20 a"},
+		{"a ping socket, and a raw one that just sent something else", echo(7),
+			[]bpf.SocketEvent{at(2*second, sockEvent(bpf.Used, 1, 20, 1, "0.0.0.0:7", none)), at(10*second+1000, raw(2, 21))}, "ebpf 20 a"},
+		{"raw sockets of two, and its number is in the echo", echo(21), []bpf.SocketEvent{at(2*second, raw(1, 20)), at(11*second, raw(2, 21))}, "ebpf 21 b"},
+		{"its number the other way round", echo(20 << 8), []bpf.SocketEvent{at(2*second, raw(1, 20)), at(11*second, raw(2, 21))}, "ebpf 20 a"},
+		{"another's ping socket", echo(9), []bpf.SocketEvent{sockEvent(bpf.Used, 1, 20, 1, "0.0.0.0:7", none)}, ""},
+		{"the ping socket with that identifier was closed before", echo(7),
+			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Used, 1, 20, 1, "0.0.0.0:7", none)), at(8*second, sockEvent(bpf.Released, 1, 20, 1, none, none)), at(9*second, raw(2, 21))}, "ebpf 21 b"},
 		{"the kernel's answer to a ping", event.Event{ID: 1, Proto: 1, Direction: event.In, HasICMP: true, ICMPType: 8, Local: ap("10.0.0.1:0"), Remote: ap("192.0.2.1:0")},
-			[]bpf.SocketEvent{sockEvent(bpf.Used, 1, 20, 1, none, none)}, ""},
+			[]bpf.SocketEvent{raw(1, 20)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newTold(t)

@@ -109,7 +109,7 @@ func (n *translations) losses() uint64 {
 
 // find gives the translation of a connection, and whether its local end opened it. nil = it has none.
 func (n *translations) find(e *event.Event) (t *translation, opened bool) {
-	if len(n.of) == 0 || !hasPorts(e.Proto) || !e.Local.IsValid() || !e.Remote.IsValid() {
+	if len(n.of) == 0 || !hasPorts(e.Proto) && !isEcho(e) || !e.Local.IsValid() || !e.Remote.IsValid() {
 		return nil, false
 	}
 	at := tupleFrom(e)
@@ -122,7 +122,19 @@ func (n *translations) find(e *event.Event) (t *translation, opened bool) {
 	return t, opened
 }
 
-func tupleFrom(e *event.Event) tuple { return tupleOf(e.Proto, e.Local, e.Remote) }
+// isEcho tells the ICMP that conntrack has by its identifier, and that a program asked for.
+func isEcho(e *event.Event) bool {
+	return (e.Proto == protoICMP && e.ICMPType == 8 || e.Proto == protoICMP6 && e.ICMPType == 128) && e.HasICMP
+}
+
+// tupleFrom has the identifier of an echo in the place of both ports.
+func tupleFrom(e *event.Event) tuple {
+	t := tupleOf(e.Proto, e.Local, e.Remote)
+	if !hasPorts(e.Proto) {
+		t.lport, t.rport = e.EchoID, e.EchoID
+	}
+	return t
+}
 
 func (t tuple) reversed() tuple { return tuple{t.remote, t.local, t.proto, t.rport, t.lport} }
 
@@ -137,6 +149,9 @@ func (t *translation) otherForm(e *event.Event, opened bool) (local, remote neti
 		if other = t.answerer; opened {
 			other = other.reversed()
 		}
+	}
+	if !hasPorts(e.Proto) { // another identifier is no other end
+		seen.lport, seen.rport, other.lport, other.rport = 0, 0, 0, 0
 	}
 	if seen.local != other.local || seen.lport != other.lport {
 		local = other.local.port(other.lport)

@@ -90,6 +90,22 @@ func TestTranslated(t *testing.T) {
 			[]bpf.SocketEvent{inSpace(6, sockEvent(bpf.Used, 1, 30, 6, "172.17.0.3:4000", "10.96.0.1:443")), inSpace(5, sockEvent(bpf.Used, 2, 20, 6, "172.17.0.2:8443", "172.17.0.3:4000"))},
 			translate(6, "172.17.0.3:4000", "10.96.0.1:443", "172.17.0.3:4000", "172.17.0.2:8443"),
 			conn(1, 6, event.Forward, "172.17.0.3:4000", "10.96.0.1:443"), "ebpf 30 job", "ebpf 20 web", "", "172.17.0.2:8443"},
+		{"a ping socket, outside, with another identifier",
+			[]bpf.SocketEvent{inSpace(6, sockEvent(bpf.Used, 1, 30, 1, "0.0.0.0:5", "0.0.0.0:0")), sockEvent(bpf.Used, 2, 40, 1, "0.0.0.0:77", "0.0.0.0:0")},
+			translate(1, "172.17.0.3:5", "198.51.100.7:5", "192.0.2.1:77", "198.51.100.7:77"),
+			ping(event.Out, "192.0.2.1:0", 77), "ebpf 30 job", "", "172.17.0.3:0", ""},
+		{"a ping socket, inside",
+			[]bpf.SocketEvent{inSpace(6, sockEvent(bpf.Used, 1, 30, 1, "0.0.0.0:5", "0.0.0.0:0"))},
+			translate(1, "172.17.0.3:5", "198.51.100.7:5", "192.0.2.1:77", "198.51.100.7:77"),
+			ping(event.Forward, "172.17.0.3:0", 5), "ebpf 30 job", "", "192.0.2.1:0", ""},
+		{"a raw ping, beside one of ours",
+			[]bpf.SocketEvent{inSpace(6, raw(1, 30)), raw(2, 40)},
+			translate(1, "172.17.0.3:5", "198.51.100.7:5", "192.0.2.1:5", "198.51.100.7:5"),
+			ping(event.Out, "192.0.2.1:0", 5), "ebpf 30 job", "", "172.17.0.3:0", ""},
+		{"a ping of ours with the identifier that a translated one had",
+			[]bpf.SocketEvent{inSpace(6, sockEvent(bpf.Used, 1, 30, 1, "0.0.0.0:5", "0.0.0.0:0")), sockEvent(bpf.Used, 2, 40, 1, "0.0.0.0:5", "0.0.0.0:0")},
+			translate(1, "172.17.0.3:5", "198.51.100.7:5", "192.0.2.1:77", "198.51.100.7:77"),
+			ping(event.Out, "192.0.2.1:0", 5), "ebpf 40 ours", "", "", ""},
 		{"the same ends in two namespaces",
 			[]bpf.SocketEvent{inSpace(5, sockEvent(bpf.Used, 1, 20, 6, "172.17.0.3:4000", "198.51.100.7:443")), inSpace(6, sockEvent(bpf.Used, 2, 30, 6, "172.17.0.3:4000", "198.51.100.7:443"))},
 			translate(6, "172.17.0.3:4000", "198.51.100.7:443", "192.0.2.1:5000", "198.51.100.7:443"),
@@ -114,6 +130,20 @@ func TestTranslated(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ping is an echo to 198.51.100.7.
+func ping(d event.Direction, local string, id uint16) event.Event {
+	e := conn(1, 1, d, local, "198.51.100.7:0")
+	e.HasICMP, e.ICMPType, e.EchoID = true, 8, id
+	return e
+}
+
+// raw is the use of a raw socket for ICMP.
+func raw(cookie uint64, pid uint32) bpf.SocketEvent {
+	e := sockEvent(bpf.Used, cookie, pid, 1, "0.0.0.0:0", "0.0.0.0:0")
+	e.Type = bpf.Raw
+	return e
 }
 
 // TestSpaces: sockets that are bound to no address are those of the namespace that has it.

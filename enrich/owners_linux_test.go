@@ -183,6 +183,30 @@ var scenarios = []scenario{
 			x.skip = x.noNamespaces.Error()
 		}
 	}},
+	{"NAT, ping", "ICMP through a datagram socket, from a network namespace through us to another, seen on both sides", 10, func(x *scene) { x.pings("ping", 1) }},
+	{"NAT, ping, raw", "the same through a raw socket", 10, func(x *scene) { x.pings("raw ping", 2) }},
+}
+
+// pings has programs in one network namespace ask the addresses of another, 10.79.net.1 and on.
+func (x *scene) pings(kind string, net byte) {
+	if x.noNamespaces != nil {
+		x.skip = x.noNamespaces.Error()
+		return
+	}
+	path, err := exec.LookPath("nsenter")
+	if err != nil {
+		x.skip = err.Error()
+		return
+	}
+	for i := range x.times {
+		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 79, net, byte(1 + i)}), 0)
+		cmd := x.command(kind)
+		cmd.Path, cmd.Args = path, []string{"nsenter", "--net=" + x.beside, "--", os.Args[0], "0.0.0.0", to.Addr().String()}
+		x.act(cmd)
+		for _, from := range []string{"10.78.0.2:0", "10.79.0.1:0"} { // its own address, and what NAT makes of it
+			x.flows = append(x.flows, flow{proto: "icmp", client: netip.MustParseAddrPort(from), server: to, pid: cmd.Process.Pid})
+		}
+	}
 }
 
 // address gives one of loopback that nothing else has.
@@ -241,7 +265,7 @@ func (x *scene) clients(kind, proto string, server netip.AddrPort) {
 // portless runs actors of protocols without ports, each at an address of its own. What answers is the kernel.
 func (x *scene) portless(kind, proto string) {
 	for range x.times {
-		cmd := x.command(kind, x.address().String())
+		cmd := x.command(kind, x.address().String(), "127.0.0.1")
 		for _, end := range x.act(cmd) {
 			x.flows = append(x.flows, flow{proto: proto, client: end, server: netip.MustParseAddrPort("127.0.0.1:0"), pid: cmd.Process.Pid})
 		}
@@ -515,7 +539,13 @@ link() { # device, our address, process, its address
 	nsenter --net="/proc/$3/ns/net" sh -c "ip link set lo up; ip addr add $4 dev eth0; ip link set eth0 up"
 }
 link in0 10.78.0.1/24 %[1]s 10.78.0.2/24
-link out0 10.79.0.1/24 %[2]s 10.79.0.2/24
+link out0 10.79.0.1/16 %[2]s 10.79.0.2/16
+for net in 1 2; do
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		nsenter --net=/proc/%[2]s/ns/net ip addr add 10.79.$net.$i/32 dev eth0
+	done
+done
+nsenter --net=/proc/%[1]s/ns/net sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
 nsenter --net=/proc/%[1]s/ns/net ip route add default via 10.78.0.1
 nft 'table ip nat { chain post { type nat hook postrouting priority 100; oifname "out0" masquerade; }; }'
 `, pid(x.beside), pid(x.world))
@@ -827,6 +857,11 @@ Made by `+"`go test ./enrich -run TestOwners -update`"+`, as root. `+"`make test
 `, unix.ByteSliceToString(name.Release[:]), runtime.NumCPU())
 	for i, s := range scenarios {
 		fmt.Fprintf(&b, "%s %s | %s |\n", ownersRow(s), with[i], without[i])
+	}
+	was, _ := os.ReadFile(ownersTable)
+	if _, below, ok := bytes.Cut(was, []byte("\n## ")); ok { // not ours
+		b.WriteString("\n## ")
+		b.Write(below)
 	}
 	return b.Bytes()
 }

@@ -252,6 +252,35 @@ func TestFollowed(t *testing.T) {
 	}
 }
 
+// TestFollowedWithoutPorts: a connection that has no end of its own is not waited for when its socket is gone.
+func TestFollowedWithoutPorts(t *testing.T) {
+	b := newTold(t)
+	b.follow.on, b.kernel.follow = true, 1
+	b.procs.programs[20] = program{comm: "ping"}
+	used, released := raw(1, 20), sockEvent(bpf.Released, 1, 20, 1, "0.0.0.0:0", "0.0.0.0:0")
+	used.Flags = bpf.Followed
+	open := func(want int) {
+		t.Helper()
+		if got, _ := b.Followed(); got != want {
+			t.Errorf("got %d open, want %d", got, want)
+		}
+	}
+	first, second := ping(event.Out, "10.0.0.1:0", 5), ping(event.Out, "10.0.0.1:0", 5)
+	first.ID, second.ID = 1, 2
+	second.Remote = ap("192.0.2.9:0")
+	b.hooks.socket(used)
+	b.send(first, event.New)
+	open(1)
+	b.hooks.socket(released)
+	b.listen(false)
+	open(0)
+	b.send(second, event.New) // what was on its way to us
+	open(0)
+	b.send(first, event.Closed)
+	b.send(second, event.Closed)
+	open(0)
+}
+
 // Where the kernel does not tell of forks, ancestors do.
 func TestFollowedByAncestors(t *testing.T) {
 	b := newTold(t)

@@ -194,9 +194,10 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	c.settle(local)
 	l := int(c.localSide)
 	k := c.key
+	var echo uint16
 	icmp := k.proto == decode.ICMP || k.proto == decode.ICMP6
 	if icmp { // the echo identifier is no port
-		k.srcPort, k.dstPort = 0, 0
+		echo, k.srcPort, k.dstPort = k.srcPort, 0, 0
 	}
 	if l == 1 {
 		k = k.reversed()
@@ -206,7 +207,7 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	e.Direction, e.State, e.Partial, e.RemoteServes = c.direction, c.state(l), c.partial, l == 0
 	e.Proto, e.IPVersion, e.VLAN = uint16(c.key.proto), c.key.version, c.vlan
 	e.Tunnel, e.TunnelID = tunnelNames[c.key.tunnel], c.tunnelID
-	e.HasICMP, e.ICMPType, e.ICMPCode = icmp, c.icmpType, c.icmpCode
+	e.HasICMP, e.ICMPType, e.ICMPCode, e.EchoID = icmp, c.icmpType, c.icmpCode, echo
 	e.Start, e.Last = c.start, c.last
 	c.side(&e.Tx, l)
 	c.side(&e.Rx, 1-l)

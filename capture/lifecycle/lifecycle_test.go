@@ -241,3 +241,17 @@ func TestForms(t *testing.T) {
 		t.Errorf("%d forms are kept, %d were lost; want at most %d, and 8", len(s.forms), n, formsMax)
 	}
 }
+
+// TestFormsOfEcho: a container's ping socket ends what goes by the identifier that NAT gave it.
+func TestFormsOfEcho(t *testing.T) {
+	at := netip.MustParseAddrPort
+	e := bpf.EndEvent{TS: 1, Proto: sockets.ICMP, Family: ipv4, LocalPort: 5, NetNS: here + 1}
+	copy(e.Local[:], at("172.17.0.2:0").Addr().AsSlice())
+	copy(e.Remote[:], at("198.51.100.7:0").Addr().AsSlice())
+	nat := &natTold{told: []sockets.Translation{{Proto: sockets.ICMP, From: at("172.17.0.2:5"), To: at("198.51.100.7:5"), Source: at("192.0.2.1:77"), Dest: at("198.51.100.7:77")}}}
+	s := &Source{hooks: &fakes{events: []bpf.EndEvent{e}}, nat: nat, own: here, now: time.Now, forms: forms{}}
+	got := s.Read(nil)
+	if len(got) != 2 || got[1].Local != at("192.0.2.1:77") || got[1].Remote != at("198.51.100.7:77") || got[1].Alone || got[1].How != capture.HowGone {
+		t.Errorf("got %+v, want both forms", got)
+	}
+}

@@ -46,7 +46,11 @@ func (f forms) change(t *sockets.Translation, gone bool) (kept bool) {
 
 // other gives the end of the connection's other form.
 func (f forms) other(e *capture.End) (capture.End, bool) {
-	at, ok := f[form{e.Local, e.Remote, e.Proto}]
+	remote := e.Remote
+	if e.Proto == sockets.ICMP || e.Proto == sockets.ICMP6 { // a ping socket that is connected has the identifier at its own end
+		remote = netip.AddrPortFrom(remote.Addr(), e.Local.Port())
+	}
+	at, ok := f[form{e.Local, remote, e.Proto}]
 	if !ok {
 		return capture.End{}, false
 	}

@@ -182,7 +182,7 @@ func (n *NAT) messages(b []byte, each func(*Translation, bool)) (done bool, err 
 	return false, nil
 }
 
-// parseTranslation reads the attributes of a connection. It is false for those without NAT or ports.
+// parseTranslation reads the attributes of a connection. It is false for those without NAT, or without ports.
 func parseTranslation(b []byte, t *Translation) bool {
 	var proto uint8
 	attributes(b, func(kind uint16, v []byte) {
@@ -193,10 +193,11 @@ func parseTranslation(b []byte, t *Translation) bool {
 			t.Dest, t.Source, proto = parseTuple(v)
 		}
 	})
-	return t.Proto == proto && t.From.Port() != 0 && t.Source.Port() != 0 && (t.From != t.Source || t.To != t.Dest)
+	echo := proto == ICMP || proto == ICMP6 // whose identifier may be 0
+	return t.Proto == proto && (echo || t.From.Port() != 0 && t.Source.Port() != 0) && (t.From != t.Source || t.To != t.Dest)
 }
 
-// parseTuple reads one direction: from where to where. Protocols without ports have none.
+// parseTuple reads one direction: from where to where. Protocols without ports have none, but for ICMP's echo.
 func parseTuple(b []byte) (from, to netip.AddrPort, proto uint8) {
 	var src, dst netip.Addr
 	var sport, dport uint16
@@ -213,6 +214,9 @@ func parseTuple(b []byte) (from, to netip.AddrPort, proto uint8) {
 				sport = binary.BigEndian.Uint16(v)
 			case kind == ctaTupleProto && inner == 3 && len(v) == 2:
 				dport = binary.BigEndian.Uint16(v)
+			case kind == ctaTupleProto && (inner == 4 || inner == 7) && len(v) == 2: // CTA_PROTO_ICMP_ID, CTA_PROTO_ICMPV6_ID
+				sport = binary.BigEndian.Uint16(v)
+				dport = sport
 			}
 		})
 	})

@@ -292,15 +292,20 @@ func captures() error {
 
 // spent is a process's CPU time so far.
 func spent(pid int) time.Duration {
+	user, system := spentIn(pid)
+	return user + system
+}
+
+func spentIn(pid int) (user, system time.Duration) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := bytes.Cut(b, []byte(") ")) // behind the name, which may hold anything
 	f := strings.Fields(string(rest))
 	if len(f) < 13 {
-		return 0
+		return 0, 0
 	}
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * tick
+	u, _ := strconv.Atoi(f[11])
+	k, _ := strconv.Atoi(f[12])
+	return time.Duration(u) * tick, time.Duration(k) * tick
 }
 
 func number(re *regexp.Regexp, text []byte) uint64 {

@@ -51,9 +51,12 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each program reads each file")
 	out := flag.String("o", "", "also write the result to this `file`")
 	live := flag.Bool("live", false, "measure what watching live traffic costs instead")
+	owners := flag.Bool("owners", false, "measure what knowing the owners costs instead")
 	flag.Parse()
 	measure := run
 	switch {
+	case *owners:
+		measure = runOwners
 	case *live:
 		measure = runLive
 	case flag.Arg(0) == acceptPart:

@@ -142,6 +142,7 @@ type Event struct {
 
 	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
 	VLAN          uint16
+	EchoID        uint16         // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
 	Local, Remote netip.AddrPort // port 0 = none
 	// NATLocal and NATRemote are the ends on the other side of the kernel's NAT, invalid where they are the same.
 	NATLocal, NATRemote netip.AddrPort
