@@ -28,7 +28,7 @@ func radiusRequest(code byte) bool {
 func parseRADIUS(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
-	if len(b) < radiusHeaderLen {
+	if len(b) < radiusHeaderLen || int(b[0]) >= len(radiusCodes) || radiusCodes[b[0]] == "" {
 		return no
 	}
 	size := int(be16(b[2:]))
