@@ -850,6 +850,9 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, c
 	c.Track.Names = true
 	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums}), enrich.NewHosts(c.Track.Local)
 	c.Track.Each = hosts.Batch
+	c.Track.Crashed = func(text string) {
+		c.teller()("error", "inspecting a connection failed, which is a mistake of rustnet's (please report it); it goes on without what was not found yet: %s", text)
+	}
 	tracker, err := track.New(c.Track)
 	if err != nil {
 		return nil, usageError{err}

@@ -46,6 +46,8 @@ type Config struct {
 	// Recall reads what stands beside a packet in a file (capture.Frames.Comments), nil for what says nothing. Several
 	// goroutines call it. nil = it is passed over.
 	Recall func(text string) *event.Recorded `kong:"-"`
+	// Crashed is told, once for each, of places in the inspection that panicked; the connections go on without it. nil = so does the panic.
+	Crashed func(text string) `kong:"-"`
 }
 
 // timeouts say after how much silence a connection counts as ended, by class.
@@ -106,11 +108,13 @@ type Stats struct {
 	Forgotten uint64
 	// Unrecalled is how many comments of a file were passed over for want of room.
 	Unrecalled uint64
+	// Crashed is of how many connections the inspection panicked.
+	Crashed uint64
 }
 
 type counters struct {
-	packets, opened, closed, evicted, events, forgotten, unrecalled atomic.Uint64
-	skipped                                                         [decode.NumSkips]atomic.Uint64
+	packets, opened, closed, evicted, events, forgotten, unrecalled, crashed atomic.Uint64
+	skipped                                                                  [decode.NumSkips]atomic.Uint64
 }
 
 // Stage is the tracker.
@@ -121,6 +125,7 @@ type Stage struct {
 	workers []*worker
 	pool    event.Pool
 	count   counters
+	crashes crashes
 	// expected is the goroutine's that sends.
 	expected expectations
 }
@@ -144,7 +149,7 @@ func New(cfg Config) (*Stage, error) {
 func (s *Stage) Stats() Stats {
 	c := &s.count
 	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
-		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load()}
+		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load(), Crashed: c.crashed.Load()}
 	for i := range c.skipped {
 		st.Skipped[i] = c.skipped[i].Load()
 	}
@@ -166,7 +171,32 @@ func (s Stats) Report() string {
 	if s.Unrecalled > 0 {
 		text += fmt.Sprintf(", %d comments of the file passed over for want of room", s.Unrecalled)
 	}
+	if s.Crashed > 0 {
+		text += fmt.Sprintf(", %d of which the inspection failed", s.Crashed)
+	}
 	return text
+}
+
+// crashes keeps Config.Crashed from being told the same again and again.
+type crashes struct {
+	mu   sync.Mutex
+	told map[string]bool
+}
+
+const crashesMax = 64
+
+func (s *Stage) caught(what string) {
+	s.count.crashed.Add(1)
+	s.crashes.mu.Lock()
+	defer s.crashes.mu.Unlock()
+	if len(s.crashes.told) >= crashesMax || s.crashes.told[what] {
+		return
+	}
+	if s.crashes.told == nil {
+		s.crashes.told = map[string]bool{}
+	}
+	s.crashes.told[what] = true
+	s.cfg.Crashed(what)
 }
 
 // Run tracks until in is closed, then tells the end of every connection that is still open.

@@ -68,6 +68,9 @@ func newWorker(s *Stage, i, of int) *worker {
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
 	inspect.Names = s.cfg.Names
+	if s.cfg.Crashed != nil {
+		inspect.Caught = s.caught
+	}
 	inspectors := dpi.NewInspectors(inspect, lanes)
 	for l := range w.lanes {
 		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)

@@ -40,6 +40,9 @@ type Config struct {
 	MaxTotalBytes int  `help:"Bytes kept of all connections together." default:"33554432" placeholder:"BYTES"`
 	Unsafe        bool `name:"unsafe-payload-fields" help:"Show what may hold secrets: query strings."`
 	Names         bool `kong:"-"` // keep what DNS responses say of addresses, see Inspector.Answer
+	// Caught is told what a parser stumbled over (it panicked) and where; its connection is looked at no more. Several goroutines call it. nil = nothing
+	// is caught.
+	Caught func(what string) `kong:"-"`
 }
 
 // parser is one line of the table. The names that First and Ports give only save work: they

@@ -1,8 +1,12 @@
 package dpi
 
 import (
+	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"path"
+	"runtime"
+	"strings"
 	"sync"
 
 	"rustnet/track/event"
@@ -255,7 +259,7 @@ func (in *Inspector) TakeAnswer() *event.Answer {
 // Segment takes a TCP segment: the sequence number as in the header, wireLen bytes of payload on
 // the wire, of which the capture holds payload. A SYN sets the start; without one, the first
 // segment seen is where the parsers start. payload is not used after the return.
-func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload []byte, wireLen uint32, ts int64) Result {
+func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload []byte, wireLen uint32, ts int64) (r Result) {
 	d := &f.dir[s]
 	if syn {
 		seq++
@@ -281,6 +285,7 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 		d.next = seq // the SYN was another connection's, or not the one that was accepted
 		d.flags &^= whole
 	}
+	defer in.caught(f, &r)
 	in.begin(f, s, ts)
 	in.place(f, s, early{data: payload[:min(len(payload), int(wireLen))], seq: seq, wire: wireLen, fin: fin})
 	return in.end(f)
@@ -288,10 +293,11 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 
 // End gives the parsers a last look at what waited for bytes that did not come. It is for
 // connections that end without having been Finished, before Free.
-func (in *Inspector) End(f *Flow, ts int64) Result {
+func (in *Inspector) End(f *Flow, ts int64) (r Result) {
 	if f.finished {
 		return f.standing(0)
 	}
+	defer in.caught(f, &r)
 	for s := Orig; s <= Resp; s++ {
 		if d := &f.dir[s]; f.tcp && d.buf != nil && !d.is(dead) && !f.finished {
 			in.begin(f, s, ts)
@@ -304,11 +310,12 @@ func (in *Inspector) End(f *Flow, ts int64) Result {
 }
 
 // Datagram takes a UDP datagram of wireLen bytes, of which the capture holds payload.
-func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, ts int64) Result {
+func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, ts int64) (r Result) {
 	d := &f.dir[s]
 	if f.finished || d.is(dead) || len(payload) == 0 {
 		return f.standing(0)
 	}
+	defer in.caught(f, &r)
 	in.begin(f, s, ts)
 	c := &in.call
 	c.view[s].b, c.view[s].gap = payload, wireLen > uint32(len(payload))
@@ -323,6 +330,33 @@ func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, t
 		in.follow(f)
 	}
 	return in.end(f)
+}
+
+// caught is deferred: a mistake in a parser costs what it would have said of one connection, not the program.
+func (in *Inspector) caught(f *Flow, r *Result) {
+	if in.cfg.Caught == nil {
+		return
+	}
+	what := recover()
+	if what == nil {
+		return
+	}
+	where := "?"
+	var stack [16]uintptr
+	frames := runtime.CallersFrames(stack[:runtime.Callers(2, stack[:])])
+	for frame, more := frames.Next(); ; frame, more = frames.Next() {
+		if strings.Contains(frame.Function, "track/dpi.") {
+			where = fmt.Sprintf("%s:%d", path.Base(frame.File), frame.Line)
+			break
+		}
+		if !more {
+			break
+		}
+	}
+	in.cfg.Caught(fmt.Sprintf("%s: %v", where, what))
+	in.answer, in.expected = nil, in.expected[:0]
+	f.finished = true
+	*r = in.end(f)
 }
 
 // standing is the result of a packet that brings nothing.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -474,4 +475,58 @@ func BenchmarkPacket(b *testing.B) {
 			in.Free(f)
 		}
 	})
+}
+
+// TestCaught: a parser that panics costs its connection the rest of the inspection, and nothing else.
+func TestCaught(t *testing.T) {
+	const crashing = "redis"
+	var told []string
+	in := NewInspector(Config{Caught: func(what string) { told = append(told, what) }})
+	own := *in.finder
+	in.finder = &own
+	for over := range own.parse {
+		own.parse[over] = slices.Clone(own.parse[over])
+		own.parse[over][in.index[crashing]] = func(c *call) verdict {
+			if c.ts < 5 {
+				c.edit().Name = crashing
+				return match
+			}
+			var none []byte
+			return verdict(none[c.ts])
+		}
+	}
+	f := in.NewFlow(true, 40000, 6379)
+	in.Segment(f, Orig, 0, true, false, nil, 0, 1)
+	in.Segment(f, Orig, 1, false, false, []byte("*1\r\n$4\r\nPING\r\n"), 14, 2)
+	if a := f.App(); a == nil || a.Name != crashing {
+		t.Fatalf("before: got %v", facts(a))
+	}
+	if r := in.Segment(f, Orig, 15, false, false, []byte("*1\r\n$4\r\nPING\r\n"), 14, 7); r&Finished == 0 {
+		t.Error("the inspection goes on")
+	}
+	if len(told) != 1 || !strings.HasPrefix(told[0], "inspect_test.go:") || !strings.HasSuffix(told[0], "index out of range [7] with length 0") {
+		t.Errorf("told %q", told)
+	}
+	if a := f.App(); a == nil || a.Name != crashing {
+		t.Errorf("afterwards: got %v, want what was known", facts(a))
+	}
+	in.End(f, 8)
+	in.Free(f)
+	if in.total != 0 {
+		t.Errorf("%d bytes kept", in.total)
+	}
+	other := in.NewFlow(true, 40000, 22)
+	in.Segment(other, Orig, 1, false, false, []byte("SSH-2.0-x\r\n"), 11, 9)
+	if a := other.App(); a == nil || a.Name != "ssh" {
+		t.Errorf("another connection: got %v", facts(a))
+	}
+
+	defer func() {
+		if recover() == nil {
+			t.Error("caught without being asked to")
+		}
+	}()
+	in.cfg.Caught = nil
+	f = in.NewFlow(true, 40000, 6379)
+	in.Segment(f, Orig, 1, false, false, []byte("*1\r\n$4\r\nPING\r\n"), 14, 7)
 }
