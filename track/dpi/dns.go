@@ -337,8 +337,13 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 // dnsResponse joins a response with its question.
 func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 	asked := c.dnsTake(st, m)
+	same := st.asked && m.question != 0 && m.asksFor(st.name)
 	if c.cfg.Names {
-		c.dnsHosts(m, asked)
+		name := "" // of the question, where it is known already
+		if same {
+			name = st.name
+		}
+		c.dnsHosts(m, asked, name)
 	}
 	c.dnsFirst(st, m)
 	if c.multicast() {
@@ -348,7 +353,7 @@ func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 	if !st.asked {
 		return
 	}
-	about := c.dnsAbout(st, m)
+	about := same || c.dnsAbout(st, m)
 	if (m.id == st.first || about && m.qtype == st.qtype) && !c.f.app.Has(fieldDNSRcode) {
 		c.edit().SetStr(fieldDNSRcode, c.dnsRcodeName(m.rcode))
 		c.know()
@@ -365,7 +370,32 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 	}
 	name, ok := dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
-	return ok && (string(name) == st.name || sameName(name, st.name))
+	return ok && sameName(name, st.name)
+}
+
+// asksFor tells whether the first question's name lies in the message as it is written, letter by letter. Most do: a name in
+// other letters, or compressed, may be the same all the same.
+func (m *dnsMessage) asksFor(name string) bool {
+	at := m.question
+	for len(name) > 0 {
+		n := int(m.b[at])
+		if n == 0 || n > 63 || n > len(name) || at+1+n >= m.asked {
+			return false
+		}
+		for i, b := range m.b[at+1 : at+1+n] {
+			if b != name[i] {
+				return false
+			}
+		}
+		at, name = at+1+n, name[n:]
+		if len(name) > 0 {
+			if name[0] != '.' || len(name) == 1 {
+				return false
+			}
+			name = name[1:]
+		}
+	}
+	return m.b[at] == 0
 }
 
 // sameName compares names as RFC 4343 has it: the case of ASCII letters does not count.

@@ -16,8 +16,8 @@ const (
 // dnsHosts keeps what a response says of addresses: where it answers a question that was seen, those that
 // the name asked for leads to, over all its aliases. Multicast DNS and LLMNR tell unasked, or over another
 // connection than the question's: there every address counts as its own record says. What is to be believed of
-// those is the consumer's to judge.
-func (c *call) dnsHosts(m *dnsMessage, asked bool) {
+// those is the consumer's to judge. text is the name asked for where it is known, "" where it is not.
+func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 	if m.flags>>11&15 != 0 || m.flags&15 != 0 {
 		return
 	}
@@ -29,7 +29,12 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool) {
 	name := ""
 	if asked {
 		target, ttl = m.chain()
-		if name = c.dnsHostName(m.b, m.question); name == "" {
+		if text != "" {
+			name = c.hostText(append(c.hash[:0], text...), text)
+		} else {
+			name = c.dnsHostName(m.b, m.question)
+		}
+		if name == "" {
 			return
 		}
 	}
@@ -132,11 +137,23 @@ func dnsAddr(dst []event.HostAddr, d []byte, name string, ttl uint32) []event.Ho
 func (c *call) dnsHostName(b []byte, at int) string {
 	name, ok := dnsName(c.hash[:0], b, at)
 	c.hash = name
-	if !ok || !hostName(name) {
+	if !ok {
+		return ""
+	}
+	return c.hostText(name, "")
+}
+
+// hostText returns a name, which it changes, in lower case, "" where it is no host's; text is used where it is the same.
+func (c *call) hostText(name []byte, text string) string {
+	c.hash = name
+	if !hostName(name) {
 		return ""
 	}
 	for i, b := range name {
 		name[i] = hostLetters[b]
+	}
+	if string(name) == text {
+		return text
 	}
 	return c.text(name)
 }

@@ -99,3 +99,32 @@ func TestDNSZoneTransfer(t *testing.T) {
 		{Orig, dnsPrefixed(dnsTest(2, 0, "b.example", 6))}})
 	subset(t, got, map[string]string{"dns_query": "example.com", "dns_type": "AXFR", "dns_rcode": "NOERROR", "dns_queries": "2"})
 }
+
+// TestAsksFor holds that a name found as it is written is the one that reading it would give.
+func TestAsksFor(t *testing.T) {
+	for _, tc := range []struct {
+		wire, name string
+		want       bool
+	}{
+		{"\x03www\x07example\x03org\x00", "www.example.org", true},
+		{"\x01a\x00", "a", true},
+		{"\x03a.b\x00", "a.b", true},
+		{"\x03wwW\x07example\x03org\x00", "www.example.org", false}, // the same, but not as it is written
+		{"\x03www\x07example\x00", "www.example.org", false},
+		{"\x03www\x07example\x03org\x02uk\x00", "www.example.org", false},
+		{"\x01a\x00", "a.", false},
+		{"\x02a.\x00", "a.", true},
+		{"\x00", ".", false},
+		{"\x00", "a", false},
+		{"\xc0\x0c", "a", false},
+	} {
+		m := dnsMessage{b: []byte("0123456789ab" + tc.wire + "\x00\x01\x00\x01"), question: dnsHeaderLen}
+		m.asked = len(m.b)
+		if got := m.asksFor(tc.name); got != tc.want {
+			t.Errorf("%q for %q: got %v, want %v", tc.wire, tc.name, got, tc.want)
+		}
+		if text, ok := dnsName(nil, m.b, m.question); tc.want && (!ok || string(text) != tc.name) {
+			t.Errorf("%q reads %q, want %q", tc.wire, text, tc.name)
+		}
+	}
+}

@@ -43,6 +43,7 @@ const (
 type httpState struct {
 	client   Side
 	mode     [2]httpMode
+	begun    bool // what the client's side begins with was judged: it is a request
 	line     bool // the first request's line is told
 	host     bool // it named its host itself, in absolute form
 	headed   bool // its header is told
@@ -77,7 +78,7 @@ func parseHTTP(c *call) verdict {
 		case kind != httpRequest && kind != httpResponse:
 			return no
 		}
-		st = &httpState{client: c.side}
+		st = &httpState{client: c.side, begun: kind == httpRequest}
 		if kind == httpResponse {
 			st.client = 1 - c.side
 		}
@@ -553,9 +554,10 @@ func (c *call) httpHost(host []byte) {
 
 // httpRequest reads a request's head, or what there is of it. It returns true when the inspection ends with it.
 func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
-	if httpStart(head) != httpRequest {
+	if !st.begun && httpStart(head) != httpRequest {
 		return true
 	}
+	st.begun = false
 	line, n := cutLine(head)
 	if !st.line {
 		c.httpRequestLine(st, line)

@@ -402,7 +402,6 @@ func (in *Inspector) end(f *Flow) Result {
 		in.drop(f)
 		f.state = nil
 	}
-	c.f, c.view = nil, [2]view{}
 	return f.standing(c.res)
 }
 
@@ -428,7 +427,9 @@ func (in *Inspector) place(f *Flow, s Side, e early) {
 		return
 	}
 	in.deliver(f, s, e)
-	in.deliverParked(f, s, false)
+	if d.buf != nil {
+		in.deliverParked(f, s, false)
+	}
 }
 
 // deliverParked delivers the early segments whose place was reached; with force, also those behind a hole.
@@ -555,7 +556,9 @@ func (in *Inspector) judge(f *Flow, s Side) {
 		return
 	}
 	for side := range in.call.view {
-		in.keep(f, Side(side))
+		if v := &in.call.view[side]; len(v.b) > 0 || v.gap || f.dir[side].buf != nil {
+			in.keep(f, Side(side))
+		}
 	}
 }
 
@@ -642,8 +645,7 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 			if !f.tcp && size < in.min[i] {
 				continue // a keep-alive byte is no answer; the next datagram may be one
 			}
-			got := parse[i](c)
-			switch got {
+			switch got := parse[i](c); got {
 			case no:
 				if !again {
 					f.dir[s].open[w] &^= m & -m
