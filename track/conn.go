@@ -16,13 +16,14 @@ import (
 type conn struct {
 	key   key
 	hash  uint32
-	noted uint32 // which letters the history has, see note
-	frame uint64 // number of the frame that began it: the order of connections
+	noted uint32      // which letters the history has, see note
+	rare  *[2]tcpRare // nil but for TCP, and there as long as only a SYN was seen
 
 	timer     timer
-	heard     int64 // clock at the last packet: what idleness is measured from
-	told      int64 // clock at the last event; at the first packet, as long as there was none
-	last      int64 // packet time of the last packet
+	heard     int64     // clock at the last packet: what idleness is measured from
+	told      int64     // clock at the last event; at the first packet, as long as there was none
+	last      int64     // packet time of the last packet
+	flow      *dpi.Flow // inspection under way
 	used      bool
 	spared    uint8 // see lane.victim
 	partial   bool
@@ -34,14 +35,12 @@ type conn struct {
 	reason    event.Reason
 	tcp       tcpFlags
 	lane      uint8
-	swapped   bool // origin and responder are not as the first packet had them
-	settled   bool // direction and localSide are computed
-	localSide uint8
+	swapped   bool   // origin and responder are not as the first packet had them
+	bypass    uint16 // 1 + place in bypassing.conns; 0 = the kernel does not know of it
 
 	sides [2]side
 
-	rare      *[2]tcpRare // nil but for TCP, and there as long as only a SYN was seen
-	flow      *dpi.Flow   // inspection under way
+	frame     uint64 // number of the frame that began it: the order of connections
 	app       *event.App
 	iface     *capture.Interface
 	id        uint64
@@ -62,10 +61,11 @@ type conn struct {
 	lingers   bool        // as capture.HowLingers says it
 	final     event.State // of the local end, where its kernel said so
 	history   [16]byte
-	twice     bool   // it was seen on several interfaces at once
-	recorded  bool   // a file says which end is local, and who opened
-	bypass    uint16 // 1 + place in bypassing.conns; 0 = the kernel does not know of it
-	_         [1]byte
+	twice     bool // it was seen on several interfaces at once
+	recorded  bool // a file says which end is local, and who opened
+	settled   bool // direction and localSide are computed
+	localSide uint8
+	_         [10]byte // to the end of the line
 }
 
 // side is what one end sent, as far as every packet needs it.

@@ -93,7 +93,7 @@ const (
 	tombstoneNS = 5_000_000_000
 	// A packet that looks like one seen on another interface is that one again within this time.
 	againNS     = 1_000_000_000
-	batchEvents = 512
+	batchEvents = 64
 )
 
 // Stats counts what the stage has done; safe to read at any time.

@@ -19,20 +19,36 @@ type connRef uint32
 
 // timer is the part of a connection that the wheel owns.
 type timer struct {
-	next, prev connRef
-	slot       uint16 // level<<levelBits | index, +1; 0 = not in the wheel
-	due        int64  // slot number, absolute
+	due   int64  // slot number, absolute
+	index uint32 // in the slot
+	slot  uint16 // level<<levelBits | index, +1; 0 = not in the wheel
 }
+
+// firstCap is how many places each slot has from the beginning, so that a few timers cost no allocation.
+const firstCap = 16
+
+// keptCap is how many places of a slot are kept though they are empty. What there is beyond that is at most four times
+// what is in use: a flood may fill slot after slot and be evicted from all.
+const keptCap = 1024
 
 type wheel struct {
 	lanes *[lanes]lane // where the timers are
 	now   int64        // the slot that is running; slots before it have been fired
 	count int
-	heads [levels * levelSize]connRef
+	slots [levels * levelSize][]connRef  // in no order; and no list, so that a slot's timers are loaded together
 	used  [levels][levelSize / 64]uint64 // bit set = slot not empty
 }
 
 func (w *wheel) at(r connRef) *timer { return &w.lanes[r.lane()].conn(r.place()).timer }
+
+func newWheel(ls *[lanes]lane) wheel {
+	w := wheel{lanes: ls}
+	places := make([]connRef, len(w.slots)*firstCap)
+	for i := range w.slots {
+		w.slots[i] = places[i*firstCap : i*firstCap : (i+1)*firstCap]
+	}
+	return w
+}
 
 func slotOf(ns int64) int64 { return ns >> slotShift }
 
@@ -63,13 +79,9 @@ func (w *wheel) insert(r connRef, t *timer, due int64) {
 		n = min(due>>(2*levelBits), w.now>>(2*levelBits)+levelSize-1)
 	}
 	i := int(n & (levelSize - 1))
-	h := &w.heads[level<<levelBits|i]
-	t.due, t.slot = due, uint16(level<<levelBits|i)+1
-	t.prev, t.next = 0, *h
-	if *h != 0 {
-		w.at(*h).prev = r
-	}
-	*h = r
+	s := level<<levelBits | i
+	*t = timer{due: due, index: uint32(len(w.slots[s])), slot: uint16(s) + 1}
+	w.slots[s] = append(w.slots[s], r)
 	w.used[level][i>>6] |= 1 << (i & 63)
 	w.count++
 }
@@ -81,19 +93,20 @@ func (w *wheel) remove(r connRef) {
 		return
 	}
 	s := int(t.slot - 1)
-	if t.prev != 0 {
-		w.at(t.prev).next = t.next
-	} else {
-		w.heads[s] = t.next
-		if t.next == 0 {
-			i := s & (levelSize - 1)
-			w.used[s>>levelBits][i>>6] &^= 1 << (i & 63)
-		}
+	rs := w.slots[s]
+	if last := uint32(len(rs) - 1); t.index != last { // which takes the place
+		rs[t.index] = rs[last]
+		w.at(rs[last]).index = t.index
+	} else if last == 0 {
+		i := s & (levelSize - 1)
+		w.used[s>>levelBits][i>>6] &^= 1 << (i & 63)
 	}
-	if t.next != 0 {
-		w.at(t.next).prev = t.prev
+	rs = rs[:len(rs)-1]
+	if c := cap(rs); c > keptCap && len(rs) < c/4 {
+		rs = append(make([]connRef, 0, c/2), rs...)
 	}
-	t.slot, t.next, t.prev = 0, 0, 0
+	w.slots[s] = rs
+	t.slot = 0
 	w.count--
 }
 
@@ -107,14 +120,11 @@ func (w *wheel) take(clock int64, buf []connRef) (due []connRef, slot int64, ok 
 			break
 		}
 		i := int(w.now & (levelSize - 1))
-		if r := w.clear(0, i); r != 0 {
-			for r != 0 {
-				t := w.at(r)
-				buf = append(buf, r)
-				r = t.next
-				t.slot, t.next, t.prev = 0, 0, 0
-				w.count--
+		if rs := w.clear(0, i); len(rs) > 0 {
+			for _, r := range rs {
+				w.at(r).slot = 0
 			}
+			buf = append(buf, rs...)
 			slot = w.now
 			w.step(w.now + 1)
 			return buf, slot, true
@@ -139,23 +149,25 @@ func (w *wheel) step(to int64) {
 
 func (w *wheel) cascade(level int, n int64) {
 	i := int(n & (levelSize - 1))
-	for r := w.clear(level, i); r != 0; {
+	for _, r := range w.clear(level, i) { // none goes back to this slot, whose turn it is
 		t := w.at(r)
-		next := t.next
-		w.count--
 		w.insert(r, t, max(t.due, w.now))
-		r = next
 	}
 }
 
-// clear empties a slot and gives the first of what was in it: the others still hang together.
-func (w *wheel) clear(level, i int) (first connRef) {
-	h := &w.heads[level<<levelBits|i]
-	if first = *h; first != 0 {
-		*h = 0
-		w.used[level][i>>6] &^= 1 << (i & 63)
+// clear empties a slot and gives what was in it, which is valid until the slot is used again.
+func (w *wheel) clear(level, i int) []connRef {
+	s := &w.slots[level<<levelBits|i]
+	rs := *s
+	if len(rs) == 0 {
+		return nil
 	}
-	return first
+	if *s = rs[:0]; cap(rs) > keptCap {
+		*s = nil
+	}
+	w.used[level][i>>6] &^= 1 << (i & 63)
+	w.count -= len(rs)
+	return rs
 }
 
 // nextUsed finds the first slot of a level, from i on, that holds something; levelSize when none does.

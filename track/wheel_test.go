@@ -8,7 +8,8 @@ import (
 
 // newTestWheel makes a wheel with the timers of n connections.
 func newTestWheel(n int) *wheel {
-	w := &wheel{lanes: new([lanes]lane)}
+	made := newWheel(new([lanes]lane))
+	w := &made
 	for i := range n {
 		w.lanes[0].insert(uint32(i))
 	}
@@ -65,6 +66,38 @@ func TestWheelAgainstModel(t *testing.T) {
 		}
 	}
 }
+
+// TestWheelLetsGoOfRoom: slots that were full take no room when their timers are moved away or have fired.
+func TestWheelLetsGoOfRoom(t *testing.T) {
+	const n = 50_000
+	w := newTestWheel(n)
+	room := func() (places int) {
+		for _, s := range w.slots {
+			places += cap(s)
+		}
+		return places
+	}
+	for turn := range int64(40) {
+		for r := connRef(1); r <= n; r++ {
+			w.set(r, turn*60e9)
+		}
+		if got := room(); got > 4*n+turnsKept(turn) {
+			t.Fatalf("turn %d: slots have room for %d timers, want at most four times %d", turn, got, n)
+		}
+	}
+	for r := connRef(1); r < n; r++ {
+		w.remove(r)
+	}
+	if got := room(); got > turnsKept(40) {
+		t.Errorf("slots have room for %d timers, and there is one", got)
+	}
+	if fired, _, ok := w.take(3600e9, nil); !ok || len(fired) != 1 || fired[0] != n {
+		t.Errorf("fired %v, want the one that is left", fired)
+	}
+}
+
+// turnsKept is what may be kept of the slots of so many turns.
+func turnsKept(turns int64) int { return int(turns+1)*keptCap + levels*levelSize*firstCap }
 
 func TestWheelJumpsOverEmptyTime(t *testing.T) {
 	w := newTestWheel(2)

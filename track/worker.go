@@ -41,7 +41,7 @@ type worker struct {
 	infoSide  int              // whose socket said it
 	lastFrame uint64           // number of the last packet of the batches before
 	flush     func()           // hands on out when it is full; nil = it waits for the end of the batch
-	label     decode.Label     // of the packet that was taken last
+	label     decode.Label     // of the packet that was taken last, where there is a Tap
 	recalls                    // what a file says of its connections
 	Stats                      // counted so far
 	published Stats            // added to the stage's counters so far
@@ -64,7 +64,7 @@ func newWorker(s *Stage, i, of int) *worker {
 	if s.cfg.Bypass != nil {
 		w.bypass = &bypassing{}
 	}
-	w.wheel.lanes = &w.lanes
+	w.wheel = newWheel(&w.lanes)
 	inspect := s.cfg.Inspect
 	inspect.MaxTotalBytes /= lanes
 	inspect.Names = s.cfg.Names
@@ -98,7 +98,13 @@ func (w *worker) batch(b *decode.Packets) {
 	w.fetch(b.Packets)
 	if said := w.comments(b); len(b.Ends) == 0 && len(said) == 0 && len(b.Labels) == 0 {
 		for i := range b.Packets {
-			w.take(&b.Packets[i], w.ahead[i])
+			p := &b.Packets[i]
+			if isICMP(p) {
+				w.unreachable(p)
+			}
+			if w.mine(p) {
+				w.packet(p, w.ahead[i])
+			}
 		}
 		if n := len(b.Packets); n > 0 {
 			w.lastFrame = b.Packets[n-1].Frame
@@ -124,8 +130,14 @@ func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
 		if len(said) > 0 && w.mine(p) {
 			said = w.besides(said, p.Frame-b.First)
 		}
-		if w.take(p, w.ahead[i]) && len(b.Labels) > 0 {
-			b.Labels[i] = w.label
+		if isICMP(p) {
+			w.unreachable(p)
+		}
+		if w.mine(p) {
+			w.packet(p, w.ahead[i])
+			if len(b.Labels) > 0 {
+				b.Labels[i] = w.label
+			}
 		}
 	}
 	for i := range ends {
@@ -133,21 +145,13 @@ func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
 	}
 }
 
-// take takes a packet, where it is ours.
-func (w *worker) take(p *decode.Packet, a ahead) (mine bool) {
-	if p.Proto == decode.ICMP || p.Proto == decode.ICMP6 {
-		w.unreachable(p)
-	}
-	if mine = w.mine(p); mine {
-		w.packet(p, a)
-	}
-	return mine
-}
+// isICMP tells whether a packet may speak of another connection than its own.
+func isICMP(p *decode.Packet) bool { return p.Proto == decode.ICMP || p.Proto == decode.ICMP6 }
 
 // advance fires every timer whose slot has ended at clock.
 func (w *worker) advance(clock int64) {
 	w.clock = max(w.clock, clock)
-	if w.clock >= w.tick || !w.begun {
+	if w.clock >= w.tick { // at the beginning, too
 		w.fireAll()
 	}
 	w.now = w.clock
@@ -166,9 +170,13 @@ func (w *worker) fireAll() {
 		}
 		w.now = slotEnd(slot)
 		w.turn = w.turn[:0]
-		for _, r := range slices.Backward(due) { // who was set first, and so mostly is the oldest, stands last
-			w.turn = append(w.turn, aged{w.at(r).frame, r})
+		sum := uint64(0)
+		for _, r := range due {
+			c := w.at(r)
+			sum += uint64(c.hash) + c.sides[0].bytes + c.sides[1].bytes // as in fetch
+			w.turn = append(w.turn, aged{c.frame, r})
 		}
+		w.touched += sum
 		slices.SortFunc(w.turn, aged.compare)
 		for _, a := range w.turn {
 			w.key = order{clock: w.now, frame: a.frame}
@@ -250,23 +258,31 @@ func (w *worker) patience(c *conn) int64 {
 }
 
 // fetch reads ahead what a batch will need of a table that no cache holds: loads that wait for
-// nothing but memory wait together here, and one after the other in packet.
+// nothing but memory wait together here, and one after the other in packet. Whatever depends on what was loaded comes in
+// a walk of its own: a branch that is guessed wrong ends the waiting together.
 func (w *worker) fetch(ps []decode.Packet) {
 	w.ahead = slices.Grow(w.ahead[:0], len(ps))[:len(ps)]
+	sum := uint64(0)
 	for i := range w.ahead {
 		p := &ps[i]
-		if !w.mine(p) {
-			w.ahead[i] = ahead{}
-			continue
+		w.ahead[i] = ahead{}
+		if w.mine(p) {
+			h := w.stage.secret.hash(p)
+			w.ahead[i].hash = h
+			if s := w.lanes[laneOf(p)].slots; len(s) > 0 {
+				sum += uint64(s[h&uint32(len(s)-1)].at)
+			}
 		}
-		n, h := laneOf(p), w.stage.secret.hash(p)
-		a := ahead{hash: h}
-		if at := w.lanes[n].first(h); at != 0 {
-			a.at = ref(n, at-1)
-		}
-		w.ahead[i] = a
 	}
-	sum := uint64(0)
+	for i := range w.ahead {
+		p, a := &ps[i], &w.ahead[i]
+		if w.mine(p) {
+			n := laneOf(p)
+			if at := w.lanes[n].first(a.hash); at != 0 {
+				a.at = ref(n, at-1)
+			}
+		}
+	}
 	for _, a := range w.ahead {
 		if a.at != 0 {
 			c := w.at(a.at)
@@ -324,7 +340,9 @@ func (w *worker) packet(p *decode.Packet, a ahead) {
 			w.ports.add(ref(n, at), c)
 		}
 	}
-	w.label = decode.Label{ID: c.id}
+	if w.cfg.Tap != nil {
+		w.label = decode.Label{ID: c.id}
+	}
 	armed := c.dirty && c.published
 	if w.beside != nil {
 		w.recall(c)

@@ -117,9 +117,9 @@ func (d *Decoder) Batch(fs *capture.Frames) *Packets {
 	if cap(b.Packets) < len(fs.Frames) {
 		b.Packets = make([]Packet, len(fs.Frames))
 	}
-	ps, n := b.Packets[:len(fs.Frames)], 0
-	for i := range fs.Frames {
-		if d.Decode(&fs.Frames[i], &ps[n], b) == SkipNone {
+	frames, ps, n := fs.Frames, b.Packets[:len(fs.Frames)], 0
+	for i := range frames {
+		if d.Decode(&frames[i], &ps[n], b) == SkipNone {
 			n++
 		}
 	}
