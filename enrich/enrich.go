@@ -152,6 +152,7 @@ type owners struct {
 	loose         bool         // of this event only: there is no room for more
 	tries         int
 	nat           *translation // nil = none
+	form          *event.NAT   // what nat makes of its ends, once asked for
 	opened        bool         // of a translated one: by the local end
 	wait          *wait        // nil = its events go out as they come
 }
@@ -561,7 +562,12 @@ func (s *Stage) put(c *owners, e *event.Event) bool {
 		e.NetNS = s.netns
 	}
 	if c.nat != nil {
-		e.NATLocal, e.NATRemote = c.nat.otherForm(e, c.opened)
+		if c.form == nil {
+			c.form = c.nat.otherForm(e, c.opened)
+		}
+		if *c.form != (event.NAT{}) {
+			e.NAT = c.form
+		}
 	}
 	goes := s.lets(c, e)
 	switch {

@@ -140,7 +140,7 @@ func (t tuple) reversed() tuple { return tuple{t.remote, t.local, t.proto, t.rpo
 
 // otherForm gives the ends as they are on the other side of the translation, invalid where they are
 // the same.
-func (t *translation) otherForm(e *event.Event, opened bool) (local, remote netip.AddrPort) {
+func (t *translation) otherForm(e *event.Event, opened bool) *event.NAT {
 	seen, other := tupleFrom(e), t.opener
 	if !opened {
 		other = other.reversed()
@@ -153,11 +153,12 @@ func (t *translation) otherForm(e *event.Event, opened bool) (local, remote neti
 	if !hasPorts(e.Proto) { // another identifier is no other end
 		seen.lport, seen.rport, other.lport, other.rport = 0, 0, 0, 0
 	}
+	form := &event.NAT{}
 	if seen.local != other.local || seen.lport != other.lport {
-		local = other.local.port(other.lport)
+		form.Local = other.local.port(other.lport)
 	}
 	if seen.remote != other.remote || seen.rport != other.rport {
-		remote = other.remote.port(other.rport)
+		form.Remote = other.remote.port(other.rport)
 	}
-	return local, remote
+	return form
 }

@@ -120,10 +120,14 @@ func TestTranslated(t *testing.T) {
 			e := b.send(tc.seen, event.New)
 			wantOwner(t, "owner", e.Proc, tc.owner)
 			wantOwner(t, "peer", e.Peer, tc.peer)
+			other := e.NAT
+			if other == nil {
+				other = &event.NAT{}
+			}
 			for _, end := range []struct {
 				got  netip.AddrPort
 				want string
-			}{{e.NATLocal, tc.local}, {e.NATRemote, tc.remote}} {
+			}{{other.Local, tc.local}, {other.Remote, tc.remote}} {
 				if end.want == "" && end.got.IsValid() || end.want != "" && end.got != ap(end.want) {
 					t.Errorf("on the other side: got %v, want %q", end.got, end.want)
 				}

@@ -109,7 +109,7 @@ func (w *worker) remember(e *event.Event) {
 	}
 	if r := w.known[e.ID].Recorded; r != nil {
 		e.Proc, e.Peer, e.RemoteName, e.NameSource = r.Proc, r.Peer, r.Name, r.NameSource
-		e.NetNS, e.NATLocal, e.NATRemote, e.About = r.NetNS, r.NATLocal, r.NATRemote, r.About
+		e.NetNS, e.NAT, e.About = r.NetNS, r.NAT, r.About
 	}
 }
 

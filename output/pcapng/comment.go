@@ -13,26 +13,30 @@ import (
 
 // owner is what a connection's packets do not tell, as the latest of its records had it. It is not changed once it is made.
 type owner struct {
-	id                  uint64
-	direction           event.Direction
-	local               netip.AddrPort
-	remote              netip.Addr
-	localMAC            uint64
-	proc, peer          *event.Proc
-	host, hostSource    string
-	netns               uint32
-	natLocal, natRemote netip.AddrPort
-	about               event.About
+	id               uint64
+	direction        event.Direction
+	local            netip.AddrPort
+	remote           netip.Addr
+	localMAC         uint64
+	proc, peer       *event.Proc
+	host, hostSource string
+	netns            uint32
+	nat              event.NAT
+	about            event.About
 }
 
 func ownerOf(e *event.Event) owner {
 	o := owner{id: e.ID, direction: e.Direction, local: e.Local, remote: e.Remote.Addr(), localMAC: e.LocalMAC, proc: e.Proc, peer: e.Peer,
-		netns: e.NetNS, natLocal: e.NATLocal, natRemote: e.NATRemote}
+		netns: e.NetNS, nat: orZero(e.NAT), about: orZero(e.About)}
 	o.host, o.hostSource = e.HostAndSource()
-	if e.About != nil {
-		o.about = *e.About
-	}
 	return o
+}
+
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // same tells whether o says what q does. The same process may be another value.
@@ -55,7 +59,7 @@ func sameProc(a, b *event.Proc) bool {
 // event makes the record whose fields are written.
 func (o *owner) event(e *event.Event) {
 	*e = event.Event{Kind: event.New, ID: o.id, Direction: o.direction, Local: o.local, LocalMAC: o.localMAC, Proc: o.proc, Peer: o.peer,
-		RemoteName: o.host, NameSource: o.hostSource, NetNS: o.netns, NATLocal: o.natLocal, NATRemote: o.natRemote, About: &o.about}
+		RemoteName: o.host, NameSource: o.hostSource, NetNS: o.netns, NAT: &o.nat, About: &o.about}
 }
 
 const (

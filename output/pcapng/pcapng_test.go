@@ -504,7 +504,7 @@ func TestPieces(t *testing.T) {
 // wholeEvent is one that has every recorded field.
 func wholeEvent(id uint64) event.Event {
 	e := event.Event{Kind: event.New, ID: id, Direction: event.In, Local: netip.MustParseAddrPort("192.0.2.1:443"), Remote: netip.MustParseAddrPort("[2001:db8::1%eth0]:999"),
-		LocalMAC: 0x0200000000ab, NetNS: 4026531840, NATLocal: netip.MustParseAddrPort("10.0.0.1:1"), NATRemote: netip.MustParseAddrPort("10.0.0.2:2"),
+		LocalMAC: 0x0200000000ab, NetNS: 4026531840, NAT: &event.NAT{Local: netip.MustParseAddrPort("10.0.0.1:1"), Remote: netip.MustParseAddrPort("10.0.0.2:2")},
 		RemoteName: "host.example", NameSource: "dns", About: &event.About{Country: "FR", City: "Nice", ASN: 64500, Org: "Example", Name: "a.example"}}
 	procs := [2]*event.Proc{}
 	for i := range procs {
@@ -555,7 +555,7 @@ func TestRecall(t *testing.T) {
 		t.Fatalf("not read back: %s", text)
 	}
 	back := event.Event{Kind: event.New, ID: 77, Direction: r.Direction, Local: r.Local, LocalMAC: r.LocalMAC, Proc: r.Proc, Peer: r.Peer, RemoteName: r.Name,
-		NameSource: r.NameSource, NetNS: r.NetNS, NATLocal: r.NATLocal, NATRemote: r.NATRemote, About: r.About}
+		NameSource: r.NameSource, NetNS: r.NetNS, NAT: r.NAT, About: r.About}
 	object := output.NewObject(testSchema.RecordedFields())
 	if got, want := string(object.Append(nil, &back)), string(object.Append(nil, &e)); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
@@ -588,7 +588,7 @@ func FuzzRecall(f *testing.F) {
 			return
 		}
 		o := owner{direction: r.Direction, local: r.Local, localMAC: r.LocalMAC, proc: r.Proc, peer: r.Peer, host: r.Name, hostSource: r.NameSource,
-			netns: r.NetNS, natLocal: r.NATLocal, natRemote: r.NATRemote}
+			netns: r.NetNS, nat: orZero(r.NAT)}
 		again := string(notes.appendFull(nil, &o))
 		if len(text) < 16<<10 && again != "" && recall(again) == nil {
 			t.Errorf("%q is read, and what is made of it is not: %q", text, again)

@@ -121,6 +121,9 @@ type Side struct {
 
 // Event is one record. Events are passed by value in batches; what App, Proc and Peer point at is
 // never changed once an event points at it, only replaced.
+//
+// Its order is that of cache lines: one stage writes an event, and others read it long after. Of a connection that nothing
+// is special about they touch the first six of seven. TestEventLayout holds it.
 type Event struct {
 	Kind       Kind
 	Direction  Direction
@@ -133,59 +136,57 @@ type Event struct {
 	// RemoteServes is set where the remote end is the one that was connected to, so that names
 	// which the protocol gives to the server are the remote's.
 	RemoteServes bool
+	HasICMP      bool
+	ICMPType     uint8
+	ICMPCode     uint8
+	Proto        uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
+	VLAN         uint16
+	NetNS        uint32 // inode of the network namespace, 0 = not known
+	RTTMicros    uint32 // 0 = not known
+	TS           int64  // nanoseconds since the epoch
+	Seq          uint64 // given by output to what is written
+	ID           uint64
+	Related      uint64 // the connection that arranged this one, 0 = none is known
+	App          *App
 
-	TS  int64  // nanoseconds since the epoch
-	Seq uint64 // given by output to what is written
-	ID  uint64
-	// Related is the connection that arranged this one, 0 = none is known.
-	Related uint64
-
-	Proto         uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
-	VLAN          uint16
-	EchoID        uint16         // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
 	Local, Remote netip.AddrPort // port 0 = none
-	// NATLocal and NATRemote are the ends on the other side of the kernel's NAT, invalid where they are the same.
-	NATLocal, NATRemote netip.AddrPort
-	// Of protocols without IP: 48 bits each. Local and Remote are zero then.
-	LocalMAC, RemoteMAC uint64
-	Iface               string
-	NetNS               uint32 // inode of the network namespace, 0 = not known
-	Tunnel              string
-	TunnelID            uint32
-	HasICMP             bool
-	ICMPType            uint8
-	ICMPCode            uint8
 
-	Start, Last int64 // first and last packet, nanoseconds since the epoch
-	Tx, Rx      Side  // Tx is from local to remote
-	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
-	// HasPayload is set.
-	TxPayload, RxPayload uint64
-	RTTMicros            uint32 // 0 = not known
+	Tx, Rx Side // Tx is from local to remote
 
-	History  [16]byte // Zeek's letters, zero-padded
-	Interval int64    // nanoseconds that BytesDelta grew over, for the rates
+	Start, Last int64    // first and last packet, nanoseconds since the epoch
+	Interval    int64    // nanoseconds that BytesDelta grew over, for the rates
+	History     [16]byte // Zeek's letters, zero-padded
+	Iface       string
+	NAT         *NAT // nil where no end has another address or port
 
-	App        *App
 	Proc, Peer *Proc
 	RemoteName string // from reverse DNS or from answers seen
 	NameSource string // how RemoteName is known: dns, ptr
 	About      *About // nil = nobody asked, or nothing is known
+	Verdict    *Verdict
 
-	Answer   *Answer   // of Learned
-	Expected *Expected // of Expects
+	Totals              *Totals // of Stats and Group
+	Tunnel              string
+	LocalMAC, RemoteMAC uint64 // of protocols without IP: 48 bits each. Local and Remote are zero then
+	LostWhere           string // of Lost
+	TunnelID            uint32
+	EchoID              uint16 // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
 
-	// Lost
-	LostWhere string
+	// What most events do not have, and nobody asks for of those.
 	LostCount uint64
-
-	Totals  *Totals // of Stats and Group
-	Verdict *Verdict
-
-	// Sockets are those of the local and the remote end, where the source is the kernel's socket tables.
-	Sockets *[2]SocketRef
-	Stored  *Stored // nil for what a source made
+	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
+	// HasPayload is set.
+	TxPayload, RxPayload uint64
+	Answer               *Answer       // of Learned
+	Expected             *Expected     // of Expects
+	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables
+	Stored               *Stored       // nil for what a source made
+	_                    uint64        // to a cache line's end
 }
+
+// NAT is the ends on the other side of the kernel's NAT, invalid where they are the same. It is not changed once an
+// event points at it.
+type NAT struct{ Local, Remote netip.AddrPort }
 
 // Totals counts connections, in the words of the fields made of it.
 type Totals struct {

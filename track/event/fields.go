@@ -84,13 +84,13 @@ var core = []Field{
 	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of protocols without IP.",
 		Str: func(e *Event) string { return macString(e.RemoteMAC) }},
 	{Name: "nat_local_addr", Group: groupEnds, Type: Addr, Doc: "Address that the local end has on the other side of this machine's NAT, where it is another.",
-		Addr: func(e *Event) netip.Addr { return e.NATLocal.Addr() }},
+		Addr: func(e *Event) netip.Addr { return e.nat().Local.Addr() }},
 	{Name: "nat_local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port that it has there.",
-		Uint: func(e *Event) (uint64, bool) { return uint64(e.NATLocal.Port()), e.NATLocal.Port() != 0 }},
+		Uint: func(e *Event) (uint64, bool) { p := e.nat().Local.Port(); return uint64(p), p != 0 }},
 	{Name: "nat_remote_addr", Group: groupEnds, Type: Addr, Doc: "Address that the remote end has on the other side of this machine's NAT, where it is another.",
-		Addr: func(e *Event) netip.Addr { return e.NATRemote.Addr() }},
+		Addr: func(e *Event) netip.Addr { return e.nat().Remote.Addr() }},
 	{Name: "nat_remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port that it has there.",
-		Uint: func(e *Event) (uint64, bool) { return uint64(e.NATRemote.Port()), e.NATRemote.Port() != 0 }},
+		Uint: func(e *Event) (uint64, bool) { p := e.nat().Remote.Port(); return uint64(p), p != 0 }},
 
 	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states, LISTEN and UNCONN for sockets without a remote end.",
 		Words: stateNames[:], Word: func(e *Event) int { return int(e.State) }},
@@ -300,6 +300,15 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { n := e.verdict().Count; return n, n != 0 }},
 	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) recognised in its traffic: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
 		List: func(e *Event) []string { return e.verdict().Patterns }},
+}
+
+var noNAT NAT
+
+func (e *Event) nat() *NAT {
+	if e.NAT == nil {
+		return &noNAT
+	}
+	return e.NAT
 }
 
 var noAbout About

@@ -64,7 +64,7 @@ func (e *Event) Parts() (p Part) {
 	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != "" || e.LocalMAC|e.RemoteMAC != 0 {
 		p |= partLink
 	}
-	if e.NATLocal.IsValid() || e.NATRemote.IsValid() {
+	if e.NAT != nil {
 		p |= partNAT
 	}
 	if e.Proc != nil {

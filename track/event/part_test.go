@@ -3,7 +3,29 @@ package event
 import (
 	"net/netip"
 	"testing"
+	"unsafe"
 )
+
+// TestEventLayout: what every record asks for lies together.
+func TestEventLayout(t *testing.T) {
+	const line = 64
+	var e Event
+	if n := unsafe.Sizeof(e); n != 7*line {
+		t.Errorf("an event has %d bytes, want %d", n, 7*line)
+	}
+	for name, p := range map[string]struct{ got, want uintptr }{
+		"Local":     {unsafe.Offsetof(e.Local), line},
+		"Tx":        {unsafe.Offsetof(e.Tx), 2 * line},
+		"Start":     {unsafe.Offsetof(e.Start), 3 * line},
+		"Proc":      {unsafe.Offsetof(e.Proc), 4 * line},
+		"Totals":    {unsafe.Offsetof(e.Totals), 5 * line},
+		"LostCount": {unsafe.Offsetof(e.LostCount), 6 * line},
+	} {
+		if p.got != p.want {
+			t.Errorf("%s is at %d, want %d", name, p.got, p.want)
+		}
+	}
+}
 
 // TestNeeds takes one thing after the other from an event that has all: the fields that need it are gone,
 // and no others.
@@ -18,7 +40,7 @@ func TestNeeds(t *testing.T) {
 			Security: Security{Known: true, Caps: []string{"all"}, UserNS: 5, Seccomp: "s", NoNewPrivs: true, Label: "l"}}
 		end := netip.MustParseAddrPort("192.0.2.1:1")
 		return &Event{Kind: Closed, Proto: 6, VLAN: 1, NetNS: 1, Tunnel: "gre", TunnelID: 1, HasICMP: true, LocalMAC: 1, RemoteMAC: 1,
-			NATLocal: end, NATRemote: end, App: app, Proc: proc, Peer: proc, LostWhere: "kernel", LostCount: 1,
+			NAT: &NAT{end, end}, App: app, Proc: proc, Peer: proc, LostWhere: "kernel", LostCount: 1,
 			Totals: &Totals{1, 1, 1, 1, 1, 1, 1, 1}}
 	}
 	there := func(f *Field, e *Event) bool {
@@ -44,7 +66,7 @@ func TestNeeds(t *testing.T) {
 	for name, take := range map[string]func(*Event){
 		"App":    func(e *Event) { e.App = nil },
 		"link":   func(e *Event) { e.VLAN, e.NetNS, e.Tunnel, e.HasICMP, e.LocalMAC, e.RemoteMAC = 0, 0, "", false, 0, 0 },
-		"NAT":    func(e *Event) { e.NATLocal, e.NATRemote = netip.AddrPort{}, netip.AddrPort{} },
+		"NAT":    func(e *Event) { e.NAT = nil },
 		"Proc":   func(e *Event) { e.Proc = nil },
 		"Peer":   func(e *Event) { e.Peer = nil },
 		"Totals": func(e *Event) { e.Totals, e.LostWhere = nil, "" },

@@ -32,14 +32,14 @@ func (s *Schema) fields(names []string) []*Field {
 
 // Recorded is what RecordedFields say of a connection. It is not changed once it is made.
 type Recorded struct {
-	Direction           Direction
-	Local               netip.AddrPort // the end that Proc has
-	LocalMAC            uint64         // of protocols without IP
-	Proc, Peer          *Proc          // nil = not known
-	Name, NameSource    string         // of the remote end
-	NetNS               uint32
-	NATLocal, NATRemote netip.AddrPort
-	About               *About // the remote end
+	Direction        Direction
+	Local            netip.AddrPort // the end that Proc has
+	LocalMAC         uint64         // of protocols without IP
+	Proc, Peer       *Proc          // nil = not known
+	Name, NameSource string         // of the remote end
+	NetNS            uint32
+	NAT              *NAT
+	About            *About // the remote end
 }
 
 // Recorded reads them from a record of a Stored schema.
@@ -75,8 +75,12 @@ func (s *Schema) Recorded(r *Stored) *Recorded {
 	if *about == (About{}) {
 		about = nil
 	}
+	nat := &NAT{end("nat_local"), end("nat_remote")}
+	if *nat == (NAT{}) {
+		nat = nil
+	}
 	return &Recorded{About: about, Direction: directionOf(str("direction")), Local: end("local"), LocalMAC: macOf(str("local_mac")), Proc: p, Peer: peer,
-		Name: str("host"), NameSource: str("host_source"), NetNS: num("netns"), NATLocal: end("nat_local"), NATRemote: end("nat_remote")}
+		Name: str("host"), NameSource: str("host_source"), NetNS: num("netns"), NAT: nat}
 }
 
 func orNil(c Cgroup) *Cgroup {
