@@ -12,30 +12,34 @@ type memo[V any] struct {
 	seed    maphash.Seed
 	longest int // of what is kept
 	places  []remembered[V]
-	other   V // of what is longer
+	other   remembered[V] // of what is longer
 }
 
 type remembered[V any] struct {
 	key   []byte
+	known bool // value is the key's: a parser may have ended before it was
 	value V
 }
+
+func (p *remembered[V]) set(value V) { p.value, p.known = value, true }
 
 // newMemo makes one of so many places, a power of two.
 func newMemo[V any](seed maphash.Seed, places, longest int) memo[V] {
 	return memo[V]{seed: seed, longest: longest, places: make([]remembered[V], places)}
 }
 
-// find returns the place of the bytes, whose value the caller sets when it is not known. That of no bytes is the zero value.
-func (m *memo[V]) find(key []byte) (value *V, known bool) {
-	if len(key) > m.longest {
-		return &m.other, false
-	}
-	p := &m.places[maphash.Bytes(m.seed, key)&uint64(len(m.places)-1)]
-	if !bytes.Equal(p.key, key) {
+// find returns the place of the bytes, whose value the caller sets when it is not known.
+func (m *memo[V]) find(key []byte) *remembered[V] {
+	p := &m.other
+	if len(key) <= m.longest {
+		p = &m.places[maphash.Bytes(m.seed, key)&uint64(len(m.places)-1)]
+		if bytes.Equal(p.key, key) {
+			return p
+		}
 		p.key = append(p.key[:0], key...)
-		return &p.value, false
 	}
-	return &p.value, true
+	p.known = false
+	return p
 }
 
 // names gives equal texts one string, so that what most connections say costs no memory. A text that

@@ -10,11 +10,11 @@ import (
 func TestMemo(t *testing.T) {
 	m := newMemo[string](maphash.MakeSeed(), 1, 8)
 	double := func(key string) string {
-		v, known := m.find([]byte(key))
-		if !known {
-			*v = key + key
+		place := m.find([]byte(key))
+		if !place.known {
+			place.set(key + key)
 		}
-		return *v
+		return place.value
 	}
 	for _, key := range []string{"a", "a", "b", "a", "ab", "", "longer than is kept", "ab", "another that is longer", "longer than is kept"} {
 		if got, want := double(key), key+key; got != want {
@@ -24,14 +24,17 @@ func TestMemo(t *testing.T) {
 	if len(m.places) != 1 || cap(m.places[0].key) > 8 {
 		t.Errorf("%d places, the first of %d bytes; want 1 of at most 8", len(m.places), cap(m.places[0].key))
 	}
-	if _, known := m.find([]byte("another that is longer")); known {
+	if m.find([]byte("another that is longer")).known {
 		t.Error("what is longer than is kept was kept")
 	}
-	if _, known := m.find([]byte("c")); known {
-		t.Error("what was never seen is known")
+	for range 2 {
+		if m.find([]byte("c")).known {
+			t.Error("what was never worked out is known")
+		}
 	}
-	if _, known := m.find([]byte("c")); !known {
-		t.Error("what was seen just now is not known")
+	m.find([]byte("c")).set("cc")
+	if !m.find([]byte("c")).known {
+		t.Error("what was worked out just now is not known")
 	}
 }
 

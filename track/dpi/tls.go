@@ -547,16 +547,17 @@ func (c *call) sslHello(st *tlsState, s Side) {
 
 // alpnList takes ALPN's list apart, without the values that mean nothing (RFC 8701).
 func (in *Inspector) alpnList(b []byte) []string {
-	list, known := in.alpns.find(b)
-	if known {
-		return *list
+	place := in.alpns.find(b)
+	if place.known {
+		return place.value
 	}
-	*list = nil
+	var list []string
 	for r := (cursor{b: b}); len(r.b) > 0; {
 		p := r.vector8()
 		if len(p) > 0 && !(len(p) == 2 && grease(be16(p))) {
-			*list = append(*list, in.text(p))
+			list = append(list, in.text(p))
 		}
 	}
-	return *list
+	place.set(list)
+	return list
 }

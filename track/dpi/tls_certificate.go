@@ -76,11 +76,11 @@ func tlsLeaf(b []byte, message int) (size int) {
 
 // certificate sets what an end's certificate says.
 func (c *call) certificate(der []byte, fromClient bool) {
-	place, known := c.certs.find(der)
-	if !known {
-		*place = c.readCertificate(sha256.Sum256(der), der)
+	place := c.certs.find(der)
+	if !place.known {
+		place.set(c.readCertificate(sha256.Sum256(der), der))
 	}
-	cert := *place
+	cert := place.value
 	if !cert.ok {
 		return
 	}

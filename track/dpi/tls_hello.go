@@ -239,11 +239,11 @@ func (in *Inspector) fingerprints(h *clientHello, transport byte) fingerprints {
 	b = numberList(b, h.signatures)
 	b = extensionTypes(b, h.exts)
 	in.hash = b
-	f, known := in.hellos.find(b)
-	if !known {
-		*f = fingerprints{in.ja3(h), in.ja4(h, transport)}
+	place := in.hellos.find(b)
+	if !place.known {
+		place.set(fingerprints{in.ja3(h), in.ja4(h, transport)})
 	}
-	return *f
+	return place.value
 }
 
 // numberList appends a list without GREASE, a value of which ends it.
@@ -269,12 +269,12 @@ func extensionTypes(dst, exts []byte) []byte {
 
 // md5Text is the hexadecimal MD5 of in.hash.
 func (in *Inspector) md5Text() string {
-	text, known := in.md5s.find(in.hash)
-	if !known {
+	place := in.md5s.find(in.hash)
+	if !place.known {
 		sum := md5.Sum(in.hash)
-		*text = in.hexText(sum[:])
+		place.set(in.hexText(sum[:]))
 	}
-	return *text
+	return place.value
 }
 
 // ja3 is Salesforce's fingerprint of a client: the MD5 of version, ciphers, extensions, groups and
@@ -432,12 +432,13 @@ func (in *Inspector) hash12(list []byte) (out [12]byte) {
 		copy(out[:], "000000000000")
 		return out
 	}
-	text, known := in.sums.find(list)
-	if !known {
+	place := in.sums.find(list)
+	if !place.known {
 		sum := sha256.Sum256(list)
-		hex.Encode(text[:], sum[:6])
+		hex.Encode(out[:], sum[:6])
+		place.set(out)
 	}
-	return *text
+	return place.value
 }
 
 // printable tells whether b is a word of printable ASCII: what may be shown as a name, whether or not it is a host's.
