@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,7 +78,10 @@ func at(text string, from int, message string) *Error {
 
 var (
 	unknownName = regexp.MustCompile(`^unknown name (.+)$`)
-	unexpected  = regexp.MustCompile(`^unexpected token \w+\("(.*)"\)$`)
+	unexpected  = regexp.MustCompile(`^unexpected token (\w+)\("(.*)"\)$`)
+	noMethod    = regexp.MustCompile(`^type \S+ has no (?:method|field) (\w+)$`)
+	noNumber    = regexp.MustCompile(`^bad number syntax: "(.*)"$`)
+	lastWord    = regexp.MustCompile(`(\w+)\s*$`)
 	wrongResult = regexp.MustCompile(`^expected bool, but got (.+)$`)
 	mismatched  = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
 	mismatch    = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
@@ -94,10 +98,61 @@ func explain(err error, text string, schema *event.Schema) error {
 	e := at(text, fe.From, fe.Message)
 	if m := unknownName.FindStringSubmatch(fe.Message); m != nil {
 		e.Message = unknown(m[1], text, fe.From, schema)
+	} else if m := unexpected.FindStringSubmatch(fe.Message); m != nil {
+		return stray(m[1], m[2], text, fe.From, schema)
 	} else {
 		e.Message = plain(fe.Message)
 	}
 	return e
+}
+
+// words are the operators that are spelled with letters.
+var words = []string{"and", "or", "not", "in", "contains", "startsWith", "endsWith", "matches"}
+
+// others has what other languages call an operator or function that a filter has, in small letters.
+var others = map[string]string{"like": "contains", "has": "contains", "regex": "matches", "regexp": "matches", "=~": "matches", "~=": "matches", "~": "matches",
+	"is": "==", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "length": "len", "size": "len", "tolower": "lower", "toupper": "upper",
+	"isprivate": "private", "subnet": "cidr", "innet": "cidr"}
+
+// meant gives the one of names that somebody who wrote name most likely meant, "" for none.
+func meant(name string, names []string) string {
+	if other := others[strings.ToLower(name)]; slices.Contains(names, other) {
+		return other
+	}
+	return event.Nearest(name, names)
+}
+
+// comparing are all operators that somebody may write in words or signs of another language.
+var comparing = append([]string{"==", "!=", "<", "<=", ">", ">="}, words...)
+
+// stray is for a token that cannot stand where it is: often because it, or the word before it, is nearly an operator.
+func stray(kind, token, text string, from int, schema *event.Schema) *Error {
+	runes := []rune(text)
+	before, behind := string(runes[:min(from, len(runes))]), string(runes[min(len(runes), from+utf8.RuneCountInString(token)):])
+	known := func(name string) bool { return schema.Lookup(name) != nil }
+	switch {
+	case kind == "Identifier" && !known(token):
+		if near := meant(token, comparing); near != "" {
+			return at(text, from, `unknown operator "`+token+`" (did you mean "`+near+`"?)`)
+		}
+		return at(text, from, `unknown operator "`+token+`" (in words there are `+strings.Join(words, ", ")+`)`)
+	case kind == "Operator" && slices.Contains(words, token) && strings.HasPrefix(strings.TrimSpace(behind), "("):
+		return at(text, from, `"`+token+`" is no function but stands in between, as in: sni `+token+` "x"`)
+	case token == "=" && strings.HasPrefix(behind, "~"):
+		return at(text, from, `unknown operator "=~" (did you mean "matches"?)`)
+	case token == "=":
+		return at(text, from, `unexpected "=" (== compares)`)
+	}
+	if m := lastWord.FindStringSubmatchIndex(before); m != nil && !known(before[m[2]:m[3]]) && !slices.Contains(words, before[m[2]:m[3]]) {
+		word := before[m[2]:m[3]]
+		if near := meant(word, words); near != "" {
+			return at(text, utf8.RuneCountInString(before[:m[2]]), `unknown operator "`+word+`" (did you mean "`+near+`"?)`)
+		}
+	}
+	if kind == "Identifier" {
+		return at(text, from, `unexpected "`+token+`" (conditions are joined with and, or)`)
+	}
+	return at(text, from, `unexpected "`+token+`"`)
 }
 
 // typeName puts a Go type into words.
@@ -125,8 +180,11 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 	rest := []rune(text)
 	rest = rest[min(len(rest), from+utf8.RuneCountInString(name)):]
 	if strings.HasPrefix(strings.TrimLeftFunc(string(rest), unicode.IsSpace), "(") {
-		if near := event.Nearest(name, Functions()); near != "" {
+		if near := meant(name, Functions()); near != "" {
 			return `unknown function "` + name + `" (did you mean "` + near + `"?)`
+		}
+		if near := meant(name, words); near != "" {
+			return `unknown function "` + name + `" (did you mean the operator, as in: sni ` + near + ` "x"?)`
 		}
 		return `unknown function "` + name + `"`
 	}
@@ -137,11 +195,22 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 }
 
 func plain(message string) string {
-	if m := unexpected.FindStringSubmatch(message); m != nil {
-		if m[1] == "=" {
-			return `unexpected "=" (== compares)`
+	if m := noMethod.FindStringSubmatch(message); m != nil {
+		if near := meant(m[1], words); near != "" {
+			return `a field has no functions: write it as in: sni ` + near + ` "x"`
 		}
-		return `unexpected "` + m[1] + `"`
+		if near := meant(m[1], Functions()); near != "" {
+			return `a field has no functions: write it as in: ` + near + `(sni)`
+		}
+	}
+	if m := noNumber.FindStringSubmatch(message); m != nil {
+		return `"` + m[1] + `" is not a number (a size is written as in MB(10), a duration as in seconds("1m30s"))`
+	}
+	if message == "unrecognized character: U+007E '~'" {
+		return `unknown operator "~" (did you mean "matches"?)`
+	}
+	if message == "literal not terminated" {
+		return "the text is not closed with a quote"
 	}
 	if message == "unexpected token EOF" {
 		return "the filter ends too early"
