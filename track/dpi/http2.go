@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
@@ -24,8 +25,10 @@ const (
 	http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 	http2FrameLen     = 9
+	http2Data         = 0
 	http2Headers      = 1
 	http2Settings     = 4
+	http2Push         = 5
 	http2GoAway       = 7
 	http2Continuation = 9
 
@@ -35,7 +38,7 @@ const (
 
 	http2MaxFrame  = 1 << 14 // what every end must take without asking
 	http2MaxBlock  = 12 << 10
-	http2MaxBlocks = 8 // header blocks of a side that are decoded
+	http2MaxFields = 64 // of a block that are looked at
 	http2MaxText   = 8 << 10
 )
 
@@ -43,12 +46,12 @@ type http2State struct {
 	client  Side
 	preface bool
 	side    [2]http2Side
+	body    uint64 // bytes of content since the last header block
 }
 
 // http2Side is one side's header compression and how far it is read.
 type http2Side struct {
 	decoder *hpack.Decoder
-	blocks  int
 	told    bool // the first request, or the first final response, is told
 	fields  []hpack.HeaderField
 }
@@ -72,10 +75,7 @@ func parseHTTP2(c *call) verdict {
 		c.setOnce(fieldHTTPVersion, []byte("2")) // after an upgrade it is that of the request
 	}
 	open := c.http2Side(st, st.client)
-	if c.http2Side(st, 1-st.client) && open { // a client that says goodbye may have its answer already
-		if st.side[0].told && st.side[1].told && !c.http2Trailers() {
-			return c.finish()
-		}
+	if c.http2Side(st, 1-st.client) && open && st.body <= httpBigBody {
 		return match
 	}
 	return c.finish()
@@ -148,7 +148,8 @@ func http2Block(b []byte, flags byte) []byte {
 	return r.b
 }
 
-// http2Side reads what one side sent. It returns false when nothing more can be learned of the connection.
+// http2Side reads what one side sent: every header block, as each may change what the next ones mean. It returns false
+// when nothing more can be learned of the connection.
 func (c *call) http2Side(st *http2State, s Side) bool {
 	v, side := &c.view[s], &st.side[s]
 	if s == st.client && !st.preface && len(v.b) > 0 {
@@ -169,8 +170,12 @@ func (c *call) http2Side(st *http2State, s Side) bool {
 		case n > 1<<20 || be32(v.b[5:])>>31 != 0:
 			return false
 		case kind == http2GoAway:
-			return false
-		case kind != http2Headers || side.told && !(s != st.client && c.http2Trailers()):
+			c.know() // what is under way is still answered
+		case kind == http2Data:
+			st.body += uint64(n)
+		}
+		switch {
+		case kind != http2Headers && kind != http2Push:
 			c.skip(s, uint64(http2FrameLen+n))
 			continue
 		case n > http2MaxFrame:
@@ -191,22 +196,24 @@ func (c *call) http2Side(st *http2State, s Side) bool {
 			}
 			block = c.message
 		}
-		if side.blocks++; side.blocks > http2MaxBlocks || !side.decode(block) {
+		if kind == http2Push { // behind the number of the stream that is promised (section 6.6)
+			block = block[min(4, len(block)):]
+		}
+		if !side.decode(block) {
 			return false
 		}
-		if s == st.client {
+		switch {
+		case kind == http2Push:
+		case s == st.client:
 			c.http2Request(side)
-		} else {
+		default:
 			c.http2Response(side)
 		}
-		side.fields = nil
+		st.body = 0
 		c.eat(s, size)
 	}
 	return true
 }
-
-// http2Trailers tells whether a call is still to end, with a header block behind its answer.
-func (c *call) http2Trailers() bool { return c.f.app.Has(fieldGRPC) && !c.f.app.Has(fieldGRPCStatus) }
 
 // http2Continued adds the rest of a header block to c.message. A size of 0 is none that may follow.
 func (c *call) http2Continued(b []byte, at int) (size int, whole bool) {
@@ -229,51 +236,65 @@ func (c *call) http2Continued(b []byte, at int) (size int, whole bool) {
 	}
 }
 
-// decode reads a header block into fields.
+// decode reads a header block into fields, which are there until the next one.
 func (s *http2Side) decode(block []byte) bool {
 	if s.decoder == nil {
 		// An end may be told to use a larger table than it must have; that is allowed here without having seen it told.
-		s.decoder = hpack.NewDecoder(4096, nil)
+		s.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) {
+			if len(s.fields) < http2MaxFields {
+				s.fields = append(s.fields, f)
+			}
+		})
 		s.decoder.SetAllowedMaxDynamicTableSize(64 << 10)
 		s.decoder.SetMaxStringLength(http2MaxText)
 	}
-	fields, err := s.decoder.DecodeFull(block)
-	s.fields = fields
-	return err == nil && len(fields) > 0
+	s.fields = s.fields[:0]
+	if _, err := s.decoder.Write(block); err != nil {
+		return false
+	}
+	return s.decoder.Close() == nil
 }
 
-// http2Request tells the first request; behind an upgrade or inside of a tunnel it is not the connection's first.
+// http2Request tells a request: the connection's first, which behind an upgrade or inside of a tunnel went before, or the newest.
 func (c *call) http2Request(side *http2Side) {
-	side.told = true
+	has := func(name string) bool {
+		return slices.ContainsFunc(side.fields, func(f hpack.HeaderField) bool { return f.Name == name })
+	}
+	if !has(":method") {
+		return // trailers
+	}
 	method, path, first := fieldHTTPMethod, fieldHTTPPath, !c.f.app.Has(fieldHTTPMethod)
 	if !first {
 		method, path = fieldHTTPLastMethod, fieldHTTPLastPath
 	}
+	authority := has(":authority")
 	for _, f := range side.fields {
 		switch value := []byte(f.Value); f.Name {
 		case ":method":
-			c.firstFact(method, value)
+			c.fact(method, value)
 		case ":authority", "host":
 			switch {
-			case len(value) == 0 || !oneLine(value):
-			case !first:
-				c.firstFact(fieldHTTPLastHost, value)
-			case !c.f.app.Has(fieldHTTPHost):
+			case len(value) == 0 || !oneLine(value) || authority && f.Name == "host":
+			case first:
 				c.httpHost(value)
+			default:
+				c.fact(fieldHTTPLastHost, value)
 			}
 		case ":path":
-			value = c.httpPath(value)
-			if len(value) > 0 && readable(value) && !c.f.app.Has(path) {
+			if value = c.httpPath(value); len(value) > 0 && readable(value) {
 				c.edit().SetStr(path, c.text(value))
 			}
 		case "user-agent":
 			c.firstFact(fieldHTTPUserAgent, value)
 		case "content-type":
-			if strings.HasPrefix(f.Value, "application/grpc") {
+			if !side.told && strings.HasPrefix(f.Value, "application/grpc") {
 				c.edit().SetBool(fieldGRPC, true)
 			}
 		}
 	}
+	side.told = true
+	n, _ := c.f.app.Uint(fieldHTTPRequests)
+	c.edit().SetUint(fieldHTTPRequests, n+1)
 }
 
 func (c *call) http2Response(side *http2Side) {
@@ -283,7 +304,7 @@ func (c *call) http2Response(side *http2Side) {
 		case ":status":
 			if status, ok := decimal(value); ok && len(value) == 3 && status >= 200 {
 				side.told = true
-				if c.f.app.Has(fieldHTTPStatus) { // of the upgrade
+				if c.f.app.Has(fieldHTTPStatus) { // of an earlier request, or of the upgrade
 					c.edit().SetUint(fieldHTTPLastStatus, status)
 				} else {
 					c.edit().SetUint(fieldHTTPStatus, status)

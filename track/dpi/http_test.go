@@ -1,6 +1,11 @@
 package dpi
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+
+	"golang.org/x/net/http2/hpack"
+)
 
 func TestHTTP(t *testing.T) {
 	for _, tc := range []struct {
@@ -54,6 +59,72 @@ func TestHTTP(t *testing.T) {
 	in = NewInspector(Config{Unsafe: true})
 	got = runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\nGET /d?e=f HTTP/1.1\r\n\r\n")}})
 	subset(t, got, map[string]string{"http_path": "/a?b=c", "http_last_path": "/d?e=f"})
+}
+
+// TestHTTP2 holds that every request of a connection is counted, and the newest told beside the first, whatever lies between.
+func TestHTTP2(t *testing.T) {
+	// One compressor for each side: a block is only understood behind those before it.
+	var client, server bytes.Buffer
+	ask, answer := hpack.NewEncoder(&client), hpack.NewEncoder(&server)
+	block := func(e *hpack.Encoder, b *bytes.Buffer, fields ...string) string {
+		b.Reset()
+		for i := 0; i < len(fields); i += 2 {
+			_ = e.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}) // a bytes.Buffer takes all
+		}
+		return b.String()
+	}
+	get := func(stream int, method, path string) string {
+		return "> " + http2Frame(http2Headers, 5, stream, block(ask, &client, ":method", method, ":scheme", "http", ":authority", "a.example:81", ":path", path, "user-agent", "one/1"))
+	}
+	status := func(stream int, code string) string {
+		return "< " + http2Frame(http2Headers, 4, stream, block(answer, &server, ":status", code, "server", "s/1"))
+	}
+	body := func(side string, stream, n int) string {
+		return side + " " + http2Frame(http2Data, 1, stream, zeros(n))
+	}
+	lines := []string{"> " + http2Preface + http2Frame(http2Settings, 0, 0, ""), "< " + http2Frame(http2Settings, 0, 0, ""),
+		get(1, "GET", "/1?token=secret"), get(3, "PUT", "/2"), body(">", 3, 500), // two at once, a body, its trailers
+		"> " + http2Frame(http2Headers, 5, 3, block(ask, &client, "checksum", "7")),
+		"< " + http2Frame(http2Push, 4, 1, u32(2)+block(answer, &server, ":method", "GET", ":path", "/pushed", "x-pushed", "it is")),
+		status(3, "103"), status(3, "201"), body("<", 3, 10), status(1, "200"), body("<", 1, 9000),
+		"< " + http2Frame(http2GoAway, 0, 0, u32(7)+u32(0)), get(5, "DELETE", "/3?token=secret"), status(5, "404"), body("<", 5, 1)}
+	for range 20 {
+		lines = append(lines, get(7, "GET", "/many"), status(7, "204"))
+	}
+	for _, n := range []int{1 << 20, 7, 1} {
+		in := NewInspector(Config{})
+		var pieces []message
+		for _, p := range cut(says(lines...), n) {
+			pieces = append(pieces, message{p.side, p.b})
+		}
+		f := in.NewFlow(true, 40000, 8099)
+		got := runSegments(in, f, pieces[:len(pieces)-1])
+		subset(t, got, map[string]string{"app": "http2", "http_version": "2", "http_method": "GET", "http_path": "/1", "http_host": "a.example:81", "host": "a.example by http", "http_status": "201",
+			"http_user_agent": "one/1", "http_server": "s/1", "http_requests": "23", "http_last_method": "GET", "http_last_path": "/many", "http_last_host": "a.example:81"})
+		if t.Failed() {
+			t.Fatalf("pieces of %d: got %v", n, got)
+		}
+		if in.Free(f); in.total != 0 {
+			t.Fatalf("pieces of %d: %d bytes are still kept", n, in.total)
+		}
+	}
+	// A download ends the inspection, as it does with HTTP/1.
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 40000, 8099)
+	for _, p := range says(lines[:4]...) {
+		in.Segment(f, p.side, f.dir[p.side].next, false, false, p.b, uint32(len(p.b)), 1)
+	}
+	frame := []byte(http2Frame(http2Data, 0, 1, zeros(1<<14)))
+	var res Result
+	n := 0
+	for ; n < 2*httpBigBody && res&Finished == 0; n += 1 << 14 {
+		for _, b := range [][]byte{frame[:http2FrameLen], frame[http2FrameLen:]} { // what is skipped counts for nothing
+			res = in.Segment(f, Resp, f.dir[Resp].next, false, false, b, uint32(len(b)), 1)
+		}
+	}
+	if n < httpBigBody || n > httpBigBody+1<<15 {
+		t.Errorf("the inspection ended after %d bytes of content, want %d", n, httpBigBody)
+	}
 }
 
 // TestTunnels holds that what is inside of a CONNECT adds its facts, whoever speaks first, and that the outer one names the connection.
