@@ -1,6 +1,12 @@
 package dpi
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/base64"
+	"unicode/utf8"
+
+	"rustnet/track/event"
+)
 
 // dialogue is a protocol in which a client and a server say lines of text to each other. Most of them
 // greet alike ("220 ready", "+OK"), so that often only both sides' first lines together are proof.
@@ -17,6 +23,7 @@ type dialogueState struct {
 	lines  [2]uint8 // read of each side
 	secure bool     // the client asked for TLS, or may begin it
 	data   *ftpData // FTP's: how the next data connection is known
+	sasl   saslStep // what the client's next line says of who it is
 }
 
 // likeness says how much a line looks like a protocol's.
@@ -180,6 +187,64 @@ func (d *dialogue) read(c *call, st *dialogueState, s Side) verdict {
 		st.lines[s] = min(st.lines[s]+1, 255)
 	}
 	return match
+}
+
+// saslStep is how far a client is with saying who it is.
+type saslStep uint8
+
+const (
+	saslNone  saslStep = iota
+	saslPlain          // its next line is PLAIN's message
+	saslLogin          // its next line is LOGIN's user
+	saslRest           // its next line is not looked at
+)
+
+// authenticate begins with what stands behind AUTH or AUTHENTICATE: a mechanism, and the first message where it does not wait
+// to be asked for it. Of the mechanisms that name a user only PLAIN (RFC 4616) and LOGIN say it readably. No secret is kept.
+func (st *dialogueState) authenticate(c *call, user *event.AppField, rest []byte) {
+	mechanism, first := cutWord(rest)
+	switch {
+	case equalFold(mechanism, "plain"):
+		st.sasl = saslPlain
+	case equalFold(mechanism, "login"):
+		st.sasl = saslLogin
+	default:
+		return
+	}
+	if len(first) > 0 {
+		st.authenticating(c, user, first)
+	}
+}
+
+// authenticating tells whether a client's line belongs to its saying who it is, and reads it.
+func (st *dialogueState) authenticating(c *call, user *event.AppField, line []byte) bool {
+	var room [384]byte
+	step := st.sasl
+	st.sasl = saslNone
+	if step == saslNone {
+		return false
+	}
+	n := 0
+	if base64.StdEncoding.DecodedLen(len(line)) <= len(room) {
+		n, _ = base64.StdEncoding.Decode(room[:], line)
+	}
+	name := room[:n]
+	switch step {
+	case saslPlain: // who to be, zero, who one is, zero, the password
+		_, name, _ = bytes.Cut(name, []byte{0})
+		var ok bool
+		if name, _, ok = bytes.Cut(name, []byte{0}); !ok {
+			return true
+		}
+	case saslLogin:
+		st.sasl = saslRest // the password
+	case saslRest:
+		return true
+	}
+	if len(name) > 0 && oneLine(name) && utf8.Valid(name) {
+		c.setOnce(user, name)
+	}
+	return true
 }
 
 // greets tells whether the server's line is the first that there is.

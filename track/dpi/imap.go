@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldIMAPUser   = event.AppString("imap_user", "User that the client named (LOGIN).")
+	fieldIMAPUser   = event.AppString("imap_user", "User that the client named (LOGIN, AUTHENTICATE PLAIN or LOGIN).")
 	fieldIMAPServer = event.AppString("imap_server", "Greeting of the server, without its capabilities.")
 	fieldIMAPClient = event.AppString("imap_client", "Name that the client gave its program (ID, RFC 2971).")
 )
@@ -79,6 +79,9 @@ func imapClientLike(line []byte) likeness {
 }
 
 func imapClient(c *call, st *dialogueState, line []byte) step {
+	if st.authenticating(c, fieldIMAPUser, line) {
+		return goOn
+	}
 	_, command, rest := imapCommand(line)
 	switch {
 	case equalFold(command, "login"):
@@ -91,6 +94,7 @@ func imapClient(c *call, st *dialogueState, line []byte) step {
 	case equalFold(command, "starttls"):
 		st.secure = true
 	case equalFold(command, "authenticate"):
+		st.authenticate(c, fieldIMAPUser, rest)
 		return knowing
 	case oneOf(command, "select examine logout uid fetch"):
 		return stop

@@ -9,9 +9,11 @@ import (
 var (
 	fieldMongoDatabase = event.AppString("mongodb_database", "Database that the first command which names one is for.")
 	fieldMongoCommand  = event.AppString("mongodb_command", "First command, such as hello or find.")
+	fieldMongoApp      = event.AppString("mongodb_application", "Name that the client gave its program.")
+	fieldMongoDriver   = event.AppString("mongodb_driver", "Library that the client uses, with its version.")
 )
 
-var mongoFields = []*event.AppField{fieldMongoDatabase, fieldMongoCommand}
+var mongoFields = []*event.AppField{fieldMongoDatabase, fieldMongoCommand, fieldMongoApp, fieldMongoDriver}
 
 // Operation codes (MongoDB wire protocol).
 const (
@@ -116,12 +118,37 @@ func (c *call) mongoNames(collection, command, doc []byte) {
 			c.fact(fieldMongoCommand, []byte("query"))
 			return
 		}
-	} else if i := bytes.Index(doc, []byte("\x02$db\x00")); i >= 0 && i+9 < len(doc) { // a string: its length, its text, zero
-		if n := int(le32(doc[i+5:])); n > 1 && n <= maxFactLen && i+9+n <= len(doc) {
-			c.fact(fieldMongoDatabase, doc[i+9:i+9+n-1])
-		}
+	} else {
+		c.fact(fieldMongoDatabase, bsonText(doc, "\x02$db\x00"))
 	}
 	if len(command) > 0 && command[0] != '$' {
 		c.fact(fieldMongoCommand, command)
 	}
+	// What a client says of itself in its first command (MongoDB Handshake).
+	if i := bytes.Index(doc, []byte("\x03application\x00")); i >= 0 {
+		c.fact(fieldMongoApp, bsonText(doc[i:], "\x02name\x00"))
+	}
+	if i := bytes.Index(doc, []byte("\x03driver\x00")); i >= 0 {
+		if name := bsonText(doc[i:], "\x02name\x00"); name != nil {
+			c.message = append(append(append(c.message[:0], name...), ' '), bsonText(doc[i:], "\x02version\x00")...)
+			c.fact(fieldMongoDriver, trimSpace(c.message))
+		}
+	}
+}
+
+// bsonText finds the text of a name, given with the zero behind it and the type before it: its length, itself, zero. nil is none.
+func bsonText(doc []byte, name string) []byte {
+	i := bytes.Index(doc, []byte(name))
+	if i < 0 {
+		return nil
+	}
+	b := doc[i+len(name):]
+	if len(b) < 4 {
+		return nil
+	}
+	n := int(le32(b))
+	if n <= 1 || n > maxFactLen || 4+n > len(b) {
+		return nil
+	}
+	return b[4 : 4+n-1]
 }

@@ -10,18 +10,25 @@ var (
 	fieldMQTTVersion  = event.AppString("mqtt_version", "Version that the client speaks: 3.1, 3.1.1, 5.0.")
 	fieldMQTTClient   = event.AppString("mqtt_client_id", "Client id, when it is not left to the server.")
 	fieldMQTTResponse = event.AppUint("mqtt_connack", "", "Code that the server answered the connection with; 0 is accepted.")
+	fieldMQTTUser     = event.AppString("mqtt_user", "User that the client named.")
+	fieldMQTTTopic    = event.AppString("mqtt_topic", "First topic that something was published to, or filter that was subscribed to.")
 )
 
-var mqttFields = []*event.AppField{fieldMQTTVersion, fieldMQTTClient, fieldMQTTResponse}
+var mqttFields = []*event.AppField{fieldMQTTVersion, fieldMQTTClient, fieldMQTTResponse, fieldMQTTUser, fieldMQTTTopic}
 
 // mqttFirst: CONNECT, CONNACK; PUBLISH, PUBACK, SUBSCRIBE and PINGREQ with what answers them where the start was not seen.
 var mqttFirst = bytesIn("\x10\x20\x40\x82\x90\xc0\xd0", 0x30, 0x3d)
 
 const mqttMaxConnect = 8 << 10
 
-type mqttState struct{ server Side }
+type mqttState struct {
+	server   Side
+	five     bool // version 5, in which packets have properties
+	answered bool
+	told     bool // of a topic, or there is none to tell
+}
 
-// parseMQTT reads CONNECT and CONNACK (MQTT 3.1.1 and 5.0 sections 3.1 and 3.2).
+// parseMQTT reads CONNECT and CONNACK (MQTT 3.1.1 and 5.0 sections 3.1 and 3.2), and what follows up to the first topic.
 func parseMQTT(c *call) verdict {
 	st, _ := c.f.state.(*mqttState)
 	if st == nil {
@@ -40,26 +47,71 @@ func parseMQTT(c *call) verdict {
 			return got
 		}
 		c.mqttConnect(body)
-		st = &mqttState{server: 1 - c.side}
+		n, size, _ := mqttLength(v.b)
+		c.eat(c.side, size+n)
+		st = &mqttState{server: 1 - c.side, five: body[0]&0x7f == 5}
 		c.f.state = st
 		c.setClient(c.side)
 	}
-	c.view[1-st.server].b = nil
 	v := &c.view[st.server]
-	if len(v.b) == 0 {
-		return match
-	}
-	switch mqttConnack(v) {
-	case no:
-		return c.finish()
-	case more:
-		if n, size, ok := mqttLength(v.b); !ok || len(v.b) < size+n || n < 2 {
+	if !st.answered && len(v.b) > 0 {
+		if mqttConnack(v) == no {
+			return c.finish()
+		}
+		n, size, ok := mqttLength(v.b)
+		if !ok || len(v.b) < size+n {
 			return match
 		}
+		code := v.b[size+1]
+		c.edit().SetUint(fieldMQTTResponse, uint64(code))
+		c.eat(st.server, size+n)
+		st.answered = true
+		if c.know(); code != 0 {
+			return c.finish()
+		}
 	}
-	_, size, _ := mqttLength(v.b)
-	c.edit().SetUint(fieldMQTTResponse, uint64(v.b[size+1]))
-	return c.finish()
+	// A client need not wait for the answer.
+	st.told = st.told || c.mqttPackets(st, 1-st.server) || st.answered && c.mqttPackets(st, st.server)
+	switch {
+	case st.told && st.answered:
+		return c.finish()
+	case st.told:
+		c.view[1-st.server].b = nil
+	}
+	return match
+}
+
+// mqttPackets passes over a side's packets up to one with a topic. It returns true when nothing more is wanted.
+func (c *call) mqttPackets(st *mqttState, s Side) bool {
+	v := &c.view[s]
+	for len(v.b) > 1 {
+		n, size, ok := mqttLength(v.b)
+		if !ok {
+			return len(v.b) > 4
+		}
+		kind := v.b[0]
+		publish := kind>>4 == 3
+		if !publish && kind != 0x82 || n < 4 {
+			c.skip(s, uint64(size+n))
+			continue
+		}
+		r := cursor{b: v.b[size:min(size+n, len(v.b))]}
+		if !publish {
+			r.bytes(2)
+			if st.five {
+				r.bytes(r.mqttVarint())
+			}
+		}
+		topic := r.vector16()
+		switch {
+		case r.bad && len(v.b) < size+n && !v.gap && !v.fin && n <= mqttMaxConnect:
+			return false // it is not whole
+		case !r.bad && utf8.Valid(topic): // none where it has a number (section 3.3.2.3.4 of 5.0)
+			c.fact(fieldMQTTTopic, topic)
+		}
+		return true
+	}
+	return false
 }
 
 // mqttLength reads the remaining length, and how long the fixed header is (section 2.2.3 of 3.1.1). ok is false while it is not whole.
@@ -132,6 +184,19 @@ func (c *call) mqttConnect(b []byte) {
 	}
 	c.edit().SetStr(fieldMQTTVersion, version)
 	c.fact(fieldMQTTClient, r.vector16())
+	const hasWill, hasUser = 4, 0x80
+	if b[1]&hasWill != 0 {
+		if version == "5.0" {
+			r.bytes(r.mqttVarint())
+		}
+		r.vector16()
+		r.vector16()
+	}
+	if b[1]&hasUser != 0 {
+		if user := r.vector16(); !r.bad && utf8.Valid(user) {
+			c.fact(fieldMQTTUser, user)
+		}
+	}
 }
 
 func (r *cursor) mqttVarint() (n int) {

@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldPOP3User   = event.AppString("pop3_user", "User that the client named (USER or APOP).")
+	fieldPOP3User   = event.AppString("pop3_user", "User that the client named (USER, APOP, AUTH PLAIN or LOGIN).")
 	fieldPOP3Server = event.AppString("pop3_server", "Greeting of the server.")
 )
 
@@ -41,13 +41,19 @@ func pop3ClientLike(line []byte) likeness {
 }
 
 func pop3Client(c *call, st *dialogueState, line []byte) step {
+	if st.authenticating(c, fieldPOP3User, line) {
+		return goOn
+	}
 	word, rest := cutWord(line)
 	switch {
 	case oneOf(word, "user apop"):
 		c.setOnce(fieldPOP3User, firstWord(rest))
 	case equalFold(word, "stls"):
 		st.secure = true
-	case oneOf(word, "pass auth"): // nothing of what follows is kept
+	case equalFold(word, "auth"):
+		st.authenticate(c, fieldPOP3User, rest)
+		return knowing
+	case equalFold(word, "pass"): // nothing of what follows is kept
 		return knowing
 	case oneOf(word, "stat list uidl retr top quit"):
 		return stop

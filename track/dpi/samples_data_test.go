@@ -105,6 +105,17 @@ func dnp3Test(control byte, to, from int) []byte {
 	return binary.LittleEndian.AppendUint16(b, dnp3CRC(b))
 }
 
+// dnp3Data is a frame with data, in blocks with a checksum each.
+func dnp3Data(control byte, to, from int, data string) []byte {
+	b := []byte("\x05\x64" + string([]byte{byte(5 + len(data)), control}) + l16(to) + l16(from))
+	b = binary.LittleEndian.AppendUint16(b, dnp3CRC(b))
+	for ; len(data) > 0; data = data[min(16, len(data)):] {
+		block := []byte(data[:min(16, len(data))])
+		b = binary.LittleEndian.AppendUint16(append(b, block...), dnp3CRC(block))
+	}
+	return b
+}
+
 func enipTest(command, session int, data string) string {
 	return l16(command) + l16(len(data)) + l32(session) + zeros(4+8+4) + data
 }
@@ -152,7 +163,7 @@ func dataSamples() []sample {
 			"S"+http2Frame(1, 4, 1, headerBlock(":status", "200", "content-type", "application/grpc"))+http2Frame(0, 0, 1, "\x00\x00\x00\x00\x05world"),
 			"S"+http2Frame(1, 5, 1, headerBlock("grpc-status", "5", "grpc-message", "secret"))),
 			"app", "http2", "grpc_status", "NOT_FOUND", "host", "rpc.example by http", "http_method", "POST", "http_path", "/pkg.Service/Call", "http_host", "rpc.example:50051",
-			"http_user_agent", "grpc-go/1.60", "http_version", "2", "http_status", "200", "http_content_type", "application/grpc", "grpc", "1"),
+			"http_user_agent", "grpc-go/1.60", "http_version", "2", "http_status", "200", "http_content_type", "application/grpc", "grpc", "1", "http_requests", "1"),
 		tcpSample("postgresql", 5432, talk("C"+u32(8)+u32(postgresSSL), "SN",
 			"C"+u32(8+48)+u32(postgresV3)+"user\x00alice\x00database\x00shop\x00application_name\x00psql\x00\x00", "S"+postgresMessage("R", u32(3)), "C"+postgresMessage("p", "secret\x00"),
 			"S"+postgresMessage("R", u32(0))+postgresMessage("S", "server_version\x0016.2\x00")+postgresMessage("K", zeros(8))+postgresMessage("Z", "I")),
@@ -190,9 +201,15 @@ func dataSamples() []sample {
 			"CAMQP\x00\x01\x00\x00"+amqp1Test(0, "\x00\x53\x10\xc0\x12\x02\xa1"+n8("box")+"\xa1"+n8("mq.example"))),
 			"app", "amqp", "amqp_version", "1.0", "amqp_user", "alice", "amqp_container", "box", "amqp_vhost", "mq.example"),
 		tcpSample("mqtt 3.1.1", 1883, talk("C\x10"+n8(n16("MQTT")+"\x04\xc2\x00\x3c"+n16("sensor-1")+n16("alice")+n16("secret")), "S\x20\x02\x00\x05"),
-			"app", "mqtt", "mqtt_version", "3.1.1", "mqtt_client_id", "sensor-1", "mqtt_connack", "5"),
+			"app", "mqtt", "mqtt_version", "3.1.1", "mqtt_client_id", "sensor-1", "mqtt_connack", "5", "mqtt_user", "alice"),
 		tcpSample("mqtt 5", 18830, talk("C\x10"+n8(n16("MQTT")+"\x05\x02\x00\x3c"+"\x05\x11\x00\x00\x00\x0a"+n16("sensor-2")), "S\x20\x03\x00\x00\x00"),
 			"app", "mqtt", "mqtt_version", "5.0", "mqtt_client_id", "sensor-2", "mqtt_connack", "0"),
+		tcpSample("mqtt with a will", 1883, talk("C\x10"+n8(n16("MQTT")+"\x04\x86\x00\x3c"+n16("s")+n16("gone/s")+n16("secret")+n16("alice")), "S\x20\x02\x00\x00", "C\xc0\x00", "S\xd0\x00",
+			"C\x30"+n8(n16("home/kitchen")+"21.5")+"\x30"+n8(n16("home/cellar")+"12")), "app", "mqtt", "mqtt_version", "3.1.1", "mqtt_client_id", "s", "mqtt_connack", "0", "mqtt_user", "alice", "mqtt_topic", "home/kitchen"),
+		tcpSample("mqtt 5 subscription", 18830, talk("C\x10"+n8(n16("MQTT")+"\x05\x06\x00\x3c"+"\x00"+n16("s")+"\x05\x18\x00\x00\x00\x09"+n16("gone")+n16("x"))+"\x82"+n8("\x00\x01\x02\x0b\x07"+n16("home/+/set")+"\x01"), "S\x20\x03\x00\x00\x00"),
+			"app", "mqtt", "mqtt_version", "5.0", "mqtt_client_id", "s", "mqtt_connack", "0", "mqtt_topic", "home/+/set"),
+		tcpSample("mongodb client", 27017, talk("C"+mongoMessage(1, 0, mongoMsg, zeros(5)+bson("\x10hello\x00"+l32(1)+"\x03client\x00"+bson("\x03application\x00"+bson("\x02name\x00"+l32(5)+"till\x00")+"\x03driver\x00"+bson("\x02name\x00"+l32(8)+"PyMongo\x00\x02version\x00"+l32(4)+"4.3\x00"))+
+			"\x02$db\x00"+l32(6)+"admin\x00"))), "app", "mongodb", "mongodb_command", "hello", "mongodb_database", "admin", "mongodb_application", "till", "mongodb_driver", "PyMongo 4.3"),
 		tcpSample("zookeeper", 2181, talk("C"+n32(zeros(12)+u32(30000)+zeros(8)+n32(zeros(16))+"\x00"), "S"+n32(u32(0)+u32(30000)+"sessions"+n32(zeros(16))+"\x00")), "app", "zookeeper"),
 		tcpSample("gearman", 4730, talk("C\x00REQ"+u32(7)+n32("reverse\x00\x00text"), "S\x00RES"+u32(8)+n32("H:1")), "app", "gearman"),
 		tcpSample("thrift", 9090, talk("C"+n32("\x80\x01\x00\x01"+n32("ping")+u32(1)+"\x00"), "S"+n32("\x80\x01\x00\x02"+n32("ping")+u32(1)+"\x00")), "app", "thrift", "thrift_method", "ping"),
@@ -222,6 +239,9 @@ func dataSamples() []sample {
 		tcpSample("modbus", 502, talk("C\x00\x01\x00\x00\x00\x06\x11\x03\x00\x6b\x00\x03", "S\x00\x01\x00\x00\x00\x09\x11\x03\x06\x02\x2b\x00\x00\x00\x64"), "app", "modbus", "modbus_unit", "17", "modbus_function", "3"),
 		tcpSample("modbus answered", 503, talk("C\x00\x01\x00\x00\x00\x02\x05\x11", "S\x00\x01\x00\x00\x00\x05\x05\x11\x02\x01\xff"), "app", "modbus", "modbus_unit", "5", "modbus_function", "17"),
 		tcpSample("dnp3", 20000, []message{{Orig, dnp3Test(0xc0, 10, 1)}, {Resp, dnp3Test(0x00, 1, 10)}}, "app", "dnp3", "dnp3_master", "1", "dnp3_outstation", "10"),
+		tcpSample("dnp3 function", 20000, []message{{Orig, dnp3Test(0xc9, 10, 1)}, {Resp, dnp3Test(0x0b, 1, 10)}, // the link's state, then data
+			{Orig, dnp3Data(0xc4, 10, 1, "\xc0\xc1\x05\x0c\x01\x28\x01\x00\x07\x00\x01\x01\x64\x00\x00\x00\x64\x00\x00\x00\x00")}},
+			"app", "dnp3", "dnp3_master", "1", "dnp3_outstation", "10", "dnp3_function", "DIRECT_OPERATE"),
 		tcpSample("s7comm", 102, talk("C"+tpktTest("\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a\xc1\x02\x01\x00\xc2\x02\x01\x22"), "S"+tpktTest("\x11\xd0\x00\x01\x00\x02\x00\xc0\x01\x0a\xc1\x02\x01\x00\xc2\x02\x01\x22"),
 			"C"+tpktTest("\x02\xf0\x80\x32\x01\x00\x00\x00\x00\x00\x08\x00\x00\xf0\x00\x00\x01\x00\x01\x01\xe0")), "app", "s7comm", "s7comm_rack", "1", "s7comm_slot", "2"),
 		tcpSample("enip", 44818, talk("C"+enipTest(enipRegister, 0, "\x01\x00\x00\x00"), "S"+enipTest(enipRegister, 7, "\x01\x00\x00\x00")), "app", "enip"),

@@ -211,8 +211,8 @@ func infraSamples() []sample {
 	}
 	login := ntlmTest("CORP", "alice")
 	return []sample{
-		datagramsOf("snmp 1", 50000, 161, facted{"app": "snmp", "snmp_version": "1", "snmp_pdu": "get-next"}, "o"+snmpTest(0, secret, 0xa1)),
-		datagramsOf("snmp 2c on another port", 50000, 10161, facted{"app": "snmp", "snmp_version": "2c", "snmp_pdu": "get-bulk"}, "o"+snmpTest(1, secret, 0xa5)),
+		datagramsOf("snmp 1", 50000, 161, facted{"app": "snmp", "snmp_version": "1", "snmp_pdu": "get-next", "snmp_oid": "1.3.6.1.2.1"}, "o"+snmpTest(0, secret, 0xa1)),
+		datagramsOf("snmp 2c on another port", 50000, 10161, facted{"app": "snmp", "snmp_version": "2c", "snmp_pdu": "get-bulk", "snmp_oid": "1.3.6.1.2.1"}, "o"+snmpTest(1, secret, 0xa5)),
 		datagramsOf("snmp 3", 50000, 161, facted{"app": "snmp", "snmp_version": "3", "snmp_pdu": "get", "snmp_user": "operator"},
 			"o"+snmp3Test("\x04", "", tlv(berSequence, tlv(berOctets), tlv(berOctets), tlv(0xa0, berInt(9), berInt(0), berInt(0), tlv(berSequence)))),
 			"o"+snmp3Test("\x07", "operator", tlv(berOctets, "encrypted"))),

@@ -11,9 +11,10 @@ var (
 	fieldSMTPServer = event.AppString("smtp_server", "Greeting of the server, without its code.")
 	fieldSMTPFrom   = event.AppString("smtp_from", "Sender of the first message (MAIL FROM).")
 	fieldSMTPTo     = event.AppString("smtp_to", "First recipient of the first message (RCPT TO).")
+	fieldSMTPUser   = event.AppString("smtp_user", "User that the client named (AUTH PLAIN or LOGIN).")
 )
 
-var smtpFields = []*event.AppField{fieldSMTPHelo, fieldSMTPServer, fieldSMTPFrom, fieldSMTPTo}
+var smtpFields = []*event.AppField{fieldSMTPHelo, fieldSMTPServer, fieldSMTPFrom, fieldSMTPTo, fieldSMTPUser}
 
 var smtpFirst = bytesIn("245EHLMRSAehlmrsa", 1, 0)
 
@@ -60,10 +61,15 @@ func hasPrefixFold(b []byte, small string) bool {
 }
 
 func smtpClient(c *call, st *dialogueState, line []byte) step {
+	if st.authenticating(c, fieldSMTPUser, line) {
+		return goOn
+	}
 	word, rest := cutWord(line)
 	switch {
 	case oneOf(word, "ehlo helo lhlo"):
 		c.setOnce(fieldSMTPHelo, rest)
+	case equalFold(word, "auth"):
+		st.authenticate(c, fieldSMTPUser, rest)
 	case equalFold(word, "starttls"):
 		st.secure = true
 	case equalFold(word, "mail") && hasPrefixFold(rest, "from:"):

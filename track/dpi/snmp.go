@@ -6,9 +6,10 @@ var (
 	fieldSNMPVersion = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.")
 	fieldSNMPPDU     = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.")
 	fieldSNMPUser    = event.AppString("snmp_user", "User of SNMP 3. The communities of the older versions are passwords and never shown.")
+	fieldSNMPOID     = event.AppString("snmp_oid", "Object that the first request is about, or what the first trap tells, as numbers with dots; absent where it is encrypted.")
 )
 
-var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser}
+var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser, fieldSNMPOID}
 
 var snmpFirst = bytesIn("", berSequence, berSequence)
 
@@ -62,7 +63,66 @@ func (c *call) snmpCommunity(r *cursor, two bool, size int) verdict {
 		a.SetStr(fieldSNMPVersion, "1")
 	}
 	c.snmpKind(kind)
+	c.snmpObject(r.b)
 	return c.finish()
+}
+
+// snmpObject tells what a PDU is about (RFC 3416 section 3): its first object, or the trap's own name, which versions 2c and 3
+// have as the value of the second (RFC 3418).
+func (c *call) snmpObject(b []byte) {
+	r := cursor{b: b}
+	kind, body := r.element()
+	r = cursor{b: body}
+	if kind == 0xa0+4 { // RFC 1157's trap begins with who says it
+		if name := r.expect(berOID); !r.bad {
+			c.oidFact(fieldSNMPOID, name)
+		}
+		return
+	}
+	r.element() // the request's number, which may be negative
+	r.integer(berInteger)
+	r.integer(berInteger)
+	list := cursor{b: r.expect(berSequence)}
+	for !r.bad && len(list.b) > 0 {
+		object := cursor{b: list.expect(berSequence)}
+		name := object.expect(berOID)
+		if list.bad || object.bad {
+			return
+		}
+		switch {
+		case kind != 0xa0+6 && kind != 0xa0+7:
+			c.oidFact(fieldSNMPOID, name)
+			return
+		case string(name) == "\x2b\x06\x01\x06\x03\x01\x01\x04\x01\x00": // snmpTrapOID.0
+			if value := object.expect(berOID); !object.bad {
+				c.oidFact(fieldSNMPOID, value)
+			}
+			return
+		}
+	}
+}
+
+// oidFact sets a field to an object identifier (X.690 section 8.19) unless it is set.
+func (c *call) oidFact(f *event.AppField, b []byte) {
+	text, n := c.hash[:0], uint64(0)
+	for i, octet := range b {
+		if n = n<<7 | uint64(octet&0x7f); n>>32 != 0 || len(text) > maxFactLen {
+			return
+		}
+		if octet&0x80 != 0 {
+			continue
+		}
+		if len(text) == 0 {
+			top := min(n/40, 2)
+			text = appendUint(text, top)
+			n -= top * 40
+		}
+		text = appendUint(append(text, '.'), n)
+		if n = 0; i == len(b)-1 {
+			c.hash = text
+			c.firstFact(f, text)
+		}
+	}
 }
 
 // snmpPDU judges the PDU that begins b, at an offset in a message of size bytes, which it must fill.
@@ -107,8 +167,8 @@ func (c *call) snmp3(r *cursor) verdict {
 	}
 	first := c.f.parser == 0
 	c.edit().SetStr(fieldSNMPVersion, "3")
-	if first && flags[0]&2 == 0 {
-		c.snmpScoped(r)
+	if flags[0]&2 == 0 {
+		c.snmpScoped(r, first)
 	} else if first && flags[0]&4 != 0 { // who wants a report asks
 		c.setClient(c.side)
 	}
@@ -127,12 +187,17 @@ func (c *call) snmp3(r *cursor) verdict {
 	return match
 }
 
-// snmpScoped reads a scoped PDU in the clear: engine, context, PDU.
-func (c *call) snmpScoped(r *cursor) {
+// snmpScoped reads a scoped PDU in the clear: engine, context, PDU, whose kind is told of the first.
+func (c *call) snmpScoped(r *cursor, first bool) {
 	r.open(berSequence)
 	r.expect(berOctets)
 	r.expect(berOctets)
 	if kind, ok := snmpPDU(r.b, 0, len(r.b)); ok && !r.bad {
-		c.snmpKind(kind)
+		if first {
+			c.snmpKind(kind)
+		}
+		if kind != 8 { // a report is about the request, not about an object
+			c.snmpObject(r.b)
+		}
 	}
 }

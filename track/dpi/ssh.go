@@ -18,8 +18,8 @@ var sshFields = []*event.AppField{fieldSSHClient, fieldSSHServer, fieldHASSH, fi
 var sshFirst = bytesIn("S", 1, 0)
 
 const (
-	sshMaxLine   = 255 // RFC 4253 section 4.2
-	sshMaxLines  = 16
+	sshMaxLine   = 255   // RFC 4253 section 4.2
+	sshMaxLines  = 1024  // what OpenSSH's client reads
 	sshMaxPacket = 35000 // section 6.1
 	sshKexInit   = 20    // RFC 4250 section 4.1.2
 	sshIDPrefix  = "SSH-"
@@ -29,7 +29,7 @@ const (
 type sshState struct {
 	banner, kex [2]bool
 	client      Side
-	lines       uint8
+	lines       uint16
 	old         bool // SSH 1, which has no such offer
 }
 

@@ -16,6 +16,8 @@ func TestHASSH(t *testing.T) {
 func TestSSHBanners(t *testing.T) {
 	got := exchange(9022, []byte("SSH-1.99-old\n"), []byte("welcome\r\nto this\r\nSSH-1.5-1.2.27\n"))
 	subset(t, got, map[string]string{"app": "ssh", "ssh_client": "SSH-1.99-old", "ssh_server": "SSH-1.5-1.2.27"})
+	got = exchange(22, []byte("SSH-2.0-c\r\n"), []byte(strings.Repeat("no trespassing\r\n", 500)+"SSH-2.0-s\r\n"))
+	subset(t, got, map[string]string{"ssh_client": "SSH-2.0-c", "ssh_server": "SSH-2.0-s"})
 	for _, b := range []string{"SSH-x.0-y\r\n", "SSH-2.0\r\n", "SSHX", "SSH-2.0-" + strings.Repeat("a", 300) + "\r\n", "SSH-2.0-a\x01b\r\n"} {
 		if got := exchange(22, []byte(b), nil); len(got) != 0 {
 			t.Errorf("%q: got %v, want nothing", b, got)

@@ -125,6 +125,7 @@ func (r *cursor) integer(tag byte) int64 {
 const (
 	berInteger    = 0x02
 	berOctets     = 0x04
+	berOID        = 0x06
 	berEnumerated = 0x0a
 	berGeneral    = 0x1b // GeneralString
 	berSequence   = 0x30
