@@ -209,12 +209,12 @@ start_peers() {
 	ip netns exec $S "$tmp/quicpeer" -listen "[$v6]:443" -alpn h3 -cert "$tmp/cert.pem" -key "$tmp/key.pem" &
 }
 
-# wait_for PORT…: until the server listens on all of them.
+# wait_for PORT…: until the server listens on all of them; patience is in tenths of a second.
 wait_for() {
 	local port tries=0
 	for port in "$@"; do
 		until s ss -Htlun "sport = :$port" | grep -q .; do
-			((++tries < 400)) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log >&2; exit 1; }
+			((++tries < ${patience:-400})) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log >&2; exit 1; }
 			sleep 0.1
 		done
 	done
