@@ -63,6 +63,10 @@ func parseDRDA(c *call) verdict {
 			}
 			switch point {
 			case database:
+				// Derby's clients put attributes behind it, keys of encrypted databases among them. The semicolon is UTF-8's or EBCDIC's.
+				if end := bytes.IndexAny(body, ";^"); end >= 0 {
+					body = body[:end]
+				}
 				c.ebcdic(fieldDRDADatabase, body)
 			case user:
 				c.ebcdic(fieldDRDAUser, body)

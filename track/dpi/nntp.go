@@ -10,7 +10,7 @@ var (
 
 var nntpFields = []*event.AppField{fieldNNTPServer, fieldNNTPUser, fieldNNTPGroup}
 
-var nntpFirst = bytesIn("2MCGLAHDISBXmcglahdisbx", 1, 0)
+var nntpFirst = bytesIn("245MCGLAHDISBXmcglahdisbx", 1, 0)
 
 // nntp is NNTP with STARTTLS (RFC 3977, 4642 and 4643).
 var nntp = dialogue{server: nntpServerLike, client: nntpClientLike, fromServer: nntpServer, fromClient: nntpClient}
@@ -20,6 +20,11 @@ func parseNNTP(c *call) verdict { return nntp.run(c) }
 func nntpServerLike(line []byte) likeness {
 	code, _, text := reply(line)
 	switch {
+	case code == 400 || code == 502: // it serves nobody now, or not this one (RFC 3977 section 5.1.1)
+		if containsFold(text, "nntp") {
+			return sure
+		}
+		return unlike
 	case code != 200 && code != 201:
 		return unlike
 	case containsFold(text, "nntp"), containsFold(text, "nnrp"), containsFold(text, "internetnews"), containsFold(text, "newsserver"),

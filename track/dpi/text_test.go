@@ -83,6 +83,7 @@ func TestTextMiddle(t *testing.T) {
 		"SIP/2.0 180 Ringing\r\nFrom: <sip:a@b>\r\n\r\n":      "sip",
 		"a9 AUTHENTICATE PLAIN\r\n":                           "imap",
 		"APOP anna 0123456789abcdef0123456789abcdef\r\n":      "pop3",
+		"400 NNTP server unavailable.  Try later!\r\n":        "nntp",
 		"AUTHINFO USER anna\r\n":                              "nntp",
 	} {
 		in := NewInspector(Config{})
