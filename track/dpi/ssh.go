@@ -105,6 +105,9 @@ func (c *call) sshSide(st *sshState, s Side) bool {
 		line, size := sshBanner(v)
 		for size < 0 { // a server may send other lines first (RFC 4253 section 4.2)
 			_, n := cutLine(v.b)
+			if n == 0 && s != st.client && len(v.b) <= sshMaxLine && !v.gap && !v.fin {
+				return true // the line goes on in the next segment
+			}
 			if s == st.client || n == 0 || n > sshMaxLine || st.lines == sshMaxLines {
 				return false
 			}

@@ -18,13 +18,15 @@ func TestSSHBanners(t *testing.T) {
 	subset(t, got, map[string]string{"app": "ssh", "ssh_client": "SSH-1.99-old", "ssh_server": "SSH-1.5-1.2.27"})
 	got = exchange(22, []byte("SSH-2.0-c\r\n"), []byte(strings.Repeat("no trespassing\r\n", 500)+"SSH-2.0-s\r\n"))
 	subset(t, got, map[string]string{"ssh_client": "SSH-2.0-c", "ssh_server": "SSH-2.0-s"})
+	in := NewInspector(Config{})
+	got = runSegments(in, in.NewFlow(true, 40000, 22), []message{{Orig, []byte("SSH-2.0-c\r\n")}, {Resp, []byte("no tres")}, {Resp, []byte("passing\r\n\r\nSS")}, {Resp, []byte("H-2.0-s\r\n")}})
+	subset(t, got, map[string]string{"ssh_client": "SSH-2.0-c", "ssh_server": "SSH-2.0-s"})
 	for _, b := range []string{"SSH-x.0-y\r\n", "SSH-2.0\r\n", "SSHX", "SSH-2.0-" + strings.Repeat("a", 300) + "\r\n", "SSH-2.0-a\x01b\r\n"} {
 		if got := exchange(22, []byte(b), nil); len(got) != 0 {
 			t.Errorf("%q: got %v, want nothing", b, got)
 		}
 	}
 	// Who opened it was not seen, and the server was heard first: in the middle, or with its SYN-ACK.
-	in := NewInspector(Config{})
 	for _, syn := range []bool{false, true} {
 		f := in.NewFlow(true, 22, 40000)
 		if syn {
