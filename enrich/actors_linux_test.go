@@ -389,7 +389,8 @@ func actEcho(kind int, from, to string) error {
 	if err := unix.Bind(fd, address(netip.AddrPortFrom(own, 0))); err != nil {
 		return err
 	}
-	echo := []byte{8, 0, 0, 0, 0x12, 0x34, 0, 1}
+	pid := os.Getpid() // ping(8) has its number there; of a datagram socket the kernel puts its own
+	echo := []byte{8, 0, 0, 0, byte(pid >> 8), byte(pid), 0, 1}
 	sum := ^checksum(echo)
 	echo[2], echo[3] = byte(sum>>8), byte(sum)
 	if err := unix.Sendto(fd, echo, 0, address(netip.AddrPortFrom(netip.MustParseAddr(to), 0))); err != nil {
