@@ -61,6 +61,22 @@ func value(f *event.Field, e *event.Event) any {
 	return nil
 }
 
+// standard is what encoding/json makes of the event's values, read back.
+func standard(t *testing.T, schema *event.Schema, e *event.Event) map[string]any {
+	t.Helper()
+	want := map[string]any{}
+	for _, f := range schema.Fields {
+		if v := value(f, e); v != nil {
+			want[f.Name] = v
+		}
+	}
+	line, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, line)
+}
+
 func decode(t *testing.T, line []byte) map[string]any {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(line))
@@ -81,17 +97,7 @@ func TestJSONAgainstEncodingJSON(t *testing.T) {
 		if line[len(line)-1] != '\n' || bytes.IndexByte(line[:len(line)-1], '\n') >= 0 || !utf8.Valid(line) {
 			t.Fatalf("not one line of UTF-8: %q", line)
 		}
-		want := map[string]any{}
-		for _, f := range schema.Fields {
-			if v := value(f, &e); v != nil {
-				want[f.Name] = v
-			}
-		}
-		std, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := decode(t, line), decode(t, std); !reflect.DeepEqual(got, want) {
+		if got, want := decode(t, line), standard(t, schema, &e); !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %v\nwant %v", got, want)
 		}
 	}
@@ -186,17 +192,7 @@ func TestJSONOfLongTexts(t *testing.T) {
 		e.Iface, e.Proc.Cmdline, e.Proc.Ancestors = long[:n], long, []string{"", long, `"`, long + "é\n", "z"}
 		e.Local = netip.AddrPortFrom(netip.MustParseAddr("fe80::1%"+long), 1)
 		line := enc.record([]byte("before"), &e)
-		want := map[string]any{}
-		for _, f := range schema.Fields {
-			if v := value(f, &e); v != nil {
-				want[f.Name] = v
-			}
-		}
-		std, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := decode(t, bytes.TrimPrefix(line, []byte("before"))), decode(t, std); !reflect.DeepEqual(got, want) {
+		if got, want := decode(t, bytes.TrimPrefix(line, []byte("before"))), standard(t, schema, &e); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%d: got  %v\nwant %v", n, got, want)
 		}
 	}

@@ -42,6 +42,19 @@ type result struct {
 	err     error
 }
 
+// start runs a source of data, which hands over one batch at a time.
+func start(t *testing.T, data []byte) (*Source, <-chan *capture.Frames, <-chan error) {
+	t.Helper()
+	s, err := NewSource("x", bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make(chan *capture.Frames)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(context.Background(), out) }()
+	return s, out, done
+}
+
 // collect runs s to its end.
 func collect(s *Source) (r result) {
 	out := make(chan *capture.Frames, 4)
@@ -338,13 +351,7 @@ func TestSlabsGrowWithPackets(t *testing.T) {
 			for i := range 100 {
 				f.packet(uint32(i), 0, bytes.Repeat([]byte{byte(i)}, tt.size), tt.size)
 			}
-			s, err := NewSource("x", bytes.NewReader(f.Bytes()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			out := make(chan *capture.Frames)
-			done := make(chan error, 1)
-			go func() { done <- s.Run(context.Background(), out) }()
+			s, out, done := start(t, f.Bytes())
 			n := 0
 			for f := range out {
 				for i := range f.Frames {
@@ -370,13 +377,7 @@ func TestHugeRecordsOneAtATime(t *testing.T) {
 		f.packet(uint32(i), 0, bytes.Repeat([]byte{byte(i)}, 3<<20), 3<<20)
 		f.packet(uint32(i), 0, []byte{byte(i)}, 1)
 	}
-	s, err := NewSource("x", bytes.NewReader(f.Bytes()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make(chan *capture.Frames)
-	done := make(chan error, 1)
-	go func() { done <- s.Run(context.Background(), out) }()
+	_, out, done := start(t, f.Bytes())
 	n := 0
 	for f := range out {
 		for i := range f.Frames {
