@@ -730,13 +730,7 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 		return nil, err
 	}
 	r.SetDuration(c.Duration)
-	more := enrichers{remote: c.remote}
-	return &shell.Source{Report: func() []string { return append([]string{r.Report()}, more.reports()...) }, Notes: r.Notes, Progress: r.Progress, Unit: "lines", Close: r.Close,
-		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			read := make(chan *event.Batch, 16)
-			p.Source(func() error { return r.Run(p.Context(), stop, read) })
-			return p.Chain(read, more.stages()...)
-		}}, nil
+	return readBack(r, "lines", enrichers{remote: c.remote}), nil
 }
 
 var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
@@ -759,13 +753,27 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 	if err != nil {
 		return nil, err
 	}
-	more := enrichers{remote: c.remote}
-	return &shell.Source{Report: func() []string { return append([]string{r.Report()}, more.reports()...) }, Notes: r.Notes, Progress: r.Progress, Unit: "records", Close: r.Close,
+	return readBack(r, "records", enrichers{remote: c.remote}), nil
+}
+
+// kept is where rustnet's own records are read back from: a file of them, or a store.
+type kept interface {
+	Run(hard, stop context.Context, out chan<- *event.Batch) error
+	Report() string
+	Notes() []string
+	Progress() (done uint64, offset, size int64)
+	Close() error
+}
+
+// readBack is the way of records that rustnet wrote: read, and the stages after that.
+func readBack(r kept, unit string, more enrichers) *shell.Source {
+	return &shell.Source{Notes: r.Notes, Progress: r.Progress, Unit: unit, Close: r.Close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
 			read := make(chan *event.Batch, 16)
 			p.Source(func() error { return r.Run(p.Context(), stop, read) })
 			return p.Chain(read, more.stages()...)
-		}}, nil
+		},
+		Report: func() []string { return append([]string{r.Report()}, more.reports()...) }}
 }
 
 func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {

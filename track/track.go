@@ -172,7 +172,7 @@ func (s Stats) Report() string {
 		text += fmt.Sprintf(", %d comments of the file passed over for want of room", s.Unrecalled)
 	}
 	if s.Crashed > 0 {
-		text += fmt.Sprintf(", %d of which the inspection failed", s.Crashed)
+		text += fmt.Sprintf(", %d connections whose inspection failed", s.Crashed)
 	}
 	return text
 }

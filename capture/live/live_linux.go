@@ -322,7 +322,8 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 		}
 		s.lastWait = now
 	}
-	return s.finish(hard, out)
+	s.finish(hard, out)
+	return nil
 }
 
 func (s *Source) begin() error {
@@ -516,14 +517,14 @@ func (s *Source) wait(timeout time.Duration) error {
 }
 
 // finish sends what the rings still hold, and the last count of drops.
-func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) error {
-	var err error
+func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) {
+	shut := true // what comes from now on stays out of all rings
 	for _, r := range s.rings {
-		err = errors.Join(err, attach(r.fd, rejectAll)) // else a flood would never let us end
+		shut = attach(r.fd, rejectAll) == nil && shut // a filter is memory, which net.core.optmem_max may refuse by now
 	}
-	// Also when nobody takes them any more: then they are counted as abandoned, which does not wait.
-	deadline := time.Now().Add(stopDrain)
-	for {
+	// Also when nobody takes them any more: then they are counted as abandoned, which does not wait. A flood into a ring
+	// that could not be shut would never let us end.
+	for deadline := time.Now().Add(stopDrain); shut || time.Now().Before(deadline); {
 		if s.deliver(hard, out) {
 			continue
 		}
@@ -541,7 +542,6 @@ func (s *Source) finish(hard context.Context, out chan<- *capture.Frames) error 
 		b.Now = s.lastTime
 		s.send(hard, out, b)
 	}
-	return err
 }
 
 func (s *Source) allDry() bool {
