@@ -70,6 +70,7 @@ type Flow struct {
 	known    bool
 	ended    bool
 	proxied  bool // what is inside is addressed to somebody behind the other end
+	headed   bool // what was understood is a header; what is behind it, and not known yet, gives the name
 }
 
 // view is one direction as a parser sees it.
@@ -637,7 +638,7 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 	c, parse := &in.call, in.parse[f.over()]
 	v, size := &c.view, len(c.view[s].b)
-	app, state, client, known, ended, res := f.app, f.state, f.client, f.known, f.ended, c.res
+	app, state, client, known, ended, headed, res := f.app, f.state, f.client, f.known, f.ended, f.headed, c.res
 	a, b := v[Orig].b, v[Resp].b
 	for w := range mask {
 		for m := mask[w]; m != 0; m &= m - 1 {
@@ -661,11 +662,15 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 			case more:
 				state = f.state
 			case match, done:
+				if a := c.edit(); a.Name == "" || headed {
+					a.Name = table[i].Name
+				}
+				if f.headed = f.headed && !headed; f.headed {
+					in.within(f)
+					return true
+				}
 				if f.parser == 0 {
 					f.parser = uint8(i + 1)
-				}
-				if a := c.edit(); a.Name == "" {
-					a.Name = table[i].Name
 				}
 				f.finished = got == done
 				if !f.finished && f.parser != uint8(i+1) {
@@ -693,14 +698,22 @@ func (in *Inspector) follow(f *Flow) {
 		case f.parser == was:
 			return
 		case f.parser == 0:
-			if len(in.call.view[in.call.side].b) == 0 { // the client need not have waited for the answer
-				in.call.side = 1 - in.call.side
-			}
-			in.recognise(f, in.call.side)
+			in.within(f)
 			return
 		}
 		// The connection was handed over; its new parser sees the same bytes.
 	}
+}
+
+// within asks all parsers about what is left of both directions behind what was understood.
+func (in *Inspector) within(f *Flow) {
+	c := &in.call
+	side := c.side
+	if len(c.view[side].b) == 0 { // the client need not have waited for the answer
+		c.side = 1 - side
+	}
+	in.recognise(f, c.side)
+	c.side = side // more of it may wait for its turn
 }
 
 // keep stores what the parsers left of a direction.
@@ -786,7 +799,7 @@ func (c *call) become(parser string) {
 	c.f.state = nil
 }
 
-// inside hands the connection to whatever parser knows what is inside a tunnel, whose facts are added to those of this
+// inside hands the connection to whatever parser knows what is inside a tunnel or behind a header, whose facts are added to those of this
 // one. What is left and what comes is taken for the start of both directions.
 func (c *call) inside() {
 	c.f.parser, c.f.state = 0, nil

@@ -219,7 +219,7 @@ func contradictionWithHole(got, want map[string]string) string {
 	later := map[string]map[string]bool{
 		"app":         {"tls": true, "http": true, "ssh": true}, // what is inside, when what led to it is lost
 		"http_method": {"POST": true, "HEAD": true}, "http_path": {"/second": true, "/third": true}, "http_host": {"other": true},
-		"host": {"other by http": true, "host.example.org by sni": true, "h.example by http": true}, "http_status": {"404": true}, "dns_query": {"b.example": true}, "dns_type": {"MX": true},
+		"host": {"other by http": true, "host.example.org by sni": true, "h.example by http": true, "www.example by http": true}, "http_status": {"404": true}, "dns_query": {"b.example": true}, "dns_type": {"MX": true},
 		"dns_rcode": {"NOERROR": true}, "dns_answers": {"10 mx.b.example": true}, "tls_alert": {"close_notify": true},
 	}
 	for k, v := range got {
@@ -228,6 +228,18 @@ func contradictionWithHole(got, want map[string]string) string {
 		}
 	}
 	return contradiction(got, want)
+}
+
+// TestHeaderAlone: what is behind the header need not be anything known.
+func TestHeaderAlone(t *testing.T) {
+	in := NewInspector(Config{})
+	for _, behind := range []string{"", "\x99nothing known\x99", "PROXY TCP4 192.0.2.9 198.51.100.2 1 2\r\n"} {
+		s := streamOf("", 40000, 7777, nil, "oPROXY TCP4 192.0.2.1 198.51.100.2 56324 80\r\n"+behind)
+		want := map[string]string{"app": "proxy-protocol", "proxy_version": "1", "proxy_client": "192.0.2.1:56324", "proxy_server": "198.51.100.2:80"}
+		if got, _ := play(in, &s, cut(s.msgs, 1448)); !maps.Equal(got, want) {
+			t.Errorf("behind it %q: got %v, want %v", behind, got, want)
+		}
+	}
 }
 
 func TestMiddleOfConnection(t *testing.T) {

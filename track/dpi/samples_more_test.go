@@ -1,6 +1,10 @@
 package dpi
 
-import "strings"
+import (
+	"maps"
+	"strconv"
+	"strings"
+)
 
 // over makes a sample of what runs over IP or a link without ports.
 func over(name string, proto uint16, want map[string]string, said ...string) sample {
@@ -54,6 +58,39 @@ func moreSamples() []sample {
 	ajp := func(text string) string { return behind16(text) + "\x00" }
 	bitcoin := func(command, body string) string {
 		return "\xf9\xbe\xb4\xd9" + command + nuls(12-len(command)) + le32Text(uint32(len(body))) + "sum!" + body
+	}
+	fastcgi := func(kind byte, content string) string {
+		return "\x01" + string([]byte{kind, 0, 1}) + be16Text(len(content)) + string([]byte{byte(-len(content) & 7), 0}) + content + nuls(-len(content)&7)
+	}
+	fastcgiBegun := fastcgi(1, "\x00\x01\x01"+nuls(5))
+	variable := func(name, value string) string { // of FastCGI
+		length := func(n int) string {
+			if n < 0x80 {
+				return string([]byte{byte(n)})
+			}
+			return be32Text(uint32(n) | 1<<31)
+		}
+		return length(len(name)) + length(len(value)) + name + value
+	}
+	uwsgi := func(of ...string) string {
+		vars := ""
+		for _, text := range of {
+			vars += le16Text(len(text)) + text
+		}
+		return "\x00" + le16Text(len(vars)) + "\x00" + vars
+	}
+	scgi := func(of ...string) string {
+		text := strings.Join(of, "\x00") + "\x00"
+		return strconv.Itoa(len(text)) + ":" + text + ","
+	}
+	proxied := func(command, family byte, rest string) string {
+		return "\r\n\r\n\x00\r\nQUIT\n" + string([]byte{command, family}) + behind16(rest)
+	}
+	get := "GET /a?token=" + secret + " HTTP/1.1\r\nHost: www.example\r\n\r\n"
+	ok204 := "rHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+	behindProxy := func(more facted) facted {
+		maps.Copy(more, facted{"app": "http", "host": "www.example by http", "http_method": "GET", "http_path": "/a", "http_version": "1.1", "http_host": "www.example", "http_status": "204", "http_requests": "1"})
+		return more
 	}
 	drda := func(point int, number int, objects string) string {
 		n := len(objects) + 10
@@ -166,6 +203,28 @@ func moreSamples() []sample {
 			"o"+giop(0, be32Text(0)+be32Text(5)+"\x01\x00\x00\x00"+behind32("object")+"\x00\x00"+be32Text(4)+"get\x00"+be32Text(0)), "r"+giop(0, "")),
 		streamOf("giop 1.2", 40000, 7777, facted{"app": "giop", "giop_operation": "_is_a"},
 			"o"+giop(2, be32Text(5)+"\x03\x00\x00\x00\x00\x00\x00\x00"+behind32("key!")+be32Text(6)+"_is_a\x00"+nuls(2)+be32Text(0))),
+		streamOf("proxy 1 http", 40000, 7777, behindProxy(facted{"proxy_version": "1", "proxy_client": "192.0.2.1:56324", "proxy_server": "198.51.100.2:80"}),
+			"oPROXY TCP4 192.0.2.1 198.51.100.2 56324 80\r\n"+get, ok204),
+		streamOf("proxy 1 ipv6, in two segments", 40000, 7777, behindProxy(facted{"proxy_version": "1", "proxy_client": "[2001:db8::1]:56324", "proxy_server": "[2001:db8::2]:80"}),
+			"oPROXY TCP6 2001:db8::1 2001:DB8::2 56324 80\r\n", "o"+get, ok204),
+		streamOf("proxy 1 unknown", 40000, 7777, behindProxy(facted{"proxy_version": "1"}), "oPROXY UNKNOWN ffff::1 x\r\n"+get, ok204),
+		streamOf("proxy 2 http", 40000, 7777, behindProxy(facted{"proxy_version": "2", "proxy_client": "192.0.2.1:56324", "proxy_server": "198.51.100.2:443", "proxy_authority": "front.example"}),
+			"o"+proxied(0x21, 0x11, "\xc0\x00\x02\x01\xc6\x33\x64\x02\xdc\x04\x01\xbb"+"\x01"+behind16("h2")+"\x02"+behind16("front.example")+"\x03"+behind16("crc!"))+get, ok204),
+		streamOf("proxy 2 ipv6 ssh", 40000, 7777, facted{"app": "ssh", "proxy_version": "2", "proxy_client": "[2001:db8::1]:1", "proxy_server": "[2001:db8::2]:22", "ssh_server": "SSH-1.5-x", "ssh_client": "SSH-1.5-y"},
+			"o"+proxied(0x21, 0x21, "\x20\x01\x0d\xb8"+nuls(11)+"\x01\x20\x01\x0d\xb8"+nuls(11)+"\x02\x00\x01\x00\x16"), "rSSH-1.5-x\n", "oSSH-1.5-y\n"),
+		streamOf("proxy 2 of a unix socket", 40000, 7777, behindProxy(facted{"proxy_version": "2"}), "o"+proxied(0x21, 0x31, nuls(216))+get, ok204),
+		streamOf("proxy 2 local", 40000, 7777, behindProxy(facted{"proxy_version": "2"}), "o"+proxied(0x20, 0, "")+get, ok204),
+		streamOf("fastcgi", 40000, 7777, facted{"app": "fastcgi", "cgi_method": "POST", "cgi_path": "/shop", "cgi_host": "www.example", "cgi_script": "/srv/index.php", "cgi_status": "404"},
+			"o"+fastcgiBegun+fastcgi(4, variable("QUERY_STRING", "token="+secret)+variable("REQUEST_METHOD", "POST")+variable("SERVER_NAME", "own.example")+variable("HTTP_COOKIE", strings.Repeat(secret, 20))+
+				variable("REQUEST_URI", "/shop?token="+secret)+variable("HTTP_HOST", "www.example"))+fastcgi(4, variable("SCRIPT_FILENAME", "/srv/index.php"))+fastcgi(4, "")+fastcgi(5, "password="+secret)+fastcgi(5, ""),
+			"r"+fastcgi(7, "a warning")+fastcgi(6, "Set-Cookie: "+secret+"\r\nStatus: 404 Not Found\r\n\r\nnone")+fastcgi(3, nuls(8))),
+		streamOf("fastcgi 200", 40000, 7777, facted{"app": "fastcgi", "cgi_method": "GET", "cgi_path": "/x", "cgi_host": "own.example", "cgi_status": "200"},
+			"o"+fastcgiBegun+fastcgi(4, variable("REQUEST_METHOD", "GET")+variable("SERVER_NAME", "own.example")+variable("SCRIPT_NAME", "/x"))+fastcgi(4, ""), "r"+fastcgi(6, "Content-Type: text/plain\r\n\r\n")),
+		streamOf("uwsgi", 40000, 7777, facted{"app": "uwsgi", "cgi_method": "GET", "cgi_path": "/x", "cgi_host": "www.example", "cgi_status": "503"},
+			"o"+uwsgi("QUERY_STRING", "token="+secret, "REQUEST_METHOD", "GET", "HTTP_AUTHORIZATION", "Basic "+secret, "REQUEST_URI", "/x?"+secret, "HTTP_HOST", "www.example", "SERVER_NAME", "_"),
+			"rStatus: 503 Service Unavailable\r\n\r\n"),
+		streamOf("scgi", 40000, 7777, facted{"app": "scgi", "cgi_method": "POST", "cgi_path": "/deepthought", "cgi_host": "own.example", "cgi_status": "200"},
+			"o"+scgi("CONTENT_LENGTH", "27", "SCGI", "1", "REQUEST_METHOD", "POST", "REQUEST_URI", "/deepthought", "SERVER_NAME", "own.example")+"password="+secret, "rStatus: 200 OK\r\nContent-Type: text/plain\r\n\r\n42"),
 		streamOf("ajp", 40000, 7777, facted{"app": "ajp", "ajp_method": "GET", "ajp_path": "/app/x", "ajp_host": "www.example"},
 			"o\x12\x34"+behind16("\x02\x02"+ajp("HTTP/1.1")+ajp("/app/x")+ajp("192.0.2.1")+"\xff\xff"+ajp("www.example")+"\x00\x50\x00\x00\x01\xa0\x09"+ajp(secret)+"\x05"+ajp("q="+secret)+"\xff")),
 		streamOf("elasticsearch", 40000, 7777, facted{"app": "elasticsearch"}, "oES"+be32Text(30)+nuls(7)+"\x01\x08"+be32Text(7170099)+nuls(17)),
