@@ -48,6 +48,7 @@ func parseLLDP(c *call) verdict {
 // lldpID sets what is named by a link's address, an IP address or a text, as the first byte says.
 func (c *call) lldpID(f *event.AppField, b []byte, mac, ip byte) {
 	switch {
+	case len(b) < 2: // of one that is told again nobody has looked at the length
 	case b[0] == mac:
 		c.mac(f, b[1:])
 	case b[0] == ip:
