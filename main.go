@@ -664,6 +664,8 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	case c.Read != "":
 		return openFile(c)
 	}
+	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
 	owners, err := openOwners(c, say)
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 	Bound                     // took a port of its choice; not TCP
 	Peer                      // sent to or received from Remote through a socket that is not connected
 	Released                  // the last descriptor is gone; the process counts where nothing better is known
-	Late                      // the addresses of a socket that was told released before
+	Late                      // Released, of a socket that was not told before: with its addresses
 	Found                     // has a descriptor of it: only from Hooks.Sockets
 	Destroyed                 // no process is told
 	Created                   // no addresses yet

@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 	"weak"
@@ -250,11 +253,12 @@ func (h *Hooks) open(cfg Config, older bool) error {
 	if err := h.make(l, stamp, false); err != nil {
 		return err
 	}
-	h.loadAtOnce(l, cfg.Without, true, "told_exec", useSend, useReceive, state)
+	h.loadAtOnce(l, slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		p := l.spec.Programs[name]
+		return p == nil || insteadOf[name] != nil || slices.Contains(cfg.Without, name) ||
+			cgroupAttach[p.Type] && l.rootErr != nil || p.Type == ebpf.Kprobe && !hasProbes()
+	}))
 	for _, name := range names {
-		if name == release && l.rootErr == nil { // the first of those on cgroups, which tell of processes only where nobody else does
-			h.loadAtOnce(l, cfg.Without, !h.seesUse(), release, connect, "tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6", "tell_bind4", "tell_bind6")
-		}
 		program, at := l.programOf(name)
 		if program == nil { // the other object's
 			continue
@@ -367,13 +371,15 @@ func (p *programs) tooLittle() error {
 
 // loader is what programs are made of.
 type loader struct {
-	spec       *ebpf.CollectionSpec
-	types      *btf.Cache // the kernel's, read once
-	file       *btf.Spec  // of Config.Types
-	root       *os.File   // of the cgroups
-	rootErr    error
-	constants  map[string]any // what each program is set to before it is loaded
-	queueBytes int
+	spec      *ebpf.CollectionSpec
+	types     *btf.Cache // the kernel's, read once
+	file      *btf.Spec  // of Config.Types
+	root      *os.File   // of the cgroups
+	rootErr   error
+	constants map[string]any // what each program is set to before it is loaded
+	// tellsProcess: also those on cgroups tell of the process. The others always do.
+	tellsProcess bool
+	queueBytes   int
 }
 
 // unsupported is a reason why this kernel has none.
@@ -407,11 +413,15 @@ func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, err
 	if older {
 		object = olderObject
 	}
+	l := &loader{types: kernelTypes(), constants: map[string]any{}}
+	var reading sync.WaitGroup
+	reading.Go(func() { l.types.Kernel() }) // which takes as long as the other
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	reading.Wait()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded kernel programs: %w", err)
 	}
-	l := &loader{spec: spec, types: kernelTypes(), constants: map[string]any{}}
+	l.spec = spec
 	if cfg.Types != "" {
 		if l.file, err = typesOf(cfg.Types); err != nil {
 			return nil, err
@@ -535,16 +545,38 @@ func (l *loader) maps() (*ebpf.Collection, error) {
 	return ebpf.NewCollectionWithOptions(s, l.options(nil))
 }
 
-// program loads one.
+// program loads one. Nothing else of the object is copied for it: there are many.
 func (l *loader) program(name string, maps map[string]*ebpf.Map) (*ebpf.Collection, error) {
-	s := l.spec.Copy()
-	s.Programs = map[string]*ebpf.ProgramSpec{name: s.Programs[name]}
-	for constant, value := range l.constants {
-		if err := s.Variables[constant].Set(value); err != nil {
-			return nil, fmt.Errorf("set %s: %w", constant, err)
+	program := l.spec.Programs[name]
+	s := &ebpf.CollectionSpec{ByteOrder: l.spec.ByteOrder, Programs: map[string]*ebpf.ProgramSpec{name: program}, Maps: map[string]*ebpf.MapSpec{}}
+	uses := map[string]*ebpf.Map{}
+	for i := range program.Instructions {
+		if in := &program.Instructions[i]; in.IsLoadFromMap() {
+			of := in.Reference()
+			s.Maps[of] = l.spec.Maps[of]
+			if of != constants {
+				uses[of] = maps[of]
+			}
 		}
 	}
-	return ebpf.NewCollectionWithOptions(s, l.options(maps))
+	if s.Maps[constants] != nil {
+		s.Variables = map[string]*ebpf.VariableSpec{}
+		for name, v := range l.spec.Variables {
+			value := l.constants[name]
+			if name == "tells_process" {
+				value = l.tellsProcess || !cgroupAttach[program.Type]
+			}
+			if value == nil {
+				continue
+			}
+			v = v.Copy()
+			if err := v.Set(value); err != nil {
+				return nil, fmt.Errorf("set %s: %w", name, err)
+			}
+			s.Variables[name] = v
+		}
+	}
+	return ebpf.NewCollectionWithOptions(s, l.options(uses))
 }
 
 // hasExchange tells whether the kernel has atomic exchange. That came with what the programs for newer kernels
@@ -567,6 +599,8 @@ func hasExchange() bool {
 
 // permitted asks the kernel for what it gives to nobody without the capabilities, and whether it has it.
 func permitted(ring *ebpf.MapSpec) (has bool, err error) {
+	ring = ring.Copy()
+	ring.MaxEntries = uint32(os.Getpagesize()) // the least
 	m, err := ebpf.NewMap(ring)
 	switch {
 	case errors.Is(err, unix.EPERM): // the library's own advice is about kernels before 5.11
@@ -616,19 +650,19 @@ func (h *Hooks) tellOthers() error {
 
 // loadAtOnce loads programs side by side where there are several processors: what the verifier takes for them is most of what starting
 // takes. What fails is tried again in its turn, and its error told then.
-func (h *Hooks) loadAtOnce(l *loader, without []string, tellsProcess bool, names ...string) {
-	l.constants["tells_process"] = tellsProcess
-	if h.loaded == nil {
-		h.loaded = map[string]*ebpf.Program{}
-	}
+func (h *Hooks) loadAtOnce(l *loader, names []string) {
 	colls := make([]*ebpf.Collection, len(names))
+	var next atomic.Int32
 	var all sync.WaitGroup
-	for i, name := range names {
-		if l.spec.Programs[name] != nil && !slices.Contains(without, name) {
-			all.Go(func() { colls[i], _ = l.program(name, h.maps.Maps) })
-		}
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(names); i = next.Add(1) - 1 {
+				colls[i], _ = l.program(names[i], h.maps.Maps)
+			}
+		})
 	}
 	all.Wait()
+	h.loaded = map[string]*ebpf.Program{}
 	for i, coll := range colls {
 		if coll != nil {
 			h.progs = append(h.progs, coll)
@@ -640,27 +674,45 @@ func (h *Hooks) loadAtOnce(l *loader, without []string, tellsProcess bool, names
 // attach loads a program and puts it where it belongs.
 func (h *Hooks) attach(l *loader, name string) error {
 	program, _ := l.programOf(name)
-	kind := program.Type
-	// Those on cgroups leave it to the tracepoints, where there are these, to tell of the process.
-	l.constants["tells_process"] = !cgroupAttach[kind] || !h.seesUse()
-	if name == iterate {
-		if _, err := l.types.Kernel(); err != nil { // no file helps
-			return errNoOwnTypes
-		}
-		coll, err := l.program(name, h.maps.Maps)
-		if err != nil {
-			return advise(err)
-		}
-		h.progs = append(h.progs, coll)
-		it, err := link.AttachIter(link.IterOptions{Program: coll.Programs[name]})
-		if err != nil {
-			return err
-		}
-		defer it.Close()
-		h.iter, err = it.Open()
+	// Those on cgroups leave it to the tracepoints to tell of the process, unless these turn out not to be there.
+	if cgroupAttach[program.Type] && !l.tellsProcess && !h.seesUse() {
+		l.tellsProcess = true
+		maps.DeleteFunc(h.loaded, func(name string, p *ebpf.Program) bool { return cgroupAttach[p.Type()] })
+	}
+	if name != iterate {
+		return h.programs.attach(l, name)
+	}
+	if _, err := l.types.Kernel(); err != nil { // no file helps
+		return errNoOwnTypes
+	}
+	prog, err := h.load(l, name)
+	if err != nil {
 		return err
 	}
-	return h.programs.attach(l, name)
+	it, err := link.AttachIter(link.IterOptions{Program: prog})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	h.iter, err = it.Open()
+	return err
+}
+
+// load loads a program, if it is not loaded yet.
+func (p *programs) load(l *loader, name string) (*ebpf.Program, error) {
+	if prog := p.loaded[name]; prog != nil {
+		return prog, nil
+	}
+	coll, err := l.program(name, p.maps.Maps)
+	if err != nil {
+		return nil, advise(err)
+	}
+	p.progs = append(p.progs, coll)
+	if p.loaded == nil {
+		p.loaded = map[string]*ebpf.Program{}
+	}
+	p.loaded[name] = coll.Programs[name]
+	return p.loaded[name], nil
 }
 
 // attach loads a program of a tracepoint, function or cgroup and puts it there.
@@ -672,21 +724,11 @@ func (p *programs) attach(l *loader, name string) error {
 	if spec.Type == ebpf.Kprobe && !hasProbes() {
 		return errNoProbes
 	}
-	prog := p.loaded[spec.Name]
-	if prog == nil {
-		coll, err := l.program(spec.Name, p.maps.Maps)
-		if err != nil {
-			return advise(err)
-		}
-		p.progs = append(p.progs, coll)
-		prog = coll.Programs[spec.Name]
-		if p.loaded == nil { // the ends' programs
-			p.loaded = map[string]*ebpf.Program{}
-		}
-		p.loaded[spec.Name] = prog
+	prog, err := p.load(l, spec.Name)
+	if err != nil {
+		return err
 	}
 	var attached link.Link
-	var err error
 	switch {
 	case cgroupAttach[spec.Type]:
 		// A link and nothing else: a program that is attached without one would stay when we are killed.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ import (
 	"weak"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
@@ -604,6 +606,19 @@ func TestLosses(t *testing.T) {
 		if err != nil {
 			t.Skip("before 6.8 namespaces have no limit of their own: ", err)
 		}
+		taken := func(cookie uint64) { // struct told_sock ends with whose it is
+			t.Helper()
+			slots := h.maps.Maps["slots"]
+			keys, all := make([]uint32, slots.MaxEntries()), make([][64]byte, slots.MaxEntries())
+			for i := range keys {
+				keys[i] = uint32(i)
+				binary.NativeEndian.PutUint64(all[i][56:], cookie)
+			}
+			if _, err := slots.BatchUpdate(keys, all, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		taken(math.MaxUint64)
 		send(t, s)
 		unkept := told(h)
 		unix.Send(s, nil, 0)
@@ -614,12 +629,20 @@ func TestLosses(t *testing.T) {
 		if l := h.Losses(); !unkept || !again || l != (Losses{}) {
 			t.Errorf("told %v, at the next use %v, losses %+v, want it told each time", unkept, again, l)
 		}
-		unix.Send(s, nil, 0)
-		h.Drain(&nobody{})
-		unix.Send(s, nil, 0)
-		if told(h) {
-			t.Error("what can be kept by now is told again all the same")
+		kept := func() {
+			t.Helper()
+			unix.Send(s, nil, 0)
+			h.Drain(&nobody{})
+			unix.Send(s, nil, 0)
+			if told(h) {
+				t.Error("what can be kept by now is told again all the same")
+			}
 		}
+		kept() // in its storage
+		taken(0)
+		s = socket(t)
+		send(t, s)
+		kept() // in a slot
 	})
 	t.Run("no room to tell of a process", func(t *testing.T) {
 		h := open(t, Config{})
@@ -629,7 +652,7 @@ func TestLosses(t *testing.T) {
 			each := make([][]byte, ebpf.MustPossibleCPU())
 			for i := range each {
 				each[i] = make([]byte, rooms.ValueSize())
-				binary.NativeEndian.PutUint32(each[i][len(each[i])-8:], v) // the size is a multiple of 8
+				binary.NativeEndian.PutUint32(each[i][len(each[i])-4:], v) // the last of struct room
 			}
 			for i := range rooms.MaxEntries() {
 				if err := rooms.Put(i, each); err != nil {
@@ -752,5 +775,73 @@ func BenchmarkSend(b *testing.B) {
 				c.Write([]byte{1})
 			}
 		})
+	}
+}
+
+// Older kernels (5.10 and 6.1 at least) take a loop only where it is a jump that goes back: the way from an instruction to the next one may not, and
+// which it is depends on how the compiler lays out a loop.
+func TestOlderKernelsTakeTheLoops(t *testing.T) {
+	for name, object := range map[string][]byte{"owners": object, "owners-older": olderObject, "ends": endsObject, "ends-older": olderEndsObject, "bypass": bypassObject} {
+		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, program := range spec.Programs {
+			w := loopWalk{ins: program.Instructions, at: map[int]int{}, functions: map[string]int{}}
+			pos := 0
+			for i, in := range w.ins {
+				w.at[pos] = i
+				w.pos = append(w.pos, pos)
+				pos += int(in.Size() / asm.InstructionSize)
+				if s := in.Symbol(); s != "" {
+					w.functions[s] = i
+				}
+			}
+			w.state = make([]int, len(w.ins))
+			w.visit(0)
+			if w.refused != "" {
+				t.Errorf("%s: %s: %s", name, program.Name, w.refused)
+			}
+		}
+	}
+}
+
+// loopWalk goes through a program in the order of the kernel's check_cfg.
+type loopWalk struct {
+	ins       asm.Instructions
+	at        map[int]int // by position, which counts those of double size twice
+	pos       []int
+	functions map[string]int
+	state     []int // 1 = on the way to here, 2 = done with
+	refused   string
+}
+
+func (w *loopWalk) visit(i int) {
+	w.state[i] = 1
+	in := w.ins[i]
+	switch op := in.OpCode.JumpOp(); {
+	case !in.OpCode.Class().IsJump():
+		w.edge(i, i+1, false)
+	case op == asm.Exit:
+	case op == asm.Call:
+		w.edge(i, i+1, false)
+		if in.IsFunctionCall() {
+			w.edge(i, w.functions[in.Reference()], false)
+		}
+	default:
+		if op != asm.Ja {
+			w.edge(i, i+1, true)
+		}
+		w.edge(i, w.at[w.pos[i]+1+int(in.Offset)], true)
+	}
+	w.state[i] = 2
+}
+
+func (w *loopWalk) edge(from, to int, loops bool) {
+	switch {
+	case w.state[to] == 0:
+		w.visit(to)
+	case w.state[to] == 1 && !loops:
+		w.refused = fmt.Sprintf("back-edge from instruction %d to %d", w.pos[from], w.pos[to])
 	}
 }

@@ -18,7 +18,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define ETIMEDOUT 110
 
 /* include/net/sock.h, bits of skc_flags */
-#define SOCK_DEAD 0 /* no process has it any more */
 #define SOCK_DONE 1 /* the other end's FIN has come */
 
 #define FLAG_SHARED 1 /* as in owners.bpf.c */
@@ -156,8 +155,7 @@ static __always_inline void released(void *ctx, const struct sock_common *c, __u
 		return;
 	begin(&e, c, cookie, proto);
 	e.lport = GET(c, skc_num);
-	if (bpf_core_field_exists(c->skc_net.net))
-		e.netns = BPF_CORE_READ(c, skc_net.net, ns.inum);
+	e.netns = netns(c);
 	if (GET_BITS(c, skc_reuse) || GET_BITS(c, skc_reuseport))
 		e.flags |= FLAG_SHARED;
 	if (GET_BITS(c, skc_ipv6only))

@@ -35,6 +35,8 @@
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
+#define SOCK_DEAD 0 /* include/net/sock.h, a bit of skc_flags: no process has it any more */
+
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -300,8 +302,7 @@ struct bpf_iter__task_file {
 #define GET(p, field) ((p)->field)
 #define GET_BITS(p, field) BPF_CORE_READ_BITFIELD(p, field)
 #define running() bpf_get_current_task_btf()
-#define started(t) ((t)->start_boottime)
-#define started_far(t) BPF_CORE_READ(t, start_boottime)
+#define started(t) BPF_CORE_READ(t, start_boottime)
 #define executed(t) ((t)->self_exec_id)
 #define protocol(sk) ((sk)->sk_protocol)
 #define type(sk) ((sk)->sk_type)
@@ -312,7 +313,6 @@ struct bpf_iter__task_file {
 #define GET(p, field) BPF_CORE_READ(p, field)
 #define GET_BITS(p, field) BPF_CORE_READ_BITFIELD_PROBED(p, field)
 #define running() ((struct task_struct *)bpf_get_current_task())
-#define started_far(t) started(t)
 #define executed(t) GET_BITS(t, self_exec_id) /* 32 bits before 5.6 */
 #define protocol(sk) GET_BITS(sk, sk_protocol) /* before 5.6 they are */
 #define type(sk) GET_BITS(sk, sk_type)
@@ -348,6 +348,34 @@ static __always_inline void *argument(void *ctx, const int n)
 
 #endif
 
+/*
+ * REPEAT calls a step until it gives something else than 0, so many times at most. By the kernel's own loop, since 5.17,
+ * the verifier looks at a step once, else as often as it is done. 5.12 does not take a function as an argument, not even where
+ * it is not used, and so takes the programs for older ones.
+ */
+#ifndef OLDER
+
+enum bpf_func_id___loop { BPF_FUNC_loop___loop = 181 };
+
+#define STEP __noinline long
+#define REPEAT(times, step, walk)                                                        \
+	do {                                                                             \
+		if (bpf_core_enum_value_exists(enum bpf_func_id___loop, BPF_FUNC_loop___loop)) \
+			bpf_loop(times, step, walk, 0);                                  \
+		else                                                                     \
+			for (int i = 0; i < (times) && !step(i, walk); i++)              \
+				;                                                        \
+	} while (0)
+
+#else
+
+#define STEP __always_inline long
+#define REPEAT(times, step, walk)                           \
+	for (int i = 0; i < (times) && !step(i, walk); i++) \
+		;
+
+#endif
+
 /* put hands something to user space. */
 static __always_inline long put(void *ctx, void *ring, void *e, __u64 size, __u64 flags)
 {
@@ -363,11 +391,5 @@ static __always_inline long put(void *ctx, void *ring, void *e, __u64 size, __u6
 
 static __always_inline __u32 netns(const struct sock_common *c)
 {
-	if (!bpf_core_field_exists(c->skc_net.net))
-		return 0;
-#ifdef OLDER
-	return BPF_CORE_READ(c, skc_net.net, ns.inum);
-#else
-	return c->skc_net.net->ns.inum;
-#endif
+	return bpf_core_field_exists(c->skc_net.net) ? BPF_CORE_READ(c, skc_net.net, ns.inum) : 0;
 }

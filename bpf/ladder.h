@@ -99,7 +99,7 @@ static __always_inline int sends(void *ctx, struct sock *sk, struct msghdr *msg)
 		to.v6[3] = to.v4;
 	if (st->peer == to.v6[3] && st->peer_port == to.port)
 		return 0;
-	from_told(&e, st, st->id, KIND_PEER);
+	from_told(&e, st, st->cookie, KIND_PEER);
 	from_sock(&e, sk);
 	e.rport = bpf_ntohs(to.port);
 	e.family = to.family;
@@ -144,22 +144,22 @@ int probe_release(void *ctx)
 	struct sock *sk = GET((struct socket *)argument(ctx, 0), sk);
 	struct told_sock *st;
 	struct sock_event e;
+	__u16 proto;
 
 	if (!sk)
 		return 0;
 	st = storage(sk);
 	if (!st)
 		return 0;
-	if (!st->tgid) {
-		if (owner(ctx, st))
-			return 0;
-		st->netns = netns(&sk->__sk_common);
+	proto = protocol(sk);
+	if (st->tgid) {
+		from_told(&e, st, st->cookie, KIND_RELEASED);
+		e.h.proto = proto;
+		give(ctx, &e, sizeof(e));
+	} else if (!owner(ctx, st)) {
+		tell(ctx, sk, st, is_tcp(proto) && GET(sk, __sk_common.skc_num) && GET(sk, __sk_common.skc_state) != TCP_LISTEN ? KIND_LATE : KIND_RELEASED);
 	}
-	st->released = 1;
-	from_told(&e, st, st->id, KIND_RELEASED);
-	e.h.proto = protocol(sk);
-	give(ctx, &e, sizeof(e));
-	if (e.h.proto != IPPROTO_TCP)
+	if (proto != IPPROTO_TCP)
 		storage_drop(sk);
 	return 0;
 }
@@ -195,7 +195,7 @@ int probe_bound(void *ctx)
 		return 0;
 	bpf_map_delete_elem(&binding, &who);
 	proto = protocol(sk);
-	if (proto == IPPROTO_TCP || proto == IPPROTO_MPTCP || !GET(sk, __sk_common.skc_num)) /* told when it listens; was refused */
+	if (is_tcp(proto) || !GET(sk, __sk_common.skc_num)) /* told when it listens; was refused */
 		return 0;
 	st = storage(sk);
 	if (!st || owner(ctx, st))

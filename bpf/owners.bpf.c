@@ -20,7 +20,7 @@ enum kind {
 	KIND_BOUND,	/* to a port of its choice, not TCP */
 	KIND_PEER,	/* sends to or receives from remote, the socket not being connected */
 	KIND_RELEASED,	/* the last descriptor has gone; what is said of the process holds where nothing better is known */
-	KIND_LATE,	/* the addresses of a socket that was told released before */
+	KIND_LATE,	/* as released, of a socket that was not told: with its addresses */
 	KIND_FOUND,	/* by the iterator: the process has a descriptor of it */
 	KIND_DESTROYED, /* no process is told */
 	KIND_CREATED,	/* no addresses yet */
@@ -135,7 +135,7 @@ static __always_inline int give(void *ctx, void *e, __u64 size)
 struct told_sock {
 	__u64 start;
 	__u64 exec_id;
-	__u64 told_ns; /* only kept where the socket goes to and fro between processes */
+	__u32 told_ms; /* only kept where the socket goes to and fro between processes */
 	__u32 tgid;    /* as the kernel numbers it, 0 = nothing told */
 	__u32 pid;
 	__u32 uid;
@@ -146,13 +146,28 @@ struct told_sock {
 	__be16 dport;
 	__be16 peer_port;
 	__u16 changes;
-	__u8 shared, released, mine, followed;
-#ifdef OLDER
-	__u64 id; /* in the cookie's stead */
-#endif
+	__u8 shared, followed;
+	__u8 pad[2];
+	__u64 cookie; /* of a slot: whose it is, 0 = nobody's. Before 5.12 what stands for it */
 };
+_Static_assert(sizeof(struct told_sock) == 64, "told_sock: a slot is a cache line's size");
 
 #ifndef OLDER
+
+/*
+ * It is kept in a slot, which costs least, or where that is another socket's at the time, in the socket's own storage,
+ * for which the kernel has to get memory. Cookies are given in order: only as many sockets later one comes to the same slot.
+ */
+#define SLOTS 16384
+#define SLOT_BUSY ~0ull
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* then it begins with a page, and each slot with a cache line */
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct told_sock);
+} slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -161,8 +176,57 @@ struct {
 	__type(value, struct told_sock);
 } socks SEC(".maps");
 
-#define STORAGE_OF(sk) bpf_sk_storage_get(&socks, sk, 0, 0)
-#define STORAGE_MADE(sk) bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE)
+static __always_inline struct told_sock *slot_of(__u64 cookie)
+{
+	__u32 at = cookie & (SLOTS - 1);
+
+	return bpf_map_lookup_elem(&slots, &at);
+}
+
+/* kept gives what is kept of the socket that has the cookie, NULL when nothing is. */
+static __always_inline struct told_sock *kept(void *sk, __u64 cookie)
+{
+	struct told_sock *st = slot_of(cookie);
+
+	if (st && cookie && st->cookie == cookie)
+		return st;
+	return bpf_sk_storage_get(&socks, sk, 0, 0);
+}
+
+/*
+ * claimed gives the slot of a socket, NULL when another one has it. It is anew when nobody had it. Slots are only had
+ * where we are told when to give them back.
+ */
+static __always_inline struct told_sock *claimed(__u64 cookie)
+{
+	struct told_sock *st = slot_of(cookie);
+
+	if (!st || !has_release)
+		return NULL;
+	if (st->cookie == cookie)
+		return st;
+	if (st->cookie || __sync_val_compare_and_swap(&st->cookie, 0, SLOT_BUSY))
+		return NULL;
+	__builtin_memset(st, 0, __builtin_offsetof(struct told_sock, cookie));
+	__sync_lock_test_and_set(&st->cookie, cookie); /* after all else */
+	return st;
+}
+
+static __always_inline struct told_sock *storage_made(void *sk, __u64 cookie)
+{
+	struct told_sock *st = claimed(cookie);
+
+	return st ? st : bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
+/* unclaim gives a slot back. Nothing may be read from it any more. */
+static __always_inline void unclaim(struct told_sock *st)
+{
+	__sync_lock_test_and_set(&st->cookie, 0);
+}
+
+#define STORAGE_OF(sk) kept(sk, GET(sk, __sk_common.skc_cookie.counter))
+#define STORAGE_MADE(sk) storage_made(sk, bpf_get_socket_cookie(sk))
 #define COOKIE(sk, st) bpf_get_socket_cookie(sk)
 #define SOCKET_OF(file) bpf_sock_from_file(file)
 #define USE __always_inline
@@ -200,7 +264,7 @@ static __always_inline struct told_sock *storage_made(void *sk)
 
 	if (st)
 		return st;
-	none.id = at ^ bpf_ktime_get_ns() << 16; /* no two sockets are at one place at a time */
+	none.cookie = at ^ bpf_ktime_get_ns() << 16; /* no two sockets are at one place at a time */
 	bpf_map_update_elem(&socks, &at, &none, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&socks, &at);
 }
@@ -225,7 +289,7 @@ static __always_inline struct socket *socket_of(struct file *f)
 
 #define STORAGE_OF(sk) storage_of(sk)
 #define STORAGE_MADE(sk) storage_made(sk)
-#define COOKIE(sk, st) ((st)->id)
+#define COOKIE(sk, st) ((st)->cookie)
 #define SOCKET_OF(file) socket_of(file)
 #define USE __noinline /* by many programs */
 
@@ -259,10 +323,28 @@ struct {
 	__type(value, __u64);
 } family SEC(".maps");
 
-/* Room to put a process event together. Hooks may interrupt each other, so there is more than one. */
+/*
+ * Room to put a process event together. Hooks may interrupt each other, so there is more than one. What walks from
+ * one thing of the kernel's to the next keeps its place here too: of what is in memory the verifier knows nothing, so that it
+ * takes one step to be like the other.
+ */
 struct room {
 	struct proc_event e;
 	__u8 data[EXE_MAX + 256 + CGROUP_MAX + 256 + ARGS_MAX];
+	union {
+		struct {
+			struct dentry *d;
+			struct mount *m;
+		} path;
+		struct task_struct *above;
+		struct {
+			struct list_head *head, *at;
+			struct cgroup *best;
+			__s64 level;
+		} deepest;
+		struct kernfs_node *kn;
+	};
+	__u32 pos; /* in data */
 	__u32 busy;
 };
 
@@ -273,14 +355,18 @@ struct {
 	__type(value, struct room);
 } rooms SEC(".maps");
 
-/* who gives the leader of the running process, NULL when it is the kernel that runs. */
+/*
+ * who gives the leader of the running process, NULL when it is the kernel that runs. Pointers are followed by
+ * a helper also where a program might do it by itself: for each of those that it does, the verifier of 6.18 goes through
+ * the names of all the kernel's types, three times.
+ */
 static __always_inline struct task_struct *who(void)
 {
 	struct task_struct *t = running();
 
 	if (GET(t, flags) & PF_KTHREAD)
 		return NULL;
-	return GET(t, group_leader);
+	return BPF_CORE_READ(t, group_leader);
 }
 
 /* number gives a process's number in our PID namespace. */
@@ -306,7 +392,7 @@ static __always_inline __u32 number(struct task_struct *leader)
 
 static __always_inline _Bool is_followed(struct task_struct *leader)
 {
-	__u32 tgid = GET(leader, tgid);
+	__u32 tgid = BPF_CORE_READ(leader, tgid);
 	__u64 *start = bpf_map_lookup_elem(&family, &tgid);
 
 	return start && *start == started(leader);
@@ -328,33 +414,52 @@ static __always_inline _Bool climb(struct mount **m, struct dentry **d)
 }
 
 /*
- * exe puts the components of a file's path into data, and gives how much it took. Both branches of
- * climb leave the verifier with the same state; it would go through DEPTH * DEPTH / 2 of them otherwise.
+ * exe_step puts one component of a path behind the others. Both branches of climb leave the verifier with the same
+ * state: where each step is another to it, it would go through DEPTH * DEPTH / 2 of them.
  */
-static __always_inline __u32 exe(struct room *r, struct file *f)
+static STEP exe_step(__u32 i, struct room **at)
 {
-	struct dentry *d = BPF_CORE_READ(f, f_path.dentry), *up;
-	struct vfsmount *v = BPF_CORE_READ(f, f_path.mnt);
-	struct mount *m = (void *)v - bpf_core_field_offset(struct mount, mnt);
-	__u32 pos = 0, len;
+	struct room *r = *at;
+	struct dentry *d = r->path.d, *up;
+	struct mount *m = r->path.m;
+	const unsigned char *name;
+	__u32 pos, len;
 
-	for (int i = 0; i < DEPTH; i++) {
-		if (!climb(&m, &d) || !climb(&m, &d))
-			return pos;
-		len = BPF_CORE_READ(d, d_name.len) & 0xff;
-		if (bpf_probe_read_kernel(r->data + pos, len, BPF_CORE_READ(d, d_name.name)))
-			break;
-		pos += len;
-		if (pos >= EXE_MAX)
-			break;
-		r->data[pos++] = 0;
-		up = BPF_CORE_READ(d, d_parent);
-		if (d == up) /* in no directory: a memfd */
-			return pos;
-		d = up;
+	if (!climb(&m, &d) || !climb(&m, &d)) {
+		r->e.exe_cut = 0;
+		return 1;
 	}
+	len = BPF_CORE_READ(d, d_name.len) & 0xff;
+	name = BPF_CORE_READ(d, d_name.name);
+	pos = r->pos; /* as late as this, or the verifier of 6.1 would not see the bound */
+	if (pos >= EXE_MAX || bpf_probe_read_kernel(r->data + pos, len, name))
+		return 1;
+	pos += len;
+	if (pos < EXE_MAX)
+		r->data[pos++] = 0;
+	r->pos = pos;
+	if (pos >= EXE_MAX)
+		return 1;
+	up = BPF_CORE_READ(d, d_parent);
+	r->path.d = up;
+	r->path.m = m;
+	if (d != up)
+		return 0;
+	r->e.exe_cut = 0; /* in no directory: a memfd */
+	return 1;
+}
+
+/* exe puts the components of a file's path into data. */
+static __always_inline void exe(struct room *r, struct file *f)
+{
+	struct vfsmount *v = BPF_CORE_READ(f, f_path.mnt);
+
+	r->path.d = BPF_CORE_READ(f, f_path.dentry);
+	r->path.m = (void *)v - bpf_core_field_offset(struct mount, mnt);
+	r->pos = 0;
 	r->e.exe_cut = 1;
-	return pos;
+	REPEAT(DEPTH, exe_step, &r);
+	r->e.exe_size = r->pos;
 }
 
 /* args puts the process's arguments behind pos. Only what is in memory can be read here. */
@@ -378,55 +483,92 @@ static __always_inline __u32 args(struct room *r, __u32 pos, struct mm_struct *m
 	return len;
 }
 
+static STEP above_step(__u32 i, struct room **at)
+{
+	struct room *r = *at;
+	struct task_struct *p = r->above;
+	struct ancestor *a;
+
+	if (!BPF_CORE_READ(p, tgid))
+		return 1;
+	barrier_var(i);
+	if (i >= ANCESTORS)
+		return 1;
+	a = &r->e.above[i];
+	a->start = started(p);
+	a->pid = number(p);
+	bpf_probe_read_kernel(a->comm, sizeof(a->comm), &p->comm);
+	r->e.ancestors = i + 1;
+	r->above = BPF_CORE_READ(p, real_parent, group_leader);
+	return 0;
+}
+
 /* above puts the ancestors into the event, as far up as there is room for. */
-static __always_inline void above(struct proc_event *e, struct task_struct *leader)
+static __always_inline void above(struct room *r, struct task_struct *leader)
 {
 	struct task_struct *p = BPF_CORE_READ(leader, real_parent, group_leader);
 	struct dentry *d = BPF_CORE_READ(p, mm, exe_file, f_path.dentry);
 
-	e->parent_exe[0] = 0;
-	bpf_probe_read_kernel_str(e->parent_exe, sizeof(e->parent_exe), BPF_CORE_READ(d, d_name.name));
-	for (int i = 0; i < ANCESTORS; i++) {
-		struct ancestor *a = &e->above[i];
-
-		if (!BPF_CORE_READ(p, tgid))
-			return;
-		a->start = started_far(p);
-		a->pid = number(p);
-		bpf_probe_read_kernel(a->comm, sizeof(a->comm), &p->comm);
-		e->ancestors = i + 1;
-		p = BPF_CORE_READ(p, real_parent, group_leader);
-	}
+	r->e.parent_exe[0] = 0;
+	bpf_probe_read_kernel_str(r->e.parent_exe, sizeof(r->e.parent_exe), BPF_CORE_READ(d, d_name.name));
+	r->above = p;
+	REPEAT(ANCESTORS, above_step, &r);
 }
 
-/*
- * deepest gives the process's cgroup in the hierarchy where it is farthest from the root: it says most.
- * Without branches, of which the verifier would follow both sides each time round.
- */
-static __always_inline struct kernfs_node *deepest(struct task_struct *leader)
+/* Without branches, of which the verifier would follow both sides each time round, where it goes round. */
+static STEP deepest_step(__u32 i, struct room **at)
+{
+	struct room *r = *at;
+	struct list_head *was = r->deepest.at, *next = BPF_CORE_READ(was, next);
+	struct cgrp_cset_link *link = (void *)next - bpf_core_field_offset(struct cgrp_cset_link, cgrp_link);
+	struct cgroup *c = BPF_CORE_READ(link, cgrp);
+	__s64 level = BPF_CORE_READ(c, level), deeper, end;
+
+	end = (__s64)next - (__s64)r->deepest.head; /* the head is no link; what is read there is nonsense */
+	end = (end | -end) >> 63;
+	deeper = (r->deepest.level - level) >> 63 & end;
+	asm volatile("" : "+r"(deeper));
+	r->deepest.best = (void *)(((__u64)r->deepest.best & ~deeper) | ((__u64)c & deeper));
+	r->deepest.level = (r->deepest.level & ~deeper) | (level & deeper);
+	r->deepest.at = next;
+	return 0;
+}
+
+/* deepest gives the process's cgroup in the hierarchy where it is farthest from the root: it says most. */
+static __always_inline struct kernfs_node *deepest(struct room *r, struct task_struct *leader)
 {
 	struct css_set *set = BPF_CORE_READ(leader, cgroups);
-	struct list_head *head = (void *)set + bpf_core_field_offset(struct css_set, cgrp_links), *at = head;
 	struct cgroup *c;
-	__u64 best = 0;
-	__s64 level = 0;
 
-	for (int i = 0; i < HIERARCHIES; i++) {
-		struct cgrp_cset_link *link;
-		__s64 deeper, end;
-
-		at = BPF_CORE_READ(at, next);
-		link = (void *)at - bpf_core_field_offset(struct cgrp_cset_link, cgrp_link);
-		c = BPF_CORE_READ(link, cgrp);
-		end = (__s64)at - (__s64)head; /* the head is no link; what is read there is nonsense */
-		end = (end | -end) >> 63;
-		deeper = (level - BPF_CORE_READ(c, level)) >> 63 & end;
-		asm volatile("" : "+r"(deeper));
-		best = (best & ~deeper) | ((__u64)c & deeper);
-		level = (level & ~deeper) | (BPF_CORE_READ(c, level) & deeper);
-	}
-	c = (void *)best;
+	r->deepest.head = r->deepest.at = (void *)set + bpf_core_field_offset(struct css_set, cgrp_links);
+	r->deepest.best = NULL;
+	r->deepest.level = 0;
+	REPEAT(HIERARCHIES, deepest_step, &r);
+	c = r->deepest.best;
 	return BPF_CORE_READ(c, kn); /* NULL when it is in the root of all */
+}
+
+static STEP cgroup_step(__u32 i, struct room **at)
+{
+	struct room *r = *at;
+	struct kernfs_node *kn = r->kn, *up;
+	const char *name = BPF_CORE_READ(kn, name);
+	__u32 pos;
+	long len;
+
+	if (bpf_core_field_exists(kn->__parent))
+		up = BPF_CORE_READ(kn, __parent);
+	else
+		up = BPF_CORE_READ((struct kernfs_node___before_6_15 *)kn, parent);
+	pos = r->pos;
+	if (!up || pos >= EXE_MAX + 256 + CGROUP_MAX)
+		return 1;
+	len = bpf_probe_read_kernel_str(r->data + pos, 256, name);
+	if (len <= 0 || len > 256)
+		return 1;
+	r->pos = pos + len;
+	r->kn = up;
+	return 0;
 }
 
 /*
@@ -435,27 +577,12 @@ static __always_inline struct kernfs_node *deepest(struct task_struct *leader)
  */
 static __always_inline void cgroup(struct room *r, __u32 pos, struct task_struct *leader)
 {
-	struct kernfs_node *kn, *up;
-	__u32 begin = pos;
-	long len;
-
 	if (!bpf_core_field_exists(leader->cgroups) || !bpf_core_type_exists(struct cgrp_cset_link))
 		return;
-	kn = deepest(leader);
-	for (int i = 0; i < CGROUP_DEPTH; i++) {
-		if (bpf_core_field_exists(kn->__parent))
-			up = BPF_CORE_READ(kn, __parent);
-		else
-			up = BPF_CORE_READ((struct kernfs_node___before_6_15 *)kn, parent);
-		if (!up || pos >= EXE_MAX + 256 + CGROUP_MAX)
-			return;
-		len = bpf_probe_read_kernel_str(r->data + pos, 256, BPF_CORE_READ(kn, name));
-		if (len <= 0 || len > 256)
-			return;
-		pos += len;
-		r->e.cgroup_size = pos - begin;
-		kn = up;
-	}
+	r->kn = deepest(r, leader);
+	r->pos = pos;
+	REPEAT(CGROUP_DEPTH, cgroup_step, &r);
+	r->e.cgroup_size = r->pos - pos;
 }
 
 /* confined is the seccomp mode and whether more privileges can be had by exec. */
@@ -503,7 +630,7 @@ static __always_inline void fill_room(void *ctx, struct room *r, struct task_str
 	struct file *f = BPF_CORE_READ(mm, exe_file);
 	__u32 size;
 	struct told_proc told = {.start = started(leader), .exec_id = executed(t), .caps = caps(leader), .confined = confined(leader)};
-	__u32 tgid = GET(leader, tgid);
+	__u32 tgid = GET(t, tgid);
 
 	__builtin_memset(&r->e, 0, sizeof(r->e));
 	r->e.h.kind = KIND_PROCESS;
@@ -515,9 +642,9 @@ static __always_inline void fill_room(void *ctx, struct room *r, struct task_str
 	r->e.seccomp = told.confined >> 1;
 	r->e.no_new_privs = told.confined & 1;
 	bpf_probe_read_kernel(r->e.comm, sizeof(r->e.comm), &leader->comm);
-	above(&r->e, leader);
+	above(r, leader);
 	if (f) {
-		r->e.exe_size = exe(r, f);
+		exe(r, f);
 		r->e.exe_deleted = !BPF_CORE_READ(f, f_path.dentry, d_hash.pprev);
 	}
 	cgroup(r, written(&r->e.exe_size, EXE_MAX + 256), leader);
@@ -569,12 +696,12 @@ static __always_inline struct room *take_room(void)
  */
 static __noinline int tell_process(void *ctx)
 {
-	struct task_struct *t = running(), *leader = GET(t, group_leader);
+	struct task_struct *t = running(), *leader = BPF_CORE_READ(t, group_leader);
 	__u32 tgid = GET(t, tgid);
 	struct told_proc *told = bpf_map_lookup_elem(&procs, &tgid);
 	struct room *r;
 
-	if (told && told->start == started(leader) && (told->exec_id == executed(t) || !GET(t, mm)) &&
+	if (told && told->start == started(leader) && (told->exec_id == executed(t) || !BPF_CORE_READ(t, mm)) &&
 	    told->caps == caps(leader) && told->confined == confined(leader))
 		return 0;
 	r = take_room();
@@ -598,10 +725,12 @@ static __always_inline struct task_struct *tell_who(void *ctx)
 /* set_owner puts a process into what is told of a socket. */
 static __always_inline void set_owner(struct told_sock *st, struct task_struct *leader)
 {
-	st->tgid = GET(leader, tgid);
+	struct task_struct *t = running();
+
+	st->tgid = GET(t, tgid);
 	st->pid = number(leader);
 	st->start = started(leader);
-	st->exec_id = executed(running());
+	st->exec_id = executed(t);
 	st->followed = followed && is_followed(leader);
 }
 
@@ -615,6 +744,8 @@ static __always_inline int owner(void *ctx, struct told_sock *st)
 	set_owner(st, leader);
 	return 0;
 }
+
+static __always_inline _Bool is_tcp(__u16 proto) { return proto == IPPROTO_TCP || proto == IPPROTO_MPTCP; }
 
 static __always_inline void from_told(struct sock_event *e, const struct told_sock *st, __u64 cookie, __u16 kind)
 {
@@ -657,7 +788,7 @@ static __always_inline void from_sock(struct sock_event *e, struct sock *sk)
 	const struct sock_common *c = &sk->__sk_common;
 
 	e->h.proto = protocol(sk);
-	if (e->h.proto == IPPROTO_MPTCP)
+	if (is_tcp(e->h.proto))
 		e->h.proto = IPPROTO_TCP;
 	e->type = type(sk);
 	e->uid = GET(sk, sk_uid.val);
@@ -736,8 +867,8 @@ static __noinline int tell_unkept(void *ctx, struct sock *sk, __u16 kind)
 
 #endif
 
-#define SWITCHES 16	       /* between processes, before they are told less often */
-#define SWITCH_NS 100000000ull /* then at most so often */
+#define SWITCHES 16   /* between processes, before they are told less often */
+#define SWITCH_MS 100 /* then at most so often */
 
 static USE int use(void *ctx, struct sock *sk)
 {
@@ -757,11 +888,11 @@ static USE int use(void *ctx, struct sock *sk)
 	if (GET(t, flags) & PF_KTHREAD)
 		return 0;
 	if (st && st->tgid && st->tgid != tgid && ++st->changes > SWITCHES) {
-		__u64 now = bpf_ktime_get_ns();
+		__u32 now = bpf_ktime_get_ns() / 1000000;
 
-		if (now - st->told_ns < SWITCH_NS)
+		if (now - st->told_ms < SWITCH_MS)
 			return 0;
-		st->told_ns = now;
+		st->told_ms = now;
 		st->changes = SWITCHES;
 	}
 	leader = tell_who(ctx); /* before there is an st again, or the verifier looks at all of it twice */
@@ -774,7 +905,6 @@ static USE int use(void *ctx, struct sock *sk)
 	st->lport = GET(sk, __sk_common.skc_num);
 	st->dport = GET(sk, __sk_common.skc_dport);
 	st->daddr = destination(sk);
-	st->mine = 1;
 	return tell(ctx, sk, st, KIND_USED);
 }
 
@@ -792,7 +922,7 @@ int BPF_PROG(told_receive, struct sock *sk, int ret, int flags)
 
 /*
  * Most changes happen in soft interrupts, where the running process is somebody else. A connect and a
- * listen are the process's own; and what was told released has its owner.
+ * listen are the process's own.
  */
 SEC(TRACEPOINT "inet_sock_set_state")
 int BPF_PROG(told_state, struct sock *sk, int from, int to)
@@ -809,7 +939,6 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
 		if (!st)
 			return to == TCP_LISTEN ? tell_unkept(ctx, sk, KIND_LISTENS) : 0; /* tell_connect, and use, do without */
 		set_owner(st, leader);
-		st->mine = 1;
 		if (to == TCP_SYN_SENT && has_sockops) { /* the port is chosen after this */
 			st->lport = 0;
 			st->uid = GET(sk, sk_uid.val);
@@ -829,13 +958,16 @@ int BPF_PROG(told_state, struct sock *sk, int from, int to)
 		}
 		return 0;
 	}
-	if (to != TCP_CLOSE && to != TCP_FIN_WAIT1 && to != TCP_LAST_ACK)
-		return 0; /* what a close does is one of these */
-	st = STORAGE_OF(sk);
-	if (st && st->released && !st->mine) {
-		st->mine = 1;
-		tell(ctx, sk, st, KIND_LATE);
+#ifndef OLDER
+	/* The release of the kernel's own sockets, and of those in other cgroups than ours, is not told. */
+	if (to == TCP_CLOSE && GET(sk, __sk_common.skc_flags) & 1 << SOCK_DEAD) {
+		__u64 cookie = GET(sk, __sk_common.skc_cookie.counter);
+
+		st = slot_of(cookie);
+		if (st && cookie && st->cookie == cookie)
+			unclaim(st);
 	}
+#endif
 	return 0;
 }
 
@@ -862,13 +994,13 @@ static __always_inline __u32 own_netns(void *ctx)
 #define COMMON_WORDS 20 /* struct sock_common is 17; what is behind is the socket's too */
 
 /*
- * tell_closed tells of a socket that has no storage and whose last descriptor has gone, with what a copy of its
- * memory says of it: nothing will be seen of it any more that could add its addresses.
+ * tell_closed tells of a socket that nothing was told of and whose last descriptor has gone, with what a copy of its
+ * memory says of it. A server may accept and close and do nothing else.
  */
 static __noinline int tell_closed(void *ctx, const __u64 *copy, __u64 cookie, __u16 proto, __u16 type)
 {
 	const struct sock_common *c = (const void *)copy;
-	struct task_struct *leader = who();
+	struct task_struct *leader = tell_who(ctx);
 	struct told_sock by = {};
 	struct sock_event e;
 
@@ -878,14 +1010,12 @@ static __noinline int tell_closed(void *ctx, const __u64 *copy, __u64 cookie, __
 	from_told(&e, &by, cookie, KIND_LATE);
 	from_common(&e, c);
 	e.uid = BPF_CORE_READ(running(), cred, fsuid.val);
-	if (bpf_core_field_exists(c->skc_net.net))
-		e.netns = BPF_CORE_READ(c, skc_net.net, ns.inum);
-	e.h.proto = proto == IPPROTO_MPTCP ? IPPROTO_TCP : proto;
+	e.netns = netns(c);
+	e.h.proto = is_tcp(proto) ? IPPROTO_TCP : proto;
 	e.type = type;
-	if (!e.lport) /* given back already: its addresses are not all there, and were told when they were */
+	/* Its addresses are not all there when they were given back; others have been told, or are of no use. */
+	if (!e.lport || e.h.proto != IPPROTO_TCP || e.state == TCP_LISTEN)
 		e.h.kind = KIND_RELEASED;
-	if (type == SOCK_RAW)
-		e.lport = e.rport = 0;
 	give(ctx, &e, sizeof(e));
 	return 0;
 }
@@ -894,13 +1024,18 @@ static __noinline int tell_closed(void *ctx, const __u64 *copy, __u64 cookie, __
 SEC("sockops")
 int tell_connect(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
 	struct told_sock *st, unkept = {};
+	struct bpf_sock *sk;
 	struct sock_event e;
+	__u64 cookie;
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB || !sk)
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
 		return 1;
-	st = STORAGE_OF(sk);
+	sk = ctx->sk;
+	if (!sk)
+		return 1;
+	cookie = bpf_get_socket_cookie(ctx);
+	st = kept(sk, cookie);
 	if (!st) { /* told_state has told the process */
 		struct task_struct *leader = who();
 
@@ -913,7 +1048,7 @@ int tell_connect(struct bpf_sock_ops *ctx)
 	} else if (!st->tgid) {
 		return 1;
 	}
-	from_told(&e, st, bpf_get_socket_cookie(ctx), KIND_USED);
+	from_told(&e, st, cookie, KIND_USED);
 	e.h.proto = IPPROTO_TCP;
 	e.family = ctx->family;
 	e.type = 1;
@@ -953,12 +1088,14 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 	struct sock_event e;
 	__be32 last = v6 ? ctx->user_ip6[3] : ctx->user_ip4;
 	__be16 port = ctx->user_port;
+	__u64 cookie;
 
 	if (!sk)
 		return 1;
 	struct told_sock by = {};
 
-	st = storage(sk);
+	cookie = bpf_get_socket_cookie(ctx);
+	st = storage_made(sk, cookie);
 	if (!st) {
 		by.netns = own_netns(ctx);
 	} else {
@@ -974,7 +1111,7 @@ static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 	/* told_send follows where it can, and tells the whole of it. */
 	if (owner(ctx, &by))
 		return 1;
-	from_told(&e, &by, bpf_get_socket_cookie(ctx), KIND_PEER);
+	from_told(&e, &by, cookie, KIND_PEER);
 	e.h.proto = ctx->protocol;
 	e.family = v6 ? AF_INET6 : AF_INET;
 	e.type = ctx->type;
@@ -1049,7 +1186,7 @@ int tell_bind4(struct bpf_sock *ctx)
 {
 	struct sock_event e;
 
-	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
+	if (is_tcp(ctx->protocol))
 		return 1; /* told when it listens */
 	if (begin(&e, ctx, KIND_BOUND))
 		return 1;
@@ -1064,7 +1201,7 @@ int tell_bind6(struct bpf_sock *ctx)
 {
 	struct sock_event e;
 
-	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
+	if (is_tcp(ctx->protocol))
 		return 1;
 	if (begin(&e, ctx, KIND_BOUND))
 		return 1;
@@ -1088,32 +1225,26 @@ int tell_create(struct bpf_sock *ctx)
 	return 1;
 }
 
-/*
- * The last descriptor has gone, in the process that had it. A server may accept and close and do nothing
- * else: it is named now, and the addresses follow from told_state.
- */
+/* The last descriptor has gone, in the process that had it. */
 SEC("cgroup/sock_release")
 int tell_release(struct bpf_sock *ctx)
 {
-	struct told_sock *st = storage(ctx);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct told_sock *st = kept(ctx, cookie);
 	struct sock_event e;
 
-	if (!st) {
+	if (!st || !st->tgid) {
 		__u64 copy[COMMON_WORDS];
 
 		if (!bpf_probe_read_kernel(copy, sizeof(copy), ctx))
-			tell_closed(ctx, copy, bpf_get_socket_cookie(ctx), ctx->protocol, ctx->type);
-		return 1;
+			tell_closed(ctx, copy, cookie, ctx->protocol, ctx->type);
+	} else {
+		from_told(&e, st, cookie, KIND_RELEASED);
+		e.h.proto = ctx->protocol;
+		give(ctx, &e, sizeof(e));
 	}
-	if (!st->tgid) {
-		if (owner(ctx, st))
-			return 1;
-		st->netns = own_netns(ctx);
-	}
-	st->released = 1;
-	from_told(&e, st, bpf_get_socket_cookie(ctx), KIND_RELEASED);
-	e.h.proto = ctx->protocol;
-	give(ctx, &e, sizeof(e));
+	if (st)
+		unclaim(st);
 	return 1;
 }
 
@@ -1130,7 +1261,7 @@ int BPF_PROG(told_destroy, struct sock *sk)
 
 	if (!st)
 		return 0;
-	none.id = st->id;
+	none.cookie = st->cookie;
 	storage_drop(sk);
 	if (has_release)
 		return 0;
@@ -1153,7 +1284,7 @@ static __always_inline _Bool known(struct task_struct *leader, __u32 tgid)
 SEC(TRACEPOINT "sched_process_exec")
 int BPF_PROG(told_exec, struct task_struct *p)
 {
-	if (known(GET(p, group_leader), GET(p, tgid)))
+	if (known(BPF_CORE_READ(p, group_leader), GET(p, tgid)))
 		tell_process(ctx);
 	return 0;
 }
@@ -1174,7 +1305,7 @@ static __always_inline void tell_task(void *ctx, struct task_struct *leader, __u
 SEC(TRACEPOINT "task_rename")
 int BPF_PROG(told_rename, struct task_struct *p, const char *comm)
 {
-	struct task_struct *leader = GET(p, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(p, group_leader);
 
 	if (p == leader && known(leader, GET(p, tgid)))
 		tell_task(ctx, leader, KIND_RENAMED, comm);
@@ -1185,7 +1316,7 @@ int BPF_PROG(told_rename, struct task_struct *p, const char *comm)
 SEC(TRACEPOINT "sched_process_exit")
 int BPF_PROG(told_exit, struct task_struct *p)
 {
-	struct task_struct *leader = GET(p, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(p, group_leader);
 
 	if (BPF_CORE_READ(p, signal, live.counter) == 0 && known(leader, GET(p, tgid)))
 		tell_task(ctx, leader, KIND_EXITED, NULL);
@@ -1196,7 +1327,7 @@ int BPF_PROG(told_exit, struct task_struct *p)
 SEC(TRACEPOINT "cgroup_attach_task")
 int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct *p)
 {
-	struct task_struct *leader = GET(p, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(p, group_leader);
 	struct room *r;
 
 	if (!known(leader, GET(p, tgid)))
@@ -1222,7 +1353,7 @@ int BPF_PROG(told_move, struct cgroup *to, const char *path, struct task_struct 
 SEC(TRACEPOINT "sched_process_fork")
 int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
 {
-	struct task_struct *leader = GET(parent, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(parent, group_leader);
 	__u32 tgid = GET(child, tgid);
 	__u64 start = started(child);
 
@@ -1275,7 +1406,7 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	if (!st)
 		return 0;
 #endif
-	leader = GET(task, group_leader);
+	leader = BPF_CORE_READ(task, group_leader);
 	e.h.kind = KIND_FOUND;
 	e.h.pid = number(leader);
 	e.h.start = started(leader);

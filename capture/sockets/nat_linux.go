@@ -1,10 +1,13 @@
 package sockets
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +25,9 @@ const (
 	ctaStatusMask = 26
 	ctaTupleIP    = 1
 	ctaTupleProto = 2
-	statusNAT     = 0x30 // IPS_SRC_NAT, IPS_DST_NAT
+	srcNAT        = 0x10 // IPS_SRC_NAT
+	destNAT       = 0x20 // IPS_DST_NAT
+	statusNAT     = srcNAT | destNAT
 	natQueue      = 4 << 20
 )
 
@@ -62,13 +67,37 @@ func (n *NAT) open(each func(*Translation)) (err error) {
 	if err := unix.Bind(n.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groupsNewGone}); err != nil {
 		return err
 	}
+	tracked := conntracked()
+	switch {
+	case tracked == 0:
+		return nil
+	case tracked > 0 && tracked <= fewTracked:
+		return n.dump(0, each)
+	}
 	// Those with both kinds of NAT come twice; kernels before 5.8 do not choose and give all.
-	for _, kind := range []uint32{0x10, 0x20} {
+	for _, kind := range []uint32{srcNAT, destNAT} {
 		if err := n.dump(kind, each); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fewTracked is of how many connections it costs less to be told of all of them than to have the kernel go through its table,
+// which is of one size for all network namespaces, once for each kind of NAT.
+const fewTracked = 10000
+
+// conntracked is how many connections conntrack has in our network namespace; -1 = not known.
+func conntracked() int {
+	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	if err != nil {
+		return -1
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(b)))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 func netfilter() (int, error) {
@@ -92,7 +121,7 @@ func onlyNAT() *unix.SockFprog {
 	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }
 
-// dump asks for those that are there, on a socket of its own, where notices do not come between.
+// dump asks for those that are there with a kind of NAT, 0 = with any or none, on a socket of its own, where notices do not come between.
 func (n *NAT) dump(kind uint32, each func(*Translation)) error {
 	fd, err := netfilter()
 	if err != nil {
@@ -103,11 +132,15 @@ func (n *NAT) dump(kind uint32, each func(*Translation)) error {
 		return err
 	}
 	req := make([]byte, nlHeaderLen+nfHeaderLen+16)
+	if kind == 0 {
+		req = req[:nlHeaderLen+nfHeaderLen]
+	}
 	binary.NativeEndian.PutUint32(req, uint32(len(req)))
 	binary.NativeEndian.PutUint16(req[4:], ctGet)
 	binary.NativeEndian.PutUint16(req[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	for i, a := range []uint16{ctaStatus, ctaStatusMask} {
-		b := req[nlHeaderLen+nfHeaderLen+8*i:]
+	attrs := req[nlHeaderLen+nfHeaderLen:]
+	for i, a := range []uint16{ctaStatus, ctaStatusMask}[:len(attrs)/8] {
+		b := attrs[8*i:]
 		binary.NativeEndian.PutUint16(b, 8)
 		binary.NativeEndian.PutUint16(b[2:], a)
 		binary.BigEndian.PutUint32(b[4:], kind)
