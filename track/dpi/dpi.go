@@ -67,7 +67,7 @@ type parser struct {
 // table holds all parsers. Those whose port fits are asked first, then the others, in this order.
 var table = []parser{
 	{Name: "tls", TCP: parseTLS, First: tlsFirst, Ports: []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5061, 5671, 8443, 8883}, Follow: 64 << 10, Fields: tlsFields},
-	{Name: "http", TCP: parseHTTP, First: httpFirst, Ports: []uint16{80, 591, 3128, 5000, 5985, 8000, 8008, 8080, 8081, 8888}, Follow: 64 << 10, Fields: httpFields},
+	{Name: "http", TCP: parseHTTP, First: httpFirst, Ports: []uint16{80, 591, 3128, 5000, 5985, 8000, 8008, 8080, 8081, 8888}, Follow: 16 << 20, Fields: httpFields},
 	{Name: "ssh", TCP: parseSSH, First: sshFirst, Ports: []uint16{22, 830, 2222}, Follow: 32 << 10, Fields: sshFields},
 	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 64 << 20, Fields: dnsFields},
 	{Name: "quic", UDP: parseQUIC, First: quicFirst, Min: 21, Ports: []uint16{443, 80, 853, 4433, 8443}, Follow: 64 << 10, Fields: quicFields},

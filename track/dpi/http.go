@@ -21,12 +21,15 @@ var (
 	fieldHTTPLastHost    = event.AppString("http_last_host", "Host of the newest request that named one, where there was more than one request.")
 	fieldHTTPLastPath    = event.AppString("http_last_path", "Path of the newest request, where there was more than one.")
 	fieldHTTPLastStatus  = event.AppUint("http_last_status", "", "Status of the newest final response, where there was more than one.")
+	fieldHTTPLastAgent   = event.AppString("http_last_user_agent", "User-Agent of the newest request that named one, once it was another than the first's.")
+	fieldHTTPLastServer  = event.AppString("http_last_server", "Server of the newest final response that named one, once it was another than the first's.")
+	fieldHTTPLastType    = event.AppString("http_last_content_type", "Content-Type of the newest final response that has one, once it was another than the first's.")
 	fieldWebSocketProto  = event.AppString("websocket_protocol", "Protocol inside a websocket that the server chose (Sec-WebSocket-Protocol), such as mqtt or graphql-ws.")
 )
 
 var httpFields = []*event.AppField{fieldHTTPMethod, fieldHTTPHost, fieldHTTPPath, fieldHTTPStatus, fieldHTTPUserAgent, fieldHTTPVersion,
 	fieldHTTPServer, fieldHTTPContentType, fieldHTTPUpgrade, fieldHTTPRequests,
-	fieldHTTPLastMethod, fieldHTTPLastHost, fieldHTTPLastPath, fieldHTTPLastStatus, fieldWebSocketProto}
+	fieldHTTPLastMethod, fieldHTTPLastHost, fieldHTTPLastPath, fieldHTTPLastStatus, fieldWebSocketProto, fieldHTTPLastAgent, fieldHTTPLastServer, fieldHTTPLastType}
 
 // httpFirst: methods are in capitals, and so is "HTTP/".
 var httpFirst = bytesIn("\r\n", 'A', 'Z')
@@ -35,8 +38,10 @@ const (
 	httpMaxMethod = 24
 	// httpMaxPending requests may wait for their responses; beyond that the order is lost.
 	httpMaxPending = 64
-	// httpBigBody ends the inspection: what follows a download is worth less than not looking at it.
+	// httpBigBody ends the inspection, and so do bodies that are httpBodies together: what follows a download is worth
+	// less than not looking at it.
 	httpBigBody = 8 << 20
+	httpBodies  = 64 << 20
 )
 
 // httpState follows the messages of both sides.
@@ -50,10 +55,12 @@ type httpState struct {
 	answered bool // the first final response is told
 	tunnel   bool // CONNECT succeeded
 	requests uint32
-	lost     [2]uint8 // segments passed over where the start was not seen
-	pending  uint8    // requests without response, of which
-	heads    uint64   // are HEAD, a bit each, the oldest lowest
-	connects uint64   // or CONNECT
+	bodies   uint32    // bytes of all bodies
+	body     [2]uint32 // bytes of the chunks of the one that is under way
+	lost     [2]uint8  // segments passed over where the start was not seen
+	pending  uint8     // requests without response, of which
+	heads    uint64    // are HEAD, a bit each, the oldest lowest
+	connects uint64    // or CONNECT
 }
 
 // httpMode is what stands next on a side.
@@ -82,6 +89,9 @@ func parseHTTP(c *call) verdict {
 		if kind == httpResponse {
 			st.client = 1 - c.side
 		}
+		if n, ok := c.f.app.Uint(fieldHTTPRequests); ok { // inside of a tunnel: what led there was first
+			st.line, st.headed, st.answered, st.requests = true, true, true, uint32(n)
+		}
 		c.f.state = st
 		c.setClient(st.client)
 		c.edit()
@@ -106,6 +116,10 @@ func parseHTTP(c *call) verdict {
 // httpTunnel decides what follows a CONNECT: more requests, as clients of websockets send them, or another protocol.
 func (c *call) httpTunnel(st *httpState) verdict {
 	v, other := &c.view[st.client], &c.view[1-st.client]
+	if st.pending > 0 { // the client did not wait for the answer: its requests were read
+		st.tunnel = false
+		return parseHTTP(c)
+	}
 	if len(v.b) == 0 && len(other.b) == 0 {
 		return match
 	}
@@ -245,11 +259,14 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 			if !ok {
 				return true
 			}
+			c.eat(s, size)
 			if n == 0 {
-				st.mode[s] = httpTrailer
-				c.eat(s, size)
-			} else {
-				c.skip(s, uint64(size)+n+2)
+				st.mode[s], st.body[s] = httpTrailer, 0
+				continue
+			}
+			st.body[s] += uint32(min(n, httpBigBody))
+			if c.httpBody(st, s, n+2) || st.body[s] > httpBigBody {
+				return true
 			}
 		case httpTrailer:
 			line, size := cutLine(v.b)
@@ -492,6 +509,24 @@ func (c *call) httpPath(path []byte) []byte {
 	return path
 }
 
+// httpBody passes over n bytes of a body, which do not count as looked at. It returns true when that ends the inspection.
+func (c *call) httpBody(st *httpState, s Side, n uint64) bool {
+	if n > httpBigBody {
+		return true
+	}
+	st.bodies += uint32(n)
+	c.f.dir[s].used -= uint32(min(n, uint64(len(c.view[s].b))))
+	c.skip(s, n)
+	return st.bodies > httpBodies
+}
+
+// lastFact tells what the newest message says, once that is something else than what the first one did.
+func (c *call) lastFact(last, first *event.AppField, b []byte) {
+	if len(b) > 0 && (c.f.app.Has(last) || c.f.app.Str(first) != string(b)) {
+		c.edit().SetStr(last, c.text(b))
+	}
+}
+
 // httpNewest tells a request that is not the first.
 func (c *call) httpNewest(line []byte, h *httpHeader) {
 	a := c.edit()
@@ -506,6 +541,7 @@ func (c *call) httpNewest(line []byte, h *httpHeader) {
 	if len(path) > 0 {
 		a.SetStr(fieldHTTPLastPath, c.text(path))
 	}
+	c.lastFact(fieldHTTPLastAgent, fieldHTTPUserAgent, h.agent)
 }
 
 // splitTarget takes a request target apart (RFC 9112 section 3.2): origin form, absolute form,
@@ -598,10 +634,11 @@ func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
 	case h.chunked:
 		st.mode[s] = httpChunk
 	case h.hasLength:
-		if h.length > httpBigBody && st.answered {
-			return true
+		if h.length <= httpBigBody {
+			return c.httpBody(st, s, h.length)
 		}
-		c.skip(s, h.length)
+		c.skip(s, h.length) // the response is still wanted
+		return st.answered
 	}
 	return false
 }
@@ -618,6 +655,8 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 	interim := status < 200 && status != 101
 	if st.answered && !interim {
 		c.edit().SetUint(fieldHTTPLastStatus, status)
+		c.lastFact(fieldHTTPLastServer, fieldHTTPServer, h.server)
+		c.lastFact(fieldHTTPLastType, fieldHTTPContentType, h.contentType)
 	}
 	if !st.answered {
 		a := c.edit()
@@ -675,10 +714,9 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 	case h.chunked:
 		st.mode[s] = httpChunk
 	case h.hasLength:
-		if h.length > httpBigBody {
+		if c.httpBody(st, s, h.length) {
 			return true
 		}
-		c.skip(s, h.length)
 	default:
 		return true // the body lasts until the connection ends
 	}

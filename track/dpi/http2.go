@@ -285,7 +285,7 @@ func (c *call) http2Request(side *http2Side) {
 				c.edit().SetStr(path, c.text(value))
 			}
 		case "user-agent":
-			c.firstFact(fieldHTTPUserAgent, value)
+			c.http2Fact(fieldHTTPUserAgent, fieldHTTPLastAgent, value)
 		case "content-type":
 			if !side.told && strings.HasPrefix(f.Value, "application/grpc") {
 				c.edit().SetBool(fieldGRPC, true)
@@ -295,6 +295,17 @@ func (c *call) http2Request(side *http2Side) {
 	side.told = true
 	n, _ := c.f.app.Uint(fieldHTTPRequests)
 	c.edit().SetUint(fieldHTTPRequests, n+1)
+}
+
+// http2Fact tells what the first message says, or, once that is something else, the newest.
+func (c *call) http2Fact(first, last *event.AppField, b []byte) {
+	switch {
+	case !oneLine(b):
+	case c.f.app.Has(first):
+		c.lastFact(last, first, b)
+	default:
+		c.fact(first, b)
+	}
 }
 
 func (c *call) http2Response(side *http2Side) {
@@ -311,9 +322,9 @@ func (c *call) http2Response(side *http2Side) {
 				}
 			}
 		case "server":
-			c.firstFact(fieldHTTPServer, value)
+			c.http2Fact(fieldHTTPServer, fieldHTTPLastServer, value)
 		case "content-type":
-			c.firstFact(fieldHTTPContentType, value)
+			c.http2Fact(fieldHTTPContentType, fieldHTTPLastType, value)
 		case "grpc-status":
 			if n, ok := decimal(value); ok && n < uint64(len(grpcStatusNames)) && c.f.app.Has(fieldGRPC) {
 				c.named(fieldGRPCStatus, grpcStatusNames[:], int(n))

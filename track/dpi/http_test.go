@@ -2,6 +2,8 @@ package dpi
 
 import (
 	"bytes"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -26,6 +28,9 @@ func TestHTTP(t *testing.T) {
 				"http_status": "200", "http_requests": "3", "http_last_method": "GET", "http_last_host": "c:81", "http_last_path": "/3", "http_last_status": "201"}},
 		{"one is not the newest", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", map[string]string{"http_status": "200", "http_last_method": "", "http_last_path": "", "http_last_status": ""}},
 		{"newest without host", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\nGET /3 HTTP/1.1\r\n\r\n", "", map[string]string{"http_last_host": "b", "http_last_path": "/3"}},
+		{"newest of what else is said", "GET /1 HTTP/1.1\r\nUser-Agent: one/1\r\n\r\nGET /2 HTTP/1.1\r\nUser-Agent: two/2\r\n\r\nGET /3 HTTP/1.1\r\nUser-Agent: one/1\r\n\r\nGET /4 HTTP/1.1\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nServer: s/1\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nServer: s/1\r\nContent-Type: image/png\r\nContent-Length: 0\r\n\r\n",
+			map[string]string{"http_user_agent": "one/1", "http_last_user_agent": "one/1", "http_server": "s/1", "http_last_server": "", "http_content_type": "text/html", "http_last_content_type": "image/png"}},
 		{"websocket", "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: chat, mqtt\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
 			map[string]string{"http_upgrade": "WebSocket", "websocket_protocol": "mqtt", "http_status": "101"}},
 		{"websocket with a token", "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.c2VjcmV0\r\n\r\n",
@@ -59,6 +64,69 @@ func TestHTTP(t *testing.T) {
 	in = NewInspector(Config{Unsafe: true})
 	got = runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\nGET /d?e=f HTTP/1.1\r\n\r\n")}})
 	subset(t, got, map[string]string{"http_path": "/a?b=c", "http_last_path": "/d?e=f"})
+}
+
+// TestHTTPIsFollowed holds that a connection is counted and told to its last request, whatever is between, and that this ends somewhere.
+func TestHTTPIsFollowed(t *testing.T) {
+	padding := "X-Padding: " + strings.Repeat("x", 900) + "\r\n"
+	for _, tc := range []struct {
+		name              string
+		request, response string // request has its number for %d
+		body              int    // bytes of the response's, sent behind it
+		count, want       int
+	}{
+		{"heads", "GET /%d HTTP/1.1\r\nHost: a\r\n" + padding + "\r\n", "HTTP/1.1 204 No\r\n\r\n", 0, 2000, 2000},
+		{"bodies", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + zeros(1000), 0, 2000, 2000},
+		{"uploads", "PUT /%d HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + zeros(1000), "HTTP/1.1 204 No\r\n\r\n", 0, 2000, 2000},
+		{"chunks", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + zeros(1000) + "\r\n0\r\n\r\n", 0, 2000, 2000},
+		{"nothing but heads", "GET /%d HTTP/1.1\r\nHost: a\r\n" + padding + "\r\n", "HTTP/1.1 204 No\r\n\r\n", 0, 30000, 17600},
+		{"large bodies", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 1000000, 200, 68},
+		{"a download", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", 10000000, 3, 1},
+	} {
+		in := NewInspector(Config{})
+		f := in.NewFlow(true, 50000, 8765)
+		next := [2]uint32{}
+		say := func(s Side, b string) Result {
+			r := in.Segment(f, s, next[s], false, false, []byte(b), uint32(len(b)), 1)
+			next[s] += uint32(len(b))
+			return r
+		}
+		in.Segment(f, Orig, 0xffffffff, true, false, nil, 0, 0)
+		in.Segment(f, Resp, 0xffffffff, true, false, nil, 0, 0)
+		sent := 0
+		var r Result
+		for ; sent < tc.count && r&Finished == 0; sent++ {
+			request, rest, _ := strings.Cut(tc.request, "%d")
+			say(Orig, request+strconv.Itoa(sent)+rest)
+			r = say(Resp, tc.response)
+			for left := tc.body; left > 0 && r&Finished == 0; left -= min(left, 50000) {
+				r = say(Resp, zeros(min(left, 50000)))
+			}
+		}
+		got := facts(f.App())
+		if n, _ := strconv.Atoi(got["http_requests"]); n != sent || n < tc.want || sent == tc.count && n != tc.want || n > 2*tc.want {
+			t.Errorf("%s: %d of %d requests were counted, want %d", tc.name, n, sent, tc.want)
+		}
+		if last := got["http_last_path"]; sent > 1 && last != "/"+strconv.Itoa(sent-1) {
+			t.Errorf("%s: the last path is %q, want that of request %d", tc.name, last, sent-1)
+		}
+		if in.Free(f); in.total != 0 {
+			t.Errorf("%s: %d bytes are still kept", tc.name, in.total)
+		}
+	}
+	// One response in chunks that has no end is no better than a download.
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 50000, 8765)
+	msgs := []message{{Orig, []byte("GET / HTTP/1.1\r\n\r\n")}, {Resp, []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")}}
+	runSegments(in, f, msgs)
+	chunk := []byte("2000\r\n" + zeros(0x2000) + "\r\n")
+	n := 0
+	for r := Result(0); r&Finished == 0 && n < 2*httpBigBody; n += 0x2000 {
+		r = in.Segment(f, Resp, f.dir[Resp].next, false, false, chunk, uint32(len(chunk)), 1)
+	}
+	if n < httpBigBody || n > httpBigBody+0x4000 {
+		t.Errorf("chunks without end: finished after %d bytes, want %d", n, httpBigBody)
+	}
 }
 
 // TestHTTP2 holds that every request of a connection is counted, and the newest told beside the first, whatever lies between.
@@ -151,6 +219,14 @@ func TestTunnels(t *testing.T) {
 		{"refused", []string{open, "< HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", "> " + hello}, map[string]string{"app": "http", "http_status": "502", "sni": ""}},
 		{"socks and ssh", []string{socks, socksOK, target, reached, "< SSH-2.0-server\r\n", "> SSH-2.0-client\r\n"}, map[string]string{"app": "socks", "ssh_server": "SSH-2.0-server", "ssh_client": "SSH-2.0-client"}},
 		{"socks and mail", []string{socks, socksOK, target, reached, "< 220 mx ESMTP\r\n", "> EHLO c\r\n"}, map[string]string{"app": "socks", "smtp_helo": "c", "socks_target": "inner.example:99"}},
+		{"a request that does not wait", []string{open + "GET /x HTTP/1.1\r\nHost: inner.example\r\n\r\n", ok + "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"},
+			map[string]string{"app": "http", "http_method": "CONNECT", "http_status": "200", "http_requests": "2", "http_last_path": "/x", "http_last_status": "404"}},
+		{"asked who it is first", []string{open, "< HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nwho", open, ok, "> " + hello},
+			map[string]string{"app": "http", "http_method": "CONNECT", "http_status": "407", "http_requests": "2", "http_last_status": "200", "sni": "inner.example"}},
+		{"a proxy behind a proxy", []string{open, ok, "> CONNECT second.example:443 HTTP/1.1\r\n\r\n", ok, "> " + hello},
+			map[string]string{"app": "http", "http_path": "inner.example:99", "http_requests": "2", "http_last_path": "second.example:443", "sni": "inner.example"}},
+		{"the response is seen before its request", []string{open, ok, "< HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "> GET /x HTTP/1.1\r\nHost: inner.example\r\nUser-Agent: x\r\n\r\n"},
+			map[string]string{"app": "http", "http_method": "CONNECT", "http_status": "200", "http_version": "1.1", "http_requests": "2", "http_last_path": "/x", "http_last_status": "404"}},
 	} {
 		msgs := says(tc.lines...)
 		for _, n := range []int{1 << 20, 1} {
