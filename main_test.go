@@ -517,6 +517,9 @@ func TestTruth(t *testing.T) {
 			if k.file == "tls-failed.pcap" && key == "http_status" {
 				continue // what a web server says to a ClientHello: the connection is TLS by its first word
 			}
+			if k.file == "quic-versions.pcap" && key == "sni" && len(want[key]) > 0 && want[key][0] == "versions\x01" {
+				continue // a piece of the name: Wireshark does not put a hello together whose client began with another version
+			}
 			if v := want[key]; len(v) > 0 {
 				check(key, m[key], v[0])
 			}

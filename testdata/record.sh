@@ -472,7 +472,7 @@ talk_simultaneous_open() {
 
 talk_quic() {
 	c "$tmp/quicpeer" -connect $v4:443 -sni quic.demo.io
-	c "$tmp/quicpeer" -connect $v4:443 -sni quic-v2.demo.io -v2 -alpn echo
+	c "$tmp/quicpeer" -connect $v4:443 -sni quic-v2.demo.io -versions 2 -alpn echo
 	c "$tmp/quicpeer" -connect $v4:4434 -sni quic-retry.demo.io
 	c "$tmp/quicpeer" -connect "[$v6]:443" -sni quic6.demo.io
 }

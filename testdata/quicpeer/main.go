@@ -1,4 +1,4 @@
-// Command quicpeer makes the QUIC connections of quic.pcap. It is a module of its own, so that the
+// Command quicpeer makes the QUIC connections of the captures. It is a module of its own, so that the
 // library it uses never enters rustnet's.
 package main
 
@@ -22,15 +22,20 @@ func main() {
 	connect := flag.String("connect", "", "be a client of `host:port`")
 	sni := flag.String("sni", "", "server name")
 	alpn := flag.String("alpn", "h3", "comma-separated protocols")
-	v2 := flag.Bool("v2", false, "client: QUIC version 2 (RFC 9369)")
+	versions := flag.String("versions", "", "comma-separated `numbers` of QUIC's versions, the one to begin with first (default 1,2 of a server, 1 of a client)")
+	again := flag.Bool("again", false, "client: connect a second time, and send before the server answers (0-RTT)")
 	cert := flag.String("cert", "", "certificate `file`")
 	key := flag.String("key", "", "key `file`")
 	flag.Parse()
 	var err error
 	if *listen != "" {
-		err = serve(*listen, *cert, *key, strings.Split(*alpn, ","), *retry)
+		err = serve(*listen, *cert, *key, strings.Split(*alpn, ","), quicVersions(*versions, "1,2"), *retry)
 	} else {
-		err = ask(*connect, *sni, strings.Split(*alpn, ","), *v2)
+		conf := &tls.Config{ServerName: *sni, InsecureSkipVerify: true, NextProtos: strings.Split(*alpn, ","), ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		err = ask(*connect, conf, quicVersions(*versions, "1"))
+		if err == nil && *again {
+			err = ask(*connect, conf, quicVersions(*versions, "1"))
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "quicpeer:", err)
@@ -38,7 +43,18 @@ func main() {
 	}
 }
 
-func serve(addr, cert, key string, alpn []string, retry bool) error {
+// quicVersions reads a list of versions.
+func quicVersions(list, otherwise string) (all []quic.Version) {
+	if list == "" {
+		list = otherwise
+	}
+	for _, n := range strings.Split(list, ",") {
+		all = append(all, map[string]quic.Version{"1": quic.Version1, "2": quic.Version2}[n])
+	}
+	return all
+}
+
+func serve(addr, cert, key string, alpn []string, versions []quic.Version, retry bool) error {
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return err
@@ -48,8 +64,7 @@ func serve(addr, cert, key string, alpn []string, retry bool) error {
 		return err
 	}
 	t := quic.Transport{Conn: c, VerifySourceAddress: func(net.Addr) bool { return retry }}
-	l, err := t.Listen(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: alpn},
-		&quic.Config{Versions: []quic.Version{quic.Version1, quic.Version2}})
+	l, err := t.ListenEarly(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: alpn}, &quic.Config{Versions: versions, Allow0RTT: true})
 	if err != nil {
 		return err
 	}
@@ -69,14 +84,10 @@ func serve(addr, cert, key string, alpn []string, retry bool) error {
 	}
 }
 
-func ask(addr, sni string, alpn []string, v2 bool) error {
-	conf := &quic.Config{Versions: []quic.Version{quic.Version1}}
-	if v2 {
-		conf.Versions[0] = quic.Version2
-	}
+func ask(addr string, tlsConf *tls.Config, versions []quic.Version) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	conn, err := quic.DialAddr(ctx, addr, &tls.Config{ServerName: sni, InsecureSkipVerify: true, NextProtos: alpn}, conf)
+	conn, err := quic.DialAddrEarly(ctx, addr, tlsConf, &quic.Config{Versions: versions})
 	if err != nil {
 		return err
 	}

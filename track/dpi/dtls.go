@@ -8,18 +8,27 @@ const (
 	dtlsHeaderLen    = 13
 	dtlsMessageLen   = 12
 	dtlsMaxPart      = 8 << 10 // of a message that is kept
-	dtlsMaxDatagrams = 12      // without a ServerHello
+	dtlsMaxDatagrams = 12      // that bring nothing of a handshake
 )
 
-// dtlsState follows a handshake. part is a message that comes in several datagrams.
+// dtlsState follows a handshake, as tlsState does.
 type dtlsState struct {
-	hellos    [2]bool // client's, server's
-	shown     bool    // no certificate of the server is waited for
-	part      []byte
-	kind      byte // of part
-	partSide  Side
-	datagrams uint8
+	tlsState
+	part      [2][2]dtlsPart // of each side: its hello, its Certificate
+	room      [2]int         // bytes of the directions' buffers that parts have
+	datagrams uint8          // that brought nothing since the handshake went on
 }
+
+// dtlsPart is a message that comes in fragments, in any order.
+type dtlsPart struct {
+	pieces
+	seq      byte
+	size     int // of the message
+	from, to int // where its bytes are in the direction's buffer
+}
+
+// begun tells whether some of a message came, but not what is wanted of it.
+func (p *dtlsPart) begun() bool { return len(p.list) > 0 }
 
 // dtlsRecord judges the record that begins b and returns its size.
 func dtlsRecord(b []byte) (size int, ok bool) {
@@ -63,15 +72,28 @@ func parseDTLS(c *call) verdict {
 		if !ok {
 			break
 		}
+		body := b[dtlsHeaderLen:min(size, len(b))]
 		switch {
-		case b[0] == tlsHandshake && be16(b[3:]) == 0:
-			c.dtlsMessages(st, b[dtlsHeaderLen:min(size, len(b))])
-		case b[0] == tlsCCS: // a session that is resumed, or the end of the flight that had the certificate
-			st.shown = true
+		case be16(b[3:]) != 0:
+			st.side[c.side].ccs = true
+		case b[0] == tlsHandshake:
+			c.dtlsMessages(st, body)
+			st.datagrams = 0
+		case b[0] == tlsCCS:
+			c.tlsCCS(&st.tlsState, c.side)
+			c.dtlsAnswered(st)
+		case b[0] == tlsAlert && len(body) == 2:
+			if c.tlsAlert(body[0], body[1]) {
+				return c.finish()
+			}
 		}
 		b = b[min(size, len(b)):]
 	}
-	if st.hellos[1] && st.shown {
+	if st.hellos[1] && st.side[1-st.client].shown {
+		c.know()
+	}
+	// Up to 1.2 a server that refuses what the client sent before it says so in the clear.
+	if st.hellos[1] && tls13(st.version) || st.side[Orig].ccs && st.side[Resp].ccs {
 		return c.finish()
 	}
 	return c.dtlsMore(st)
@@ -107,96 +129,121 @@ func dtlsHandshake(b []byte) bool {
 	}
 	size, at, n := be24(b[1:]), be24(b[6:]), be24(b[9:])
 	switch b[0] {
-	case 1, 2, 3, 11, 12, 13, 14, 16, 20, 22, 8:
+	case 1, 2, 3, 4, 8, 11, 12, 13, 14, 15, 16, 20, 22:
 	default:
 		return false
 	}
 	return size <= 1<<16 && at+n <= size && b[4] == 0
 }
 
-// dtlsMessages reads the messages of a record.
+// dtlsMessages reads the messages of a record, or the fragments of them.
 func (c *call) dtlsMessages(st *dtlsState, b []byte) {
 	for dtlsHandshake(b) {
-		size, at, n := be24(b[1:]), be24(b[6:]), be24(b[9:])
+		size, n := be24(b[1:]), be24(b[9:])
 		body := b[dtlsMessageLen:]
 		if n > len(body) {
 			return
 		}
-		switch b[0] {
+		side := &st.side[c.side]
+		switch kind := b[0]; kind {
 		case 1, 2:
-			if size > dtlsMaxPart {
+			if side.hello {
 				break
 			}
-			if got := c.dtlsSoFar(st, b[0], body[:n], at, size); len(got) == size {
-				c.dtlsHello(st, b[0], got)
+			if msg := c.dtlsMessage(st, b[:dtlsMessageLen], body[:n]); len(msg) == size {
+				c.dtlsHello(st, kind, msg)
 			}
+		case 3: // HelloVerifyRequest
+			st.client = 1 - c.side
+			c.setClient(st.client)
 		case tlsCertificate:
-			if st.hellos[1] && !st.shown && c.f.client == uint8(1-c.side)+1 {
-				c.dtlsCertificate(st, c.dtlsSoFar(st, b[0], body[:n], at, size), size)
+			if side.shown || c.f.client == 0 {
+				break
 			}
-		case 16: // the client answers the server's flight
-			st.shown = true
-		}
-		if b[0] == 3 && c.f.client == 0 { // HelloVerifyRequest
-			c.setClient(1 - c.side)
+			if msg := c.dtlsMessage(st, b[:dtlsMessageLen], body[:n]); len(msg) >= min(size, tlsLeafAt) {
+				c.dtlsCertificate(st, msg, size)
+			}
+		case 16:
+			c.dtlsAnswered(st)
 		}
 		b = body[n:]
 	}
 }
 
-// dtlsSoFar adds a part of a message to those before it and returns them. Parts that come out of order are waited for again.
-func (c *call) dtlsSoFar(st *dtlsState, kind byte, part []byte, at, size int) []byte {
-	if at == 0 && len(part) == size {
-		return part
+// dtlsAnswered notes that a side went on: the flight of the other, which may have shown a certificate, is over.
+func (c *call) dtlsAnswered(st *dtlsState) { st.side[1-c.side].shown = true }
+
+// dtlsMessage adds a fragment to those of its message that came, and returns what is there of that from its start on.
+func (c *call) dtlsMessage(st *dtlsState, head, fragment []byte) []byte {
+	size, seq, at := be24(head[1:]), head[5], be24(head[6:])
+	if at == 0 && len(fragment) == size {
+		return fragment
 	}
-	if at == 0 {
-		st.part, st.partSide, st.kind = st.part[:0], c.side, kind
+	s := c.side
+	p := &st.part[s][0]
+	if head[0] == tlsCertificate {
+		p = &st.part[s][1]
 	}
-	if st.partSide != c.side || st.kind != kind || at != len(st.part) {
-		return nil
+	if p.to == 0 || p.seq != seq || p.size != size { // a hello is another one behind a HelloVerifyRequest
+		if p.begun() && seq < p.seq {
+			return nil
+		}
+		need := min(size, dtlsMaxPart)
+		if need > p.to-p.from {
+			p.from, p.to = st.room[s], st.room[s]+need
+			if p.to > c.max {
+				p.to = p.from
+				return nil
+			}
+			st.room[s] = p.to
+		}
+		p.list, p.seq, p.size = p.list[:0], seq, size
 	}
-	st.part = append(st.part, part[:min(len(part), dtlsMaxPart-at)]...)
-	return st.part
+	if end := min(at+len(fragment), p.to-p.from); at < end && p.add(at, end) {
+		c.keepPart(s, p.from+at, fragment[:end-at])
+	}
+	if n := p.whole(); n > 0 {
+		return c.f.dir[s].buf.b[p.from : p.from+n]
+	}
+	return nil
 }
 
-// dtlsCertificate reads the server's certificate, once so much of the message is there.
+// dtlsCertificate reads an end's certificate, once so much of the message is there.
 func (c *call) dtlsCertificate(st *dtlsState, b []byte, size int) {
-	if len(b) < min(size, tlsLeafAt) {
-		return
-	}
 	n := tlsLeaf(b, size)
 	switch {
-	case n == 0 || n > dtlsMaxPart:
-		st.shown = true
+	case n == 0 || n > dtlsMaxPart: // also where a client has none
 	case len(b) >= n:
-		st.shown = true
-		c.certificate(b[tlsLeafAt:n], false)
+		c.certificate(b[tlsLeafAt:n], c.side == st.client)
+	default:
+		return
 	}
+	st.side[c.side].shown = true
 }
 
 func (c *call) dtlsHello(st *dtlsState, kind byte, b []byte) {
 	if kind == 1 {
-		var h clientHello
+		st.client = c.side
 		c.setClient(c.side)
+		var h clientHello
 		if h.parse(b, true) {
 			c.clientHello(&h, 'd')
-			st.hellos[0] = true
+			st.offered(&h)
+			st.side[c.side].hello = true
 		}
 		return
 	}
-	c.setClient(1 - c.side)
+	st.client = 1 - c.side
+	c.setClient(st.client)
 	var h serverHello
 	if !h.parse(b) {
 		return
 	}
-	c.negotiated(h.negotiated, h.cipher)
 	if h.retry() {
+		c.negotiated(h.negotiated, h.cipher)
 		return
 	}
-	st.shown = h.negotiated>>8 == 0xfe && h.negotiated < 0xfefd // 1.3 encrypts it
-	c.edit().SetStr(fieldJA3S, c.ja3s(&h))
-	if len(h.alpn) > 0 {
-		c.edit().SetStr(fieldALPNSelected, c.text(h.alpn))
-	}
-	st.hellos[1] = true
+	st.side[c.side].hello = true
+	c.serverHello(&st.tlsState, &h)
+	st.side[c.side].shown = tls13(h.negotiated) // it encrypts what is behind
 }

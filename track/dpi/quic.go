@@ -3,7 +3,6 @@ package dpi
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"rustnet/track/event"
 )
@@ -23,8 +22,6 @@ const (
 	quicMaxCID = 20
 	// quicMaxVersions keeps a list of versions within a packet.
 	quicMaxVersions = 64
-	// quicMaxRanges bounds the pieces that a hello can come in.
-	quicMaxRanges = 64
 	// quicMaxWait datagrams after the ClientHello end the wait for a ServerHello that can be read.
 	quicMaxWait = 12
 	// quicMaxSent of the client's first packets are known by their numbers.
@@ -52,6 +49,7 @@ type quicState struct {
 	answered bool
 	retried  bool
 	closed   bool
+	anew     bool    // the client may have begun again, with another version and connection ID
 	hellos   [2]bool // client's, server's
 	waited   uint8
 	sent     [quicMaxSent]int64 // when the client's Initials went out, by packet number; 0 is not known
@@ -59,11 +57,9 @@ type quicState struct {
 
 // quicSide is the CRYPTO stream of one end. Its bytes are in the direction's buffer.
 type quicSide struct {
-	ranges []quicRange // which of them are there, in order, not touching
-	read   int         // how many were read as messages
+	pieces
+	read int // how many were read as messages
 }
-
-type quicRange struct{ from, to int }
 
 // quicHeader is a long header.
 type quicHeader struct {
@@ -106,6 +102,9 @@ func parseQUIC(c *call) verdict {
 		return no
 	}
 	if st.hellos[0] {
+		if st.version>>24 == 'Q' { // the server says nothing more
+			c.know()
+		}
 		if st.waited++; st.waited > quicMaxWait {
 			return done
 		}
@@ -219,7 +218,7 @@ func (c *call) quicPacket(st *quicState, h *quicHeader) {
 	}
 	switch {
 	case h.version == 0: // the client tries again with another
-		st.keys = nil
+		st.anew = st.anew || !fromClient
 		return
 	case googleVersion(h.version) && h.version>>24 == 'Q' && h.version < 'Q'<<24|'0'<<16|'5'<<8:
 		c.googleHello(st, h.packet[h.pn:])
@@ -236,6 +235,7 @@ func (c *call) quicPacket(st *quicState, h *quicHeader) {
 	if h.version != st.version {
 		st.version = h.version
 		st.keys = nil
+		st.anew = st.anew || fromClient
 		c.edit().SetStr(fieldQUICVersion, c.quicVersionName(h.version))
 	}
 	plain, ok := c.quicOpen(st, h, fromClient)
@@ -276,7 +276,7 @@ func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, 
 			return plain, true
 		}
 	}
-	if !fromClient || st.hellos[0] || st.waited > quicMaxWait {
+	if !fromClient || st.hellos[0] && !st.anew || st.waited > quicMaxWait {
 		return nil, false
 	}
 	st.waited++
@@ -287,6 +287,7 @@ func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, 
 	}
 	st.keys = keys
 	st.cidLen = uint8(copy(st.cid[:], h.dcid))
+	st.anew, st.hellos[0] = false, false
 	for i := range st.side { // a hello begun under other keys is another hello
 		st.side[i] = quicSide{}
 	}
@@ -381,53 +382,24 @@ func (c *call) quicClosed(st *quicState, code uint64, reason []byte) {
 // quicCrypto takes a piece of the CRYPTO stream and reads the messages that are whole.
 func (c *call) quicCrypto(st *quicState, at int, data []byte) {
 	s := &st.side[c.side]
-	d := &c.f.dir[c.side]
 	end := at + len(data)
 	if len(data) == 0 || end > c.max || end <= s.read {
 		return
 	}
-	if at == 0 && s.read == 0 && len(s.ranges) == 0 {
+	if at == 0 && s.read == 0 && len(s.list) == 0 {
 		if n := c.quicMessages(st, data); n == len(data) {
-			s.read, s.ranges = n, append(s.ranges, quicRange{0, n})
+			s.read = n
+			s.add(0, n)
 			return
 		}
 	}
 	if !s.add(at, end) {
 		return
 	}
-	if d.buf == nil {
-		d.buf = c.take(c.f)
+	c.keepPart(c.side, at, data)
+	if n := s.whole(); n > s.read {
+		s.read += c.quicMessages(st, c.f.dir[c.side].buf.b[s.read:n])
 	}
-	if end > cap(d.buf.b) {
-		b := append(c.slab(end), d.buf.b...)
-		c.freeSlab(d.buf.b)
-		d.buf.b = b
-	}
-	if end > len(d.buf.b) {
-		d.buf.b = d.buf.b[:end]
-	}
-	copy(d.buf.b[at:end], data)
-	if first := s.ranges[0]; first.from == 0 && first.to > s.read {
-		s.read += c.quicMessages(st, d.buf.b[s.read:first.to])
-	}
-}
-
-// add notes a piece, and returns false when there are too many.
-func (s *quicSide) add(from, to int) bool {
-	i := 0
-	for i < len(s.ranges) && s.ranges[i].to < from {
-		i++
-	}
-	j := i
-	for j < len(s.ranges) && s.ranges[j].from <= to {
-		from, to = min(from, s.ranges[j].from), max(to, s.ranges[j].to)
-		j++
-	}
-	if i == j && len(s.ranges) == quicMaxRanges {
-		return false
-	}
-	s.ranges = slices.Replace(s.ranges, i, j, quicRange{from, to})
-	return true
 }
 
 // quicMessages reads the handshake messages at the start of b and returns the length of those that are whole.
@@ -459,6 +431,7 @@ func (c *call) quicMessages(st *quicState, b []byte) (read int) {
 			st.hellos[1] = true
 			c.negotiated(h.negotiated, h.cipher)
 			c.edit().SetStr(fieldJA3S, c.ja3s(&h))
+			c.edit().SetBool(fieldTLSResumed, h.psk)
 		}
 		read += n
 		b = b[n:]

@@ -2,6 +2,11 @@ package dpi
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -172,6 +177,84 @@ func TestQUICRoundTrip(t *testing.T) {
 		in.Datagram(f, Resp, p, uint32(len(p)), step.at)
 		if got := f.RTTMicros(); got != step.want {
 			t.Errorf("after %x: %d µs, want %d", step.frames, got, step.want)
+		}
+	}
+}
+
+// TestQUICDrafts holds the keys of the drafts 29 to 32 to those in their appendix A, and reads a name in an Initial of every version that has keys.
+func TestQUICDrafts(t *testing.T) {
+	v := quicVectors[1]
+	draft := struct{ clientKey, clientIV, clientHP []byte }{unhex("175257a31eb09dea9366d8bb79ad80ba"), unhex("6b26114b9cba2b63a9e8dd4f"), unhex("9ddd12c994c0698b89374a9c077a3077")}
+	for _, version := range []uint32{0xff00001d, 0xff00001e, 0xff00001f, 0xff000020} {
+		header := bytes.Clone(v.clientHeader)
+		binary.BigEndian.PutUint32(header[1:], version)
+		packet := quicSeal(draft.clientKey, draft.clientIV, draft.clientHP, header, 4, append(bytes.Clone(quicClientFrame), make([]byte, 1162-len(quicClientFrame))...))
+		got, _, _ := datagrams(40000, 9443, message{Orig, packet})
+		subset(t, got, map[string]string{"app": "quic", "sni": "example.com", "quic_version": fmt.Sprint("draft-", version&0xff)})
+	}
+}
+
+// TestQUICGoogleInitial reads the hello of Google's last versions: CHLO in the clear (Q046), CHLO behind Initial keys (Q050), TLS behind such (T051).
+func TestQUICGoogleInitial(t *testing.T) {
+	chlo := "CHLO\x02\x00\x00\x00PAD\x00\x04\x00\x00\x00SNI\x00\x0d\x00\x00\x00----g.example"
+	q046 := "\xc3Q046\x50" + "12345678" + "\x00\x00\x00\x01" + zeros(12) + "\xa0\x01\x04\x00" + chlo + zeros(1000)
+	got, _, r := datagrams(1, 9443, message{Orig, []byte(q046)})
+	subset(t, got, map[string]string{"app": "quic", "quic_version": "Q046", "sni": "g.example"})
+	if r&Known == 0 {
+		t.Error("Q046: not known")
+	}
+	for _, tc := range []struct{ version, frame, sni string }{
+		{"Q050", "\x08\x00" + string([]byte{0x40, byte(len(chlo))}) + chlo, "g.example"},
+		{"T051", string(quicClientFrame), "example.com"},
+	} {
+		header := []byte("\xc3" + tc.version + "\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\x00\x00\x44\x9e\x00\x00\x00\x02")
+		secret := func(label string, n int, from []byte) []byte {
+			info := string([]byte{0, byte(n), byte(6 + len(label))}) + "tls13 " + label + "\x00"
+			b, err := hkdf.Expand(sha256.New, from, info, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		initial, err := hkdf.Extract(sha256.New, unhex("8394c8f03e515708"), quicSaltsOf(be32(header[1:])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := secret("client in", 32, initial)
+		packet := quicSeal(secret("quic key", 16, client), secret("quic iv", 12, client), secret("quic hp", 16, client), header, 4, []byte(tc.frame+zeros(1162-len(tc.frame))))
+		got, _, _ := datagrams(1, 9443, message{Orig, packet})
+		subset(t, got, map[string]string{"app": "quic", "quic_version": tc.version, "sni": tc.sni})
+	}
+}
+
+// TestQUICShuffled holds that the order of frames within a packet does not matter, nor what lies between them, and that
+// a datagram may hold packets of other kinds before and behind.
+func TestQUICShuffled(t *testing.T) {
+	v := quicVectors[1]
+	hello := quicClientFrame[4:]
+	var frames []string
+	for at, n := 0, 1; at < len(hello); at, n = at+n, n+9 {
+		part := hello[at:min(at+n, len(hello))]
+		frames = append(frames, "\x06"+string([]byte{byte(at>>8) | 0x40, byte(at), byte(len(part)>>8) | 0x40, byte(len(part))})+string(part))
+	}
+	early := func(kind byte) string {
+		return string([]byte{kind}) + "\x00\x00\x00\x01\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\x00\x40\x28" + zeros(40)
+	} // protected: nobody reads it
+	dice := rand.New(rand.NewPCG(1, 2))
+	for round := range 50 {
+		dice.Shuffle(len(frames), func(i, j int) { frames[i], frames[j] = frames[j], frames[i] })
+		payload := ""
+		for _, f := range frames {
+			payload += f + []string{"", "\x01", "\x00", zeros(dice.IntN(20))}[dice.IntN(4)]
+		}
+		packet := quicSeal(v.clientKey, v.clientIV, v.clientHP, v.clientHeader, 4, []byte(payload+zeros(1162-len(payload))))
+		datagram := append([]byte(early(0xd0)), packet...) // 0-RTT
+		datagram = append(datagram, early(0xe0)...)        // Handshake, and padding behind it
+		datagram = append(datagram, make([]byte, round)...)
+		got, _, _ := datagrams(40000, 9443, message{Orig, datagram})
+		subset(t, got, map[string]string{"app": "quic", "sni": "example.com"})
+		if t.Failed() {
+			t.Fatalf("round %d", round)
 		}
 	}
 }

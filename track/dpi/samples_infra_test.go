@@ -195,7 +195,7 @@ func infraSamples() []sample {
 	wireguardBegin := "\x01\x00\x00\x00idx1" + strings.Repeat("x", 140)
 	vpnClient, vpnServer := "\x38clientid", "\x40serverid"
 	dhtID := "20:abcdefghij0123456789"
-	dtlsWant := facted{"app": "dtls", "host": "peer.example.org by sni", "sni": "peer.example.org", "tls_version": "DTLS 1.2",
+	dtlsWant := facted{"app": "dtls", "host": "peer.example.org by sni", "sni": "peer.example.org", "tls_version": "DTLS 1.2", "tls_resumed": "0",
 		"tls_cipher": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ja3": md5Hex("65277,49195-49199,0-10-13,29,"), "ja3s": md5Hex("65277,49195,"),
 		"ja4": "dd2d020300_" + sha12("c02b,c02f") + "_" + sha12("000a,000d_0403")}
 	dtlsServer := "\xfe\xfd" + strings.Repeat("s", 32) + "\x00\xc0\x2b\x00"

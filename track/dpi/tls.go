@@ -67,7 +67,7 @@ type tlsSide struct {
 // wants tells whether handshake messages of a side are still read.
 func (st *tlsState) wants(s Side) bool {
 	side := &st.side[s]
-	return !side.ccs && (!side.hello || !side.shown && st.hellos[1] && st.version < 0x0304)
+	return !side.ccs && (!side.hello || !side.shown && st.hellos[1] && !tls13(st.version))
 }
 
 // parseTLS reads SSL 2.0 hellos and SSL 3.0 to TLS 1.3 (RFC 8446, 5246; RFC 5246 appendix E for the old hello).
@@ -295,7 +295,7 @@ func (c *call) tlsSide(st *tlsState, s Side) bool {
 		}
 		c.skip(s, uint64(n))
 		// Up to TLS 1.2 a server that refuses what the client sent before it says so in the clear.
-		if encrypted && (st.hellos[1] && (st.side[1-s].ccs || v.gap || st.version >= 0x0304) || side.late > tlsLateRecords) {
+		if encrypted && (st.hellos[1] && (st.side[1-s].ccs || v.gap || tls13(st.version)) || side.late > tlsLateRecords) {
 			return true
 		}
 	}
@@ -308,7 +308,7 @@ func (c *call) tlsCCS(st *tlsState, s Side) {
 	if st.hellos[0] && st.hellos[1] {
 		c.know()
 	}
-	if st.resumed || !st.hellos[0] || !st.hellos[1] || st.version >= 0x0304 || !st.side[s].ccs {
+	if st.resumed || !st.hellos[0] || !st.hellos[1] || tls13(st.version) || !st.side[s].ccs {
 		return
 	}
 	st.resumed = true
@@ -433,9 +433,7 @@ func (c *call) tlsHandshake(st *tlsState, s Side, kind byte, b []byte) {
 		var h clientHello
 		if h.parse(b, false) {
 			c.clientHello(&h, 't')
-			st.hellos[0] = true
-			st.sessionLen = uint8(copy(st.session[:], h.session))
-			st.ticket = h.ticket
+			st.offered(&h)
 		} else if h.sni != nil { // whole, and before what is broken
 			c.serverName(h.sni)
 		}
@@ -459,9 +457,21 @@ func (c *call) tlsHandshake(st *tlsState, s Side, kind byte, b []byte) {
 		}
 		c.tlsShown(st, s)
 	}
-	if st.hellos[0] && st.hellos[1] && st.version >= 0x0304 {
+	if st.hellos[0] && st.hellos[1] && tls13(st.version) {
 		c.know()
 	}
+}
+
+// offered notes what of a ClientHello says later whether a session is resumed.
+func (st *tlsState) offered(h *clientHello) {
+	st.hellos[0] = true
+	st.sessionLen = uint8(copy(st.session[:], h.session))
+	st.ticket = h.ticket
+}
+
+// tls13 tells whether a version is 1.3 or one of its drafts, also of DTLS, which counts downwards.
+func tls13(version uint16) bool {
+	return version >= 0x0304 && version>>8 != 0xfe || version>>8 == 0xfe && version < 0xfefd
 }
 
 // clientHello sets what a ClientHello tells; transport is that of JA4.
@@ -510,7 +520,7 @@ func (c *call) serverHello(st *tlsState, h *serverHello) {
 	if len(h.alpn) > 0 {
 		a.SetStr(fieldALPNSelected, c.text(h.alpn))
 	}
-	if h.negotiated >= 0x0304 { // and the drafts: in TLS 1.3 the session is only echoed
+	if tls13(h.negotiated) { // the session is only echoed
 		a.SetBool(fieldTLSResumed, h.psk)
 		st.resumed = true
 		return

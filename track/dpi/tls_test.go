@@ -1,6 +1,8 @@
 package dpi
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
 	"strings"
@@ -63,6 +65,8 @@ func TestJA3(t *testing.T) {
 		{testHello(769, []uint16{0x1a1a, 47, 53, 5, 10, 49161, 49162, 49171, 49172, 50, 56, 19, 4}, testExt{0x2a2a, nil}, testServerName("x.example"),
 			testExt{extGroups, vec16(u16s(0x3a3a, 23, 24, 25)...)}, testExt{extPointFormats, vec8(0)}), "ada70206e40642a3e4461f35503241d5"},
 		{testHello(769, []uint16{4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99}), "de350869b8c85de67a350c8d186f11e6"},
+		{testHello(769, []uint16{255, 49162, 49172, 136, 135, 57, 56, 49167, 49157, 132, 53, 49159, 49161, 49169, 49171, 69, 68, 51, 50, 49164, 49166, 49154, 49156, 150, 65, 4, 5, 47, 49160,
+			49170, 22, 19, 49165, 49155, 65279, 10}, testServerName("x.example"), testExt{extGroups, vec16(u16s(23, 24, 25)...)}, testExt{extPointFormats, vec8(0)}, testExt{extSessionTicket, nil}), "2aef69b4ba1938c3a400de4188743185"},
 	} {
 		var h clientHello
 		if !h.parse(tc.hello, false) {
@@ -195,11 +199,36 @@ func TestCipherNames(t *testing.T) {
 	}
 }
 
-func TestJA3SOfExtensions(t *testing.T) {
+// TestJA3S holds the fingerprint to the example of its authors (https://github.com/salesforce/ja3), with the hyphens that its text means.
+func TestJA3S(t *testing.T) {
+	var exts []byte
+	for _, kind := range []uint16{65281, 0, 11, 35, 5, 16} {
+		exts = append(append(exts, u16s(kind)...), 0, 0)
+	}
 	server := append(append(u16s(0x0301), make([]byte, 32)...), 0, 0, 0x2f, 0)
-	server = append(server, vec16(append(u16s(65281), 0, 0)...)...)
-	got := exchange(443, record(1, testHello(0x0301, []uint16{47}), 16000), record(2, server, 16000))
-	if want := md5Hex("769,47,65281"); got["ja3s"] != want {
+	got := exchange(443, record(1, testHello(0x0301, []uint16{47}), 16000), record(2, append(server, vec16(exts...)...), 16000))
+	if want := "836ce314215654b5b1f85f97c73e506f"; got["ja3s"] != want {
 		t.Errorf("got %s, want %s", got["ja3s"], want)
 	}
+}
+
+// TestECH holds that the name of a hello whose true name is encrypted is the outer one, and marked.
+func TestECH(t *testing.T) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// RFC 9849 section 4: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 with AES-128-GCM.
+	config := append([]byte{7}, u16s(0x0020)...)
+	config = append(append(config, vec16(key.PublicKey().Bytes()...)...), vec16(u16s(1, 1)...)...)
+	config = append(append(append(config, 32), vec8([]byte("outer.example.org")...)...), 0, 0)
+	config = append(u16s(extECH), vec16(config...)...)
+	all, state := tlsHandshakes(&tls.Config{MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: vec16(config...)}, nil, 1,
+		tls.EncryptedClientHelloKey{Config: config, PrivateKey: key.Bytes()})
+	if !state.ECHAccepted {
+		t.Fatal("the handshake was not an encrypted one")
+	}
+	in := NewInspector(Config{})
+	got := runSegments(in, in.NewFlow(true, 40000, 9999), all[0])
+	subset(t, got, map[string]string{"app": "tls", "sni": "outer.example.org", "ech": "1", "host": "outer.example.org by sni", "tls_version": "1.3"})
 }

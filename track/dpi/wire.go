@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -46,6 +47,57 @@ func (c *call) leave(owner trailOwner, a uint64, b uint32) {
 func (c *call) trail(owner trailOwner, s Side) (a uint64, b uint32, ok bool) {
 	d := &c.f.dir[s]
 	return d.skip & trailMask, d.next, d.skip>>56 == uint64(owner)
+}
+
+// maxPieces bounds the pieces that a message can come in.
+const maxPieces = 64
+
+// pieces says which bytes of a message are there, of those that datagrams bring in any order.
+type pieces struct{ list []span } // in order, not touching
+
+type span struct{ from, to int }
+
+// add notes a piece, and returns false when there are too many.
+func (p *pieces) add(from, to int) bool {
+	i := 0
+	for i < len(p.list) && p.list[i].to < from {
+		i++
+	}
+	j := i
+	for j < len(p.list) && p.list[j].from <= to {
+		from, to = min(from, p.list[j].from), max(to, p.list[j].to)
+		j++
+	}
+	if i == j && len(p.list) == maxPieces {
+		return false
+	}
+	p.list = slices.Replace(p.list, i, j, span{from, to})
+	return true
+}
+
+// whole is how many bytes there are from the first one on.
+func (p *pieces) whole() int {
+	if len(p.list) > 0 && p.list[0].from == 0 {
+		return p.list[0].to
+	}
+	return 0
+}
+
+// keepPart keeps a piece in its place in the direction's buffer.
+func (c *call) keepPart(s Side, at int, data []byte) {
+	d, end := &c.f.dir[s], at+len(data)
+	if d.buf == nil {
+		d.buf = c.take(c.f)
+	}
+	if end > cap(d.buf.b) {
+		b := append(c.slab(end), d.buf.b...)
+		c.freeSlab(d.buf.b)
+		d.buf.b = b
+	}
+	if end > len(d.buf.b) {
+		d.buf.b = d.buf.b[:end]
+	}
+	copy(d.buf.b[at:end], data)
 }
 
 // berHead reads the tag and length of an element in BER (X.690 section 8.1): the size of the head, and of head
