@@ -91,7 +91,7 @@ var table = []parser{
 	{Name: "nats", TCP: parseNATS, First: natsFirst, Ports: []uint16{4222}, Follow: 32 << 10, Fields: natsFields},
 	{Name: "ssdp", UDP: parseSSDP, First: ssdpFirst, Min: 20, Ports: []uint16{1900}, Follow: 8 << 10, Fields: ssdpFields},
 	{Name: "tftp", UDP: parseTFTP, First: tftpFirst, Min: 4, Ports: []uint16{69}, Follow: 8 << 10, Fields: tftpFields},
-	{Name: "http2", TCP: parseHTTP2, First: http2First, Ports: []uint16{80, 8080, 50051}, Follow: 256 << 10, Fields: http2Fields},
+	{Name: "http2", TCP: parseHTTP2, First: http2First, Ports: []uint16{80, 8080, 50051}, Follow: 16 << 20, Fields: http2Fields},
 	{Name: "postgresql", TCP: parsePostgreSQL, First: postgresFirst, Ports: []uint16{5432}, Follow: 32 << 10, Fields: postgresFields},
 	{Name: "mysql", TCP: parseMySQL, Ports: []uint16{3306}, Follow: 32 << 10, Fields: mysqlFields},
 	{Name: "tds", TCP: parseTDS, First: tdsFirst, Ports: []uint16{1433}, Follow: 32 << 10, Fields: tdsFields},

@@ -36,7 +36,7 @@ var httpFirst = bytesIn("\r\n", 'A', 'Z')
 
 const (
 	httpMaxMethod = 24
-	// httpMaxPending requests may wait for their responses; beyond that the order is lost.
+	// httpMaxPending of the requests that wait for their responses may be HEAD or CONNECT; beyond them it is not known what a response is to.
 	httpMaxPending = 64
 	// httpBigBody ends the inspection, and so do bodies that are httpBodies together: what follows a download is worth
 	// less than not looking at it.
@@ -58,7 +58,7 @@ type httpState struct {
 	bodies   uint32    // bytes of all bodies
 	body     [2]uint32 // bytes of the chunks of the one that is under way
 	lost     [2]uint8  // segments passed over where the start was not seen
-	pending  uint8     // requests without response, of which
+	pending  uint32    // requests without response, of which
 	heads    uint64    // are HEAD, a bit each, the oldest lowest
 	connects uint64    // or CONNECT
 }
@@ -515,8 +515,7 @@ func (c *call) httpBody(st *httpState, s Side, n uint64) bool {
 		return true
 	}
 	st.bodies += uint32(n)
-	c.f.dir[s].used -= uint32(min(n, uint64(len(c.view[s].b))))
-	c.skip(s, n)
+	c.pass(s, n)
 	return st.bodies > httpBodies
 }
 
@@ -615,13 +614,13 @@ func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
 	}
 	st.requests++
 	a.SetUint(fieldHTTPRequests, uint64(st.requests))
-	if st.pending == httpMaxPending {
+	switch isHead := bytes.HasPrefix(head, []byte("HEAD ")); {
+	case !isHead && !bytes.HasPrefix(head, []byte("CONNECT ")):
+	case st.pending >= httpMaxPending:
 		return true
-	}
-	switch {
-	case bytes.HasPrefix(head, []byte("HEAD ")):
+	case isHead:
 		st.heads |= 1 << st.pending
-	case bytes.HasPrefix(head, []byte("CONNECT ")):
+	default:
 		st.connects |= 1 << st.pending
 	}
 	st.pending++

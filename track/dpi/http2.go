@@ -47,6 +47,7 @@ type http2State struct {
 	preface bool
 	side    [2]http2Side
 	body    uint64 // bytes of content since the last header block
+	bodies  uint64 // and of all
 }
 
 // http2Side is one side's header compression and how far it is read.
@@ -75,7 +76,7 @@ func parseHTTP2(c *call) verdict {
 		c.setOnce(fieldHTTPVersion, []byte("2")) // after an upgrade it is that of the request
 	}
 	open := c.http2Side(st, st.client)
-	if c.http2Side(st, 1-st.client) && open && st.body <= httpBigBody {
+	if c.http2Side(st, 1-st.client) && open && st.body <= httpBigBody && st.bodies <= httpBodies {
 		return match
 	}
 	return c.finish()
@@ -173,8 +174,13 @@ func (c *call) http2Side(st *http2State, s Side) bool {
 			c.know() // what is under way is still answered
 		case kind == http2Data:
 			st.body += uint64(n)
+			st.bodies += uint64(n)
 		}
 		switch {
+		case kind == http2Data:
+			c.eat(s, http2FrameLen)
+			c.pass(s, uint64(n))
+			continue
 		case kind != http2Headers && kind != http2Push:
 			c.skip(s, uint64(http2FrameLen+n))
 			continue

@@ -42,6 +42,9 @@ func TestHTTP(t *testing.T) {
 		{"http/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", map[string]string{"app": "http2", "http_method": ""}},
 		{"prose", "GETTING STARTED with HTTP/1.1 is easy\r\n", "", map[string]string{"app": ""}},
 		{"control bytes", "GET /\x01 HTTP/1.1\r\n\r\n", "", map[string]string{"app": ""}},
+		{"many at once", strings.Repeat("GET /a HTTP/1.1\r\n\r\n", 100) + "GET /z HTTP/1.1\r\n\r\n", strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 100) + "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+			map[string]string{"http_requests": "101", "http_last_path": "/z", "http_last_status": "404"}},
+		{"too many to know which is a HEAD", strings.Repeat("GET /a HTTP/1.1\r\n\r\n", 64) + "HEAD /z HTTP/1.1\r\n\r\nGET /not HTTP/1.1\r\n\r\n", "", map[string]string{"http_requests": "65", "http_last_path": "/z"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := NewInspector(Config{})

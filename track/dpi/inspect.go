@@ -763,6 +763,12 @@ func (c *call) skip(s Side, n uint64) {
 	v.b = v.b[:0]
 }
 
+// pass is skip for what does not count as looked at, because it has bounds of its own.
+func (c *call) pass(s Side, n uint64) {
+	c.f.dir[s].used -= uint32(min(n, uint64(len(c.view[s].b))))
+	c.skip(s, n)
+}
+
 // edit returns the App to set facts in.
 func (c *call) edit() *event.App {
 	f := c.f
