@@ -28,6 +28,7 @@ type jsonEncoder struct {
 type jsonPlan struct {
 	before, behind []*jsonColumn
 	from, to       int16 // the columns of the application's fields between them
+	room           int   // for jsonLine.spare
 }
 
 // jsonColumn is as large as a cache line: for each record some forty are read.
@@ -66,7 +67,7 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 				key = append(key, '"')
 			}
 		}
-		if len(key) > keyRoom {
+		if len(key) >= keyRoom {
 			panic("output: the name of field " + f.Name + " is too long; widen keyRoom")
 		}
 		c.size = uint8(copy(c.key[:], key))
@@ -116,6 +117,7 @@ func (enc *jsonEncoder) plan(has event.Part) *jsonPlan {
 			p.behind = append(p.behind, c)
 		}
 	}
+	p.room = (max(len(p.before), len(p.behind)) + 1) * valueRoom
 	enc.plans[has] = p
 	return p
 }
@@ -127,14 +129,14 @@ func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 		p = enc.plan(has)
 	}
 	l, start := &enc.line, len(dst)
-	l.dst, l.n = dst, 0
+	l.b, l.n, l.spare = dst[:cap(dst)], len(dst), p.room
+	l.make(0)
 	l.columns(e, p.before)
 	if p.to > 0 {
 		enc.application(e.App, p.from, p.to)
 	}
 	l.columns(e, p.behind)
-	dst = append(l.dst, l.b[:l.n]...)
-	l.dst = nil
+	dst, l.b = l.b[:l.n], nil
 	if len(dst) == start {
 		return append(dst, "{}\n"...)
 	}
@@ -162,6 +164,7 @@ func (enc *jsonEncoder) application(app *event.App, from, to int16) {
 	l := &enc.line
 	for _, o := range order {
 		c, v := &enc.columns[o>>16], &values[o&0xffff]
+		l.make(0)
 		switch c.typ {
 		case event.String:
 			l.text(c, v.Str)
@@ -177,33 +180,35 @@ func (enc *jsonEncoder) application(app *event.App, from, to int16) {
 	}
 }
 
-// jsonLine is the record that is being written. What is short is put together in b, where there is room for it
-// without asking for each piece, and goes to dst from there.
+// jsonLine is the record that is being written, behind those that b holds already: b[:n] is taken, and the rest is in any
+// state. Whatever may be long makes room for itself and for what may follow, so that the many values that are short need
+// not ask.
 type jsonLine struct {
-	dst []byte
-	n   int // of b
-	b   [4096]byte
+	b     []byte
+	n     int
+	spare int // the room that there always is
 }
 
-// spill makes room in b.
-func (l *jsonLine) spill() {
-	l.dst = append(l.dst, l.b[:l.n]...)
-	l.n = 0
-}
+// valueRoom is more than key and value of a column take that is no text and no list.
+const valueRoom = keyRoom + cellSize
 
-// begin writes the key, and gives the room for a value, behind which there is more for a byte.
-func (l *jsonLine) begin(c *jsonColumn) *cell {
-	if l.n > len(l.b)-keyRoom-cellSize-1 {
-		l.spill()
+// make makes room for size bytes beside what is spare.
+func (l *jsonLine) make(size int) {
+	if size += l.spare; len(l.b)-l.n < size {
+		l.b = slices.Grow(l.b[:l.n], size)
+		l.b = l.b[:cap(l.b)]
 	}
-	at := l.n
-	*(*[keyRoom]byte)(l.b[at : at+keyRoom : at+keyRoom]) = c.key
-	at += int(c.size)
-	l.n = at
-	return (*cell)(l.b[at : at+cellSize : at+cellSize])
 }
 
-// quote ends a text.
+// begin writes the key, and gives the room for a value.
+func (l *jsonLine) begin(c *jsonColumn) *cell {
+	v := (*[valueRoom]byte)(l.b[l.n:])
+	*(*[keyRoom]byte)(v[:]) = c.key
+	l.n += int(c.size % keyRoom)
+	return (*cell)(v[c.size%keyRoom:])
+}
+
+// quote ends a text for which there is room.
 func (l *jsonLine) quote() {
 	l.b[l.n] = '"'
 	l.n++
@@ -215,7 +220,12 @@ func (l *jsonLine) columns(e *event.Event, columns []*jsonColumn) {
 		f := c.field
 		switch c.typ {
 		case event.Uint:
-			if n, ok := c.number(e); ok {
+			switch n, ok := c.number(e); {
+			case !ok:
+			case n < 10: // as most are
+				l.begin(c)[0] = '0' + byte(n)
+				l.n++
+			default:
 				l.uint(c, n)
 			}
 		case event.String:
@@ -265,23 +275,24 @@ func (l *jsonLine) bool(c *jsonColumn, b bool) {
 }
 
 func (l *jsonLine) word(w *jsonWord) {
-	if l.n > len(l.b)-len(w.text) {
-		l.spill()
-	}
-	at := l.n
-	*(*[keyRoom]byte)(l.b[at : at+keyRoom : at+keyRoom]) = w.text
-	l.n = at + w.size
+	*(*[keyRoom]byte)(l.b[l.n:]) = w.text
+	l.n += w.size
 }
 
 func (l *jsonLine) addr(c *jsonColumn, a netip.Addr) {
 	v := l.begin(c)
 	if a.Zone() == "" {
 		l.n += putAddr(v, a)
-		l.quote()
-		return
+	} else {
+		l.append(a.AppendTo(l.b[:l.n]))
 	}
-	l.spill()
-	l.dst = append(a.AppendTo(l.dst), '"')
+	l.quote()
+}
+
+// append takes what was appended to b[:n].
+func (l *jsonLine) append(b []byte) {
+	l.b, l.n = b[:cap(b)], len(b)
+	l.make(0)
 }
 
 func (l *jsonLine) time(c *jsonColumn, ns int64) {
@@ -301,13 +312,13 @@ func (l *jsonLine) made(c *jsonColumn, e *event.Event) {
 	switch n := len(text); {
 	case n == 0:
 		l.n -= int(c.size)
+		return
 	case n <= cellSize:
 		l.n += n
-		l.quote()
 	default: // it is elsewhere
-		l.spill()
-		l.dst = append(append(l.dst, text...), '"')
+		l.append(append(l.b[:l.n], text...))
 	}
+	l.quote()
 }
 
 func (l *jsonLine) text(c *jsonColumn, s string) {
@@ -324,9 +335,6 @@ func (l *jsonLine) list(c *jsonColumn, texts []string) {
 	l.begin(c)[0] = '['
 	l.n++
 	for i, s := range texts {
-		if l.n > len(l.b)-cellSize {
-			l.spill()
-		}
 		if i > 0 {
 			l.b[l.n] = ','
 			l.n++
@@ -338,18 +346,15 @@ func (l *jsonLine) list(c *jsonColumn, texts []string) {
 	l.n++
 }
 
-// string writes the rest of a text and the quote that ends it, and leaves room for a byte.
+// string writes the rest of a text and the quote that ends it.
 func (l *jsonLine) string(s string) {
-	if l.n > len(l.b)-len(s)-2 {
-		l.spill()
-	}
-	if l.n <= len(l.b)-len(s)-2 && copyPlainJSON(l.b[l.n:], s) {
-		l.n += len(s)
-		l.quote()
+	l.make(len(s))
+	if b := l.b[l.n:]; copyPlainJSON(b, s) {
+		b[len(s)] = '"'
+		l.n += len(s) + 1
 		return
 	}
-	l.spill()
-	l.dst = append(appendEscapedJSON(l.dst, s), '"')
+	l.append(append(appendEscapedJSON(l.b[:l.n], s), '"'))
 }
 
 // plainASCII marks the bytes that stand for themselves in a JSON text.
@@ -416,30 +421,45 @@ func appendEscapedJSON(dst []byte, s string) []byte {
 // copyPlainJSON copies s to the beginning of b, where there is room, and tells whether every byte of s stands for itself.
 func copyPlainJSON(b []byte, s string) bool {
 	b = b[:len(s)]
-	if len(s) < 8 {
-		for i := range len(s) {
-			c := s[i]
-			if b[i] = c; !plainASCII[c] {
-				return false
+	if len(s) >= 8 {
+		var bad uint64
+		for i, last := 0, len(s)-8; ; i = min(i+8, last) { // the last eight may overlap those before
+			t := s[i : i+8]
+			x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+				uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+			binary.LittleEndian.PutUint64(b[i:i+8], x)
+			bad |= special(x)
+			if i == last {
+				return bad&tops == 0
 			}
 		}
-		return true
 	}
-	var bad uint64
-	for i, last := 0, len(s)-8; ; i = min(i+8, last) { // the last eight may overlap those before
-		t := s[i : i+8]
-		x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
-			uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
-		binary.LittleEndian.PutUint64(b[i:i+8], x)
-		// A byte's top bit tells: it is not ASCII, DEL, below a space, a quote, a backslash.
-		const each = 0x0101010101010101
-		quote, back := x^each*'"', x^each*'\\'
-		bad |= x | (x + each) | (x - each*' ') | (quote-each)&^quote | (back-each)&^back
-		if i == last {
-			return bad&(each<<7) == 0
+	if len(s) >= 4 { // so may the last four
+		t := s[len(s)-4:]
+		x := uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+		y := uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16 | uint32(t[3])<<24
+		binary.LittleEndian.PutUint32(b, x)
+		binary.LittleEndian.PutUint32(b[len(s)-4:], y)
+		return special(uint64(x)|uint64(y)<<32)&tops == 0
+	}
+	for i := range len(s) {
+		c := s[i]
+		if b[i] = c; !plainASCII[c] {
+			return false
 		}
 	}
+	return true
 }
+
+// special marks the bytes of eight that do not stand for themselves by their top bits: what is not ASCII, DEL, below a
+// space, a quote, a backslash.
+func special(x uint64) uint64 {
+	const each = 0x0101010101010101
+	quote, back := x^each*'"', x^each*'\\'
+	return x | (x + each) | (x - each*' ') | (quote-each)&^quote | (back-each)&^back
+}
+
+const tops = 0x8080808080808080
 
 func appendU(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])

@@ -145,7 +145,7 @@ func NewKeeping(cfg Config, schema *event.Schema, keep Keeper) (*Stage, error) {
 }
 
 func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
-	s := &Stage{cfg: cfg, stopped: make(chan struct{}), buf: make([]byte, 0, flushAt+4096)}
+	s := &Stage{cfg: cfg, stopped: make(chan struct{}), buf: make([]byte, 0, flushAt+16<<10)}
 	if cfg.TimeFormat != "" && !slices.Contains([]string{"rfc3339", "unix", "local"}, cfg.TimeFormat) {
 		return nil, fmt.Errorf("--time-format: unknown format %q (rfc3339, unix or local)", cfg.TimeFormat)
 	}

@@ -4,7 +4,7 @@ import "strings"
 
 // Part is a set of what an event may have, each a condition for some of its fields: where it is missing
 // those need not be asked one by one.
-type Part uint8
+type Part uint16
 
 const (
 	partApp Part = 1 << iota
@@ -15,6 +15,9 @@ const (
 	partReport
 	partVerdict
 	partAbout
+	partTCP
+	partRate
+	partSeldom
 	// NumParts is how many sets there are.
 	NumParts = 1 << iota
 )
@@ -49,9 +52,15 @@ func needs(f *Field) Part {
 	case strings.HasPrefix(f.Name, "nat_"):
 		return partNAT
 	}
-	switch f.Name {
+	switch f.Name { // no field whose absence says something in another schema, as those of direction and partial do
 	case "vlan", "netns", "tunnel", "tunnel_id", "icmp_type", "icmp_code", "local_mac", "remote_mac":
 		return partLink
+	case "tx_retransmits", "rx_retransmits", "out_of_order":
+		return partTCP
+	case "tx_rate", "rx_rate":
+		return partRate
+	case "related_id", "tx_payload", "rx_payload":
+		return partSeldom
 	}
 	return 0
 }
@@ -78,6 +87,15 @@ func (e *Event) Parts() (p Part) {
 	}
 	if e.Verdict != nil {
 		p |= partVerdict
+	}
+	if e.isTCP() {
+		p |= partTCP
+	}
+	if e.Interval > 0 {
+		p |= partRate
+	}
+	if e.Related != 0 || e.HasPayload {
+		p |= partSeldom
 	}
 	if e.Kind >= Lost || e.Totals != nil || e.LostWhere != "" {
 		p |= partReport

@@ -40,6 +40,7 @@ func TestNeeds(t *testing.T) {
 			Security: Security{Known: true, Caps: []string{"all"}, UserNS: 5, Seccomp: "s", NoNewPrivs: true, Label: "l"}}
 		end := netip.MustParseAddrPort("192.0.2.1:1")
 		return &Event{Kind: Closed, Proto: 6, VLAN: 1, NetNS: 1, Tunnel: "gre", TunnelID: 1, HasICMP: true, LocalMAC: 1, RemoteMAC: 1,
+			Interval: 1e9, Related: 1, HasPayload: true,
 			NAT: &NAT{end, end}, App: app, Proc: proc, Peer: proc, LostWhere: "kernel", LostCount: 1,
 			Totals: &Totals{1, 1, 1, 1, 1, 1, 1, 1}}
 	}
@@ -69,6 +70,9 @@ func TestNeeds(t *testing.T) {
 		"NAT":    func(e *Event) { e.NAT = nil },
 		"Proc":   func(e *Event) { e.Proc = nil },
 		"Peer":   func(e *Event) { e.Peer = nil },
+		"TCP":    func(e *Event) { e.Proto = 17 },
+		"rate":   func(e *Event) { e.Interval = 0 },
+		"seldom": func(e *Event) { e.Related, e.HasPayload = 0, false },
 		"Totals": func(e *Event) { e.Totals, e.LostWhere = nil, "" },
 	} {
 		before, after := full(), full()
