@@ -173,6 +173,30 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenKeepsSecretsOut: the passwords, tokens and communities that the programs of the captures said are in none of their records.
+func TestGoldenKeepsSecretsOut(t *testing.T) {
+	const text, inBase64 = "secret", "c2VjcmV0"
+	for name, said := range map[string]string{"amqp": text, "drda": text, "grpc": text, "http-keepalive": text, "imap": inBase64, "ldap": text, "mqtt": text,
+		"pop3": inBase64, "rtmp": text, "rtsp": text, "snmp": "public", "socks": text, "stomp": text, "websocket": text, "zmtp": text} {
+		capture, err := os.ReadFile(filepath.Join("testdata", name+".pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := os.ReadFile(filepath.Join("testdata/golden", name+".pcap.ndjson"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(capture, []byte(said)) {
+			t.Errorf("%s: the capture has no %q: it proves nothing", name, said)
+		}
+		for _, form := range []string{text, inBase64, "public"} {
+			if bytes.Contains(records, []byte(form)) {
+				t.Errorf("%s: %q is in its records", name, form)
+			}
+		}
+	}
+}
+
 // checkKept: of the packets that --pcapng kept of all connections, the same connections are made, with the same owners.
 func checkKept(t *testing.T, ndjson, kept string) {
 	t.Helper()

@@ -67,7 +67,7 @@ func parseAJP(c *call) verdict {
 	c.setClient(c.side)
 	c.named(fieldAJPMethod, ajpMethods, int(v.b[5]))
 	if !r.bad {
-		c.fact(fieldAJPPath, path)
+		c.fact(fieldAJPPath, c.shownPath(path))
 		c.fact(fieldAJPHost, host)
 	}
 	return c.finish()

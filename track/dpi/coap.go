@@ -1,6 +1,10 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
 
 var (
 	fieldCoAPMethod = event.AppString("coap_method", "Method of the first request: GET, POST, PUT, DELETE, FETCH, PATCH, iPATCH.")
@@ -17,11 +21,12 @@ var coapMethods = [...]string{1: "GET", 2: "POST", 3: "PUT", 4: "DELETE", 5: "FE
 const (
 	coapHeaderLen = 4
 	coapUriPath   = 11
+	coapUriQuery  = 15
 )
 
-// coapMessage visits a message (RFC 7252 section 3) and returns its path, appended to dst. The options' numbers must be
+// coapMessage visits a message (RFC 7252 section 3) and returns its path, appended to dst, with its query where that is asked for. The options' numbers must be
 // known ones in all critical cases. Of a message that the capture cut within the path there is none.
-func coapMessage(dst, b []byte, cut bool) (path []byte, ok bool) {
+func coapMessage(dst, b []byte, cut, query bool) (path []byte, ok bool) {
 	tkl, class := int(b[0]&15), b[1]>>5
 	code := b[1]
 	if tkl > 8 || len(b) < 4+tkl || class != 0 && class != 2 && class != 4 && class != 5 || class == 0 && int(code) >= len(coapMethods) ||
@@ -43,11 +48,18 @@ func coapMessage(dst, b []byte, cut bool) (path []byte, ok bool) {
 		if number += delta; r.bad || !coapOption(number) {
 			return nil, false
 		}
-		if number == coapUriPath {
+		switch {
+		case number == coapUriPath:
 			if !oneLine(body) && len(body) > 0 {
 				return nil, false
 			}
 			dst = append(append(dst, '/'), body...)
+		case number == coapUriQuery && query:
+			between := byte('&')
+			if bytes.IndexByte(dst, '?') < 0 {
+				between = '?'
+			}
+			dst = append(append(dst, between), body...)
 		}
 	}
 	if cut && number <= coapUriPath {
@@ -84,7 +96,7 @@ func parseCoAP(c *call) verdict {
 	if len(b) < coapHeaderLen || !coapFirst.has(b[0]) {
 		return no
 	}
-	path, ok := coapMessage(c.hash[:0], b, c.view[c.side].gap)
+	path, ok := coapMessage(c.hash[:0], b, c.view[c.side].gap, c.cfg.Unsafe)
 	if !ok {
 		return no
 	}

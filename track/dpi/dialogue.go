@@ -24,6 +24,7 @@ type dialogueState struct {
 	secure bool     // the client asked for TLS, or may begin it
 	data   *ftpData // FTP's: how the next data connection is known
 	sasl   saslStep // what the client's next line says of who it is
+	goesOn bool     // IMAP's: the client's next line is the rest of a command
 }
 
 // likeness says how much a line looks like a protocol's.

@@ -52,10 +52,10 @@ func parseGit(c *call) verdict {
 	c.setClient(c.side)
 	c.edit()
 	c.setOnce(fieldGitCommand, command)
-	c.setOnce(fieldGitPath, path)
+	c.setOnce(fieldGitPath, c.shownPath(path))
 	if host, _, ok := bytes.Cut(rest, []byte{0}); ok {
 		if name, is := bytes.CutPrefix(host, []byte("host=")); is && printable(name) {
-			c.setOnce(fieldGitHost, name)
+			c.setOnce(fieldGitHost, withoutUser(name))
 		}
 	}
 	c.know()

@@ -9,7 +9,7 @@ import (
 var (
 	fieldHTTPMethod      = event.AppString("http_method", "Method of the first request.")
 	fieldHTTPHost        = event.AppString("http_host", "Host that the first request names, with its port where it has one.")
-	fieldHTTPPath        = event.AppString("http_path", "Path of the first request, without the query string; of CONNECT, the target.")
+	fieldHTTPPath        = event.AppString("http_path", "Path of the first request, without the query string and session parameters; of CONNECT, the target.")
 	fieldHTTPStatus      = event.AppUint("http_status", "", "Status of the first response; an interim one (1xx) only until the final one comes.")
 	fieldHTTPUserAgent   = event.AppString("http_user_agent", "User-Agent of the first request.")
 	fieldHTTPVersion     = event.AppString("http_version", "Version that the client speaks: 1.0, 1.1; the server's where no request was seen.")
@@ -492,21 +492,7 @@ func (c *call) httpTarget(line []byte) (method, host, path, version []byte) {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	version = rest[len(rest)-len("1.1"):]
 	host, path = splitTarget(trimSpace(rest[:len(rest)-len("HTTP/1.1")]), string(method) == "CONNECT")
-	return method, host, c.httpPath(path), version
-}
-
-// httpPath is what may be shown of a path: nothing of a query, which may hold secrets, unless that is asked for.
-func (c *call) httpPath(path []byte) []byte {
-	if c.cfg.Unsafe {
-		return path
-	}
-	if i := bytes.IndexByte(path, '?'); i >= 0 {
-		path = path[:i]
-	}
-	if i := bytes.IndexByte(path, '#'); i >= 0 {
-		path = path[:i]
-	}
-	return path
+	return method, host, c.shownPath(path), version
 }
 
 // httpBody passes over n bytes of a body, which do not count as looked at. It returns true when that ends the inspection.
@@ -531,7 +517,7 @@ func (c *call) httpNewest(line []byte, h *httpHeader) {
 	a := c.edit()
 	method, host, path, _ := c.httpTarget(line)
 	if len(host) == 0 {
-		host = h.host
+		host = withoutUser(h.host)
 	}
 	a.SetStr(fieldHTTPLastMethod, c.text(method))
 	if len(host) > 0 {
@@ -548,6 +534,7 @@ func (c *call) httpNewest(line []byte, h *httpHeader) {
 func splitTarget(t []byte, connect bool) (host, path []byte) {
 	if connect {
 		if len(t) > 0 && t[0] != '/' {
+			t = withoutUser(t)
 			return t, t
 		}
 		return nil, t
@@ -562,9 +549,7 @@ func splitTarget(t []byte, connect bool) (host, path []byte) {
 			end = len(rest)
 		}
 		host, path = rest[:end], rest[end:]
-		if at := bytes.LastIndexByte(host, '@'); at >= 0 {
-			host = host[at+1:]
-		}
+		host = withoutUser(host)
 		if len(path) == 0 || path[0] != '/' {
 			path = append([]byte("/"), path...)
 		}
@@ -575,6 +560,7 @@ func splitTarget(t []byte, connect bool) (host, path []byte) {
 
 // httpHost tells the host: as it was sent, and as the connection's name when it is one.
 func (c *call) httpHost(host []byte) {
+	host = withoutUser(host)
 	a, text := c.edit(), c.text(host)
 	a.SetStr(fieldHTTPHost, text)
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 {

@@ -284,10 +284,10 @@ func (c *call) http2Request(side *http2Side) {
 			case first:
 				c.httpHost(value)
 			default:
-				c.fact(fieldHTTPLastHost, value)
+				c.fact(fieldHTTPLastHost, withoutUser(value))
 			}
 		case ":path":
-			if value = c.httpPath(value); len(value) > 0 && readable(value) {
+			if value = c.shownPath(value); len(value) > 0 && readable(value) {
 				c.edit().SetStr(path, c.text(value))
 			}
 		case "user-agent":

@@ -44,9 +44,8 @@ func parseICAP(c *call) verdict {
 		return no
 	}
 	c.setClient(c.side)
-	service, _, _ := bytes.Cut(url, []byte("?"))
 	c.firstFact(fieldICAPMethod, method)
-	c.firstFact(fieldICAPService, service)
+	c.firstFact(fieldICAPService, c.shownURL(url))
 	c.know()
 	return match
 }

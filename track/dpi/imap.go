@@ -82,10 +82,20 @@ func imapClient(c *call, st *dialogueState, line []byte) step {
 	if st.authenticating(c, fieldIMAPUser, line) {
 		return goOn
 	}
+	goesOn := st.goesOn
+	size, literal := imapLiteral(line)
+	if st.goesOn = literal; literal {
+		c.skip(st.client, size)
+	}
+	if goesOn { // arguments
+		return goOn
+	}
 	_, command, rest := imapCommand(line)
 	switch {
 	case equalFold(command, "login"):
-		c.setOnce(fieldIMAPUser, imapString(rest))
+		if user := imapString(rest); bytes.IndexByte(rest, ' ') > 0 { // a password is behind it
+			c.setOnce(fieldIMAPUser, user)
+		}
 		return knowing
 	case equalFold(command, "id"):
 		if at := bytes.Index(rest, []byte(`"name" `)); at >= 0 {
@@ -100,6 +110,15 @@ func imapClient(c *call, st *dialogueState, line []byte) step {
 		return stop
 	}
 	return goOn
+}
+
+// imapLiteral reads the length of the text that comes behind a line, such as {13} or {13+} (RFC 9051 section 4.3), after which the command goes on.
+func imapLiteral(line []byte) (size uint64, ok bool) {
+	open := bytes.LastIndexByte(line, '{')
+	if open < 0 || line[len(line)-1] != '}' {
+		return 0, false
+	}
+	return decimal(bytes.TrimSuffix(line[open+1:len(line)-1], []byte("+")))
 }
 
 // imapString reads an atom or a quoted string without escapes; of a literal, whose text is elsewhere, nothing.

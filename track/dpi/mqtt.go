@@ -10,7 +10,7 @@ var (
 	fieldMQTTVersion  = event.AppString("mqtt_version", "Version that the client speaks: 3.1, 3.1.1, 5.0.")
 	fieldMQTTClient   = event.AppString("mqtt_client_id", "Client id, when it is not left to the server.")
 	fieldMQTTResponse = event.AppUint("mqtt_connack", "", "Code that the server answered the connection with; 0 is accepted.")
-	fieldMQTTUser     = event.AppString("mqtt_user", "User that the client named.")
+	fieldMQTTUser     = event.AppString("mqtt_user", "User that the client named beside a password; alone it may be the secret itself.")
 	fieldMQTTTopic    = event.AppString("mqtt_topic", "First topic that something was published to, or filter that was subscribed to.")
 )
 
@@ -184,7 +184,7 @@ func (c *call) mqttConnect(b []byte) {
 	}
 	c.edit().SetStr(fieldMQTTVersion, version)
 	c.fact(fieldMQTTClient, r.vector16())
-	const hasWill, hasUser = 4, 0x80
+	const hasWill, hasPassword, hasUser = 4, 0x40, 0x80
 	if b[1]&hasWill != 0 {
 		if version == "5.0" {
 			r.bytes(r.mqttVarint())
@@ -193,8 +193,13 @@ func (c *call) mqttConnect(b []byte) {
 		r.vector16()
 	}
 	if b[1]&hasUser != 0 {
-		if user := r.vector16(); !r.bad && utf8.Valid(user) {
-			c.fact(fieldMQTTUser, user)
+		user, password := r.vector16(), []byte(nil)
+		if whole := !r.bad; b[1]&hasPassword != 0 && whole {
+			password = r.vector16()
+		}
+		// Where nothing proves who it is, the user itself does: it is a token. Amazon's and Microsoft's carry a signature behind a question mark.
+		if !r.bad && utf8.Valid(user) && (len(password) > 0 || c.cfg.Unsafe) {
+			c.fact(fieldMQTTUser, c.shownPath(user))
 		}
 	}
 }

@@ -55,7 +55,7 @@ func nntpClient(c *call, st *dialogueState, line []byte) step {
 	case equalFold(word, "authinfo"):
 		kind, who := cutWord(rest)
 		if equalFold(kind, "user") {
-			c.setOnce(fieldNNTPUser, who)
+			c.setOnce(fieldNNTPUser, firstWord(who))
 		}
 	case equalFold(word, "starttls"):
 		st.secure = true

@@ -36,8 +36,8 @@ func parseOPCUA(c *call) verdict {
 		}
 		if url := b[32:]; int(le32(b[28:])) != len(url) || le32(b[12:]) < 1024 {
 			return no
-		} else if url, _, _ := bytes.Cut(url, []byte("?")); bytes.HasPrefix(url, []byte("opc.")) && bytes.IndexByte(url, '@') < 0 {
-			c.fact(fieldOPCUAEndpoint, url)
+		} else if bytes.HasPrefix(url, []byte("opc.")) {
+			c.fact(fieldOPCUAEndpoint, c.shownURL(url))
 		}
 		c.setClient(c.side)
 	case 'A': // the same without URL

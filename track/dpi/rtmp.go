@@ -60,18 +60,9 @@ func parseRTMP(c *call) verdict {
 	}
 	c.message = body
 	c.setClient(c.side)
-	c.fact(fieldRTMPApp, rtmpPath(amf0Text(body, "app")))
-	c.fact(fieldRTMPURL, rtmpPath(amf0Text(body, "tcUrl")))
+	c.fact(fieldRTMPApp, c.shownPath(amf0Text(body, "app")))
+	c.fact(fieldRTMPURL, c.shownURL(amf0Text(body, "tcUrl")))
 	return c.finish()
-}
-
-// rtmpPath cuts a query string off, which may hold a key.
-func rtmpPath(b []byte) []byte {
-	b, _, _ = bytes.Cut(b, []byte("?"))
-	if bytes.IndexByte(b, '@') >= 0 {
-		return nil
-	}
-	return b
 }
 
 // amf0Text finds a property's text: its name behind a length of two bytes, then a string (AMF0 sections 2.4 and 2.5).

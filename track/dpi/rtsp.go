@@ -169,20 +169,6 @@ func (c *call) rtspRequest(head []byte) {
 	line, _ := cutLine(head)
 	method, rest := cutWord(line)
 	c.setOnce(fieldRTSPMethod, method)
-	url := firstWord(rest)
-	if i := bytes.IndexAny(url, "?#"); i >= 0 && !c.cfg.Unsafe {
-		url = url[:i]
-	}
-	if scheme := bytes.Index(url, []byte("://")); scheme >= 0 {
-		host := url[scheme+3:]
-		end := bytes.IndexByte(host, '/')
-		if end < 0 {
-			end = len(host)
-		}
-		if at := bytes.LastIndexByte(host[:end], '@'); at >= 0 {
-			url = append(url[:scheme+3:scheme+3], host[at+1:]...)
-		}
-	}
-	c.setOnce(fieldRTSPURL, url)
+	c.setOnce(fieldRTSPURL, c.shownURL(firstWord(rest)))
 	c.setOnce(fieldRTSPUserAgent, headerValue(head, "user-agent", ""))
 }

@@ -205,7 +205,7 @@ func dataSamples() []sample {
 		tcpSample("mqtt 5", 18830, talk("C\x10"+n8(n16("MQTT")+"\x05\x02\x00\x3c"+"\x05\x11\x00\x00\x00\x0a"+n16("sensor-2")), "S\x20\x03\x00\x00\x00"),
 			"app", "mqtt", "mqtt_version", "5.0", "mqtt_client_id", "sensor-2", "mqtt_connack", "0"),
 		tcpSample("mqtt with a will", 1883, talk("C\x10"+n8(n16("MQTT")+"\x04\x86\x00\x3c"+n16("s")+n16("gone/s")+n16("secret")+n16("alice")), "S\x20\x02\x00\x00", "C\xc0\x00", "S\xd0\x00",
-			"C\x30"+n8(n16("home/kitchen")+"21.5")+"\x30"+n8(n16("home/cellar")+"12")), "app", "mqtt", "mqtt_version", "3.1.1", "mqtt_client_id", "s", "mqtt_connack", "0", "mqtt_user", "alice", "mqtt_topic", "home/kitchen"),
+			"C\x30"+n8(n16("home/kitchen")+"21.5")+"\x30"+n8(n16("home/cellar")+"12")), "app", "mqtt", "mqtt_version", "3.1.1", "mqtt_client_id", "s", "mqtt_connack", "0", "mqtt_topic", "home/kitchen"),
 		tcpSample("mqtt 5 subscription", 18830, talk("C\x10"+n8(n16("MQTT")+"\x05\x06\x00\x3c"+"\x00"+n16("s")+"\x05\x18\x00\x00\x00\x09"+n16("gone")+n16("x"))+"\x82"+n8("\x00\x01\x02\x0b\x07"+n16("home/+/set")+"\x01"), "S\x20\x03\x00\x00\x00"),
 			"app", "mqtt", "mqtt_version", "5.0", "mqtt_client_id", "s", "mqtt_connack", "0", "mqtt_topic", "home/+/set"),
 		tcpSample("mongodb client", 27017, talk("C"+mongoMessage(1, 0, mongoMsg, zeros(5)+bson("\x10hello\x00"+l32(1)+"\x03client\x00"+bson("\x03application\x00"+bson("\x02name\x00"+l32(5)+"till\x00")+"\x03driver\x00"+bson("\x02name\x00"+l32(8)+"PyMongo\x00\x02version\x00"+l32(4)+"4.3\x00"))+

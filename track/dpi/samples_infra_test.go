@@ -319,17 +319,6 @@ func TestSMBInSession(t *testing.T) {
 	}
 }
 
-// TestSecretsOfInfra: what proves who somebody is must not be among the facts.
-func TestSecretsOfInfra(t *testing.T) {
-	for _, s := range infraSamples() {
-		for k, v := range run(t, &s) {
-			if strings.Contains(v, secret) {
-				t.Errorf("%s: %s shows the secret: %q", s.name, k, v)
-			}
-		}
-	}
-}
-
 // TestAlmostInfra: what looks like these protocols and is not must stay without a name.
 func TestAlmostInfra(t *testing.T) {
 	for _, s := range []sample{

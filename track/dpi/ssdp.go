@@ -10,7 +10,7 @@ var (
 	fieldSSDPMethod   = event.AppString("ssdp_method", "M-SEARCH, NOTIFY or RESPONSE.")
 	fieldSSDPTarget   = event.AppString("ssdp_target", "What is searched for or announced (ST or NT).")
 	fieldSSDPServer   = event.AppString("ssdp_server", "Product of the one that sends (Server or User-Agent).")
-	fieldSSDPLocation = event.AppString("ssdp_location", "Where the device describes itself, without query string.")
+	fieldSSDPLocation = event.AppString("ssdp_location", "Where the device describes itself, without user and query string.")
 )
 
 var ssdpFields = []*event.AppField{fieldSSDPMethod, fieldSSDPTarget, fieldSSDPServer, fieldSSDPLocation}
@@ -39,11 +39,7 @@ func parseSSDP(c *call) verdict {
 	c.edit().SetStr(fieldSSDPMethod, method)
 	c.setOnce(fieldSSDPTarget, headerValue(b, "st", "nt"))
 	c.setOnce(fieldSSDPServer, headerValue(b, "server", "user-agent"))
-	location := headerValue(b, "location", "al")
-	if i := bytes.IndexByte(location, '?'); i >= 0 && !c.cfg.Unsafe {
-		location = location[:i]
-	}
-	c.setOnce(fieldSSDPLocation, location)
+	c.setOnce(fieldSSDPLocation, c.shownURL(headerValue(b, "location", "al")))
 	c.know()
 	return done
 }

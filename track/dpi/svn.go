@@ -50,7 +50,7 @@ func parseSVN(c *call) verdict {
 		}
 		return match
 	}
-	c.fact(fieldSVNURL, url)
+	c.fact(fieldSVNURL, c.shownURL(url))
 	c.fact(fieldSVNClient, client)
 	return c.finish()
 }
