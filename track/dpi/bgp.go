@@ -5,9 +5,12 @@ import "rustnet/track/event"
 var (
 	fieldBGPClientAS = event.AppUint("bgp_client_as", "", "AS number of the end that opened the connection.")
 	fieldBGPServerAS = event.AppUint("bgp_server_as", "", "AS number of the other end.")
+	fieldBGPClientID = event.AppString("bgp_client_id", "Identifier of the end that opened the connection.")
+	fieldBGPServerID = event.AppString("bgp_server_id", "Identifier of the other end.")
+	fieldBGPError    = event.AppString("bgp_error", "Why the session did not come up: kind and subcode of the NOTIFICATION (RFC 4271 section 6), such as open-message/2, a wrong AS number.")
 )
 
-var bgpFields = []*event.AppField{fieldBGPClientAS, fieldBGPServerAS}
+var bgpFields = []*event.AppField{fieldBGPClientAS, fieldBGPServerAS, fieldBGPClientID, fieldBGPServerID, fieldBGPError}
 
 var bgpFirst = bytesIn("\xff", 1, 0)
 
@@ -15,10 +18,11 @@ const (
 	bgpHeaderLen = 19
 	bgpMaxLen    = 1 << 16 // RFC 8654; 4096 without
 	bgpOpen      = 1
+	bgpNotify    = 3
 	bgpMarker    = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 )
 
-// bgpState knows which sides are past their OPEN.
+// bgpState knows which sides have agreed to the other's OPEN.
 type bgpState struct{ past [2]bool }
 
 // parseBGP reads OPEN messages (RFC 4271 section 4).
@@ -38,17 +42,23 @@ func parseBGP(c *call) verdict {
 			if got == no {
 				return c.finish()
 			}
-			if got == more || v.b[18] == bgpOpen && len(v.b) < n {
+			if got == more || (v.b[18] == bgpOpen || v.b[18] == bgpNotify) && len(v.b) < n {
 				break
 			}
-			if v.b[18] == bgpOpen {
-				f := fieldBGPClientAS
+			switch v.b[18] {
+			case bgpOpen:
+				as, id := fieldBGPClientAS, fieldBGPClientID
 				if s == Resp {
-					f = fieldBGPServerAS
+					as, id = fieldBGPServerAS, fieldBGPServerID
 				}
-				c.firstNumber(f, uint64(bgpAS(v.b[:n])))
+				c.firstNumber(as, uint64(bgpAS(v.b[:n])))
+				c.address(id, v.b[24:28])
+			case bgpNotify:
+				c.bgpError(v.b[bgpHeaderLen:n])
+				return c.finish()
+			default:
+				st.past[s] = true
 			}
-			st.past[s] = true
 			c.skip(s, uint64(n))
 		}
 	}
@@ -56,6 +66,16 @@ func parseBGP(c *call) verdict {
 		return c.finish()
 	}
 	return match
+}
+
+var bgpErrors = [...]string{1: "message-header", 2: "open-message", 3: "update-message", 4: "hold-timer-expired", 5: "state-machine", 6: "cease", 7: "route-refresh"}
+
+func (c *call) bgpError(b []byte) {
+	if len(b) < 2 || b[0] == 0 || int(b[0]) >= len(bgpErrors) {
+		return
+	}
+	c.hash = appendUint(append(append(c.hash[:0], bgpErrors[b[0]]...), '/'), uint64(b[1]))
+	c.firstFact(fieldBGPError, c.hash)
 }
 
 // bgpMessage judges the header, and of OPEN its version.

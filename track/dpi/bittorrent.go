@@ -22,6 +22,7 @@ const (
 	bittorrentLen      = 68
 	utpHeaderLen       = 20
 	utpWindow          = 64                 // packets that the two ends' numbers may be apart
+	utpPackets         = 8                  // of a connection among which the handshake of peers is looked for
 	trackerMagic       = 0x0000041727101980 // BEP 15
 )
 
@@ -56,9 +57,18 @@ func (c *call) bittorrentPeer(b []byte) {
 	}
 }
 
+// utpState counts the packets of a connection that has begun.
+type utpState struct{ packets uint8 }
+
 // parseBitTorrent recognises what BitTorrent says over UDP.
 func parseBitTorrent(c *call) verdict {
 	b := c.view[c.side].b
+	if st, ok := c.f.state.(*utpState); ok {
+		if st.packets++; c.utpGreeting(b) || st.packets == utpPackets {
+			return c.finish()
+		}
+		return match
+	}
 	switch b[0] {
 	case 'd':
 		return c.bittorrentDHT(b)
@@ -182,19 +192,33 @@ func (c *call) utp(b []byte) verdict {
 		theirKind, theirID, theirSeq, theirAck := byte(a>>48), uint16(a>>32), uint16(a>>16), uint16(a)
 		if theirKind == 4 && kind != 4 && id == theirID && ack == theirSeq {
 			c.setClient(1 - c.side)
-			return c.finish()
+			c.edit()
+			c.f.state = &utpState{}
+			return match
 		}
 		apart := id - theirID
 		if theirKind != 4 && kind != 4 && (apart == 1 || apart == 0xffff) && theirSeq != 0 && near16(ack, theirSeq) && near16(seq, theirAck) && be32(b[4:]) != 0 {
 			return c.finish()
 		}
 	}
-	if i := bytes.Index(b[utpHeaderLen:min(len(b), utpHeaderLen+32)], []byte(bittorrentGreeting)); i >= 0 && kind == 0 {
-		c.bittorrentPeer(b[utpHeaderLen+i:])
+	if c.utpGreeting(b) {
 		return c.finish()
 	}
 	c.leave(trailUTP, uint64(kind)<<48|uint64(id)<<32|uint64(seq)<<16|uint64(ack), 0)
 	return more
+}
+
+// utpGreeting reads the handshake of peers, where a packet of data (kind 0) has it behind its header and extensions.
+func (c *call) utpGreeting(b []byte) bool {
+	if len(b) < utpHeaderLen || b[0]>>4 != 0 {
+		return false
+	}
+	at := bytes.Index(b[utpHeaderLen:min(len(b), utpHeaderLen+32)], []byte(bittorrentGreeting))
+	if at < 0 {
+		return false
+	}
+	c.bittorrentPeer(b[utpHeaderLen+at:])
+	return true
 }
 
 // near16 tells whether two numbers of a sequence are at most a window apart.

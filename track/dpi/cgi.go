@@ -38,9 +38,9 @@ func (c *call) cgiVariable(st *cgiState, name, value []byte) {
 	case "REQUEST_METHOD":
 		c.firstFact(fieldCGIMethod, value)
 	case "HTTP_HOST":
-		c.firstFact(fieldCGIHost, value)
+		c.firstFact(fieldCGIHost, withoutUser(value))
 	case "REQUEST_URI":
-		c.firstFact(fieldCGIPath, c.httpPath(value))
+		c.firstFact(fieldCGIPath, c.shownPath(value))
 	case "SCRIPT_FILENAME":
 		c.firstFact(fieldCGIScript, value)
 	case "SERVER_NAME":
@@ -48,7 +48,7 @@ func (c *call) cgiVariable(st *cgiState, name, value []byte) {
 			st.server = c.text(value)
 		}
 	case "SCRIPT_NAME", "DOCUMENT_URI":
-		if oneLine(value) {
+		if value = c.shownPath(value); oneLine(value) {
 			st.script = c.text(value)
 		}
 	}

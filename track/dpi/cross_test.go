@@ -16,7 +16,7 @@ func TestNobodyElseClaims(t *testing.T) {
 		{"tls", "http"}:   true, // a request in the clear, that a server of TLS refuses
 		{"uwsgi", "http"}: true} // its answer
 	// Only the port tells these from what they otherwise are.
-	byPort := map[[2]string]bool{{"rsh", "rexec"}: true, {"mdns", "dns"}: true}
+	byPort := map[[2]string]bool{{"rsh", "rexec"}: true, {"mdns", "dns"}: true, {"llmnr", "dns"}: true}
 	full := NewInspector(Config{Names: true})
 	for j := range all {
 		s := &all[j]

@@ -13,10 +13,15 @@ var (
 	fieldDHCPVendor   = event.AppString("dhcp_vendor_class", "Kind of system that the client says it is.")
 	fieldDHCPOptions  = event.AppString("dhcp_fingerprint", "Numbers of the options that the client asks for, in its order, which tells systems apart.")
 	fieldDHCPClient   = event.AppString("dhcp_client", "Hardware address of the client; of DHCPv6 its DUID in hexadecimal.")
-	fieldDHCPAddress  = event.AppString("dhcp_address", "Address that the client was given or asks for.")
+	fieldDHCPAddress  = event.AppString("dhcp_address", "Address that the client was given or asks for; of DHCPv6 perhaps a prefix.")
+	fieldDHCPServer   = event.AppString("dhcp_server", "Address of the server that answers or is asked; of DHCPv6 its DUID in hexadecimal.")
+	fieldDHCPLease    = event.AppUint("dhcp_lease", "s", "How long the address is given for.")
+	fieldDHCPDomain   = event.AppString("dhcp_domain", "Domain that the server gives the client.")
+	fieldDHCPRelay    = event.AppString("dhcp_relay", "Address of the relay that the client's network is behind.")
 )
 
-var dhcpFields = []*event.AppField{fieldDHCPMessages, fieldDHCPHost, fieldDHCPVendor, fieldDHCPOptions, fieldDHCPClient, fieldDHCPAddress}
+var dhcpFields = []*event.AppField{fieldDHCPMessages, fieldDHCPHost, fieldDHCPVendor, fieldDHCPOptions, fieldDHCPClient, fieldDHCPAddress,
+	fieldDHCPServer, fieldDHCPLease, fieldDHCPDomain, fieldDHCPRelay}
 
 var dhcpFirst = bytesIn("\x01\x02", 1, 0)
 
@@ -131,6 +136,7 @@ func (c *call) dhcpOptions(b []byte) {
 		c.hash = netip.AddrFrom4([4]byte(b[16:20])).AppendTo(c.hash[:0])
 		set(fieldDHCPAddress, c.hash)
 	}
+	c.address(fieldDHCPRelay, b[24:28])
 	for b = b[dhcpFixed+4:]; len(b) >= 2 && b[0] != 255; {
 		if b[0] == 0 {
 			b = b[1:]
@@ -142,6 +148,12 @@ func (c *call) dhcpOptions(b []byte) {
 		}
 		body := b[2:n]
 		switch {
+		case b[0] == 54 && len(body) == 4:
+			c.address(fieldDHCPServer, body)
+		case !request && b[0] == 51 && len(body) == 4:
+			c.firstNumber(fieldDHCPLease, uint64(be32(body)))
+		case !request && b[0] == 15 && hostName(trimZeros(body)):
+			set(fieldDHCPDomain, trimZeros(body))
 		case !request:
 		case b[0] == 12 && hostName(trimZeros(body)):
 			set(fieldDHCPHost, trimZeros(body))

@@ -1,5 +1,7 @@
 package dpi
 
+import "net/netip"
+
 var dhcpv6First = bytesIn("", 1, 15)
 
 // dhcpv6Types is RFC 8415 section 7.3, with RFC 5007.
@@ -28,7 +30,7 @@ func parseDHCPv6(c *call) verdict {
 		return no
 	}
 	if head == 4 {
-		c.dhcpv6Client(b[head:])
+		c.dhcpv6Client(b[head:], kind == 2 || kind == 7)
 	}
 	c.dhcpMessage(dhcpv6Types[kind])
 	if c.f.client == 0 {
@@ -69,8 +71,8 @@ func dhcpv6Options(b []byte, cut bool) (named, ok bool) {
 	return named, true
 }
 
-// dhcpv6Client reads what the client says of itself.
-func (c *call) dhcpv6Client(b []byte) {
+// dhcpv6Client reads what the client says of itself, and what a server gives it.
+func (c *call) dhcpv6Client(b []byte, given bool) {
 	a := c.edit()
 	for r := (cursor{b: b}); len(r.b) > 0; {
 		kind, body := r.u16(), r.vector16()
@@ -80,6 +82,12 @@ func (c *call) dhcpv6Client(b []byte) {
 		switch {
 		case kind == 1 && !a.Has(fieldDHCPClient):
 			a.SetStr(fieldDHCPClient, c.hexText(body))
+		case kind == 2 && !a.Has(fieldDHCPServer):
+			a.SetStr(fieldDHCPServer, c.hexText(body))
+		case kind == 3 && len(body) >= 12: // addresses, behind their number and two times
+			c.dhcpv6Lease(body[12:], given)
+		case kind == 25 && len(body) >= 12: // prefixes, likewise
+			c.dhcpv6Lease(body[12:], given)
 		case kind == 16 && len(body) > 6 && !a.Has(fieldDHCPVendor): // enterprise, then texts
 			text := cursor{b: body[4:]}
 			if class := text.vector16(); oneLine(class) {
@@ -91,5 +99,29 @@ func (c *call) dhcpv6Client(b []byte) {
 				a.SetStr(fieldDHCPHost, c.text(name))
 			}
 		}
+	}
+}
+
+// dhcpv6Lease reads the first address or prefix of those that are asked for or given (RFC 8415 sections 21.6 and 21.22).
+func (c *call) dhcpv6Lease(b []byte, given bool) {
+	for r := (cursor{b: b}); len(r.b) > 0; {
+		kind, body := r.u16(), r.vector16()
+		lifetime, text := uint32(0), c.hash[:0]
+		switch {
+		case r.bad:
+			return
+		case kind == 5 && len(body) >= 24:
+			text, lifetime = netip.AddrFrom16([16]byte(body)).AppendTo(text), be32(body[20:])
+		case kind == 26 && len(body) >= 25 && body[8] <= 128:
+			text, lifetime = netip.PrefixFrom(netip.AddrFrom16([16]byte(body[9:])), int(body[8])).AppendTo(text), be32(body[4:])
+		default:
+			continue
+		}
+		c.hash = text
+		c.firstFact(fieldDHCPAddress, text)
+		if given { // what a client asks for it need not get
+			c.firstNumber(fieldDHCPLease, uint64(lifetime))
+		}
+		return
 	}
 }

@@ -12,9 +12,10 @@ var (
 	fieldDNSRcode   = event.AppString("dns_rcode", "What the first question was answered with: NOERROR, NXDOMAIN, SERVFAIL, …; absent until it was.")
 	fieldDNSAnswers = event.AppList("dns_answers", "Answers to dns_query: addresses, names and texts in the order they came.")
 	fieldDNSQueries = event.AppUint("dns_queries", "", "Questions asked on the connection.")
+	fieldDNSCut     = event.AppBool("dns_truncated", "True where the first question's answer did not fit (TC), so that clients ask again over TCP.")
 )
 
-var dnsFields = []*event.AppField{fieldDNSQuery, fieldDNSType, fieldDNSRcode, fieldDNSAnswers, fieldDNSQueries}
+var dnsFields = []*event.AppField{fieldDNSQuery, fieldDNSType, fieldDNSRcode, fieldDNSAnswers, fieldDNSQueries, fieldDNSCut}
 
 const (
 	dnsHeaderLen = 12
@@ -356,6 +357,9 @@ func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 	about := same || c.dnsAbout(st, m)
 	if (m.id == st.first || about && m.qtype == st.qtype) && !c.f.app.Has(fieldDNSRcode) {
 		c.edit().SetStr(fieldDNSRcode, c.dnsRcodeName(m.rcode))
+		if m.flags&0x0200 != 0 {
+			c.f.app.SetBool(fieldDNSCut, true)
+		}
 		c.know()
 	}
 	if about {

@@ -40,6 +40,9 @@ func TestDNS(t *testing.T) {
 	got, _, _ = datagrams(5353, 53, message{Orig, query})
 	subset(t, got, map[string]string{"app": "dns"})
 
+	got, _, _ = datagrams(4000, 53, message{Orig, query}, message{Resp, dnsTest(9, 0x8380, "example.com", 1)})
+	subset(t, got, map[string]string{"dns_rcode": "NOERROR", "dns_truncated": "1"})
+
 	// EDNS carries the upper bits of the code (RFC 6891): 1<<4 is BADVERS.
 	edns := dnsTest(9, 0x8180, "example.com", 1)
 	edns[11] = 1

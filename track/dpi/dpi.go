@@ -84,7 +84,7 @@ var table = []parser{
 	{Name: "sip", TCP: parseSIPStream, UDP: parseSIP, First: sipFirst, Min: 20, Ports: []uint16{5060}, Follow: 1 << 20, Fields: sipFields},
 	{Name: "rtsp", TCP: parseRTSP, First: rtspFirst, Ports: []uint16{554, 8554}, Follow: 64 << 10, Fields: rtspFields},
 	{Name: "syslog", TCP: parseSyslogStream, UDP: parseSyslog, First: syslogFirst, Min: 8, Ports: []uint16{514, 601}, Follow: 8 << 10, Fields: syslogFields},
-	{Name: "socks", TCP: parseSOCKS, First: socksFirst, Ports: []uint16{1080, 9050}, Follow: 32 << 10, Fields: socksFields},
+	{Name: "socks", TCP: parseSOCKS, UDP: parseSOCKSDatagram, First: socksFirst, Min: socksRelayLen, Ports: []uint16{1080, 9050}, Follow: 32 << 10, Fields: socksFields},
 	{Name: "proxy-protocol", TCP: parseProxy, First: proxyFirst, Follow: 4 << 10, Fields: proxyFields},
 	{Name: "redis", TCP: parseRedis, First: redisFirst, Ports: []uint16{6379}, Follow: 8 << 10, Fields: redisFields},
 	{Name: "memcached", TCP: parseMemcached, UDP: parseMemcachedUDP, Min: 12, Ports: []uint16{11211}, Follow: 8 << 10, Fields: memcachedFields},

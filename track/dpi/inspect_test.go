@@ -220,7 +220,7 @@ func contradictionWithHole(got, want map[string]string) string {
 		"app":         {"tls": true, "http": true, "ssh": true}, // what is inside, when what led to it is lost
 		"http_method": {"POST": true, "HEAD": true}, "http_path": {"/second": true, "/third": true}, "http_host": {"other": true},
 		"host": {"other by http": true, "host.example.org by sni": true, "h.example by http": true, "www.example by http": true}, "http_status": {"404": true}, "dns_query": {"b.example": true}, "dns_type": {"MX": true},
-		"dns_rcode": {"NOERROR": true}, "dns_answers": {"10 mx.b.example": true}, "tls_alert": {"close_notify": true},
+		"dns_rcode": {"NOERROR": true}, "dns_answers": {"10 mx.b.example": true}, "tls_alert": {"close_notify": true}, "smb_files": {"srvsvc": true}, "kafka_api": {"Produce": true},
 	}
 	for k, v := range got {
 		if later[k][v] {

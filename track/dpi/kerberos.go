@@ -7,9 +7,15 @@ var (
 	fieldKerberosClient  = event.AppString("kerberos_client", "Principal that asks.")
 	fieldKerberosService = event.AppString("kerberos_service", "Principal that a ticket is asked for, such as krbtgt/EXAMPLE.ORG.")
 	fieldKerberosError   = event.AppUint("kerberos_error", "", "First error code (RFC 4120 section 7.5.9); 25 only asks for proof.")
+	fieldKerberosType    = event.AppString("kerberos_type", "What the first request is for: AS (a login), TGS (a ticket for a service).")
+	fieldKerberosCipher  = event.AppString("kerberos_cipher", "Encryption of the first ticket that was given: aes256-cts-hmac-sha1-96, rc4-hmac, …, or its number.")
 )
 
-var kerberosFields = []*event.AppField{fieldKerberosRealm, fieldKerberosClient, fieldKerberosService, fieldKerberosError}
+var kerberosFields = []*event.AppField{fieldKerberosRealm, fieldKerberosClient, fieldKerberosService, fieldKerberosError, fieldKerberosType, fieldKerberosCipher}
+
+// kerberosCiphers are of https://www.iana.org/assignments/kerberos-parameters.
+var kerberosCiphers = map[byte]string{1: "des-cbc-crc", 3: "des-cbc-md5", 16: "des3-cbc-sha1-kd", 17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96",
+	19: "aes128-cts-hmac-sha256-128", 20: "aes256-cts-hmac-sha384-192", 23: "rc4-hmac", 24: "rc4-hmac-exp", 25: "camellia128-cts-cmac", 26: "camellia256-cts-cmac"}
 
 // kerberosFirst: the tags of the messages, and the first byte of the length that they are behind over TCP.
 var kerberosFirst = bytesIn("\x00\x7e\x74\x75\x76", 0x6a, 0x6f)
@@ -24,6 +30,8 @@ const (
 	kerberosTGSRep = 13
 	kerberosError  = 30
 )
+
+var kerberosTypes = []string{kerberosASReq: "AS", kerberosASRep: "AS", kerberosTGSReq: "TGS", kerberosTGSRep: "TGS"}
 
 // kerberosMessage judges the head of a message of size bytes and returns its type and a cursor behind the version and type. ok is false when it is none.
 func kerberosMessage(b []byte, size int) (kind byte, r cursor, ok bool) {
@@ -111,6 +119,7 @@ func (c *call) kerberosFacts(kind byte, r *cursor) verdict {
 	switch kind {
 	case kerberosASReq, kerberosTGSReq:
 		c.setClient(c.side)
+		c.named(fieldKerberosType, kerberosTypes, int(kind))
 		if len(r.b) > 0 && r.b[0] == 0xa3 {
 			r.element() // proof
 		}
@@ -122,6 +131,7 @@ func (c *call) kerberosFacts(kind byte, r *cursor) verdict {
 		return match
 	case kerberosASRep, kerberosTGSRep:
 		c.setClient(1 - c.side)
+		c.named(fieldKerberosType, kerberosTypes, int(kind))
 		c.kerberosReply(r)
 	case kerberosError:
 		c.setClient(1 - c.side)
@@ -169,6 +179,16 @@ func (c *call) kerberosNames(r *cursor, realm, client, service byte) {
 			c.kerberosPrincipal(fieldKerberosClient, body)
 		case service:
 			c.kerberosPrincipal(fieldKerberosService, body)
+		case 0xa3: // of a ticket, behind its names: what it is encrypted with
+			if client != 0 || c.f.app.Has(fieldKerberosCipher) {
+				continue
+			}
+			secret := cursor{b: body}
+			secret.open(berSequence)
+			number := cursor{b: secret.expect(0xa0)}
+			if n := number.integer(berInteger); n > 0 && n < 256 {
+				c.numbered(fieldKerberosCipher, kerberosCiphers, byte(n))
+			}
 		case 0xa6:
 			code := cursor{b: body}
 			if n := code.integer(berInteger); isError && n >= 0 {

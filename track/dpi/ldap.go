@@ -7,9 +7,10 @@ var (
 	fieldLDAPBind      = event.AppString("ldap_bind_name", "Name that the client binds as; its password is never shown.")
 	fieldLDAPAuth      = event.AppString("ldap_auth", "How the client proves who it is: simple, anonymous, or the SASL mechanism.")
 	fieldLDAPBase      = event.AppString("ldap_base", "Where the first search begins.")
+	fieldLDAPResult    = event.AppUint("ldap_result", "", "Code that the first operation was answered with (RFC 4511 section 4.1.9): 0 is success, 49 a wrong password, 14 asks for more of it.")
 )
 
-var ldapFields = []*event.AppField{fieldLDAPOperation, fieldLDAPBind, fieldLDAPAuth, fieldLDAPBase}
+var ldapFields = []*event.AppField{fieldLDAPOperation, fieldLDAPBind, fieldLDAPAuth, fieldLDAPBase, fieldLDAPResult}
 
 var ldapFirst = bytesIn("", berSequence, berSequence)
 
@@ -213,7 +214,14 @@ func (c *call) ldapMessage(st *ldapState, s Side, op []byte, tag byte) (secure b
 	if response {
 		c.setClient(1 - s)
 		c.know()
-		return tag == 0x78 && st.tls && r.integer(berEnumerated) == 0
+		if tag == 0x64 || tag == 0x73 || tag == 0x79 { // the result comes behind these
+			return false
+		}
+		code := r.integer(berEnumerated)
+		if code >= 0 {
+			c.firstNumber(fieldLDAPResult, uint64(code))
+		}
+		return tag == 0x78 && st.tls && code == 0
 	}
 	c.setClient(s)
 	if st.requests++; st.requests == 1 {

@@ -1,21 +1,30 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"bytes"
+
+	"rustnet/track/event"
+)
 
 var (
-	fieldLLDPSystem      = event.AppString("lldp_system", "Name of the neighbour.")
-	fieldLLDPPort        = event.AppString("lldp_port", "Its port, by name or link address.")
-	fieldLLDPChassis     = event.AppString("lldp_chassis", "Its chassis, by name or address.")
-	fieldLLDPDescription = event.AppString("lldp_description", "What it says of itself: system and version.")
+	fieldLLDPSystem       = event.AppString("lldp_system", "Name of the neighbour.")
+	fieldLLDPPort         = event.AppString("lldp_port", "Its port, by name or link address.")
+	fieldLLDPChassis      = event.AppString("lldp_chassis", "Its chassis, by name or address.")
+	fieldLLDPDescription  = event.AppString("lldp_description", "What it says of itself: system and version; the first line.")
+	fieldLLDPPortText     = event.AppString("lldp_port_description", "What it says of its port.")
+	fieldLLDPAddress      = event.AppString("lldp_address", "Address that it is managed by.")
+	fieldLLDPVLAN         = event.AppUint("lldp_vlan", "", "VLAN of its port for frames without a tag.")
+	fieldLLDPCapabilities = event.AppList("lldp_capabilities", "What it works as: repeater, bridge, wlan-ap, router, telephone, docsis, station, other.")
 
-	lldpFields = []*event.AppField{fieldLLDPSystem, fieldLLDPPort, fieldLLDPChassis, fieldLLDPDescription}
+	lldpFields = []*event.AppField{fieldLLDPSystem, fieldLLDPPort, fieldLLDPChassis, fieldLLDPDescription, fieldLLDPPortText, fieldLLDPAddress,
+		fieldLLDPVLAN, fieldLLDPCapabilities}
 )
 
 const protoLLDP = 257 // as decode numbers it
 
 // parseLLDP reads a neighbour's announcement (IEEE 802.1AB clause 8), which begins with chassis, port and time to live.
 func parseLLDP(c *call) verdict {
-	const chassis, port, ttl, system, description = 1, 2, 3, 5, 6
+	const chassis, port, ttl, portText, system, description, capabilities, address, organization = 1, 2, 3, 4, 5, 6, 7, 8, 127
 	r := cursor{b: c.view[c.side].b}
 	for want := chassis; len(r.b) > 0; want++ {
 		head := r.u16()
@@ -36,7 +45,21 @@ func parseLLDP(c *call) verdict {
 		case system:
 			c.firstFact(fieldLLDPSystem, body)
 		case description:
-			c.firstFact(fieldLLDPDescription, body)
+			c.firstFact(fieldLLDPDescription, topLine(body))
+		case portText:
+			c.firstFact(fieldLLDPPortText, body)
+		case capabilities:
+			if len(body) == 4 && !c.f.app.Has(fieldLLDPCapabilities) {
+				c.lldpCapabilities(be16(body[2:]))
+			}
+		case address: // length, family, address, and more
+			if len(body) > 1 && int(body[0]) < len(body) && body[0] > 1 && (body[1] == 1 || body[1] == 2) {
+				c.address(fieldLLDPAddress, body[2:1+body[0]])
+			}
+		case organization:
+			if vlan, ok := bytes.CutPrefix(body, []byte("\x00\x80\xc2\x01")); ok && len(vlan) == 2 && be16(vlan) != 0 { // IEEE 802.1Q annex D.2.1
+				c.firstNumber(fieldLLDPVLAN, uint64(be16(vlan)))
+			}
 		}
 	}
 	if c.f.app == nil {
@@ -56,4 +79,27 @@ func (c *call) lldpID(f *event.AppField, b []byte, mac, ip byte) {
 	default:
 		c.firstFact(f, b[1:])
 	}
+}
+
+var lldpRoles = [...]string{"other", "repeater", "bridge", "wlan-ap", "router", "telephone", "docsis", "station"}
+
+// lldpCapabilities tells which of its roles a neighbour has switched on.
+func (c *call) lldpCapabilities(on uint16) {
+	var list []string
+	for i, role := range lldpRoles {
+		if on>>i&1 != 0 {
+			list = append(list, role)
+		}
+	}
+	if list != nil {
+		c.edit().SetList(fieldLLDPCapabilities, list)
+	}
+}
+
+// topLine is what stands before the first end of a line.
+func topLine(b []byte) []byte {
+	if end := bytes.IndexAny(b, "\r\n"); end >= 0 {
+		return b[:end]
+	}
+	return b
 }

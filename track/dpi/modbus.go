@@ -5,9 +5,10 @@ import "rustnet/track/event"
 var (
 	fieldModbusUnit     = event.AppUint("modbus_unit", "", "Unit that the first answered request is for.")
 	fieldModbusFunction = event.AppUint("modbus_function", "", "Function code of that request.")
+	fieldModbusAddress  = event.AppUint("modbus_address", "", "First coil or register that it is about, counted from 0.")
 )
 
-var modbusFields = []*event.AppField{fieldModbusUnit, fieldModbusFunction}
+var modbusFields = []*event.AppField{fieldModbusUnit, fieldModbusFunction, fieldModbusAddress}
 
 const (
 	modbusHeaderLen = 7   // with the unit
@@ -79,6 +80,10 @@ func (c *call) modbus(client Side, request *modbusMessage) verdict {
 	c.setClient(client)
 	c.edit().SetUint(fieldModbusUnit, uint64(request.unit))
 	c.edit().SetUint(fieldModbusFunction, uint64(request.pdu[0]))
+	switch request.pdu[0] {
+	case 1, 2, 3, 4, 5, 6, 15, 16, 0x16, 0x17:
+		c.edit().SetUint(fieldModbusAddress, uint64(be16(request.pdu[1:])))
+	}
 	return c.finish()
 }
 

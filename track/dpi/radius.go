@@ -3,13 +3,19 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRADIUSCode  = event.AppString("radius_code", "Kind of the first message: Access-Request, Accounting-Request, ….")
-	fieldRADIUSReply = event.AppString("radius_reply", "Kind of the first answer: Access-Accept, Access-Reject, Access-Challenge, ….")
-	fieldRADIUSUser  = event.AppString("radius_user", "User that is asked about; passwords are never shown.")
-	fieldRADIUSNAS   = event.AppString("radius_nas", "Name that the device that asks gives itself (NAS-Identifier).")
+	fieldRADIUSCode       = event.AppString("radius_code", "Kind of the first message: Access-Request, Accounting-Request, ….")
+	fieldRADIUSReply      = event.AppString("radius_reply", "Kind of the first answer: Access-Accept, Access-Reject, Access-Challenge, ….")
+	fieldRADIUSUser       = event.AppString("radius_user", "User that is asked about; passwords are never shown.")
+	fieldRADIUSNAS        = event.AppString("radius_nas", "Name that the device that asks gives itself (NAS-Identifier).")
+	fieldRADIUSCalling    = event.AppString("radius_calling_station", "Station that wants in, mostly its link address (Calling-Station-Id).")
+	fieldRADIUSCalled     = event.AppString("radius_called_station", "Where it wants in, mostly an access point's link address and network (Called-Station-Id).")
+	fieldRADIUSNASAddress = event.AppString("radius_nas_address", "Address that the device that asks gives itself (NAS-IP-Address, NAS-IPv6-Address).")
+	fieldRADIUSFramed     = event.AppString("radius_framed_address", "Address that the station has or is given (Framed-IP-Address).")
+	fieldRADIUSStatus     = event.AppString("radius_accounting", "What is accounted for (Acct-Status-Type): start, stop, interim-update, accounting-on, accounting-off.")
 )
 
-var radiusFields = []*event.AppField{fieldRADIUSCode, fieldRADIUSReply, fieldRADIUSUser, fieldRADIUSNAS}
+var radiusFields = []*event.AppField{fieldRADIUSCode, fieldRADIUSReply, fieldRADIUSUser, fieldRADIUSNAS, fieldRADIUSCalling, fieldRADIUSCalled,
+	fieldRADIUSNASAddress, fieldRADIUSFramed, fieldRADIUSStatus}
 
 var radiusFirst = bytesIn("\x0b\x0c\x0d\x28\x29\x2a\x2b\x2c\x2d", 1, 5)
 
@@ -55,6 +61,7 @@ func parseRADIUS(c *call) verdict {
 	if nas != nil {
 		c.firstFact(fieldRADIUSNAS, nas)
 	}
+	c.radiusStation(b[radiusHeaderLen:])
 	if !request && !c.f.app.Has(fieldRADIUSReply) {
 		c.edit().SetStr(fieldRADIUSReply, radiusCodes[b[0]])
 	}
@@ -93,4 +100,30 @@ func radiusAttributes(b []byte, cut bool) (user, nas []byte, named int, ok bool)
 		b = b[n:]
 	}
 	return user, nas, named, true
+}
+
+var radiusStatus = []string{1: "start", 2: "stop", 3: "interim-update", 7: "accounting-on", 8: "accounting-off"}
+
+// radiusStation reads who wants in where (RFC 2865 section 5, RFC 2866 section 5.1, RFC 3162 section 2.1).
+func (c *call) radiusStation(b []byte) {
+	for len(b) >= 2 && int(b[1]) >= 2 && int(b[1]) <= len(b) {
+		value := b[2:b[1]]
+		switch b[0] {
+		case 4, 95:
+			c.address(fieldRADIUSNASAddress, value)
+		case 8:
+			if len(value) == 4 && be32(value) < 0xfffffffe { // the last two say who is to choose
+				c.address(fieldRADIUSFramed, value)
+			}
+		case 30:
+			c.firstFact(fieldRADIUSCalled, value)
+		case 31:
+			c.firstFact(fieldRADIUSCalling, value)
+		case 40:
+			if len(value) == 4 && be32(value) < uint32(len(radiusStatus)) {
+				c.named(fieldRADIUSStatus, radiusStatus, int(value[3]))
+			}
+		}
+		b = b[b[1]:]
+	}
 }

@@ -10,9 +10,13 @@ var (
 	fieldRDPCookie    = event.AppString("rdp_cookie", "Name in the client's cookie (mstshash), mostly that of the user.")
 	fieldRDPRequested = event.AppList("rdp_requested", "Security protocols that the client can do: tls credssp rdstls credssp-ex aad, or rdp for none of them.")
 	fieldRDPSelected  = event.AppString("rdp_selected", "Security protocol that the server chose.")
+	fieldRDPFailure   = event.AppString("rdp_failure", "Why the server chose none: tls-required, tls-not-allowed, no-certificate, inconsistent, credssp-required, tls-with-certificate-required.")
 )
 
-var rdpFields = []*event.AppField{fieldRDPCookie, fieldRDPRequested, fieldRDPSelected}
+var rdpFields = []*event.AppField{fieldRDPCookie, fieldRDPRequested, fieldRDPSelected, fieldRDPFailure}
+
+// rdpFailures is MS-RDPBCGR section 2.2.1.2.2.
+var rdpFailures = []string{1: "tls-required", 2: "tls-not-allowed", 3: "no-certificate", 4: "inconsistent", 5: "credssp-required", 6: "tls-with-certificate-required"}
 
 // TPKT (RFC 1006 section 6) and the connection PDUs of X.224 (sections 13.3 and 13.4), which RDP and S7 begin with.
 const (
@@ -128,6 +132,9 @@ func (c *call) rdpConfirm() verdict {
 	if got == no || !ok || len(rest) < rdpNegLen || rest[0] != rdpNegResponse {
 		if ok && len(rest) == 0 {
 			c.edit().SetStr(fieldRDPSelected, "rdp")
+		}
+		if ok && len(rest) >= rdpNegLen && rest[0] == rdpNegFailure && le32(rest[4:]) < uint32(len(rdpFailures)) {
+			c.named(fieldRDPFailure, rdpFailures, int(rest[4]))
 		}
 		return c.finish()
 	}

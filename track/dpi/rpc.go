@@ -3,17 +3,27 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRPCProgram = event.AppString("rpc_program", "Program that is called, by its name where it is well known: portmap, nfs, mount, ….")
-	fieldRPCVersion = event.AppUint("rpc_version", "", "Version of that program.")
+	fieldRPCProgram   = event.AppString("rpc_program", "Program that is called, by its name where it is well known: portmap, nfs, mount, ….")
+	fieldRPCVersion   = event.AppUint("rpc_version", "", "Version of that program.")
+	fieldRPCProcedure = event.AppUint("rpc_procedure", "", "Number of the first procedure that was called and is not 0, which only asks whether somebody is there.")
+	fieldRPCHost      = event.AppString("rpc_host", "Name of the client's machine, as its credentials say (AUTH_SYS).")
+	fieldRPCUID       = event.AppUint("rpc_uid", "", "User that calls, as its credentials say.")
+	fieldNFSExport    = event.AppString("nfs_export", "Path that was asked to be mounted.")
 )
 
-var rpcFields = []*event.AppField{fieldRPCProgram, fieldRPCVersion}
+var rpcFields = []*event.AppField{fieldRPCProgram, fieldRPCVersion, fieldRPCProcedure, fieldRPCHost, fieldRPCUID, fieldNFSExport}
 
 const (
 	rpcCallLen  = 40
 	rpcReplyLen = 24
 	rpcMaxAuth  = 400
+	rpcMaxCall  = 2 << 10 // of a call that is read
+	rpcMaxCalls = 8       // that are looked at for one that does something
+	rpcMount    = 100005
 )
+
+// rpcState counts the calls of a connection that only asked whether somebody is there.
+type rpcState struct{ calls uint8 }
 
 // rpcPrograms are among those of https://www.iana.org/assignments/rpc-program-numbers.
 var rpcPrograms = map[uint32]string{100000: "portmap", 100001: "rstat", 100002: "rusers", 100003: "nfs", 100004: "ypserv", 100005: "mount",
@@ -64,18 +74,22 @@ func parseRPC(c *call) verdict {
 	v := &c.view[c.side]
 	switch {
 	case rpcCall(v.b, v.gap):
-		c.rpcFacts(v.b, c.side)
-		return c.finish()
+		return c.rpcFacts(v.b, c.side)
+	case c.f.parser != 0:
+		return match
 	case rpcReply(v.b) && (c.hasPort(111) || c.hasPort(2049)):
-		c.edit()
-		c.setClient(1 - c.side)
-		return c.finish()
+		return c.rpcServes(c.side)
 	}
 	return no
 }
 
 // parseRPCStream reads it over TCP, in records of fragments (section 11).
 func parseRPCStream(c *call) verdict {
+	if c.f.parser != 0 {
+		client := Side(c.f.client - 1)
+		c.view[1-client].b = nil
+		return c.rpcRecords(client)
+	}
 	v := &c.view[c.side]
 	b := v.b
 	if b[0]&0x7f != 0 {
@@ -86,9 +100,7 @@ func parseRPCStream(c *call) verdict {
 	}
 	if len(b) < 4+rpcCallLen {
 		if len(b) >= 4+rpcReplyLen && int(be32(b)&0x7fffffff) == len(b)-4 && rpcReply(b[4:]) && (c.hasPort(111) || c.hasPort(2049)) {
-			c.edit()
-			c.setClient(1 - c.side)
-			return c.finish()
+			return c.rpcServes(c.side)
 		}
 		return v.unfinished()
 	}
@@ -96,20 +108,48 @@ func parseRPCStream(c *call) verdict {
 	m := b[4:min(len(b), 4+n)]
 	if n < rpcCallLen || !rpcCall(m, len(m) < n) {
 		if n >= rpcReplyLen && rpcReply(m) && (c.hasPort(111) || c.hasPort(2049)) {
-			c.edit()
-			c.setClient(1 - c.side)
-			return c.finish()
+			return c.rpcServes(c.side)
 		}
 		return no
 	}
-	c.rpcFacts(m, c.side)
+	return c.rpcRecords(c.side)
+}
+
+// rpcRecords reads the calls of one side up to one that does something.
+func (c *call) rpcRecords(s Side) verdict {
+	v := &c.view[s]
+	for len(v.b) >= 4+rpcCallLen {
+		n := int(be32(v.b) & 0x7fffffff)
+		m := v.b[4:min(len(v.b), 4+n)]
+		if n < rpcCallLen || !rpcCall(m, len(m) < n) {
+			return c.finish()
+		}
+		if len(m) < min(n, rpcMaxCall) && !v.gap && !v.fin {
+			break
+		}
+		if got := c.rpcFacts(m, s); got != match {
+			return got
+		}
+		c.skip(s, uint64(4+n))
+	}
+	if c.f.state == nil {
+		return v.unfinished()
+	}
+	return match
+}
+
+// rpcServes ends with a reply, whose call was not seen.
+func (c *call) rpcServes(s Side) verdict {
+	c.edit()
+	c.setClient(1 - s)
 	return c.finish()
 }
 
-func (c *call) rpcFacts(b []byte, s Side) {
+// rpcFacts tells of a call.
+func (c *call) rpcFacts(b []byte, s Side) verdict {
 	c.setClient(s)
 	a := c.edit()
-	program := be32(b[12:])
+	program, procedure := be32(b[12:]), be32(b[20:])
 	if name := rpcPrograms[program]; name != "" {
 		a.SetStr(fieldRPCProgram, name)
 	} else {
@@ -117,4 +157,44 @@ func (c *call) rpcFacts(b []byte, s Side) {
 		a.SetStr(fieldRPCProgram, c.text(c.hash))
 	}
 	a.SetUint(fieldRPCVersion, uint64(be32(b[16:])))
+	if procedure != 0 {
+		c.firstNumber(fieldRPCProcedure, uint64(procedure))
+	}
+	r := cursor{b: b[24:]}
+	flavor, credentials := r.u32(), cursor{b: r.opaque()}
+	if flavor == 1 && !r.bad { // AUTH_SYS: a stamp, the machine, the user, groups (appendix A)
+		credentials.bytes(4)
+		host, uid := credentials.opaque(), credentials.u32()
+		if !credentials.bad {
+			c.firstFact(fieldRPCHost, host)
+			c.firstNumber(fieldRPCUID, uint64(uid))
+		}
+	}
+	r.u32()
+	r.opaque()
+	if path := r.opaque(); program == rpcMount && procedure == 1 && !r.bad { // RFC 1813 section 5.2.1
+		c.firstFact(fieldNFSExport, path)
+	}
+	st, _ := c.f.state.(*rpcState)
+	if st == nil {
+		st = &rpcState{}
+		c.f.state = st
+	}
+	if st.calls++; procedure != 0 || st.calls == rpcMaxCalls {
+		return c.finish()
+	}
+	c.know()
+	return match
+}
+
+// opaque reads bytes behind their length, filled up to a multiple of four (RFC 4506 section 4.10).
+func (r *cursor) opaque() []byte {
+	n := r.u32()
+	if n > rpcMaxCall {
+		r.b, r.bad = nil, true
+		return nil
+	}
+	b := r.bytes(int(n))
+	r.bytes(min(int(-n&3), len(r.b)))
+	return b
 }

@@ -59,8 +59,11 @@ type facted = map[string]string
 const secret = "hunter2" // must never be shown
 
 func snmpTest(version byte, community string, pdu byte) string {
-	return tlv(berSequence, berInt(version), tlv(berOctets, community),
-		tlv(pdu, tlv(berInteger, "\x12\x34\x56"), berInt(0), berInt(0), tlv(berSequence, tlv(berSequence, tlv(6, "\x2b\x06\x01\x02\x01"), tlv(5)))))
+	return tlv(berSequence, berInt(version), tlv(berOctets, community), snmpPDUTest(pdu))
+}
+
+func snmpPDUTest(pdu byte) string {
+	return tlv(pdu, tlv(berInteger, "\x12\x34\x56"), berInt(0), berInt(0), tlv(berSequence, tlv(berSequence, tlv(6, "\x2b\x06\x01\x02\x01"), tlv(5))))
 }
 
 func snmp3Test(flags, user string, scoped string) string {
@@ -213,7 +216,7 @@ func infraSamples() []sample {
 	return []sample{
 		datagramsOf("snmp 1", 50000, 161, facted{"app": "snmp", "snmp_version": "1", "snmp_pdu": "get-next", "snmp_oid": "1.3.6.1.2.1"}, "o"+snmpTest(0, secret, 0xa1)),
 		datagramsOf("snmp 2c on another port", 50000, 10161, facted{"app": "snmp", "snmp_version": "2c", "snmp_pdu": "get-bulk", "snmp_oid": "1.3.6.1.2.1"}, "o"+snmpTest(1, secret, 0xa5)),
-		datagramsOf("snmp 3", 50000, 161, facted{"app": "snmp", "snmp_version": "3", "snmp_pdu": "get", "snmp_user": "operator"},
+		datagramsOf("snmp 3", 50000, 161, facted{"app": "snmp", "snmp_version": "3", "snmp_pdu": "get", "snmp_user": "operator", "snmp_security": "authPriv", "snmp_engine": "8000656e67696e65"},
 			"o"+snmp3Test("\x04", "", tlv(berSequence, tlv(berOctets), tlv(berOctets), tlv(0xa0, berInt(9), berInt(0), berInt(0), tlv(berSequence)))),
 			"o"+snmp3Test("\x07", "operator", tlv(berOctets, "encrypted"))),
 		datagramsOf("ntp", 50000, 123, facted{"app": "ntp", "ntp_version": "4", "ntp_mode": "client", "ntp_stratum": "1", "ntp_reference": "GPS"},
@@ -221,7 +224,7 @@ func infraSamples() []sample {
 		datagramsOf("ntp on another port", 50000, 11123, facted{"app": "ntp", "ntp_version": "4", "ntp_mode": "server", "ntp_stratum": "2", "ntp_reference": "192.0.2.1"},
 			"o"+ntpTest(0x23, 0, nuls(4), nuls(8), "transmit"), "r"+ntpTest(0x24, 2, "\xc0\x00\x02\x01", "transmit", "whatever")),
 		datagramsOf("ntp control", 50000, 123, facted{"app": "ntp", "ntp_version": "2", "ntp_mode": "control"}, "o\x16\x02\x00\x01"+nuls(8)),
-		datagramsOf("dhcp", 68, 67, facted{"app": "dhcp", "dhcp_messages": "REQUEST ACK", "dhcp_hostname": "laptop", "dhcp_vendor_class": "android-dhcp-14",
+		datagramsOf("dhcp", 68, 67, facted{"app": "dhcp", "dhcp_messages": "REQUEST ACK", "dhcp_hostname": "laptop", "dhcp_vendor_class": "android-dhcp-14", "dhcp_lease": "3600",
 			"dhcp_fingerprint": "1,3,6", "dhcp_client": "02:00:00:00:00:0c", "dhcp_address": "192.0.2.10"},
 			"o"+dhcpTest(1, nuls(4), "\x35\x01\x03\x32\x04\xc0\x00\x02\x0a\x0c\x06laptop\x3c\x0fandroid-dhcp-14\x37\x03\x01\x03\x06"),
 			"r"+dhcpTest(2, "\xc0\x00\x02\x0a", "\x35\x01\x05\x33\x04\x00\x00\x0e\x10")),
@@ -253,12 +256,12 @@ func infraSamples() []sample {
 				"\x08\x83\xaf\xe1\x1f\x5d\xc9\x11\x91\xa4\x08\x00\x2b\x14\xa0\xfa\x03\x00\x00\x00"+"\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\x00\x2b\x10\x48\x60\x02\x00\x00\x00"),
 		datagramsOf("dcerpc over udp", 50000, 1025, facted{"app": "dcerpc", "dcerpc_interface": "000001a0-0000-0000-1000-000000000046"},
 			"o\x04\x00\x00\x00\x10\x00\x00\x00"+nuls(16)+"\xa0\x01\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x46"+nuls(34)+"\x04\x00"+nuls(4)+"data"),
-		streamOf("ldap", 50000, 10389, facted{"app": "ldap", "ldap_operation": "bind", "ldap_bind_name": "cn=admin,dc=example", "ldap_auth": "simple", "ldap_base": "dc=example"},
+		streamOf("ldap", 50000, 10389, facted{"app": "ldap", "ldap_operation": "bind", "ldap_bind_name": "cn=admin,dc=example", "ldap_auth": "simple", "ldap_base": "dc=example", "ldap_result": "0"},
 			"o"+ldapTest(1, tlv(0x60, berInt(3), tlv(berOctets, "cn=admin,dc=example"), tlv(0x80, secret))), "r"+ldapResult(1, 0x61), "o"+ldapSearch(2, "dc=example")),
 		datagramsOf("ldap over udp", 50000, 389, facted{"app": "ldap", "ldap_operation": "search"}, "o"+ldapSearch(2, "")),
-		datagramsOf("kerberos", 50000, 88, facted{"app": "kerberos", "kerberos_realm": "EXAMPLE.ORG", "kerberos_client": "alice", "kerberos_service": "krbtgt/EXAMPLE.ORG", "kerberos_error": "25"},
+		datagramsOf("kerberos", 50000, 88, facted{"app": "kerberos", "kerberos_realm": "EXAMPLE.ORG", "kerberos_client": "alice", "kerberos_service": "krbtgt/EXAMPLE.ORG", "kerberos_error": "25", "kerberos_type": "AS"},
 			"o"+kerberosTest(kerberosASReq), "r"+kerberosTest(kerberosError)),
-		streamOf("kerberos over tcp", 50000, 10088, facted{"app": "kerberos", "kerberos_realm": "EXAMPLE.ORG", "kerberos_client": "alice", "kerberos_service": "krbtgt/EXAMPLE.ORG"},
+		streamOf("kerberos over tcp", 50000, 10088, facted{"app": "kerberos", "kerberos_realm": "EXAMPLE.ORG", "kerberos_client": "alice", "kerberos_service": "krbtgt/EXAMPLE.ORG", "kerberos_type": "AS"},
 			"o"+behind32(kerberosTest(kerberosASReq)), "r"+behind32(kerberosTest(kerberosASRep))),
 		datagramsOf("radius", 50000, 1812, facted{"app": "radius", "radius_code": "Access-Request", "radius_reply": "Access-Reject", "radius_user": "alice", "radius_nas": "switch1"},
 			"o"+radiusTest(1, radiusAttribute(1, "alice"), radiusAttribute(2, secret+nuls(9)), radiusAttribute(32, "switch1")), "r"+radiusTest(3)),

@@ -76,7 +76,7 @@ func contradiction(got, want map[string]string) string {
 		switch {
 		case v == w:
 		case ok && (k == "dns_queries" || k == "http_requests") && len(v) <= len(w) && v < w:
-		case ok && (k == "dns_answers" || k == "dhcp_messages" || k == "smb_shares") && strings.HasPrefix(w, v):
+		case ok && (k == "dns_answers" || k == "dhcp_messages" || k == "smb_shares" || k == "smb_files") && strings.HasPrefix(w, v):
 		case ok && strings.HasPrefix(k, "http_last_"): // of a request before that one
 		case ok && k == "http_status" && v == "100":
 		case ok && k == "http_version" && got["http_method"] == "": // the server's, until the request is seen
@@ -132,6 +132,7 @@ var samples = sync.OnceValue(func() []sample {
 	list = append(list, dataSamples()...)
 	list = append(list, moreSamples()...)
 	list = append(list, tailSamples()...)
+	list = append(list, factSamples()...)
 	list = append(list, quicSample("quic v1", 1), quicSample("quic v2", quicV2))
 	for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS12, tls.VersionTLS13} {
 		list = append(list, tlsSample(&tls.Config{MinVersion: v, MaxVersion: v}, nil))

@@ -123,14 +123,14 @@ func textSamples() []sample {
 			msgs: append(says("> \x05\x02\x00\x02", "< \x05\x02", "> \x01\x04anna\x06secret", "< \x01\x00", "> \x05\x01\x00\x03\x10host.example.org\x01\xbb",
 				"< \x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"), hello.msgs...),
 			want: func() map[string]string {
-				_, want := withTLS(map[string]string{"app": "socks", "socks_version": "5", "socks_user": "anna", "socks_target": "host.example.org:443"})
+				_, want := withTLS(map[string]string{"app": "socks", "socks_version": "5", "socks_user": "anna", "socks_target": "host.example.org:443", "socks_command": "connect", "socks_reply": "granted"})
 				delete(want, "host")
 				return want
 			}()},
-		tcp("socks4a http", 7777, map[string]string{"app": "socks", "socks_version": "4", "socks_target": "h.example:80", "socks_user": "u", "http_method": "GET", "http_path": "/", "http_version": "1.1",
+		tcp("socks4a http", 7777, map[string]string{"app": "socks", "socks_version": "4", "socks_target": "h.example:80", "socks_user": "u", "socks_command": "connect", "socks_reply": "granted", "http_method": "GET", "http_path": "/", "http_version": "1.1",
 			"http_host": "h.example", "http_status": "204", "http_requests": "1"},
 			"> \x04\x01\x00\x50\x00\x00\x00\x01u\x00h.example\x00", "< \x00\x5a\x00\x00\x00\x00\x00\x00", "> GET / HTTP/1.1\r\nHost: h.example\r\n\r\n", "< HTTP/1.1 204 No\r\nConnection: close\r\n\r\n"),
-		tcp("socks4 ssh", 7777, map[string]string{"app": "socks", "socks_version": "4", "socks_target": "192.0.2.1:22", "ssh_server": "SSH-1.5-x", "ssh_client": "SSH-1.5-y"},
+		tcp("socks4 ssh", 7777, map[string]string{"app": "socks", "socks_version": "4", "socks_target": "192.0.2.1:22", "socks_command": "connect", "socks_reply": "granted", "ssh_server": "SSH-1.5-x", "ssh_client": "SSH-1.5-y"},
 			"> \x04\x01\x00\x16\xc0\x00\x02\x01\x00", "< \x00\x5a\x00\x00\x00\x00\x00\x00", "< SSH-1.5-x\n", "> SSH-1.5-y\n"),
 		udp("ssdp", 7777, map[string]string{"app": "ssdp", "ssdp_method": "NOTIFY", "ssdp_target": "upnp:rootdevice", "ssdp_server": "Linux UPnP/1.0", "ssdp_location": "http://192.0.2.1:80/d.xml"},
 			"> NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\nNT: upnp:rootdevice\r\nServer: Linux UPnP/1.0\r\nLocation: http://192.0.2.1:80/d.xml?secret\r\n\r\n"),

@@ -87,6 +87,9 @@ func leakers() []leaker {
 		shown("http_path", stream("http2: query", "http2", 80, h2("/a?token="+hush)...)),
 		shown("ajp_path", stream("ajp: session in the path", "ajp", 8009, "C\x12\x34"+n16("\x02\x02"+ajpText("HTTP/1.1")+ajpText("/app;jsessionid="+hush)+ajpText("192.0.2.1")+"\xff\xff"+ajpText("www.example")+"\x00\x50\x00\x00\x02\xa0\x09"+
 			ajpText(hush)+"\xa0\x05"+ajpText("Basic "+base64Of("anna:"+hush))+"\x05"+ajpText("q="+hush)+"\xff"))),
+		shown("cgi_path", stream("scgi: query, cookie, login, user, session", "scgi", 4000, "C"+scgiTest(cgiSecrets), "SStatus: 200 OK\r\nSet-Cookie: sid="+hush+"\r\n\r\n")),
+		shown("cgi_path", stream("uwsgi: query, cookie, login, user, session", "uwsgi", 3031, "C"+uwsgiTest(cgiSecrets), "SHTTP/1.1 200 OK\r\nSet-Cookie: sid="+hush+"\r\n\r\n")),
+		shown("cgi_path", stream("fastcgi: query, cookie, login, user, session", "fastcgi", 9000, "C"+fastcgiTest(cgiSecrets), "S"+fastcgiRecord(6, "Status: 200 OK\r\nSet-Cookie: sid="+hush+"\r\n\r\n")+fastcgiRecord(3, zeros(8)))),
 		text("icap: login, user", "icap", 1344, "> OPTIONS icap://anna:"+hush+"@av.example/scan ICAP/1.0\r\nHost: av.example\r\n"+basic()+"\r\n", "< ICAP/1.0 200 OK\r\n\r\n"),
 		shown("icap_service", text("icap: query", "icap", 1344, "> OPTIONS icap://av.example/scan?token="+hush+" ICAP/1.0\r\nHost: av.example\r\n\r\n", "< ICAP/1.0 200 OK\r\n\r\n")),
 		text("rtsp: user, login", "rtsp", 554, "> DESCRIBE rtsp://anna:"+hush+"@cam.example/live RTSP/1.0\r\nCSeq: 1\r\n"+basic()+"\r\n", "< RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: "+hush+"\r\n\r\n"),
@@ -204,6 +207,34 @@ func leakers() []leaker {
 		datagram("wol: password", "wol", 9, "C\xff\xff\xff\xff\xff\xff"+strings.Repeat("\x02\x00\x00\x00\x00\x01", 16)+hush[:6]),
 	}
 	return list
+}
+
+// cgiSecrets are the variables that a web server hands on.
+var cgiSecrets = []string{"CONTENT_LENGTH", "0", "SCGI", "1", "REQUEST_METHOD", "GET", "QUERY_STRING", "token=" + hush, "REQUEST_URI", "/a?token=" + hush, "SCRIPT_NAME", "/a;jsessionid=" + hush,
+	"HTTP_HOST", "anna:" + hush + "@a.example", "HTTP_COOKIE", "sid=" + hush, "HTTP_AUTHORIZATION", "Bearer " + hush, "PHP_AUTH_PW", hush}
+
+func scgiTest(variables []string) string {
+	all := strings.Join(variables, "\x00") + "\x00"
+	return string(appendUint(nil, uint64(len(all)))) + ":" + all + ","
+}
+
+func uwsgiTest(variables []string) (all string) {
+	for _, v := range variables {
+		all += l16(len(v)) + v
+	}
+	return "\x00" + l16(len(all)) + "\x00" + all
+}
+
+func fastcgiRecord(kind byte, body string) string {
+	return "\x01" + string([]byte{kind}) + u16(1) + u16(len(body)) + "\x00\x00" + body
+}
+
+func fastcgiTest(variables []string) string {
+	all := ""
+	for i := 0; i < len(variables); i += 2 {
+		all += string([]byte{byte(len(variables[i])), byte(len(variables[i+1]))}) + variables[i] + variables[i+1]
+	}
+	return fastcgiRecord(1, "\x00\x01"+zeros(6)) + fastcgiRecord(4, all) + fastcgiRecord(4, "") + fastcgiRecord(5, "")
 }
 
 // n32pg is a startup message of PostgreSQL.

@@ -13,9 +13,10 @@ var (
 	fieldSIPStatus    = event.AppUint("sip_status", "", "Status of the first final response.")
 	fieldSIPUserAgent = event.AppString("sip_user_agent", "User-Agent of the first request.")
 	fieldSIPServer    = event.AppString("sip_server", "Server, or User-Agent, of the first response that names one.")
+	fieldSIPCallID    = event.AppString("sip_call_id", "Identifier of the first call or registration (Call-ID).")
 )
 
-var sipFields = []*event.AppField{fieldSIPMethod, fieldSIPFrom, fieldSIPTo, fieldSIPStatus, fieldSIPUserAgent, fieldSIPServer}
+var sipFields = []*event.AppField{fieldSIPMethod, fieldSIPFrom, fieldSIPTo, fieldSIPStatus, fieldSIPUserAgent, fieldSIPServer, fieldSIPCallID}
 
 var sipFirst = bytesIn("", 'A', 'Z')
 
@@ -191,6 +192,7 @@ func (c *call) sipMessage(st *sipState, head []byte, kind httpKind) {
 		st.party = true
 		c.setOnce(fieldSIPFrom, sipParty(headerValue(head, "from", "f")))
 		c.setOnce(fieldSIPTo, sipParty(headerValue(head, "to", "t")))
+		c.setOnce(fieldSIPCallID, headerValue(head, "call-id", "i"))
 	}
 	st.messages++
 	if st.told = st.requested && st.answered || st.messages == sipMessages; st.told {

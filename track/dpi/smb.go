@@ -11,14 +11,18 @@ var (
 	fieldSMBDialect = event.AppString("smb_dialect", "Dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, NT LM 0.12, ….")
 	fieldSMBShares  = event.AppList("smb_shares", "Shares that were opened, as \\\\host\\share.")
 	fieldSMBUser    = event.AppString("smb_user", "User that logged in with NTLM, as DOMAIN\\user.")
+	fieldSMBFiles   = event.AppList("smb_files", "First files, folders and pipes that were opened, by their paths in the shares (SMB 2 and 3, where it is not encrypted).")
+	fieldSMBHost    = event.AppString("smb_client_host", "Name of the client's machine, as its NTLM login says.")
+	fieldSMBServer  = event.AppString("smb_server", "Name of the server, as it says when it asks for that login.")
 )
 
-var smbFields = []*event.AppField{fieldSMBDialect, fieldSMBShares, fieldSMBUser}
+var smbFields = []*event.AppField{fieldSMBDialect, fieldSMBShares, fieldSMBUser, fieldSMBFiles, fieldSMBHost, fieldSMBServer}
 
 var smbFirst = bytesIn("\x00", 0x81, 0x85)
 
 const (
 	smbMaxShares  = 8
+	smbMaxFiles   = 8
 	smbMaxMessage = 8 << 10 // of a message that is read
 	nbssHeaderLen = 4
 )
@@ -27,6 +31,7 @@ const (
 type smbState struct {
 	dialects []string
 	shares   []string
+	files    []string
 }
 
 // parseSMB reads SMB 1 to 3 (MS-CIFS, MS-SMB2) inside the NetBIOS session service (RFC 1002 section 4.3), or
@@ -148,12 +153,12 @@ func (c *call) smbSide(st *smbState, s Side) bool {
 	return true
 }
 
-// smbWanted tells whether a message's body is read: negotiation, login, opening of a share.
+// smbWanted tells whether a message's body is read: negotiation, login, opening of a share or a file.
 func smbWanted(m []byte) bool {
 	if m[0] == 0xff {
 		return m[4] == 0x72 || m[4] == 0x73 || m[4] == 0x75
 	}
-	return m[0] == 0xfe && le16(m[12:]) <= 3
+	return m[0] == 0xfe && (le16(m[12:]) <= 3 || le16(m[12:]) == 5)
 }
 
 // smb2Dialects is MS-SMB2 section 2.2.4.
@@ -188,6 +193,13 @@ func (c *call) smb2(st *smbState, s Side, m []byte) {
 			c.know()
 		case command == 1 && !response && len(body) >= 16:
 			c.ntlmUser(smbPart(m, le16(body[12:]), le16(body[14:])))
+		case command == 1 && response:
+			c.ntlmServer(smbPart(m, le16(body[4:]), le16(body[6:])))
+		case command == 5 && !response && len(body) >= 48:
+			if path, ok := utf16Text(c.hash[:0], smbPart(m, le16(body[44:]), le16(body[46:]))); ok {
+				c.hash = path
+				c.smbFile(st, path)
+			}
 		case command == 3 && !response:
 			if path, ok := utf16Text(c.hash[:0], smbPart(m, le16(body[4:]), le16(body[6:]))); ok {
 				c.hash = path
@@ -219,6 +231,45 @@ func (c *call) smbShare(st *smbState, path []byte) {
 	c.edit().SetList(fieldSMBShares, st.shares)
 }
 
+// smbFile adds a file that is opened; a share's own folder has no name.
+func (c *call) smbFile(st *smbState, path []byte) {
+	if !oneLine(path) || len(st.files) >= smbMaxFiles || containsText(st.files, path) {
+		return
+	}
+	st.files = append(st.files[:len(st.files):len(st.files)], string(path))
+	c.edit().SetList(fieldSMBFiles, st.files)
+}
+
+// ntlmServer reads the server's name out of the question for an NTLM login (MS-NLMP sections 2.2.1.2 and 2.2.2.1): that of DNS
+// before that of NetBIOS.
+func (c *call) ntlmServer(b []byte) {
+	const netbios, dns = 1, 3
+	i := bytes.Index(b, []byte("NTLMSSP\x00\x02\x00\x00\x00"))
+	if i < 0 || len(b)-i < 48 || c.f.app.Has(fieldSMBServer) {
+		return
+	}
+	b = b[i:]
+	var names [4][]byte
+	for r := smbPart(b, int(le32(b[44:])&0xffff), le16(b[40:])); len(r) >= 4; {
+		kind, value := le16(r), smbPart(r, 4, le16(r[2:]))
+		if kind == 0 || value == nil {
+			break
+		}
+		if kind < len(names) {
+			names[kind] = value
+		}
+		r = r[4+len(value):]
+	}
+	best := names[dns]
+	if len(best) == 0 {
+		best = names[netbios]
+	}
+	if name, ok := utf16Text(c.hash[:0], best); ok {
+		c.hash = name
+		c.fact(fieldSMBServer, name)
+	}
+}
+
 // ntlmUser reads the names of an NTLM login (MS-NLMP section 2.2.1.3), wherever in b it begins.
 func (c *call) ntlmUser(b []byte) {
 	i := bytes.Index(b, []byte("NTLMSSP\x00\x03\x00\x00\x00"))
@@ -227,6 +278,12 @@ func (c *call) ntlmUser(b []byte) {
 	}
 	b = b[i:]
 	unicode := b[60]&1 != 0
+	if host := smbPart(b, int(le32(b[48:])&0xffff), le16(b[44:])); unicode && len(host) > 0 {
+		if name, ok := utf16Text(c.hash[:0], host); ok {
+			c.hash = name
+			c.firstFact(fieldSMBHost, name)
+		}
+	}
 	name := c.hash[:0]
 	for _, at := range [...]int{28, 36} { // domain, user
 		part := smbPart(b, int(le32(b[at+4:])&0xffff), le16(b[at:]))

@@ -3,13 +3,15 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldSNMPVersion = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.")
-	fieldSNMPPDU     = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.")
-	fieldSNMPUser    = event.AppString("snmp_user", "User of SNMP 3. The communities of the older versions are passwords and never shown.")
-	fieldSNMPOID     = event.AppString("snmp_oid", "Object that the first request is about, or what the first trap tells, as numbers with dots; absent where it is encrypted.")
+	fieldSNMPVersion  = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.")
+	fieldSNMPPDU      = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.")
+	fieldSNMPUser     = event.AppString("snmp_user", "User of SNMP 3. The communities of the older versions are passwords and never shown.")
+	fieldSNMPOID      = event.AppString("snmp_oid", "Object that the first request is about, or what the first trap tells, as numbers with dots; absent where it is encrypted.")
+	fieldSNMPSecurity = event.AppString("snmp_security", "How messages of SNMP 3 are protected: noAuthNoPriv, authNoPriv, authPriv.")
+	fieldSNMPEngine   = event.AppString("snmp_engine", "Identifier of the engine that decides about them, in hexadecimal.")
 )
 
-var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser, fieldSNMPOID}
+var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser, fieldSNMPOID, fieldSNMPSecurity, fieldSNMPEngine}
 
 var snmpFirst = bytesIn("", berSequence, berSequence)
 
@@ -158,7 +160,7 @@ func (c *call) snmp3(r *cursor) verdict {
 	largest := head.integer(berInteger)
 	flags := head.expect(berOctets)
 	model := head.integer(berInteger)
-	if head.bad || r.bad || largest < 484 || len(flags) != 1 || flags[0]&^7 != 0 || model == 0 || len(head.b) > 0 {
+	if head.bad || r.bad || largest < 484 || len(flags) != 1 || flags[0]&^7 != 0 || flags[0]&3 == 2 || model == 0 || len(head.b) > 0 {
 		return no
 	}
 	security := cursor{b: r.expect(berOctets)}
@@ -176,16 +178,24 @@ func (c *call) snmp3(r *cursor) verdict {
 		return c.finish()
 	}
 	usm := cursor{b: security.expect(berSequence)} // RFC 3414 section 2.4
-	usm.expect(berOctets)
+	engine := usm.expect(berOctets)
 	usm.integer(berInteger)
 	usm.integer(berInteger)
 	if user := usm.expect(berOctets); oneLine(user) {
-		c.edit().SetStr(fieldSNMPUser, c.text(user))
+		a := c.edit()
+		a.SetStr(fieldSNMPUser, c.text(user))
+		a.SetStr(fieldSNMPSecurity, snmpLevels[flags[0]&3])
+		if len(engine) > 0 && len(engine) <= 32 {
+			a.SetStr(fieldSNMPEngine, c.hexText(engine))
+		}
 		return c.finish()
 	}
 	c.know()
 	return match
 }
+
+// snmpLevels are the security levels by the flags of a message (RFC 3412 section 6.4); privacy without authentication is not allowed.
+var snmpLevels = [...]string{"noAuthNoPriv", "authNoPriv", "", "authPriv"}
 
 // snmpScoped reads a scoped PDU in the clear: engine, context, PDU, whose kind is told of the first.
 func (c *call) snmpScoped(r *cursor, first bool) {

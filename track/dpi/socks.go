@@ -12,9 +12,22 @@ var (
 	fieldSOCKSVersion = event.AppUint("socks_version", "", "Version of SOCKS: 4 or 5.")
 	fieldSOCKSTarget  = event.AppString("socks_target", "Host and port that the client asked to be connected to.")
 	fieldSOCKSUser    = event.AppString("socks_user", "User that the client named.")
+	fieldSOCKSCommand = event.AppString("socks_command", "What the client asked for: connect, bind, udp-associate.")
+	fieldSOCKSReply   = event.AppString("socks_reply", "What it was answered: granted, refused, not-allowed, network-unreachable, host-unreachable, ttl-expired, ….")
 )
 
-var socksFields = []*event.AppField{fieldSOCKSVersion, fieldSOCKSTarget, fieldSOCKSUser}
+var socksFields = []*event.AppField{fieldSOCKSVersion, fieldSOCKSTarget, fieldSOCKSUser, fieldSOCKSCommand, fieldSOCKSReply}
+
+var (
+	socksCommands = []string{1: "connect", 2: "bind", 3: "udp-associate"}
+	// socksReplies is RFC 1928 section 6; socks4Replies are those of SOCKS 4, from 90 on.
+	socksReplies = []string{"granted", "failure", "not-allowed", "network-unreachable", "host-unreachable", "refused", "ttl-expired",
+		"command-not-supported", "address-not-supported"}
+	socks4Replies = []string{"granted", "failure", "no-identd", "wrong-user"}
+)
+
+// datagramsSOCKS is what a client sends through a proxy's port for datagrams.
+var datagramsSOCKS = &event.App{Name: "socks"}
 
 var socksFirst = bytesIn("\x00\x04\x05", 1, 0)
 
@@ -32,6 +45,8 @@ const (
 	socksRequest
 	socksInside
 )
+
+const socksRelayLen = 3 + 1 + 4 + 2 // zeros, kind of address, address, port: the shortest head of a datagram
 
 // parseSOCKS reads SOCKS 5 with or without a login (RFC 1928 and 1929) and SOCKS 4 and 4a. Its
 // messages are so short that only request and answer together are proof.
@@ -57,15 +72,17 @@ func parseSOCKS(c *call) verdict {
 	}
 	for c.socksClient(st) || c.socksProxy(st) {
 	}
-	if st.phase[st.client] == socksInside && st.phase[1-st.client] == socksInside {
-		if len(c.view[Orig].b)+len(c.view[Resp].b) > 0 {
-			c.inside()
-		}
-		return match
-	}
 	if c.f.finished {
 		c.know()
 		return done
+	}
+	if st.phase[st.client] == socksInside && st.phase[1-st.client] == socksInside {
+		if c.f.app.Str(fieldSOCKSCommand) != socksCommands[1] { // nothing that names itself comes over this connection, or not for long
+			c.know()
+		}
+		if len(c.view[Orig].b)+len(c.view[Resp].b) > 0 {
+			c.inside()
+		}
 	}
 	return match
 }
@@ -168,6 +185,7 @@ func (c *call) socksClient(st *socksState) bool {
 		if !ok || size == 0 {
 			return false
 		}
+		c.named(fieldSOCKSCommand, socksCommands, int(b[1]))
 		user, rest, _ := bytes.Cut(b[8:size], []byte{0})
 		c.setOnce(fieldSOCKSUser, user)
 		host := rest[:max(len(rest)-1, 0)]
@@ -235,6 +253,7 @@ func (c *call) socksAddress(b []byte, request bool) (size int, ok bool) {
 		return 0, true
 	}
 	if request {
+		c.named(fieldSOCKSCommand, socksCommands, int(b[1]))
 		port := be16(b[size-2:])
 		if b[3] == 3 {
 			c.socksTarget(b[5:size-2], nil, port)
@@ -255,6 +274,9 @@ func (c *call) socksTarget(host, addr []byte, port uint16) {
 	default:
 		return
 	}
+	if c.f.app.Str(fieldSOCKSCommand) == socksCommands[3] { // where the client's datagrams will come from, mostly not known yet
+		return
+	}
 	if !c.f.app.Has(fieldSOCKSTarget) {
 		c.edit().SetStr(fieldSOCKSTarget, text)
 	}
@@ -273,6 +295,7 @@ func (c *call) socksProxy(st *socksState) bool {
 		if len(b) < 8 {
 			return false
 		}
+		c.named(fieldSOCKSReply, socks4Replies, int(b[1])-90)
 		c.f.finished = b[1] != 90
 		c.eat(s, 8)
 		*phase = socksInside
@@ -289,6 +312,9 @@ func (c *call) socksProxy(st *socksState) bool {
 		c.eat(s, 2)
 	case *phase == socksRequest:
 		size, ok := c.socksAddress(b, false)
+		if ok && size > 0 {
+			c.named(fieldSOCKSReply, socksReplies, int(b[1]))
+		}
 		if !ok || size > 0 && b[1] != 0 {
 			c.f.finished = true
 			return false
@@ -296,10 +322,52 @@ func (c *call) socksProxy(st *socksState) bool {
 		if size == 0 {
 			return false
 		}
+		if c.f.app.Str(fieldSOCKSCommand) == socksCommands[3] && b[3] != 3 {
+			c.socksRelay(s, b[4:size-2], be16(b[size-2:]))
+		}
 		c.eat(s, size)
 		*phase = socksInside
 	default:
 		return false
 	}
 	return !c.f.finished
+}
+
+// socksRelay says that the client's datagrams will go to a port of the proxy (RFC 1928 section 7), whose address it need not name.
+func (c *call) socksRelay(proxy Side, addr []byte, port uint16) {
+	if a, ok := netip.AddrFromSlice(addr); ok && !a.IsUnspecified() {
+		c.expect(Expected{Addr: a.Unmap(), At: proxy, Port: port, App: datagramsSOCKS})
+	}
+	c.expect(Expected{At: proxy, Port: port, App: datagramsSOCKS})
+}
+
+// parseSOCKSDatagram reads the head that the datagrams of SOCKS 5 have on their way through the proxy: whom they are for, or from. One
+// says little; what comes back from whom another went to is proof.
+func parseSOCKSDatagram(c *call) verdict {
+	b := c.view[c.side].b
+	size := socksRelayLen
+	switch {
+	case b[0] != 0 || b[1] != 0 || b[2] != 0: // fragments are nobody's
+		return no
+	case b[3] == 4:
+		size = socksRelayLen + 12
+	case b[3] != 1: // a name, in place of which comes an address
+		return no
+	}
+	if len(b) < size || be16(b[size-2:]) == 0 {
+		return no
+	}
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, d := range b[3:size] {
+		h = (h ^ uint64(d)) * 1099511628211
+	}
+	if a, low, ok := c.trail(trailSOCKS, 1-c.side); !ok || a != h>>8 || low != uint32(h) {
+		c.leave(trailSOCKS, h>>8, uint32(h))
+		return more
+	}
+	c.setClient(1 - c.side)
+	c.edit().SetUint(fieldSOCKSVersion, 5)
+	c.socksTarget(nil, b[4:size-2], be16(b[size-2:]))
+	c.f.app.SetStr(fieldSOCKSCommand, socksCommands[3])
+	return c.finish()
 }

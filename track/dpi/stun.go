@@ -10,9 +10,14 @@ var (
 	fieldSTUNMethod   = event.AppString("stun_method", "First method of STUN or TURN: binding, allocate, refresh, …, or its number.")
 	fieldSTUNSoftware = event.AppString("stun_software", "Program that one end says it is.")
 	fieldSTUNMapped   = event.AppString("stun_mapped", "Address and port under which the server sees the client.")
+	fieldSTUNRelayed  = event.AppString("stun_relayed", "Address and port that a TURN server relays for the client.")
+	fieldSTUNPeer     = event.AppString("stun_peer", "First peer, with its port where it is told, that a TURN client wants to exchange data with.")
+	fieldSTUNUser     = event.AppString("stun_user", "User that logs in to a TURN server.")
+	fieldSTUNRealm    = event.AppString("stun_realm", "Realm of that login.")
+	fieldSTUNError    = event.AppUint("stun_error", "", "First code that a request was refused with; not 401 and 438, which only ask for a login.")
 )
 
-var stunFields = []*event.AppField{fieldSTUNMethod, fieldSTUNSoftware, fieldSTUNMapped}
+var stunFields = []*event.AppField{fieldSTUNMethod, fieldSTUNSoftware, fieldSTUNMapped, fieldSTUNRelayed, fieldSTUNPeer, fieldSTUNUser, fieldSTUNRealm, fieldSTUNError}
 
 var stunFirst = bytesIn("", 0, 0x3f)
 
@@ -26,7 +31,24 @@ const (
 var stunMethods = [...]string{1: "binding", 2: "shared-secret", 3: "allocate", 4: "refresh", 6: "send", 7: "data", 8: "create-permission",
 	9: "channel-bind", 10: "connect", 11: "connection-bind", 12: "connection-attempt"}
 
-type stunState struct{ messages uint8 }
+// Attributes (RFC 8489 section 14, RFC 8656 section 18).
+const (
+	stunMapped       = 0x0001
+	stunUsername     = 0x0006
+	stunErrorCode    = 0x0009
+	stunXorPeer      = 0x0012
+	stunRealm        = 0x0014
+	stunXorRelayed   = 0x0016
+	stunXorMapped    = 0x0020
+	stunSoftware     = 0x8022
+	stunUnauthorized = 401
+	stunStaleNonce   = 438
+)
+
+type stunState struct {
+	messages uint8
+	turn     bool // a relay is asked for
+}
 
 // stunMessage judges the header and attributes of the message that begins b; size is its length. ok is false when it is none.
 func stunMessage(b []byte) (size int, cookie, ok bool) {
@@ -148,9 +170,9 @@ func (c *call) stunFacts(b []byte) verdict {
 	kind := int(be16(b))
 	class := kind>>4&1 | kind>>7&2 // request, indication, success, error
 	if st == nil {
-		st = &stunState{}
-		c.f.state = st
 		method := kind&15 | kind>>1&0x70 | kind>>2&0xf80
+		st = &stunState{turn: method >= 3}
+		c.f.state = st
 		if method < len(stunMethods) && stunMethods[method] != "" {
 			a.SetStr(fieldSTUNMethod, stunMethods[method])
 		} else {
@@ -162,7 +184,7 @@ func (c *call) stunFacts(b []byte) verdict {
 	if st.messages++; class >= 2 {
 		c.know()
 	}
-	if a := c.f.app; st.messages >= stunMaxWait || a.Has(fieldSTUNMapped) && a.Has(fieldSTUNSoftware) {
+	if a := c.f.app; st.messages >= stunMaxWait || a.Has(fieldSTUNMapped) && a.Has(fieldSTUNSoftware) && (!st.turn || a.Has(fieldSTUNPeer)) {
 		return c.finish()
 	}
 	return match
@@ -170,29 +192,47 @@ func (c *call) stunFacts(b []byte) verdict {
 
 func (c *call) stunAttributes(b []byte) {
 	cookie := be32(b[4:]) == stunCookie
+	var user, realm []byte
 	for r := (cursor{b: b[stunHeaderLen:min(len(b), stunHeaderLen+int(be16(b[2:])))]}); len(r.b) >= 4; {
 		kind, body := r.u16(), r.vector16()
 		if r.bad {
-			return
+			break
 		}
 		r.bytes(min(-len(body)&3, len(r.b)))
-		a := c.f.app
 		switch {
-		case kind == 0x8022 && !a.Has(fieldSTUNSoftware):
-			if text := trimZeros(body); oneLine(text) {
-				c.edit().SetStr(fieldSTUNSoftware, c.text(text))
+		case kind == stunSoftware:
+			c.firstFact(fieldSTUNSoftware, trimZeros(body))
+		case kind == stunMapped && !cookie:
+			c.stunAddress(fieldSTUNMapped, b, body, false)
+		case !cookie: // the others are younger than it
+		case kind == stunXorMapped:
+			c.stunAddress(fieldSTUNMapped, b, body, true)
+		case kind == stunXorRelayed:
+			c.stunAddress(fieldSTUNRelayed, b, body, true)
+		case kind == stunXorPeer:
+			c.stunAddress(fieldSTUNPeer, b, body, true)
+		case kind == stunUsername:
+			user = body
+		case kind == stunRealm:
+			realm = body
+		case kind == stunErrorCode && len(body) >= 4:
+			if code := uint64(body[2]&7)*100 + uint64(body[3]); code >= 300 && code != stunUnauthorized && code != stunStaleNonce {
+				c.firstNumber(fieldSTUNError, code)
 			}
-		case (kind == 0x0020 && cookie || kind == 0x0001 && !cookie) && !a.Has(fieldSTUNMapped):
-			c.stunMapped(b, body, kind == 0x0020)
 		}
+	}
+	if realm != nil { // without one the user is a part of ICE's, which says nothing (RFC 8445 section 7.2.2)
+		c.firstFact(fieldSTUNUser, user)
+		c.firstFact(fieldSTUNRealm, realm)
 	}
 }
 
-// stunMapped reads MAPPED-ADDRESS or XOR-MAPPED-ADDRESS (RFC 8489 sections 14.1 and 14.2).
-func (c *call) stunMapped(b, body []byte, xor bool) {
+// stunAddress sets a field, unless it is set, to an address of a message, which may be hidden from devices that would translate it
+// (RFC 8489 sections 14.1 and 14.2).
+func (c *call) stunAddress(f *event.AppField, b, body []byte, xor bool) {
 	var ip [16]byte
 	n := len(body) - 4
-	if n != 4 && n != 16 || body[1] != byte(1+n/16) {
+	if n != 4 && n != 16 || body[1] != byte(1+n/16) || c.f.app.Has(f) {
 		return
 	}
 	port := be16(body[2:])
@@ -207,6 +247,8 @@ func (c *call) stunMapped(b, body []byte, xor bool) {
 	if n == 4 {
 		addr = netip.AddrFrom4([4]byte(ip[:4]))
 	}
-	c.hash = netip.AddrPortFrom(addr, port).AppendTo(c.hash[:0])
-	c.edit().SetStr(fieldSTUNMapped, c.text(c.hash))
+	if c.hash = addr.AppendTo(c.hash[:0]); port != 0 {
+		c.hash = netip.AddrPortFrom(addr, port).AppendTo(c.hash[:0])
+	}
+	c.edit().SetStr(f, c.text(c.hash))
 }

@@ -33,6 +33,7 @@ const (
 	trailESP
 	trailSNMP
 	trailRx
+	trailSOCKS
 )
 
 const trailMask = 1<<56 - 1

@@ -17,8 +17,8 @@ type Stored struct {
 	lists  [][]string
 }
 
-// storedWords bounds a schema to 512 fields.
-const storedWords = 8
+// storedWords bounds a schema to 640 fields.
+const storedWords = 10
 
 type storedValue struct {
 	num uint64 // of a list, its place in lists
