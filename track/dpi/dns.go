@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"rustnet/track/event"
@@ -268,11 +269,26 @@ func (c *call) dnsMessage(m *dnsMessage) {
 
 // about hashes the first question: name, type and class, whatever the case of the letters (RFC 4343).
 func (m *dnsMessage) about() uint32 {
-	h := uint32(2166136261) // FNV-1a
-	for _, b := range m.b[m.question:m.asked] {
-		h = (h ^ uint32(lower(b))) * 16777619
+	const prime = 0x9e3779b97f4a7c15
+	b := m.b[m.question:m.asked]
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ lower8(binary.LittleEndian.Uint64(b))) * prime
+		h ^= h >> 32
 	}
-	return h
+	for _, c := range b {
+		h = (h ^ uint64(lower(c))) * prime
+	}
+	return uint32(h >> 32)
+}
+
+// lower8 is lower of eight bytes at once. Adding to the lower seven bits of a byte carries into the upper one where they
+// are above a bound.
+func lower8(x uint64) uint64 {
+	const each = 0x0101010101010101
+	seven := x & (each * 0x7f)
+	fromA, behindZ := seven+each*(0x80-'A'), seven+each*(0x7f-'Z')
+	return x | (fromA&^behindZ&^x&(each*0x80))>>2
 }
 
 func lower(b byte) byte {

@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -104,6 +105,21 @@ func TestDNSZoneTransfer(t *testing.T) {
 }
 
 // TestAsksFor holds that a name found as it is written is the one that reading it would give.
+func TestLower8(t *testing.T) {
+	for b := range 256 {
+		in := [8]byte{byte(b), '@', byte(b), 0xff, 'A', byte(b), 'Z', byte(b)}
+		want := in
+		for i, c := range in {
+			want[i] = lower(c)
+		}
+		var got [8]byte
+		binary.LittleEndian.PutUint64(got[:], lower8(binary.LittleEndian.Uint64(in[:])))
+		if got != want {
+			t.Errorf("%x: got %x, want %x", in, got, want)
+		}
+	}
+}
+
 func TestAsksFor(t *testing.T) {
 	for _, tc := range []struct {
 		wire, name string
