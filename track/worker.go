@@ -262,22 +262,22 @@ func (w *worker) patience(c *conn) int64 {
 // a walk of its own: a branch that is guessed wrong ends the waiting together.
 func (w *worker) fetch(ps []decode.Packet) {
 	w.ahead = slices.Grow(w.ahead[:0], len(ps))[:len(ps)]
-	sum := uint64(0)
-	for i := range w.ahead {
+	secret, sum := w.stage.secret, uint64(0)
+	for i := range ps {
 		p := &ps[i]
-		w.ahead[i] = ahead{}
-		if w.mine(p) {
-			h := w.stage.secret.hash(p)
-			w.ahead[i].hash = h
-			if s := w.lanes[laneOf(p)].slots; len(s) > 0 {
-				sum += uint64(s[h&uint32(len(s)-1)].at)
-			}
+		if !w.mine(p) {
+			w.ahead[i] = ahead{}
+			continue
+		}
+		h := secret.hash(p)
+		w.ahead[i] = ahead{hash: h}
+		if s := w.lanes[laneOf(p)].slots; len(s) > 0 {
+			sum += uint64(s[h&uint32(len(s)-1)].at)
 		}
 	}
-	for i := range w.ahead {
-		p, a := &ps[i], &w.ahead[i]
-		if w.mine(p) {
-			n := laneOf(p)
+	for i := range ps {
+		if p := &ps[i]; w.mine(p) {
+			n, a := laneOf(p), &w.ahead[i]
 			if at := w.lanes[n].first(a.hash); at != 0 {
 				a.at = ref(n, at-1)
 			}
