@@ -358,7 +358,7 @@ func stream(c *cli) (int, error) {
 	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
 		Written: func() uint64 { return out.Stats().Events() },
 		Outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
-	stages = append(stages, keep.Run)
+	stages = append(stages, keep.Stage())
 	if c.Pcapng.File != "" {
 		kept, err := c.keepPackets(keep, say)
 		if err != nil {
@@ -449,7 +449,7 @@ func snapshot(c *cli) (int, error) {
 		return 0, err
 	}
 	board := summary.NewBoard(cfg.Watch, own)
-	return c.flow(say, src, []shell.Stage{board.Run, keep.Run}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
+	return c.flow(say, src, []shell.Stage{board.Run, keep.Stage()}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
 }
 
 // passes tells whether a snapshot takes time, in which packets tell more than the sockets do.
@@ -477,7 +477,7 @@ func distribution(c *cli) (int, error) {
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
-	return c.program.Finish(c.flow(say, src, []shell.Stage{keep.Run}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
+	return c.program.Finish(c.flow(say, src, []shell.Stage{keep.Stage()}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
 		Outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
 }
 
@@ -511,7 +511,7 @@ func history(c *cli) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.flow(say, src, []shell.Stage{keep.Run}, to)
+	return c.flow(say, src, []shell.Stage{keep.Stage()}, to)
 }
 
 // show is the command that prints all that a store has of one connection.

@@ -200,6 +200,14 @@ type Stats struct {
 // Stats may be asked at any time, from any goroutine.
 func (s *Stage) Stats() Stats { return Stats{FilteredOut: s.out.Load(), Errors: s.errs.Load()} }
 
+// Stage is Run, nil where everything is kept: then no goroutine need hand on what passes.
+func (s *Stage) Stage() func(context.Context, <-chan *event.Batch, chan<- *event.Batch) error {
+	if s.program == nil {
+		return nil
+	}
+	return s.Run
+}
+
 // Run filters batches in place until in is closed, and closes out. Batches without events go on, for
 // the time they carry. When ctx ends it returns with its error; what it holds then is given back.
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {

@@ -72,9 +72,12 @@ func (p *Pipe) Stage(run func() error) {
 // depth is how many batches wait between two stages.
 const depth = 16
 
-// Chain runs stages one behind the other, and gives what comes out of the last.
+// Chain runs stages one behind the other, those that are not nil, and gives what comes out of the last.
 func (p *Pipe) Chain(in <-chan *event.Batch, stages ...Stage) <-chan *event.Batch {
 	for _, run := range stages {
+		if run == nil {
+			continue
+		}
 		from, to := in, make(chan *event.Batch, depth)
 		p.Stage(func() error { return run(p.ctx, from, to) })
 		in = to
