@@ -17,7 +17,8 @@ fields=(frame.protocols frame.time_epoch ip.src ip.dst ip.len ipv6.src ipv6.dst 
 	tcp.flags.syn tcp.flags.fin tcp.flags.reset
 	tls.handshake.type tls.handshake.extensions_server_name tls.handshake.extensions_alpn_str tls.handshake.version
 	tls.handshake.extensions.supported_version tls.handshake.ciphersuite tls.handshake.ja3 tls.handshake.ja3s quic.version
-	http.request.method http.host http.request.uri http.response.code http.user_agent
+	dtls.handshake.type dtls.handshake.extensions_server_name dtls.handshake.version dtls.handshake.extensions.supported_version dtls.handshake.ciphersuite
+	dtls.handshake.ja3 dtls.handshake.ja3s http.request.method http.host http.request.uri http.response.code http.user_agent
 	dns.flags.response dns.qry.name dns.qry.type dns.flags.rcode dns.count.answers dns.resp.type
 	dns.a dns.aaaa dns.cname dns.mx.mail_exchange dns.ptr.domain_name dns.srv.target
 	ssh.protocol ssh.kex.hassh ssh.kex.hasshserver communityid
@@ -103,6 +104,19 @@ summarize() {
 				say(c, "tls_version", v == "" ? first("tls.handshake.version") : v)
 				say(c, "tls_cipher", first("tls.handshake.ciphersuite"))
 				sayall(c, "ja3s", all("tls.handshake.ja3s"))
+			}
+		}
+		k = split(all("dtls.handshake.type"), types, "|")
+		for (i = 1; i <= k; i++) {
+			if (types[i] == 1) {
+				say(c, "sni", first("dtls.handshake.extensions_server_name"))
+				sayall(c, "ja3", all("dtls.handshake.ja3"))
+			}
+			if (types[i] == 2) {
+				v = first("dtls.handshake.extensions.supported_version")
+				say(c, "tls_version", v == "" ? first("dtls.handshake.version") : v)
+				say(c, "tls_cipher", first("dtls.handshake.ciphersuite"))
+				sayall(c, "ja3s", all("dtls.handshake.ja3s"))
 			}
 		}
 		sayall(c, "quic_version", all("quic.version"))
