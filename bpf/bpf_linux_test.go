@@ -528,6 +528,9 @@ func TestSockets(t *testing.T) {
 			found++
 		}
 	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("needs an iterator over the files of processes: ", err)
+	}
 	if err != nil || found != 1 {
 		t.Errorf("found %d times, %v, want once", found, err)
 	}

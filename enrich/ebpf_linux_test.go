@@ -142,8 +142,12 @@ func TestEBPFShortLived(t *testing.T) {
 				}
 			}
 			s.publish()
-			if n := s.Stats(); n.EBPF != shortLived || n.Lost != 0 || n.Scanned != 0 {
-				t.Errorf("got %+v, want all by the kernel, and no search of /proc", n)
+			rounds := uint64(0)
+			if _, why := s.Hooks(); why != nil { // what was open before is looked for in /proc, once
+				rounds = 1
+			}
+			if n := s.Stats(); n.EBPF != shortLived || n.Lost != 0 || n.Rounds > rounds || rounds == 0 && n.Scanned != 0 {
+				t.Errorf("got %+v, want all by the kernel, and at most %d searches of /proc", n, rounds)
 			}
 		})
 	}
