@@ -7,13 +7,14 @@
 #
 # and then has synth make those that no program here can (see README.md). Run as root: make captures.
 # record.sh alone records everything; record.sh FAMILY… only the captures of those files of record.d, each of
-# which defines needs_FAMILY (lines of "program package"), start_FAMILY and recordings_FAMILY.
+# which defines needs_FAMILY (lines of "program package"), start_FAMILY and recordings_FAMILY. TO=DIRECTORY puts them
+# there, and not in the place of those that are here.
 # Everything it starts lives in those namespaces and in one temporary directory; both go when it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 here=testdata
-C=rustnet-client R=rustnet-router S=rustnet-server
+C=rustnet-client-$$ R=rustnet-router-$$ S=rustnet-server-$$ # two may record at once
 v4=198.51.100.20 v6=2001:db8:2::20
 tmp=
 
@@ -70,6 +71,23 @@ r() { timeout 20 ip netns exec $R "$@"; }
 quietly() { "$@" >/dev/null 2>&1 </dev/null || true; }
 quietly_in() { "$@" >/dev/null 2>&1 || true; }
 get() { c env -u http_proxy -u https_proxy -u all_proxy -u ALL_PROXY -u HTTPS_PROXY curl -sS -o /dev/null --resolve "*:443:$v4" --resolve "*:8443:$v4" --resolve "*:8080:$v4" -m 5 "$@"; }
+
+# serve NAME COMMAND…: a server that stays until the end, its words in $dir/NAME.log; $dir is the family's own directory.
+# shellcheck disable=SC2154 # whose it is
+serve() { ip netns exec $S setsid "${@:2}" >"$dir/$1.log" 2>&1 & }
+
+# from_registry KIND PACKAGE…: what Debian does not have, in build/record/KIND, where the next recording finds it again.
+from_registry() {
+	local kind=$1 at=$PWD/build/record/$1
+	shift
+	[[ "$(cat "$at/have" 2>/dev/null)" != "$*" ]] || return 0
+	mkdir -p "$at"
+	case $kind in
+	python) python3 -m venv "$at" && "$at/bin/pip" install -q --disable-pip-version-check "$@" ;;
+	node) (cd "$at" && npm install --silent --no-audit --no-fund --ignore-scripts --no-save "$@") ;;
+	esac || { echo "record.sh: not to be had from the registry of $kind packages: $*" >&2; exit 1; }
+	echo "$*" >"$at/have"
+}
 
 # device NS NAME MAC ADDR4 ADDR6: no offloads, so that checksums are whole and segments are what
 # goes over a wire; no neighbour discovery but what is asked for.
@@ -214,7 +232,7 @@ wait_for() {
 	local port tries=0
 	for port in "$@"; do
 		until s ss -Htlun "sport = :$port" | grep -q .; do
-			((++tries < ${patience:-400})) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log >&2; exit 1; }
+			((++tries < ${patience:-400})) || { echo "record.sh: nothing listens on port $port" >&2; cat "$tmp"/*.log "$tmp"/*/*.log >&2; exit 1; }
 			sleep 0.1
 		done
 	done
@@ -593,5 +611,7 @@ for family in "${families[@]}"; do
 	"recordings_$family"
 done
 chmod 644 "$tmp"/captures/*
-mv "$tmp"/captures/* $here/
-$here/truth.sh
+names=()
+(($# == 0)) || names=("$tmp"/captures/*)
+mv "$tmp"/captures/* "${TO:-$here}/"
+[[ -n ${TO:-} ]] || $here/truth.sh "${names[@]##*/}"

@@ -4,7 +4,7 @@
 # sent the first packet of the connection; for tunnels it is the innermost connection that is named. One line for each
 # value; a connection's values of one key come in the order of the file, without repetition. dns_answers
 # leaves out the types that are not names or addresses.
-# With an argument it writes there instead.
+# With names of captures only their lines are made anew.
 set -euo pipefail
 cd "$(dirname "$0")"
 export LC_ALL=C TZ=UTC
@@ -152,10 +152,13 @@ summarize() {
 	}'
 }
 
-out=${1:-truth.tsv}
 for file in *.pcap *.pcapng *.pcap.gz *.pcap.zst; do
 	[[ $file != malformed.pcap ]] || continue # what a lie amounts to is not for an oracle to say
 	[[ $file != sflow.pcap ]] || continue     # the innermost packets there are only told of
-	dissect "$file" | summarize "$file"
-done >"$out.new"
-mv "$out.new" "$out"
+	if (($# == 0)) || [[ " $* " == *" $file "* ]]; then
+		dissect "$file" | summarize "$file"
+	else
+		grep "^${file//./\\.}	" truth.tsv
+	fi
+done >truth.tsv.new
+mv truth.tsv.new truth.tsv

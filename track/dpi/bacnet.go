@@ -2,11 +2,25 @@ package dpi
 
 import "rustnet/track/event"
 
-var fieldBACnetService = event.AppString("bacnet_service", "First service: who-is, i-am, read-property, …, or its number.")
+var (
+	fieldBACnetService = event.AppString("bacnet_service", "First service: who-is, i-am, read-property, …, or its number.")
+	fieldBACnetDevice  = event.AppUint("bacnet_device", "", "Instance of the first device that says who it is, or whose object is asked for.")
+)
 
-var bacnetFields = []*event.AppField{fieldBACnetService}
+var bacnetFields = []*event.AppField{fieldBACnetService, fieldBACnetDevice}
+
+const bacnetMost = 8 // datagrams looked at for a device
+
+// bacnetState counts them.
+type bacnetState struct{ datagrams uint8 }
 
 var bacnetFirst = bytesIn("\x81", 1, 0)
+
+const (
+	bacnetIAm   = 0
+	bacnetRead  = 12
+	bacnetWrite = 15
+)
 
 // Services of ASHRAE 135 clause 21, unconfirmed and confirmed.
 var (
@@ -43,7 +57,26 @@ func parseBACnet(c *call) verdict {
 	}
 	c.edit()
 	c.bacnetService(b[head+1], b[head+2:])
-	return c.finish()
+	st, _ := c.f.state.(*bacnetState)
+	if st == nil {
+		st = &bacnetState{}
+		c.f.state = st
+	}
+	if st.datagrams++; c.f.app.Has(fieldBACnetDevice) || st.datagrams == bacnetMost {
+		return c.finish()
+	}
+	return match
+}
+
+// bacnetObject reads an object's identifier behind its tag (ASHRAE 135 clause 20.2.14): ten bits of type, the instance.
+func (c *call) bacnetObject(r *cursor, tag int) {
+	const device, any = 8, 1<<22 - 1
+	if r.u8() != tag {
+		return
+	}
+	if id := r.u32(); !r.bad && id>>22 == device && id&any != any && !c.f.app.Has(fieldBACnetDevice) {
+		c.edit().SetUint(fieldBACnetDevice, uint64(id&any))
+	}
 }
 
 // bacnetService reads the kind of what follows the network layer's control byte and addresses.
@@ -70,16 +103,30 @@ func (c *call) bacnetService(control byte, b []byte) {
 			at = 4
 		}
 		r.bytes(at)
-		if n := r.u8(); n < len(bacnetConfirmed) {
+		n := r.u8()
+		if r.bad {
+			return
+		}
+		if n < len(bacnetConfirmed) {
 			name = bacnetConfirmed[n]
 		}
 		c.setClient(c.side)
+		if n == bacnetRead || n == bacnetWrite {
+			c.bacnetObject(&r, 0x0c)
+		}
 	case kind == 0x10:
-		if n := r.u8(); n < len(bacnetUnconfirmed) {
+		n := r.u8()
+		if r.bad {
+			return
+		}
+		if n < len(bacnetUnconfirmed) {
 			name = bacnetUnconfirmed[n]
 		}
+		if n == bacnetIAm {
+			c.bacnetObject(&r, 0xc4)
+		}
 	}
-	if !r.bad && name != "" {
+	if name != "" && !c.f.app.Has(fieldBACnetService) {
 		c.edit().SetStr(fieldBACnetService, name)
 	}
 }

@@ -39,7 +39,6 @@ func parseDNP3(c *call) verdict {
 		}
 		st = &dnp3State{}
 		c.f.state = st
-		c.know()
 	}
 	for s := Orig; s <= Resp; s++ {
 		if c.dnp3Frames(st, s) {
@@ -68,6 +67,9 @@ func (c *call) dnp3Frames(st *dnp3State, s Side) bool {
 				c.numbered(fieldDNP3Function, dnp3Functions, function)
 				return true
 			}
+		}
+		if b[3]&dnp3FromMaster != 0 {
+			c.know() // what the outstation says unasked comes before the first request
 		}
 		st.frames[s]++
 		c.skip(s, uint64(size))

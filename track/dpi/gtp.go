@@ -5,7 +5,7 @@ import "rustnet/track/event"
 var (
 	fieldGTPVersion = event.AppUint("gtp_version", "", "Version of the header.")
 	fieldGTPMessage = event.AppString("gtp_message", "Kind of the first message, the number where it has no name here.")
-	fieldGTPAPN     = event.AppString("gtp_apn", "Access point name that a session is asked for (GTP 2).")
+	fieldGTPAPN     = event.AppString("gtp_apn", "Access point name that a session is asked for.")
 
 	gtpFields = []*event.AppField{fieldGTPVersion, fieldGTPMessage, fieldGTPAPN}
 
@@ -53,12 +53,65 @@ func parseGTP(c *call) verdict {
 	if header == 4 {
 		names = gtp2Messages
 		c.gtpAPN(b)
+	} else if version == 1 && b[0]&0x10 != 0 && b[1] == gtp1Create {
+		c.gtp1APN(b)
 	}
-	c.numbered(fieldGTPMessage, names, b[1])
-	return c.finish()
+	if !a.Has(fieldGTPMessage) {
+		c.numbered(fieldGTPMessage, names, b[1])
+	}
+	st, _ := c.f.state.(*gtpState)
+	if st == nil {
+		st = &gtpState{}
+		c.f.state = st
+	}
+	if st.datagrams++; b[1] != gtpEchoRequest && b[1] != gtpEchoResponse || st.datagrams == gtpMost {
+		return c.finish()
+	}
+	return match // neighbours greet each other before they ask for anything
 }
 
-// gtpAPN looks for the name among the elements of a message: type, length, instance, value, the name in DNS' labels.
+const (
+	gtpEchoRequest  = 1
+	gtpEchoResponse = 2
+	gtp1Create      = 16
+	gtpMost         = 8 // datagrams looked at for more than an echo
+)
+
+// gtpState counts them.
+type gtpState struct{ datagrams uint8 }
+
+// gtp1Fixed are the lengths of the elements that do not say theirs (3GPP TS 29.060 section 7.7).
+var gtp1Fixed = [128]uint8{1: 1, 2: 8, 3: 6, 4: 4, 5: 4, 8: 1, 9: 28, 11: 1, 12: 3, 13: 1, 14: 1, 15: 1, 16: 4, 17: 4, 18: 5, 19: 1, 20: 1, 21: 1, 22: 9,
+	23: 1, 24: 1, 25: 2, 26: 2, 27: 2, 28: 2, 29: 1, 127: 4}
+
+// gtp1APN looks for the name among the elements of a message of GTP 1: type, length from 128 on, value.
+func (c *call) gtp1APN(b []byte) {
+	const apn, options = 131, 7
+	r := cursor{b: b[8:]}
+	if b[0]&options != 0 { // number, N-PDU, next extension header
+		r.bytes(3)
+		if r.u8() != 0 {
+			return
+		}
+	}
+	for len(r.b) > 1 {
+		kind := r.u8()
+		if kind < len(gtp1Fixed) {
+			if gtp1Fixed[kind] == 0 {
+				return
+			}
+			r.bytes(int(gtp1Fixed[kind]))
+			continue
+		}
+		body := r.bytes(r.u16())
+		if kind == apn && !r.bad {
+			c.apnOf(body)
+			return
+		}
+	}
+}
+
+// gtpAPN looks for the name among the elements of a message of GTP 2: type, length, instance, value.
 func (c *call) gtpAPN(b []byte) {
 	const apn = 71
 	r := cursor{b: b[8:]}
@@ -68,24 +121,27 @@ func (c *call) gtpAPN(b []byte) {
 	for len(r.b) >= 4 {
 		kind, n := r.u8(), r.u16()
 		r.u8()
-		body := r.bytes(n)
-		if kind != apn || r.bad {
-			continue
+		if body := r.bytes(n); kind == apn && !r.bad {
+			c.apnOf(body)
+			return
 		}
-		name := c.hash[:0]
-		for labels := (cursor{b: body}); len(labels.b) > 0; {
-			if len(name) > 0 {
-				name = append(name, '.')
-			}
-			name = append(name, labels.vector8()...)
-			if labels.bad {
-				return
-			}
+	}
+}
+
+// apnOf takes a name in DNS' labels.
+func (c *call) apnOf(labels []byte) {
+	name := c.hash[:0]
+	for r := (cursor{b: labels}); len(r.b) > 0; {
+		if len(name) > 0 {
+			name = append(name, '.')
 		}
-		c.hash = name
-		if hostName(name) {
-			c.firstFact(fieldGTPAPN, name)
+		name = append(name, r.vector8()...)
+		if r.bad {
+			return
 		}
-		return
+	}
+	c.hash = name
+	if hostName(name) {
+		c.firstFact(fieldGTPAPN, name)
 	}
 }

@@ -2,9 +2,12 @@ package dpi
 
 import "rustnet/track/event"
 
-var fieldIEC104Address = event.AppUint("iec104_address", "", "Common address of the first ASDU, where one was among what the protocol was known by.")
+var (
+	fieldIEC104Address = event.AppUint("iec104_address", "", "Common address of the first ASDU that is not for all stations.")
+	fieldIEC104Type    = event.AppString("iec104_type", "Type of the first ASDU: C_IC_NA_1, M_ME_NC_1, C_SC_NA_1, …, or its number.")
+)
 
-var iec104Fields = []*event.AppField{fieldIEC104Address}
+var iec104Fields = []*event.AppField{fieldIEC104Address, fieldIEC104Type}
 
 var iec104First = bytesIn("\x68", 1, 0)
 
@@ -12,15 +15,23 @@ const (
 	iec104Start  = 0x68
 	iec104MinLen = 4
 	iec104MaxLen = 253
+	iec104All    = 0xffff // the address of all stations
+	iec104Most   = 16     // APDUs looked at for a type and an address
+	iec104Soon   = 4      // where a connection begins: STARTDT, its answer, a question to all stations, the first answer
 )
+
+// iec104State counts the APDUs that were looked at.
+type iec104State struct{ apdus uint8 }
 
 // parseIEC104 reads APDUs (IEC 60870-5-104 clause 5): all that is there must be whole and fit. One that
 // carries nothing but STARTDT or TESTFR has every byte fixed; of others there must be what makes an ASDU.
 func parseIEC104(c *call) verdict {
+	if st, _ := c.f.state.(*iec104State); st != nil {
+		return c.iec104Follow(st)
+	}
 	v := &c.view[c.side]
 	b := v.b
 	proof := false
-	var asdu []byte
 	for len(b) > 0 {
 		if b[0] != iec104Start || len(b) > 1 && (b[1] < iec104MinLen || b[1] > iec104MaxLen) {
 			return no
@@ -45,12 +56,7 @@ func parseIEC104(c *call) verdict {
 			if len(apdu) < 10 || apdu[2]&1 != 0 || apdu[4] == 0 || apdu[4] > 127 || apdu[5]&0x7f == 0 || apdu[6]&0x3f == 0 {
 				return no
 			}
-			if iec104Objects(apdu[4:]) {
-				proof = true
-				if asdu == nil {
-					asdu = apdu[4:]
-				}
-			}
+			proof = proof || iec104Objects(apdu[4:])
 		default:
 			return no
 		}
@@ -58,10 +64,58 @@ func parseIEC104(c *call) verdict {
 	if !proof {
 		return v.unfinished()
 	}
-	if asdu != nil {
-		c.edit().SetUint(fieldIEC104Address, uint64(le16(asdu[4:])))
+	c.edit()
+	st := &iec104State{}
+	c.f.state = st
+	return c.iec104Follow(st)
+}
+
+// iec104Follow passes over APDUs up to the first with an ASDU that names one station: a connection begins with STARTDT, and with questions to all.
+func (c *call) iec104Follow(st *iec104State) verdict {
+	for s := Orig; s <= Resp; s++ {
+		v := &c.view[s]
+		for len(v.b) >= 2 {
+			b := v.b
+			if b[0] != iec104Start || b[1] < iec104MinLen || b[1] > iec104MaxLen || st.apdus == iec104Most {
+				return c.finish()
+			}
+			size := 2 + int(b[1])
+			if len(b) < size {
+				if v.gap {
+					return c.finish()
+				}
+				break
+			}
+			st.apdus++
+			if apdu := b[2:size]; apdu[0]&1 == 0 && len(apdu) >= 10 && apdu[4]&0x80 == 0 && iec104Objects(apdu[4:]) {
+				if !c.f.app.Has(fieldIEC104Type) {
+					c.numbered(fieldIEC104Type, iec104Types, apdu[4])
+				}
+				if address := le16(apdu[8:]); address != iec104All {
+					c.edit().SetUint(fieldIEC104Address, uint64(address))
+					return c.finish()
+				}
+			}
+			c.skip(s, uint64(size))
+			if st.apdus >= iec104Soon {
+				c.know()
+			}
+		}
 	}
-	return c.finish()
+	return match
+}
+
+// iec104Types are the names of types (IEC 60870-5-101 clause 7.2.1.1, -104 clause 8).
+var iec104Types = map[byte]string{
+	1: "M_SP_NA_1", 2: "M_SP_TA_1", 3: "M_DP_NA_1", 4: "M_DP_TA_1", 5: "M_ST_NA_1", 6: "M_ST_TA_1", 7: "M_BO_NA_1", 8: "M_BO_TA_1", 9: "M_ME_NA_1",
+	10: "M_ME_TA_1", 11: "M_ME_NB_1", 12: "M_ME_TB_1", 13: "M_ME_NC_1", 14: "M_ME_TC_1", 15: "M_IT_NA_1", 16: "M_IT_TA_1", 17: "M_EP_TA_1",
+	18: "M_EP_TB_1", 19: "M_EP_TC_1", 20: "M_PS_NA_1", 21: "M_ME_ND_1", 30: "M_SP_TB_1", 31: "M_DP_TB_1", 32: "M_ST_TB_1", 33: "M_BO_TB_1",
+	34: "M_ME_TD_1", 35: "M_ME_TE_1", 36: "M_ME_TF_1", 37: "M_IT_TB_1", 38: "M_EP_TD_1", 39: "M_EP_TE_1", 40: "M_EP_TF_1", 45: "C_SC_NA_1",
+	46: "C_DC_NA_1", 47: "C_RC_NA_1", 48: "C_SE_NA_1", 49: "C_SE_NB_1", 50: "C_SE_NC_1", 51: "C_BO_NA_1", 58: "C_SC_TA_1", 59: "C_DC_TA_1",
+	60: "C_RC_TA_1", 61: "C_SE_TA_1", 62: "C_SE_TB_1", 63: "C_SE_TC_1", 64: "C_BO_TA_1", 70: "M_EI_NA_1", 100: "C_IC_NA_1", 101: "C_CI_NA_1",
+	102: "C_RD_NA_1", 103: "C_CS_NA_1", 104: "C_TS_NA_1", 105: "C_RP_NA_1", 106: "C_CD_NA_1", 107: "C_TS_TA_1", 110: "P_ME_NA_1", 111: "P_ME_NB_1",
+	112: "P_ME_NC_1", 113: "P_AC_NA_1", 120: "F_FR_NA_1", 121: "F_SR_NA_1", 122: "F_SC_NA_1", 123: "F_LS_NA_1", 124: "F_AF_NA_1", 125: "F_SG_NA_1",
+	126: "F_DR_TA_1", 127: "F_SC_NB_1",
 }
 
 // iec104Sizes are the lengths of an object of each type without its address (IEC 60870-5-101 clause 7.3, -104

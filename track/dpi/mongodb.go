@@ -10,10 +10,11 @@ var (
 	fieldMongoDatabase = event.AppString("mongodb_database", "Database that the first command which names one is for.")
 	fieldMongoCommand  = event.AppString("mongodb_command", "First command, such as hello or find.")
 	fieldMongoApp      = event.AppString("mongodb_application", "Name that the client gave its program.")
+	fieldMongoUser     = event.AppString("mongodb_user", "User that the client asks the ways of login for in its first command.")
 	fieldMongoDriver   = event.AppString("mongodb_driver", "Library that the client uses, with its version.")
 )
 
-var mongoFields = []*event.AppField{fieldMongoDatabase, fieldMongoCommand, fieldMongoApp, fieldMongoDriver}
+var mongoFields = []*event.AppField{fieldMongoDatabase, fieldMongoCommand, fieldMongoApp, fieldMongoDriver, fieldMongoUser}
 
 // Operation codes (MongoDB wire protocol).
 const (
@@ -123,6 +124,9 @@ func (c *call) mongoNames(collection, command, doc []byte) {
 	}
 	if len(command) > 0 && command[0] != '$' {
 		c.fact(fieldMongoCommand, command)
+	}
+	if _, user, ok := bytes.Cut(bsonText(doc, "\x02saslSupportedMechs\x00"), []byte(".")); ok { // behind the database that knows him
+		c.fact(fieldMongoUser, user)
 	}
 	// What a client says of itself in its first command (MongoDB Handshake).
 	if i := bytes.Index(doc, []byte("\x03application\x00")); i >= 0 {

@@ -21,7 +21,7 @@ func nntpServerLike(line []byte) likeness {
 	code, _, text := reply(line)
 	switch {
 	case code == 400 || code == 502: // it serves nobody now, or not this one (RFC 3977 section 5.1.1)
-		if containsFold(text, "nntp") {
+		if containsFold(text, "nntp") || hasPrefixFold(text, "load at ") { // INN's
 			return sure
 		}
 		return unlike

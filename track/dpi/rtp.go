@@ -32,6 +32,9 @@ func rtpPacket(v *view) bool {
 	if len(b) < rtpHeaderLen || !rtpPayload(b[1]&0x7f) || be32(b[8:]) == 0 {
 		return false
 	}
+	if b[0] == 0x81 && int(be16(b[2:])) == len(b) {
+		return false // BACnet's length, where RTP has a number
+	}
 	head := rtpHeaderLen + 4*int(b[0]&15)
 	if b[0]&0x10 != 0 {
 		if len(b) < head+4 {

@@ -307,6 +307,8 @@ func infraSamples() []sample {
 			"o\x42\x01\x12\x34tk\xbbtemperature", "r\x62\x45\x12\x34tk\xc0\xff22.5"),
 		datagramsOf("coap on another port", 50000, 50001, facted{"app": "coap", "coap_method": "GET", "coap_code": "2.05"}, "o\x42\x01\x12\x34tk\xb1a", "r\x62\x45\x12\x34tk\xc0\xff22.5"),
 		datagramsOf("bacnet", 47808, 47808, facted{"app": "bacnet", "bacnet_service": "who-is"}, "o"+bacnetTest(11, "\x01\x20\xff\xff\x00\xff\x10\x08")),
+		datagramsOf("bacnet device", 47808, 47808, facted{"app": "bacnet", "bacnet_service": "who-is", "bacnet_device": "1001"}, "o"+bacnetTest(10, "\x01\x00\x10\x08"),
+			"r"+bacnetTest(10, "\x01\x00\x10\x00\xc4\x02\x00\x03\xe9\x22\x04\x00\x91\x03\x22\x03\xe7")),
 		datagramsOf("bjnp", 8611, 8611, facted{"app": "bjnp"}, "oBJNP\x01\x01"+nuls(10)),
 		datagramsOf("collectd", 50000, 25826, facted{"app": "collectd", "collectd_host": "node1.example"}, "o"+collectdPart(0, "node1.example\x00")+collectdPart(8, "timetime")+collectdPart(2, "cpu\x00")),
 	}
