@@ -255,7 +255,10 @@ record() {
 	kill -INT $pid
 	wait $pid
 	mv "$tmp/out" "$tmp/captures/$name.pcap"
-	echo "$name.pcap: $(stat -c %s "$tmp/captures/$name.pcap") bytes"
+	local size
+	size=$(stat -c %s "$tmp/captures/$name.pcap")
+	((size > 24)) || { echo "record.sh: $name: nothing was recorded" >&2; exit 1; } # a file's header, and no packet
+	echo "$name.pcap: $size bytes"
 }
 
 # What each capture talks about. The order of lines is the order in the file.
