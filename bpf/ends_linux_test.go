@@ -48,7 +48,7 @@ func needsRelease(t testing.TB, e *Ends) {
 func TestEndsFullRing(t *testing.T) {
 	e := openEnds(t, Config{RingBytes: os.Getpagesize()})
 	needsRelease(t, e)
-	const closed = 200
+	closed := uint64(overfills(&e.programs))
 	for range closed {
 		datagram(t)
 	}
