@@ -182,7 +182,7 @@ func leakers() []leaker {
 		text("beanstalk: a job", "beanstalk", 11300, "> put 0 0 60 13\r\n"+hush+"\r\n", "< INSERTED 1\r\n"),
 		text("fix: password", "fix", 9878, "> "+fixLogon("553=anna\x01554="+hush+"\x01")),
 		text("hl7: a patient", "hl7", 2575, "> \x0bMSH|^~\\&|LAB|CLINIC|EHR|HOSPITAL|20260131080000|"+hush+"|ORU^R01|4711|P|2.5\rPID|1||"+hush+"\r\x1c\r", "< \x0bMSH|^~\\&|EHR|HOSPITAL|LAB|CLINIC|20260131080000||ACK|4711|P|2.5\rMSA|AA|4711\r\x1c\r"),
-		stream("smpp: password", "smpp", 2775, "C"+u32(16+len("anna\x00\x00SMPP\x004\x00\x00\x00"+hush))+u32(2)+zeros(4)+u32(1)+"anna\x00"+hush+"\x00SMPP\x004\x00\x00\x00", "S"+u32(21)+u32(0x80000002)+zeros(4)+u32(1)+"SMSC\x00"),
+		stream("smpp: password", "smpp", 2775, "C"+u32(16+len("anna\x00\x00SMPP\x004\x00\x00\x00"+hush))+u32(2)+zeros(4)+u32(1)+"anna\x00"+hush+"\x00SMPP\x004\x00\x00\x00", "S"+u32(21)+"\x80\x00\x00\x02"+zeros(4)+u32(1)+"SMSC\x00"),
 		datagram("syslog: the text", "syslog", 514, "C<34>Oct 11 22:14:15 host sshd[1]: password "+hush),
 		text("syslog: the text, structured", "syslog", 601, "> <34>1 2026-01-31T08:00:00Z host sshd 1 "+hush+" [a token=\""+hush+"\"] password "+hush+"\n", "> <34>1 2026-01-31T08:00:01Z host sshd 1 - - password "+hush+"\n"),
 		stream("nsq: AUTH", "nsq", 4150, "C  V2AUTH\n"+n32(hush), "S"+n32(zeros(4)+"OK")),
