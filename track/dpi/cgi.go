@@ -27,9 +27,8 @@ type cgiState struct {
 	// What the server calls itself and the script, where the request does not say more.
 	server, script string
 
-	left   int  // of a record of FastCGI, in bytes
-	kind   byte // of that record
-	beside int  // bytes behind it that say nothing
+	left   int // of a record of FastCGI, in bytes
+	beside int // bytes behind it that say nothing
 }
 
 // cgiVariable takes what may be shown of a request: no cookies, no logins, no query.
