@@ -601,6 +601,12 @@ func TestLosses(t *testing.T) {
 		if n := h.Losses().Ring; n < uint64(many)/8 { // buffers of a processor each hold more
 			t.Errorf("got %d lost of %d, want many", n, many)
 		}
+		for range many { // until the last is one that was lost: another processor's buffer may have room
+			before := h.Losses().Ring
+			if send(t, s); h.Losses().Ring > before {
+				break
+			}
+		}
 		h.Drain(&nobody{})
 		unix.Send(s, nil, 0)
 		if h.seesUse() && !told(h) {
