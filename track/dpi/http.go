@@ -560,7 +560,9 @@ func splitTarget(t []byte, connect bool) (host, path []byte) {
 
 // httpHost tells the host: as it was sent, and as the connection's name when it is one.
 func (c *call) httpHost(host []byte) {
-	host = withoutUser(host)
+	if host = withoutUser(host); len(host) == 0 {
+		return
+	}
 	a, text := c.edit(), c.text(host)
 	a.SetStr(fieldHTTPHost, text)
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
