@@ -91,6 +91,12 @@ func (c *call) address(f *event.AppField, b []byte) {
 	}
 }
 
+// endpoint sets a field to an address and a port.
+func (c *call) endpoint(f *event.AppField, end netip.AddrPort) {
+	c.hash = end.AppendTo(c.hash[:0])
+	c.edit().SetStr(f, c.text(c.hash))
+}
+
 // mac sets a field to a link's address.
 func (c *call) mac(f *event.AppField, b []byte) {
 	if len(b) == 6 && !c.f.app.Has(f) {

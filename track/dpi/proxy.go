@@ -74,8 +74,8 @@ func (c *call) proxyText(v *view) (size int, got verdict) {
 		return 0, no
 	}
 	c.edit().SetUint(fieldProxyVersion, 1)
-	c.edit().SetStr(fieldProxyClient, from.String())
-	c.edit().SetStr(fieldProxyServer, to.String())
+	c.endpoint(fieldProxyClient, from)
+	c.endpoint(fieldProxyServer, to)
 	return size, match
 }
 
@@ -118,8 +118,10 @@ func (c *call) proxyBinary(v *view) (size int, got verdict) {
 		if r.bad {
 			return size, match
 		}
-		c.proxyEnd(fieldProxyClient, from, be16(ports))
-		c.proxyEnd(fieldProxyServer, to, be16(ports[2:]))
+		client, _ := netip.AddrFromSlice(from) // the lengths are right
+		server, _ := netip.AddrFromSlice(to)
+		c.endpoint(fieldProxyClient, netip.AddrPortFrom(client, be16(ports)))
+		c.endpoint(fieldProxyServer, netip.AddrPortFrom(server, be16(ports[2:])))
 	}
 	const authority = 2
 	for len(r.b) >= 3 {
@@ -129,9 +131,4 @@ func (c *call) proxyBinary(v *view) (size int, got verdict) {
 		}
 	}
 	return size, match
-}
-
-func (c *call) proxyEnd(f *event.AppField, addr []byte, port uint16) {
-	a, _ := netip.AddrFromSlice(addr) // the length is right
-	c.edit().SetStr(f, netip.AddrPortFrom(a, port).String())
 }

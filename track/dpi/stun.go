@@ -247,8 +247,10 @@ func (c *call) stunAddress(f *event.AppField, b, body []byte, xor bool) {
 	if n == 4 {
 		addr = netip.AddrFrom4([4]byte(ip[:4]))
 	}
-	if c.hash = addr.AppendTo(c.hash[:0]); port != 0 {
-		c.hash = netip.AddrPortFrom(addr, port).AppendTo(c.hash[:0])
+	if port != 0 {
+		c.endpoint(f, netip.AddrPortFrom(addr, port))
+		return
 	}
+	c.hash = addr.AppendTo(c.hash[:0])
 	c.edit().SetStr(f, c.text(c.hash))
 }
