@@ -98,6 +98,7 @@ func (h *Hosts) Batch(b *event.Batch) {
 		switch e.Kind {
 		case event.Learned:
 			h.learn(e.Answer, e.TS)
+			e.Answer.Release()
 			continue
 		case event.New, event.Updated, event.Closed:
 			h.name(e)

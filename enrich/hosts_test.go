@@ -196,7 +196,7 @@ func TestHostsBefore(t *testing.T) {
 					t.Errorf("%v of %v begun at %d: got %q (%s), want %q", e.Kind, asker, e.Start, got, source, want)
 				}
 			}
-			e.Kind, e.App = event.New, &event.App{Host: "sni.example.test", HostSource: "sni"}
+			e.Kind, e.App = event.New, &event.App{Host: "sni.example.test", HostSource: event.HostBySNI}
 			if got, source := send(e); got != "sni.example.test" || source != "sni" {
 				t.Errorf("with a name of its own: got %q (%s)", got, source)
 			}
@@ -228,11 +228,12 @@ func TestHostsBound(t *testing.T) {
 func TestHostsAllocs(t *testing.T) {
 	h := NewHosts(nil)
 	client, server := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.1")
-	answer := &event.Answer{Asker: client, Asked: true, Hosts: []event.HostAddr{{Name: "a.example.test", Addr: server}}}
 	e := event.Event{RemoteServes: true, Local: netip.AddrPortFrom(client, 1), Remote: netip.AddrPortFrom(server, 2)}
 	b := &event.Batch{Events: make([]event.Event, 0, 4)}
 	if n := testing.AllocsPerRun(1000, func() {
-		b.Events = append(b.Events[:0], event.Event{Kind: event.Learned, Answer: answer}, e, e, e)
+		a := event.NewAnswer()
+		a.Asker, a.Asked, a.Hosts = client, true, append(a.Hosts, event.HostAddr{Name: "a.example.test", Addr: server})
+		b.Events = append(b.Events[:0], event.Event{Kind: event.Learned, Answer: a}, e, e, e)
 		b.Events[1].Kind, b.Events[2].Kind, b.Events[3].Kind = event.New, event.Updated, event.Closed
 		h.Batch(b)
 	}); n != 0 {

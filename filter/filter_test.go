@@ -22,7 +22,7 @@ var (
 )
 
 func sample() *event.Event {
-	app := &event.App{Name: "tls", Host: "example.io", HostSource: "sni"}
+	app := &event.App{Name: "tls", Host: "example.io", HostSource: event.HostBySNI}
 	app.SetStr(sni, "example.io")
 	app.SetUint(status, 404)
 	app.SetBool(ech, true)

@@ -381,7 +381,7 @@ func TestTableIsSafe(t *testing.T) {
 		for _, s := range hostile {
 			e := full()
 			e.Proc = &event.Proc{Name: s, PID: 4194304}
-			e.App = &event.App{Name: s, Host: s, HostSource: "sni"}
+			e.App = &event.App{Name: s, Host: s, HostSource: event.HostBySNI}
 			line := string(tab.record(nil, &e))
 			body := strings.TrimSuffix(line, "\n")
 			if body == line || textWidth([]byte(body)) > max(width, 43) {

@@ -167,15 +167,15 @@ func (enc *jsonEncoder) application(app *event.App, from, to int16) {
 		l.make(0)
 		switch c.typ {
 		case event.String:
-			l.text(c, v.Str)
+			l.text(c, v.Str())
 		case event.Uint:
-			l.uint(c, v.Num)
+			l.uint(c, v.Num())
 		case event.Bool:
-			l.bool(c, v.Num != 0)
+			l.bool(c, v.Num() != 0)
 		case event.Time:
-			l.time(c, int64(v.Num))
+			l.time(c, int64(v.Num()))
 		case event.List:
-			l.list(c, app.ListOf(v))
+			l.list(c, v.List())
 		}
 	}
 }

@@ -40,7 +40,7 @@ const start = int64(1767225600_123_456_789) // 2026-01-01T00:00:00.123456789Z
 
 // full is an event with every group of fields filled.
 func full() event.Event {
-	app := &event.App{Name: "tls", Host: "objects.githubusercontent.com", HostSource: "sni"}
+	app := &event.App{Name: "tls", Host: "objects.githubusercontent.com", HostSource: event.HostBySNI}
 	app.SetStr(sni, "objects.githubusercontent.com")
 	app.SetList(alpn, []string{"h2", "http/1.1"})
 	app.SetUint(status, 200)
@@ -70,7 +70,7 @@ func scene() []event.Event {
 	proc := func(pid uint32, name string) *event.Proc { return &event.Proc{PID: pid, Name: name} }
 	side := func(b, p uint64) event.Side { return event.Side{Bytes: b, Packets: p, BytesDelta: b / 2} }
 	tls, dns := full().App, &event.App{Name: "dns"}
-	quic := &event.App{Name: "quic", Host: "www.youtube-nocookie.example.com", HostSource: "sni"}
+	quic := &event.App{Name: "quic", Host: "www.youtube-nocookie.example.com", HostSource: event.HostBySNI}
 	resolved, chromium := proc(812, "systemd-resolved"), proc(3141592, "chromium-browser-stable-beta")
 	evil := proc(666, "\x1b]0;pwn\a\u202eevil")
 	events := []event.Event{
@@ -87,7 +87,7 @@ func scene() []event.Event {
 		{Kind: event.New, Proto: 256, State: event.Active, Local: ap("192.168.1.20:0"), Remote: ap("192.168.1.1:0")},
 		{Kind: event.New, Proto: 257, State: event.Active, LocalMAC: 0x001122aabbcc, RemoteMAC: 0x0180c200000e},
 		{Kind: event.Lost, LostWhere: "kernel", LostCount: 1832},
-		{Kind: event.Closed, Proto: 6, Direction: event.Out, State: event.StateClosed, Reason: event.Rst, RemoteServes: true, Local: ap("192.168.1.20:51523"), Remote: ap("93.184.216.34:80"), App: &event.App{Name: "http", Host: "example.com", HostSource: "http"}, Proc: proc(77, "wget"), Tx: side(1300, 12), Rx: side(1_999_999_999, 1200000), Last: 7322e9},
+		{Kind: event.Closed, Proto: 6, Direction: event.Out, State: event.StateClosed, Reason: event.Rst, RemoteServes: true, Local: ap("192.168.1.20:51523"), Remote: ap("93.184.216.34:80"), App: &event.App{Name: "http", Host: "example.com", HostSource: event.HostByHTTP}, Proc: proc(77, "wget"), Tx: side(1300, 12), Rx: side(1_999_999_999, 1200000), Last: 7322e9},
 		{Kind: event.Closed, Proto: 6, Direction: event.Forward, State: event.StateClosed, Reason: event.Timeout, Local: ap("192.168.1.20:22"), Remote: ap("203.0.113.77:39999"), App: &event.App{Name: "ssh"}, Tx: side(4100, 1), Rx: side(3900, 2), Last: 400000e9},
 	}
 	for i := range events {

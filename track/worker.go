@@ -642,6 +642,7 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 	if p.PayloadLen == 0 && (p.TCPFlags&decode.FIN == 0 || c.flow == nil) || p.Fragment && p.Payload == nil {
 		return
 	}
+	in := w.dpi(c)
 	if c.flow == nil {
 		// The parsers' sides are those of the first packet seen, which do not change when ends swap.
 		a, b := c.key.srcPort, c.key.dstPort
@@ -649,26 +650,26 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 			a, b = b, a
 		}
 		if tcp || c.key.proto == decode.UDP {
-			c.flow = w.dpi(c).NewFlow(tcp, a, b)
+			c.flow = in.NewFlow(tcp, a, b)
 		} else {
-			c.flow = w.dpi(c).NewFlowOver(uint16(c.key.proto))
+			c.flow = in.NewFlowOver(uint16(c.key.proto))
 		}
 		if tcp {
 			for i := range c.sides {
 				if t := &c.sides[i].tcp; t.hasISN {
-					w.dpi(c).Segment(c.flow, c.dpiSide(i), t.isn, true, false, nil, 0, p.TS)
+					in.Segment(c.flow, c.dpiSide(i), t.isn, true, false, nil, 0, p.TS)
 				}
 			}
 		}
 	}
 	var r dpi.Result
 	if tcp {
-		r = w.dpi(c).Segment(c.flow, c.dpiSide(s), p.Seq, p.TCPFlags&decode.SYN != 0, p.TCPFlags&decode.FIN != 0,
+		r = in.Segment(c.flow, c.dpiSide(s), p.Seq, p.TCPFlags&decode.SYN != 0, p.TCPFlags&decode.FIN != 0,
 			p.Payload, p.PayloadLen, p.TS)
 	} else {
-		r = w.dpi(c).Datagram(c.flow, c.dpiSide(s), p.Payload, p.PayloadLen, p.TS)
+		r = in.Datagram(c.flow, c.dpiSide(s), p.Payload, p.PayloadLen, p.TS)
 	}
-	w.learn(c, p, r)
+	w.learn(c, in, p, r)
 }
 
 func (w *worker) dpi(c *conn) *dpi.Inspector { return w.lanes[c.lane].dpi }
@@ -680,15 +681,15 @@ func (c *conn) dpiSide(s int) dpi.Side {
 	return dpi.Side(s)
 }
 
-func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
+func (w *worker) learn(c *conn, in *dpi.Inspector, p *decode.Packet, r dpi.Result) {
 	if r&dpi.Changed != 0 {
 		c.dirty = true
 	}
-	if a := w.dpi(c).TakeAnswer(); a != nil {
+	if a := in.TakeAnswer(); a != nil {
 		a.Asker, a.Sender = p.Dst.Netip(p.IPVersion), p.Src.Netip(p.IPVersion)
 		w.tellLearned(a, p.TS)
 	}
-	for _, x := range w.dpi(c).TakeExpected() {
+	for _, x := range in.TakeExpected() {
 		w.tellExpected(c, &x, p.TS)
 	}
 	if us := c.flow.RTTMicros(); us != 0 {
@@ -708,7 +709,7 @@ func (w *worker) learn(c *conn, p *decode.Packet, r dpi.Result) {
 	}
 	if r&dpi.Finished != 0 {
 		c.app = c.flow.App()
-		w.dpi(c).Free(c.flow)
+		in.Free(c.flow)
 		c.flow, c.inspected = nil, true
 	} else if r&dpi.Known != 0 {
 		c.known = true

@@ -55,7 +55,7 @@ func connections(n int, send func([]event.Event)) {
 			e.App.SetStr(query, name)
 			e.App.SetStr(rcode, "NOERROR")
 		default:
-			e.App = &event.App{Name: "tls", Host: name, HostSource: "sni"}
+			e.App = &event.App{Name: "tls", Host: name, HostSource: event.HostBySNI}
 			e.App.SetStr(sni, name)
 			e.App.SetList(alpn, []string{"h2", "http/1.1"})
 			e.App.SetStr(version, "1.3")

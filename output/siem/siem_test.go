@@ -715,7 +715,7 @@ func TestHosts(t *testing.T) {
 // live is a record as a source makes it.
 func live() event.Event {
 	app := event.NewApp()
-	app.Name, app.Host, app.HostSource = "tls", "objects.example.test", "sni"
+	app.Name, app.Host, app.HostSource = "tls", "objects.example.test", event.HostBySNI
 	for i, f := range dpi.Fields() {
 		switch f.Name {
 		case "sni", "tls_cipher", "ja3", "ja3s", "ja4", "http_method", "http_path", "http_host", "dns_query", "ssh_client":

@@ -32,7 +32,6 @@ const (
 
 // dnsState follows the questions and answers of a connection.
 type dnsState struct {
-	name     string        // of the first question
 	pending  []dnsQuestion // oldest first, at most dnsPending
 	room     [2]dnsQuestion
 	queries  uint32
@@ -241,7 +240,7 @@ func netbiosName(b []byte, at int) bool {
 func (c *call) dnsMessage(m *dnsMessage) {
 	st, _ := c.f.state.(*dnsState)
 	if st == nil {
-		st = &dnsState{}
+		st = c.dns.get()
 		st.pending = st.room[:0]
 		c.f.state = st
 		if a := c.edit(); a.Name == "" && c.multicast() {
@@ -345,20 +344,21 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	if !ok {
 		return
 	}
-	st.asked, st.first, st.qtype, st.name = true, m.id, m.qtype, c.text(name)
+	st.asked, st.first, st.qtype = true, m.id, m.qtype
 	a := c.edit()
-	a.SetStr(fieldDNSQuery, st.name)
+	a.SetStr(fieldDNSQuery, c.text(name))
 	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
 }
 
 // dnsResponse joins a response with its question.
 func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 	asked := c.dnsTake(st, m)
-	same := st.asked && m.question != 0 && m.asksFor(st.name)
+	first := c.f.app.Str(fieldDNSQuery)
+	same := st.asked && m.question != 0 && m.asksFor(first)
 	if c.cfg.Names {
 		name := "" // of the question, where it is known already
 		if same {
-			name = st.name
+			name = first
 		}
 		c.dnsHosts(m, asked, name)
 	}
@@ -390,7 +390,7 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 	}
 	name, ok := dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
-	return ok && sameName(name, st.name)
+	return ok && sameName(name, c.f.app.Str(fieldDNSQuery))
 }
 
 // asksFor tells whether the first question's name lies in the message as it is written, letter by letter. Most do: a name in

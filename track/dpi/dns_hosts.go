@@ -60,17 +60,20 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 				continue
 			}
 			if a == nil {
-				roomy := &struct { // most are of one address
-					event.Answer
-					room [1]event.HostAddr
-				}{}
-				a = &roomy.Answer
-				a.Asked, a.Hosts = asked, roomy.room[:0]
+				a = event.NewAnswer()
+				a.Asked = asked
 			}
 			a.Hosts = dnsAddrs(a.Hosts, m.b, &r, owner, min(ttl, r.ttl))
 		}
 	}
-	if a != nil && len(a.Hosts) > 0 {
+	switch {
+	case a == nil:
+	case len(a.Hosts) == 0:
+		a.Release()
+	default:
+		if c.answer != nil { // of a message before, in the same packet
+			c.answer.Release()
+		}
 		c.answer = a
 	}
 }

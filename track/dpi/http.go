@@ -85,7 +85,8 @@ func parseHTTP(c *call) verdict {
 		case kind != httpRequest && kind != httpResponse:
 			return no
 		}
-		st = &httpState{client: c.side, begun: kind == httpRequest}
+		st = c.http.get()
+		st.client, st.begun = c.side, kind == httpRequest
 		if kind == httpResponse {
 			st.client = 1 - c.side
 		}
@@ -571,7 +572,7 @@ func (c *call) httpHost(host []byte) {
 		}
 	}
 	if a.Host == "" && !c.f.proxied && nameOfHost(host) {
-		a.Host, a.HostSource = text[:len(host)], "http"
+		a.Host, a.HostSource = text[:len(host)], event.HostByHTTP
 	}
 }
 

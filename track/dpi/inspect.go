@@ -14,9 +14,8 @@ import (
 
 // Bounds that no configuration changes.
 const (
-	maxStarts    = 8 // segments of a direction whose start was not seen that are tried as a start
-	maxDatagrams = 8 // datagrams of a direction that are tried before it is given up
-	chunkFlows   = 32
+	maxStarts    = 8       // segments of a direction whose start was not seen that are tried as a start
+	maxDatagrams = 8       // datagrams of a direction that are tried before it is given up
 	farAway      = 1 << 20 // a first segment so far from its SYN does not belong to it
 )
 
@@ -30,12 +29,17 @@ type Inspector struct {
 // question only, and what was worked out before. All of it stays in the processor's cache, however many they are.
 type common struct {
 	*finder
-	cfg   Config
-	max   int
-	flows []*Flow // to use again
-	call  call
+	cfg  Config
+	max  int
+	call call
 
 	spares spares
+	flows  pool[Flow]
+	opens  pool[[2]parserSet]
+	dns    pool[dnsState]
+	http   pool[httpState]
+	tls    pool[tlsState]
+	quic   pool[quicState]
 	names  names
 	alpns  memo[[]string]
 	hellos memo[fingerprints]
@@ -56,7 +60,8 @@ type common struct {
 // Flow is what is kept of a connection while it is inspected.
 type Flow struct {
 	app      *event.App
-	state    any // the parser's own
+	state    any           // the parser's own, see forget
+	open     *[2]parserSet // of each direction, those that have not said no; nil where none was asked in vain
 	dir      [2]direction
 	rtt      uint32
 	orig     uint16
@@ -130,6 +135,7 @@ type finder struct {
 	udp      parserSet        // parsers of datagrams
 	parse    [3][]parseFunc   // by what the connection runs over, then as in the table
 	min      []int            // as in the table
+	limit    []uint32         // Follow, as in the table
 }
 
 func (f *finder) byPort(port uint16) *parserSet { return &f.hints[*f.hint(port)] }
@@ -144,7 +150,7 @@ var theFinder = sync.OnceValue(func() *finder {
 	for i := range table {
 		p := &table[i]
 		f.index[p.Name] = uint8(i)
-		f.min = append(f.min, p.Min)
+		f.min, f.limit = append(f.min, p.Min), append(f.limit, p.Follow)
 		f.parse[overUDP] = append(f.parse[overUDP], p.UDP)
 		f.parse[overTCP] = append(f.parse[overTCP], p.TCP)
 		f.parse[overNone] = append(f.parse[overNone], p.Over)
@@ -194,14 +200,7 @@ func (f *Flow) over() int {
 
 // NewFlow begins the inspection of a connection.
 func (in *Inspector) NewFlow(tcp bool, origPort, respPort uint16) *Flow {
-	if len(in.flows) == 0 {
-		chunk := make([]Flow, chunkFlows)
-		for i := range chunk {
-			in.flows = append(in.flows, &chunk[i])
-		}
-	}
-	f := in.flows[len(in.flows)-1]
-	in.flows = in.flows[:len(in.flows)-1]
+	f := in.flows.get()
 	f.tcp, f.orig, f.resp = tcp, origPort, respPort
 	return f
 }
@@ -230,8 +229,33 @@ var portless = func() map[uint16]uint8 {
 // Free ends the inspection. The flow must not be used afterwards; its App may be.
 func (in *Inspector) Free(f *Flow) {
 	in.drop(f)
-	*f = Flow{}
-	in.flows = append(in.flows, f)
+	in.forget(f)
+	in.flows.put(f)
+}
+
+// forget gives back what the parsers keep of a connection. The states of those that are met most are used again; who hands a
+// connection over may look at his own still, so that one is left to the collector.
+func (in *Inspector) forget(f *Flow) {
+	switch st := f.state.(type) {
+	case *dnsState:
+		in.dns.put(st)
+	case *httpState:
+		in.http.put(st)
+	case *tlsState:
+		in.tls.put(st)
+	case *quicState:
+		in.quic.put(st)
+	}
+	f.state = nil
+	in.decided(f)
+}
+
+// decided is for when it does not count any more who said no.
+func (in *Inspector) decided(f *Flow) {
+	if f.open != nil {
+		in.opens.put(f.open)
+		f.open = nil
+	}
 }
 
 // App is what is known of the connection, nil when that is nothing. It is not changed afterwards.
@@ -287,8 +311,31 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 		d.flags &^= whole
 	}
 	defer in.caught(f, &r)
+	if seq == d.next && !fin && len(payload) == int(wireLen) && len(payload) <= in.max && d.buf == nil && f.dir[1-s].buf == nil {
+		return in.inOrder(f, s, payload, ts)
+	}
 	in.begin(f, s, ts)
 	in.place(f, s, early{data: payload[:min(len(payload), int(wireLen))], seq: seq, wire: wireLen, fin: fin})
+	return in.end(f)
+}
+
+// inOrder is place for a segment that is next, while nothing is kept: what nearly all are.
+func (in *Inspector) inOrder(f *Flow, s Side, p []byte, ts int64) Result {
+	d, o := &f.dir[s], &f.dir[1-s]
+	wire := uint64(len(p))
+	d.next += uint32(wire)
+	if d.skip >= wire {
+		d.skip -= wire
+		return f.standing(0)
+	}
+	p = p[d.skip:]
+	d.skip = 0
+	d.used += uint32(len(p))
+	c := &in.call
+	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
+	c.view[s] = view{b: p, fin: d.is(finSeen), whole: d.is(whole), borrowed: true}
+	c.view[1-s] = view{gap: o.is(dead), fin: o.is(finSeen), whole: o.is(whole)}
+	in.judge(f, s)
 	return in.end(f)
 }
 
@@ -392,7 +439,7 @@ func (in *Inspector) end(f *Flow) Result {
 		f.finished = true
 	}
 	if f.parser != 0 {
-		if limit := table[f.parser-1].Follow; a.used > limit || b.used > limit {
+		if limit := in.limit[f.parser-1]; a.used > limit || b.used > limit {
 			f.finished = true
 		}
 		if f.tcp && a.is(finSeen) && b.is(finSeen) {
@@ -401,7 +448,7 @@ func (in *Inspector) end(f *Flow) Result {
 	}
 	if f.finished {
 		in.drop(f)
-		f.state = nil
+		in.forget(f)
 	}
 	return f.standing(c.res)
 }
@@ -572,15 +619,15 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		}
 		return
 	}
-	mask := in.candidates(f, v.b[0])
-	if !d.is(asked) {
-		d.open = everyParser
-		if f.tcp { // the first byte of a direction does not change
-			d.open = mask
-		}
-		d.flags |= asked
+	mask, open := in.candidates(f, v.b[0]), everyParser
+	switch {
+	case d.is(asked):
+		open = f.open[s]
+		mask.keep(&open)
+	case f.tcp: // the first byte of a direction does not change
+		open = mask
 	}
-	mask.keep(&d.open)
+	d.flags &^= asked
 	if mask.count() > 1 {
 		a, b := in.byPort(f.orig), in.byPort(f.resp)
 		hint := mask
@@ -588,7 +635,7 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 			hint[w] &= a[w] | b[w]
 		}
 		if hint != (parserSet{}) {
-			if in.ask(f, s, hint, !f.tcp) {
+			if in.ask(f, s, &hint, &open, !f.tcp) {
 				return
 			}
 			for w := range mask {
@@ -596,12 +643,17 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 			}
 		}
 	}
-	if in.ask(f, s, mask, false) {
+	if in.ask(f, s, &mask, &open, false) {
 		return
 	}
+	if f.open == nil {
+		f.open = in.opens.get()
+	}
+	f.open[s] = open
+	d.flags |= asked
 	// An end that has said all may still be understood by what the other answers.
 	other := &f.dir[1-s]
-	if f.tcp && (d.open == parserSet{} || v.gap || v.fin && (other.is(dead) || other.is(finSeen))) {
+	if f.tcp && (open == parserSet{} || v.gap || v.fin && (other.is(dead) || other.is(finSeen))) {
 		in.unknown(f, s)
 	}
 }
@@ -635,7 +687,7 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 
 // ask asks the parsers of a mask, and returns true when one took the connection. With again, those that say no are asked
 // about the next datagram, too: nonsense to a protocol's own port does not hide what comes behind it.
-func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
+func (in *Inspector) ask(f *Flow, s Side, mask, open *parserSet, again bool) bool {
 	c, parse := &in.call, in.parse[f.over()]
 	v, size := &c.view, len(c.view[s].b)
 	app, state, client, known, ended, headed, res := f.app, f.state, f.client, f.known, f.ended, f.headed, c.res
@@ -649,7 +701,7 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 			switch got := parse[i](c); got {
 			case no:
 				if !again {
-					f.dir[s].open[w] &^= m & -m
+					open[w] &^= m & -m
 				}
 				if len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
 					v[Orig].b, v[Resp].b = a, b
@@ -671,6 +723,7 @@ func (in *Inspector) ask(f *Flow, s Side, mask parserSet, again bool) bool {
 				}
 				if f.parser == 0 {
 					f.parser = uint8(i + 1)
+					in.decided(f)
 				}
 				f.finished = got == done
 				if !f.finished && f.parser != uint8(i+1) {

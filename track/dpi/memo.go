@@ -3,6 +3,7 @@ package dpi
 import (
 	"bytes"
 	"hash/maphash"
+	"reflect"
 )
 
 // memo keeps what was worked out of bytes, so that what many connections have in common is worked out once. Bytes have
@@ -61,4 +62,30 @@ func (in *common) text(b []byte) string {
 		*s = string(b)
 	}
 	return *s
+}
+
+// pool keeps values to use again: those of connections come and go as fast as packets, and are alike.
+type pool[T any] struct{ free []*T }
+
+// poolChunk is how many bytes of new values are made at a time.
+const poolChunk = 4000
+
+func (p *pool[T]) get() *T {
+	if len(p.free) == 0 {
+		chunk := make([]T, max(1, poolChunk/int(reflect.TypeFor[T]().Size())))
+		for i := range chunk {
+			p.free = append(p.free, &chunk[i])
+		}
+	}
+	last := len(p.free) - 1
+	v := p.free[last]
+	p.free = p.free[:last]
+	return v
+}
+
+// put takes back a value that nobody uses any more.
+func (p *pool[T]) put(v *T) {
+	var zero T
+	*v = zero
+	p.free = append(p.free, v)
 }

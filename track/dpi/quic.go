@@ -177,7 +177,8 @@ func (c *call) quicStart(h *quicHeader, datagram []byte) *quicState {
 	if h.version == 0 || quicSaltsOf(h.version) == nil && !quicGrease(h.version) && !googleVersion(h.version) {
 		return nil
 	}
-	st := &quicState{client: c.side, version: h.version, firstTS: c.ts, asked: true}
+	st := c.quic.get()
+	st.client, st.version, st.firstTS, st.asked = c.side, h.version, c.ts, true
 	if quicGrease(h.version) {
 		// Sent to provoke a Version Negotiation: big enough to be answered, and otherwise like version 1.
 		if len(datagram) < 1200 || datagram[0]&0x40 == 0 {
@@ -455,7 +456,8 @@ func (c *call) googleQUIC(st *quicState, b []byte) verdict {
 	if version>>24 != 'Q' || !googleVersion(version) {
 		return no
 	}
-	st = &quicState{client: c.side, version: version, firstTS: c.ts, asked: true}
+	st = c.quic.get()
+	st.client, st.version, st.firstTS, st.asked = c.side, version, c.ts, true
 	c.f.state = st
 	c.setClient(c.side)
 	c.edit().SetStr(fieldQUICVersion, c.quicVersionName(version))

@@ -88,6 +88,8 @@ type quicKeys struct {
 		iv    [12]byte
 		block cipher.Block
 	}
+	mask  [16]byte // of a packet's header
+	nonce [12]byte
 }
 
 // newQUICKeys derives the Initial secret from the connection ID that the client chose for the server.
@@ -111,14 +113,13 @@ func hmac256(key, text []byte) [sha256.Size]byte {
 	return sha256.Sum256(outer[:])
 }
 
-// expandLabel is HKDF-Expand-Label of RFC 8446 section 7.1 without context, up to 32 bytes long.
-func expandLabel(secret []byte, label string, n int) []byte {
+// expandLabel is HKDF-Expand-Label of RFC 8446 section 7.1 without context: the first n bytes of what it returns.
+func expandLabel(secret []byte, label string, n int) [sha256.Size]byte {
 	var info [64]byte
 	b := append(info[:0], 0, byte(n), byte(len("tls13 ")+len(label)))
 	b = append(append(b, "tls13 "...), label...)
 	b = append(b, 0, 1) // no context; first block
-	out := hmac256(secret, b)
-	return out[:n]
+	return hmac256(secret, b)
 }
 
 func (k *quicKeys) prepare(client int) bool {
@@ -132,7 +133,8 @@ func (k *quicKeys) prepare(client int) bool {
 		key, iv, hp = "quicv2 key", "quicv2 iv", "quicv2 hp"
 	}
 	secret := expandLabel(k.initial[:], labels[client], sha256.Size)
-	block, err := aes.NewCipher(expandLabel(secret, key, 16))
+	secretKey, mask, nonce := expandLabel(secret[:], key, 16), expandLabel(secret[:], hp, 16), expandLabel(secret[:], iv, 12)
+	block, err := aes.NewCipher(secretKey[:16])
 	if err != nil {
 		return false
 	}
@@ -140,11 +142,11 @@ func (k *quicKeys) prepare(client int) bool {
 	if err != nil {
 		return false
 	}
-	if s.block, err = aes.NewCipher(expandLabel(secret, hp, 16)); err != nil {
+	if s.block, err = aes.NewCipher(mask[:16]); err != nil {
 		return false
 	}
 	s.aead = aead
-	copy(s.iv[:], expandLabel(secret, iv, 12))
+	copy(s.iv[:], nonce[:])
 	return true
 }
 
@@ -159,7 +161,7 @@ func (k *quicKeys) open(scratch *[]byte, packet []byte, pn int, fromClient bool)
 		return nil, false
 	}
 	s := &k.side[client]
-	var mask [16]byte
+	mask := &k.mask
 	s.block.Encrypt(mask[:], packet[pn+4:pn+20])
 	first := packet[0] ^ mask[0]&0x0f
 	n := int(first&3) + 1
@@ -167,7 +169,8 @@ func (k *quicKeys) open(scratch *[]byte, packet []byte, pn int, fromClient bool)
 	buf := append((*scratch)[:0], packet...)
 	*scratch = buf
 	buf[0] = first
-	nonce := s.iv
+	nonce := &k.nonce
+	*nonce = s.iv
 	for i := range n {
 		buf[pn+i] ^= mask[1+i]
 		nonce[len(nonce)-n+i] ^= buf[pn+i]

@@ -49,7 +49,7 @@ func facts(a *event.App) map[string]string {
 	}
 	m["app"] = a.Name
 	if a.Host != "" {
-		m["host"] = a.Host + " by " + a.HostSource
+		m["host"] = a.Host + " by " + a.HostSource.String()
 	}
 	for _, f := range Fields() {
 		if !a.Has(f) {

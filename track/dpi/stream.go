@@ -3,11 +3,10 @@ package dpi
 // direction is what the Inspector knows of the bytes of one end.
 type direction struct {
 	buf   *buffer
-	skip  uint64    // bytes ahead that nobody wants to see
-	open  parserSet // parsers that have not said no
-	next  uint32    // TCP: sequence number expected
-	used  uint32    // bytes that parsers saw
-	msgs  uint8     // UDP: datagrams seen; TCP: starts tried
+	skip  uint64 // bytes ahead that nobody wants to see
+	next  uint32 // TCP: sequence number expected
+	used  uint32 // bytes that parsers saw
+	msgs  uint8  // UDP: datagrams seen; TCP: starts tried
 	flags dirFlags
 }
 
@@ -16,7 +15,7 @@ type dirFlags uint8
 const (
 	started dirFlags = 1 << iota // next is known
 	whole                        // from the connection's first byte on
-	asked                        // open is known
+	asked                        // Flow.open is known
 	dead                         // nothing more of this direction can be judged
 	finSeen
 )

@@ -91,7 +91,8 @@ func parseTLS(c *call) verdict {
 			c.know()
 			return done
 		default:
-			st = &tlsState{client: c.side}
+			st = c.tls.get()
+			st.client = c.side
 			if kind == tlsServer {
 				st.client = 1 - c.side
 			}
@@ -500,7 +501,7 @@ func (c *call) serverName(sni []byte) {
 	a, name := c.edit(), c.text(sni)
 	a.SetStr(fieldSNI, name)
 	if !c.f.proxied && nameOfHost(sni) {
-		a.Host, a.HostSource = name, "sni"
+		a.Host, a.HostSource = name, event.HostBySNI
 	}
 }
 

@@ -1,24 +1,101 @@
 package event
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 // App is what a connection speaks, by content. Parsers fill it through the fields they declare.
 // Once an event points at an App it is not changed: Clone it, change the clone, replace.
 type App struct {
-	Name string // value of the field `app`: "tls", "http", "dns", …
-	// Host is the name that the client gave to the server, HostSource how: sni, http.
-	Host, HostSource string
+	Name       string // value of the field `app`: "tls", "http", "dns", …
+	Host       string // the name that the client gave to the server
+	HostSource HostSource
 
 	has    uint64 // bit index & 63 of every field that is set: most questions are about one that is not
 	values []AppValue
-	lists  [][]string
 }
 
-// AppValue is the value of a field that is set.
+// HostSource is how the client gave the server's name.
+type HostSource uint8
+
+const (
+	NoHost HostSource = iota
+	HostBySNI
+	HostByHTTP
+)
+
+var hostSourceNames = [...]string{"", "sni", "http"}
+
+func (s HostSource) String() string { return hostSourceNames[s] }
+
+// AppValue is the value of a field that is set. Every connection that is open keeps some, so it is as small as can be: a text or
+// a list without its capacity, or a number, in two words.
 type AppValue struct {
-	Str   string
-	Num   uint64 // also of a Bool and a Time; for ListOf of a List
+	p     unsafe.Pointer // the text's bytes, the list's texts, the large number
+	n     uint32         // length of the text or the list; the lower bits of the number
+	high  uint8          // the number's bits above n
+	kind  valueKind
 	Index uint16 // the field's AppIndex
+}
+
+type valueKind uint8
+
+const (
+	textValue valueKind = iota
+	listValue
+	numberValue
+	secondsValue // a number of billions, as a time of whole seconds is
+	largeValue   // a number that is too large for n and high
+)
+
+// Str gives a text, "" of what is none.
+func (v *AppValue) Str() string {
+	if v.kind != textValue {
+		return ""
+	}
+	return unsafe.String((*byte)(v.p), v.n)
+}
+
+// List gives a list, nil of what is none. The caller must not change it.
+func (v *AppValue) List() []string {
+	if v.kind != listValue {
+		return nil
+	}
+	return unsafe.Slice((*string)(v.p), v.n)
+}
+
+// Num gives a number, also of a Bool and a Time.
+func (v *AppValue) Num() uint64 {
+	n := uint64(v.high)<<32 | uint64(v.n)
+	switch v.kind {
+	case secondsValue:
+		return n * 1e9
+	case largeValue:
+		return *(*uint64)(v.p)
+	}
+	return n
+}
+
+func (v *AppValue) setStr(s string) {
+	v.p, v.n, v.kind = unsafe.Pointer(unsafe.StringData(s)), uint32(len(s)), textValue
+}
+
+func (v *AppValue) setList(l []string) {
+	v.p, v.n, v.kind = unsafe.Pointer(unsafe.SliceData(l)), uint32(len(l)), listValue
+}
+
+func (v *AppValue) setNum(n uint64) {
+	v.p, v.kind = nil, numberValue
+	if n>>40 != 0 {
+		if seconds := n / 1e9; seconds*1e9 == n {
+			n, v.kind = seconds, secondsValue
+		} else {
+			large := n
+			v.p, v.kind = unsafe.Pointer(&large), largeValue
+		}
+	}
+	v.n, v.high = uint32(n), uint8(n>>32)
 }
 
 // roomyApp is an App with room for as many values as most protocols set, in one piece: a flood of
@@ -27,26 +104,24 @@ type (
 	roomyApp struct {
 		App
 		room [5]AppValue
-		list [1][]string
 	}
 	largeApp struct {
 		App
 		room [10]AppValue
-		list [1][]string
 	}
 )
 
 // NewApp makes an empty App. The zero App is one, too, but grows when it is filled.
 func NewApp() *App {
 	a := &roomyApp{}
-	a.values, a.lists = a.room[:0], a.list[:0]
+	a.values = a.room[:0]
 	return &a.App
 }
 
 // NewLargeApp makes an empty App for what sets more than a few values.
 func NewLargeApp() *App {
 	a := &largeApp{}
-	a.values, a.lists = a.room[:0], a.list[:0]
+	a.values = a.room[:0]
 	return &a.App
 }
 
@@ -123,7 +198,7 @@ func (a *App) Has(f *AppField) bool { return a.get(f) != nil }
 // Str returns the text of f, "" when it was not set.
 func (a *App) Str(f *AppField) string {
 	if v := a.get(f); v != nil {
-		return v.Str
+		return v.Str()
 	}
 	return ""
 }
@@ -131,7 +206,7 @@ func (a *App) Str(f *AppField) string {
 // Uint returns the number of f, and whether it was set.
 func (a *App) Uint(f *AppField) (uint64, bool) {
 	if v := a.get(f); v != nil {
-		return v.Num, true
+		return v.Num(), true
 	}
 	return 0, false
 }
@@ -139,7 +214,7 @@ func (a *App) Uint(f *AppField) (uint64, bool) {
 // List returns the list of f, nil when it was not set. The caller must not change it.
 func (a *App) List(f *AppField) []string {
 	if v := a.get(f); v != nil {
-		return a.lists[v.Num]
+		return v.List()
 	}
 	return nil
 }
@@ -152,16 +227,13 @@ func (a *App) Values() []AppValue {
 	return a.values
 }
 
-// ListOf gives the list that is the value v of a. The caller must not change it.
-func (a *App) ListOf(v *AppValue) []string { return a.lists[v.Num] }
-
 // Fact returns the text that was set i-th, for a line that says in short what the connection is about;
 // "" when that is no text, or there are fewer.
 func (a *App) Fact(i int) string {
 	if a == nil || i >= len(a.values) {
 		return ""
 	}
-	return a.values[i].Str
+	return a.values[i].Str()
 }
 
 func (a *App) set(f *AppField) *AppValue {
@@ -174,39 +246,32 @@ func (a *App) set(f *AppField) *AppValue {
 }
 
 // SetStr sets a text field.
-func (a *App) SetStr(f *AppField, s string) { a.set(f).Str = s }
+func (a *App) SetStr(f *AppField, s string) { a.set(f).setStr(s) }
 
 // SetUint sets a number.
-func (a *App) SetUint(f *AppField, n uint64) { a.set(f).Num = n }
+func (a *App) SetUint(f *AppField, n uint64) { a.set(f).setNum(n) }
 
 // SetTime sets a time in nanoseconds since the epoch. That itself, which stands for no time, is set a nanosecond later.
 func (a *App) SetTime(f *AppField, ns int64) {
 	if ns == 0 {
 		ns = 1
 	}
-	a.set(f).Num = uint64(ns)
+	a.set(f).setNum(uint64(ns))
 }
 
 // SetBool sets a truth value.
 func (a *App) SetBool(f *AppField, b bool) {
-	v := a.set(f)
-	v.Num = 0
+	n := uint64(0)
 	if b {
-		v.Num = 1
+		n = 1
 	}
+	a.set(f).setNum(n)
 }
 
 // SetList sets a list, which must not be changed afterwards.
-func (a *App) SetList(f *AppField, l []string) {
-	if v := a.get(f); v != nil {
-		a.lists[v.Num] = l
-		return
-	}
-	a.set(f).Num = uint64(len(a.lists))
-	a.lists = append(a.lists, l)
-}
+func (a *App) SetList(f *AppField, l []string) { a.set(f).setList(l) }
 
-// With returns a copy of a that also has what only b says, which must be no lists; a where that is nothing.
+// With returns a copy of a that also has what only b says; a where that is nothing.
 func (a *App) With(b *App) *App {
 	c := a
 	for i := range b.values {
@@ -229,8 +294,8 @@ func (a *App) Clone() *App {
 	if len(a.values) > cap(c.values) {
 		c = NewLargeApp()
 	}
-	values, lists := c.values, c.lists
+	values := c.values
 	*c = *a
-	c.values, c.lists = append(values, a.values...), append(lists, a.lists...)
+	c.values = append(values, a.values...)
 	return c
 }

@@ -2,7 +2,10 @@
 // fields that every format, filter, summary and document is derived from.
 package event
 
-import "net/netip"
+import (
+	"net/netip"
+	"sync"
+)
 
 // Kind says what happened to a connection.
 type Kind uint8
@@ -233,6 +236,19 @@ type Answer struct {
 	Asker, Sender netip.Addr // whom the response went to, and from; Asker may be a multicast group
 	Asked         bool       // it answers a question that was seen, about the name that was asked for
 	Hosts         []HostAddr
+}
+
+// answers are those to use again: responses are many, and what each says is read at once.
+var answers = sync.Pool{New: func() any { return &Answer{Hosts: make([]HostAddr, 0, 2)} }}
+
+// NewAnswer makes an empty Answer.
+func NewAnswer() *Answer { return answers.Get().(*Answer) }
+
+// Release gives an Answer back that nobody reads any more.
+func (a *Answer) Release() {
+	clear(a.Hosts)
+	*a = Answer{Hosts: a.Hosts[:0]}
+	answers.Put(a)
 }
 
 // Expected is a connection that another one, whose ID the event has, arranged: FTP's data, the media of a call.

@@ -397,7 +397,7 @@ func (e *Event) Host() string { name, _ := e.HostAndSource(); return name }
 // HostAndSource is the best name there is for the remote end, and where it is from.
 func (e *Event) HostAndSource() (name, source string) {
 	if e.RemoteServes && e.App != nil && e.App.Host != "" {
-		return e.App.Host, e.App.HostSource
+		return e.App.Host, e.App.HostSource.String()
 	}
 	return e.RemoteName, e.NameSource
 }
