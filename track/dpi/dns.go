@@ -75,7 +75,7 @@ func parseDNS(c *call) verdict {
 	v := &c.view[c.side]
 	hinted := c.dnsHinted()
 	var m dnsMessage
-	m.parse(v.b, v.gap)
+	m.parse(v.b, v.gap, hinted)
 	if c.f.parser != 0 && m.question != 0 {
 		m.sane = true // broken behind the question: what is whole counts
 	}
@@ -120,8 +120,9 @@ func parseDNSStream(c *call) verdict {
 			break
 		}
 		var m dnsMessage
-		m.parse(have, cut)
-		if !m.sane || !known && !c.dnsHinted() && (!m.tidy || cut) {
+		sure := known || c.dnsHinted()
+		m.parse(have, cut, sure)
+		if !m.sane || !sure && (!m.tidy || cut) {
 			return dnsOver(known)
 		}
 		c.dnsMessage(&m)
@@ -159,8 +160,9 @@ func dnsHeaderSane(b []byte) bool {
 	return (be16(b[4:]) > 0 && be16(b[4:]) <= 64 || flags&0x8000 != 0) && total <= len(b)+4096
 }
 
-// parse takes a message apart. It visits every record, so that chance does not look like DNS.
-func (m *dnsMessage) parse(b []byte, cut bool) {
+// parse takes a message apart. It visits every record, so that chance does not look like DNS. Where other things make sure that
+// it is, nobody asks whether it is tidy.
+func (m *dnsMessage) parse(b []byte, cut, sure bool) {
 	m.b, m.cut = b, cut
 	if len(b) < dnsHeaderLen || !dnsHeaderSane(b) {
 		return
@@ -171,7 +173,7 @@ func (m *dnsMessage) parse(b []byte, cut bool) {
 		m.counts[i] = int(be16(b[4+2*i:]))
 	}
 	opcode := m.flags >> 11 & 15
-	m.tidy = m.counts[0] == 1 && m.flags&0x40 == 0 && (opcode == 0 || opcode == 4 || opcode == 5)
+	m.tidy = !sure && m.counts[0] == 1 && m.flags&0x40 == 0 && (opcode == 0 || opcode == 4 || opcode == 5)
 	if !m.response() {
 		// A query has no answers; opcode 5 (UPDATE) uses the other sections for its own ends.
 		m.tidy = m.tidy && m.rcode == 0 && m.flags&0x0680 == 0 && (opcode != 0 || m.counts[1] == 0 && m.counts[2] <= 1) && m.counts[3] <= 2
@@ -206,7 +208,7 @@ func (m *dnsMessage) parse(b []byte, cut bool) {
 func (m *dnsMessage) questions() (at int, ok bool) {
 	at = dnsHeaderLen
 	for range m.counts[0] {
-		next, printable, ok := dnsSkipName(m.b, at)
+		next, ok := dnsSkipName(m.b, at)
 		if !ok || next+4 > len(m.b) {
 			return 0, false
 		}
@@ -214,7 +216,7 @@ func (m *dnsMessage) questions() (at int, ok bool) {
 		if class != 1 && class != 3 && class != 4 && class != 254 && class != 255 {
 			return 0, false
 		}
-		m.tidy = m.tidy && printable && !netbiosName(m.b, at)
+		m.tidy = m.tidy && dnsPrintable(m.b, at) && !netbiosName(m.b, at)
 		if m.question == 0 {
 			m.question, m.asked, m.qtype = at, next+4, be16(m.b[next:])
 		}

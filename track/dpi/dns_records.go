@@ -15,7 +15,7 @@ type dnsRecord struct {
 // record reads the record at an offset. Addresses of a wrong length are refused: what has them is no DNS.
 func (m *dnsMessage) record(at int) (r dnsRecord, ok bool) {
 	r.owner = at
-	at, _, ok = dnsSkipName(m.b, at)
+	at, ok = dnsSkipName(m.b, at)
 	if !ok || at+10 > len(m.b) {
 		return r, false
 	}
@@ -29,33 +29,41 @@ func (m *dnsMessage) record(at int) (r dnsRecord, ok bool) {
 	return r, !query || n == 0 || (r.kind != dnsA || n == 4) && (r.kind != dnsAAAA || n == 16)
 }
 
-// dnsSkipName returns the offset behind a name, and whether its letters can be printed.
-func dnsSkipName(b []byte, at int) (next int, printable, ok bool) {
-	printable = true
+// dnsSkipName returns the offset behind a name.
+func dnsSkipName(b []byte, at int) (next int, ok bool) {
 	for size := 0; at < len(b); {
 		n := int(b[at])
 		switch {
 		case n == 0:
-			return at + 1, printable, true
+			return at + 1, true
 		case n&0xc0 == 0xc0: // RFC 1035 section 4.1.4
 			if at+2 > len(b) || int(be16(b[at:])&0x3fff) >= at || be16(b[at:])&0x3fff < dnsHeaderLen {
-				return 0, false, false
+				return 0, false
 			}
-			return at + 2, printable, true
+			return at + 2, true
 		case n > 63 || at+1+n > len(b):
-			return 0, false, false
-		}
-		for _, c := range b[at+1 : at+1+n] {
-			if c-'!' > '~'-'!' {
-				printable = false
-			}
+			return 0, false
 		}
 		at += 1 + n
 		if size += 1 + n; size > dnsMaxName {
 			break
 		}
 	}
-	return 0, false, false
+	return 0, false
+}
+
+// dnsPrintable tells whether the letters of a name that dnsSkipName passed over can be printed.
+func dnsPrintable(b []byte, at int) bool {
+	for b[at] != 0 && b[at]&0xc0 == 0 {
+		label := b[at+1 : at+1+int(b[at])]
+		for _, c := range label {
+			if c-'!' > '~'-'!' {
+				return false
+			}
+		}
+		at += 1 + len(label)
+	}
+	return true
 }
 
 // dnsName appends a name in dotted form. Pointers lead only back, which bounds their number.
@@ -184,7 +192,7 @@ func dnsSOA(dst, b []byte, at int) ([]byte, bool) {
 			return dst, false
 		}
 		dst = append(dst, ' ')
-		at, _, _ = dnsSkipName(b, at)
+		at, _ = dnsSkipName(b, at)
 	}
 	if at == 0 || at+4 > len(b) {
 		return dst, false
@@ -210,7 +218,7 @@ func dnsService(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
 	if !ok {
 		return dst, false
 	}
-	at, _, _ := dnsSkipName(b, rr.data+2)
+	at, _ := dnsSkipName(b, rr.data+2)
 	for r.b = b[at:]; len(r.b) > 0; {
 		key, value := r.u16(), cursor{b: r.vector16()}
 		if r.bad {

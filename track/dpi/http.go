@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"rustnet/track/event"
 )
@@ -234,15 +235,22 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 				v.b = nil
 				return false
 			}
-			size, whole := headSize(v.b)
+			var h httpHeader
+			size, whole := 0, false
+			if !v.borrowed { // the rest of a head may come in many pieces
+				_, whole = headSize(v.b)
+			}
+			if whole || v.borrowed || v.gap || v.fin {
+				size, whole = h.parse(v.b, &c.message)
+			}
 			if !whole && !v.gap && !v.fin {
 				return s == st.client && !st.line && c.httpBegins(st, v.b)
 			}
 			ended := false
 			if s == st.client {
-				ended = c.httpRequest(st, v.b[:size], whole)
+				ended = c.httpRequest(st, v.b[:size], &h, whole)
 			} else {
-				ended = c.httpResponse(st, v.b[:size], whole)
+				ended = c.httpResponse(st, v.b[:size], &h, whole)
 			}
 			if ended || c.f.state == nil {
 				return ended
@@ -327,38 +335,48 @@ func chunkSize(line []byte) (n uint64, ok bool) {
 
 // httpHeader holds what is read of a head.
 type httpHeader struct {
+	line                                              []byte // the first one
 	host, agent, server, contentType, upgrade, inside []byte
 	length                                            uint64
 	hasLength, chunked, close, keep                   bool
 }
 
-// parse reads the header fields of a head behind its first line. Only fields that carry no secrets are kept.
-func (h *httpHeader) parse(b []byte, scratch *[]byte) {
+// parse reads a head up to its empty line, as headSize does. Only fields that carry no secrets are kept.
+func (h *httpHeader) parse(b []byte, scratch *[]byte) (n int, whole bool) {
 	*scratch = (*scratch)[:0]
-	for len(b) > 0 {
-		end := bytes.IndexByte(b, '\n')
+	for n < len(b) {
+		end := bytes.IndexByte(b[n:], '\n')
 		if end < 0 {
-			return
+			return n, false
 		}
-		line := trimCR(b[:end])
-		b = b[end+1:]
+		line := trimCR(b[n : n+end])
+		first := n == 0
+		n += end + 1
+		if len(line) == 0 {
+			return n, !first
+		}
+		if first {
+			h.line = line
+			continue
+		}
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 {
 			continue
 		}
 		name, value := line[:colon], trimSpace(line[colon+1:])
-		for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') { // obs-fold, RFC 9112 section 5.2
-			end := bytes.IndexByte(b, '\n')
+		for n < len(b) && (b[n] == ' ' || b[n] == '\t') { // obs-fold, RFC 9112 section 5.2
+			end := bytes.IndexByte(b[n:], '\n')
 			if end < 0 {
 				break
 			}
 			start := len(*scratch)
-			*scratch = append(append(append(*scratch, value...), ' '), trimSpace(trimCR(b[:end]))...)
+			*scratch = append(append(append(*scratch, value...), ' '), trimSpace(trimCR(b[n:n+end]))...)
 			value = trimSpace((*scratch)[start:])
-			b = b[end+1:]
+			n += end + 1
 		}
 		h.field(name, value)
 	}
+	return n, false
 }
 
 func (h *httpHeader) field(name, value []byte) {
@@ -424,16 +442,29 @@ func equalFold(b []byte, small string) bool {
 	if len(b) != len(small) {
 		return false
 	}
-	for i := range b {
-		c := b[i]
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
+	for len(b) >= 8 {
+		if lower8(binary.LittleEndian.Uint64(b)) != eight(small) {
+			return false
 		}
-		if c != small[i] {
+		if len(b) == 8 {
+			return true
+		}
+		n := min(8, len(b)-8) // the last eight may overlap those before
+		b, small = b[n:], small[n:]
+	}
+	for i := range b {
+		if lower(b[i]) != small[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// eight gives the first eight letters as a little-endian number.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 func containsFold(b []byte, small string) bool {
@@ -476,8 +507,8 @@ func (c *call) httpRequestLine(st *httpState, line []byte) {
 	st.line = true
 	a := c.edit()
 	method, host, path, version := c.httpTarget(line)
-	a.SetStr(fieldHTTPMethod, c.text(method))
-	a.SetStr(fieldHTTPVersion, c.text(version))
+	a.SetStr(fieldHTTPMethod, c.httpWord(method))
+	a.SetStr(fieldHTTPVersion, c.httpWord(version))
 	st.host = len(host) > 0
 	if st.host {
 		c.f.proxied = true // only proxies are asked like this
@@ -486,6 +517,25 @@ func (c *call) httpRequestLine(st *httpState, line []byte) {
 	if len(path) > 0 {
 		a.SetStr(fieldHTTPPath, c.text(path))
 	}
+}
+
+// httpWord is text for methods and versions, most of which are of few.
+func (c *call) httpWord(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "CONNECT":
+		return "CONNECT"
+	case "1.1":
+		return "1.1"
+	case "1.0":
+		return "1.0"
+	}
+	return c.text(b)
 }
 
 // httpTarget takes a request's line apart. The path is what may be shown of it; the host is there where the line names one.
@@ -514,13 +564,13 @@ func (c *call) lastFact(last, first *event.AppField, b []byte) {
 }
 
 // httpNewest tells a request that is not the first.
-func (c *call) httpNewest(line []byte, h *httpHeader) {
+func (c *call) httpNewest(h *httpHeader) {
 	a := c.edit()
-	method, host, path, _ := c.httpTarget(line)
+	method, host, path, _ := c.httpTarget(h.line)
 	if len(host) == 0 {
 		host = withoutUser(h.host)
 	}
-	a.SetStr(fieldHTTPLastMethod, c.text(method))
+	a.SetStr(fieldHTTPLastMethod, c.httpWord(method))
 	if len(host) > 0 {
 		a.SetStr(fieldHTTPLastHost, c.text(host))
 	}
@@ -577,20 +627,17 @@ func (c *call) httpHost(host []byte) {
 }
 
 // httpRequest reads a request's head, or what there is of it. It returns true when the inspection ends with it.
-func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
+func (c *call) httpRequest(st *httpState, head []byte, h *httpHeader, whole bool) bool {
 	if !st.begun && httpStart(head) != httpRequest {
 		return true
 	}
 	st.begun = false
-	line, n := cutLine(head)
 	if !st.line {
-		c.httpRequestLine(st, line)
+		c.httpRequestLine(st, h.line)
 	}
-	var h httpHeader
-	h.parse(head[n:], &c.message)
 	a := c.edit()
 	if st.requests > 0 {
-		c.httpNewest(line, &h)
+		c.httpNewest(h)
 	}
 	if !st.headed {
 		st.headed = true
@@ -632,14 +679,11 @@ func (c *call) httpRequest(st *httpState, head []byte, whole bool) bool {
 }
 
 // httpResponse reads a response's head, or what there is of it. It returns true when the inspection ends with it.
-func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
+func (c *call) httpResponse(st *httpState, head []byte, h *httpHeader, whole bool) bool {
 	if httpStart(head) != httpResponse {
 		return true
 	}
 	status := httpStatus(head)
-	_, n := cutLine(head)
-	var h httpHeader
-	h.parse(head[n:], &c.message)
 	interim := status < 200 && status != 101
 	if st.answered && !interim {
 		c.edit().SetUint(fieldHTTPLastStatus, status)
@@ -650,7 +694,7 @@ func (c *call) httpResponse(st *httpState, head []byte, whole bool) bool {
 		a := c.edit()
 		a.SetUint(fieldHTTPStatus, status)
 		if !st.line {
-			a.SetStr(fieldHTTPVersion, c.text(head[5:8]))
+			a.SetStr(fieldHTTPVersion, c.httpWord(head[5:8]))
 		}
 		if !interim {
 			st.answered = true

@@ -21,7 +21,7 @@ func parseNetBIOSName(c *call) verdict {
 			return no
 		}
 	}
-	end, _, ok := dnsSkipName(b, dnsHeaderLen)
+	end, ok := dnsSkipName(b, dnsHeaderLen)
 	if !ok || end+4 > len(b) {
 		return no
 	}
