@@ -1,19 +1,20 @@
 package event
 
 import (
-	"slices"
+	"math"
 	"unsafe"
 )
 
 // App is what a connection speaks, by content. Parsers fill it through the fields they declare.
 // Once an event points at an App it is not changed: Clone it, change the clone, replace.
 type App struct {
-	Name       string // value of the field `app`: "tls", "http", "dns", …
-	Host       string // the name that the client gave to the server
-	HostSource HostSource
+	Name string // value of the field `app`: "tls", "http", "dns", …
+	Host string // the name that the client gave to the server
 
-	has    uint64 // bit index & 63 of every field that is set: most questions are about one that is not
-	values []AppValue
+	values     *AppValue // the first of n, with room for more
+	has        uint32    // bit index & 31 of every field that is set: most questions are about one that is not
+	n, room    uint8
+	HostSource HostSource
 }
 
 // HostSource is how the client gave the server's name.
@@ -103,25 +104,25 @@ func (v *AppValue) setNum(n uint64) {
 type (
 	roomyApp struct {
 		App
-		room [5]AppValue
+		places [5]AppValue
 	}
 	largeApp struct {
 		App
-		room [10]AppValue
+		places [10]AppValue
 	}
 )
 
 // NewApp makes an empty App. The zero App is one, too, but grows when it is filled.
 func NewApp() *App {
 	a := &roomyApp{}
-	a.values = a.room[:0]
+	a.App.values, a.App.room = &a.places[0], uint8(len(a.places))
 	return &a.App
 }
 
 // NewLargeApp makes an empty App for what sets more than a few values.
 func NewLargeApp() *App {
 	a := &largeApp{}
-	a.values = a.room[:0]
+	a.App.values, a.App.room = &a.places[0], uint8(len(a.places))
 	return &a.App
 }
 
@@ -180,24 +181,25 @@ func AppTime(name, doc string) *AppField {
 	return f
 }
 
-func (a *App) get(f *AppField) *AppValue {
-	if a == nil || a.has&(1<<(f.index&63)) == 0 {
+func (a *App) get(index uint16) *AppValue {
+	if a == nil || a.has&(1<<(index&31)) == 0 {
 		return nil
 	}
-	for i := range a.values {
-		if a.values[i].Index == f.index {
-			return &a.values[i]
+	values := a.Values()
+	for i := range values {
+		if values[i].Index == index {
+			return &values[i]
 		}
 	}
 	return nil
 }
 
 // Has tells whether f was set.
-func (a *App) Has(f *AppField) bool { return a.get(f) != nil }
+func (a *App) Has(f *AppField) bool { return a.get(f.index) != nil }
 
 // Str returns the text of f, "" when it was not set.
 func (a *App) Str(f *AppField) string {
-	if v := a.get(f); v != nil {
+	if v := a.get(f.index); v != nil {
 		return v.Str()
 	}
 	return ""
@@ -205,7 +207,7 @@ func (a *App) Str(f *AppField) string {
 
 // Uint returns the number of f, and whether it was set.
 func (a *App) Uint(f *AppField) (uint64, bool) {
-	if v := a.get(f); v != nil {
+	if v := a.get(f.index); v != nil {
 		return v.Num(), true
 	}
 	return 0, false
@@ -213,7 +215,7 @@ func (a *App) Uint(f *AppField) (uint64, bool) {
 
 // List returns the list of f, nil when it was not set. The caller must not change it.
 func (a *App) List(f *AppField) []string {
-	if v := a.get(f); v != nil {
+	if v := a.get(f.index); v != nil {
 		return v.List()
 	}
 	return nil
@@ -224,39 +226,56 @@ func (a *App) Values() []AppValue {
 	if a == nil {
 		return nil
 	}
-	return a.values
+	return unsafe.Slice(a.values, a.n)
 }
 
 // Fact returns the text that was set i-th, for a line that says in short what the connection is about;
 // "" when that is no text, or there are fewer.
 func (a *App) Fact(i int) string {
-	if a == nil || i >= len(a.values) {
+	values := a.Values()
+	if i >= len(values) {
 		return ""
 	}
-	return a.values[i].Str()
+	return values[i].Str()
 }
 
-func (a *App) set(f *AppField) *AppValue {
-	if v := a.get(f); v != nil {
+func (a *App) set(index uint16) *AppValue {
+	if v := a.get(index); v != nil {
 		return v
 	}
-	a.has |= 1 << (f.index & 63)
-	a.values = append(a.values, AppValue{Index: f.index})
-	return &a.values[len(a.values)-1]
+	if a.n == a.room {
+		a.grow(2 * int(a.n))
+	}
+	v := (*AppValue)(unsafe.Add(unsafe.Pointer(a.values), uintptr(a.n)*unsafe.Sizeof(AppValue{})))
+	a.n++
+	a.has |= 1 << (index & 31)
+	v.Index = index
+	return v
+}
+
+// grow makes room for n values at least, and at most for as many as there can be: of those beyond, which no connection has,
+// the last one stands.
+func (a *App) grow(n int) {
+	places := make([]AppValue, min(max(n, 4), math.MaxUint8))
+	if copy(places, a.Values()) == math.MaxUint8 {
+		a.n--
+		places[a.n] = AppValue{}
+	}
+	a.values, a.room = &places[0], uint8(len(places))
 }
 
 // SetStr sets a text field.
-func (a *App) SetStr(f *AppField, s string) { a.set(f).setStr(s) }
+func (a *App) SetStr(f *AppField, s string) { a.set(f.index).setStr(s) }
 
 // SetUint sets a number.
-func (a *App) SetUint(f *AppField, n uint64) { a.set(f).setNum(n) }
+func (a *App) SetUint(f *AppField, n uint64) { a.set(f.index).setNum(n) }
 
 // SetTime sets a time in nanoseconds since the epoch. That itself, which stands for no time, is set a nanosecond later.
 func (a *App) SetTime(f *AppField, ns int64) {
 	if ns == 0 {
 		ns = 1
 	}
-	a.set(f).setNum(uint64(ns))
+	a.set(f.index).setNum(uint64(ns))
 }
 
 // SetBool sets a truth value.
@@ -265,25 +284,23 @@ func (a *App) SetBool(f *AppField, b bool) {
 	if b {
 		n = 1
 	}
-	a.set(f).setNum(n)
+	a.set(f.index).setNum(n)
 }
 
 // SetList sets a list, which must not be changed afterwards.
-func (a *App) SetList(f *AppField, l []string) { a.set(f).setList(l) }
+func (a *App) SetList(f *AppField, l []string) { a.set(f.index).setList(l) }
 
 // With returns a copy of a that also has what only b says; a where that is nothing.
 func (a *App) With(b *App) *App {
 	c := a
-	for i := range b.values {
-		v := &b.values[i]
-		if slices.ContainsFunc(a.values, func(o AppValue) bool { return o.Index == v.Index }) {
+	for _, v := range b.Values() {
+		if a.get(v.Index) != nil {
 			continue
 		}
 		if c == a {
 			c = a.Clone()
 		}
-		c.has |= 1 << (v.Index & 63)
-		c.values = append(c.values, *v)
+		*c.set(v.Index) = v
 	}
 	return c
 }
@@ -291,11 +308,15 @@ func (a *App) With(b *App) *App {
 // Clone copies a, so that the copy can be changed while events point at a.
 func (a *App) Clone() *App {
 	c := NewApp()
-	if len(a.values) > cap(c.values) {
+	if a.n > c.room {
 		c = NewLargeApp()
 	}
-	values := c.values
+	if a.n > c.room {
+		c.grow(int(a.n) + 4)
+	}
+	places, room := c.values, c.room
 	*c = *a
-	c.values = append(values, a.values...)
+	c.values, c.room = places, room
+	copy(c.Values(), a.Values())
 	return c
 }
