@@ -676,8 +676,8 @@ func idleBytes(tb testing.TB, kind string, n int) float64 {
 
 func TestIdleConnectionIsSmall(t *testing.T) {
 	for kind := range idlePackets {
-		if got := idleBytes(t, kind, 50_000); got > 1000 {
-			t.Errorf("%s: %.0f bytes a connection, want at most 1000", kind, got)
+		if got := idleBytes(t, kind, 50_000); got > 800 {
+			t.Errorf("%s: %.0f bytes a connection, want at most 800", kind, got)
 		}
 	}
 }

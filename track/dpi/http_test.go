@@ -252,3 +252,27 @@ func TestTunnels(t *testing.T) {
 		}
 	}
 }
+
+func TestEqualFold(t *testing.T) {
+	for n := range 26 {
+		small := "abc-defghij_klmnopqr.stuvwxyz"[:n]
+		for i := range n + 1 {
+			b := []byte(strings.ToUpper(small))
+			if !equalFold(b, small) || !equalFold([]byte(small), small) {
+				t.Errorf("%q is not %q", b, small)
+			}
+			if equalFold(append(b, 'x'), small) || n > 0 && equalFold(b[1:], small) {
+				t.Errorf("%q with a letter more or less is %q", b, small)
+			}
+			if i == n {
+				break
+			}
+			for _, c := range []byte{0, ' ', '@', '[', '{', 0x7f, 0x80, 0xff, b[i] ^ 0x80, b[i] + 1} {
+				b[i] = c
+				if equalFold(b, small) {
+					t.Errorf("%q is %q", b, small)
+				}
+			}
+		}
+	}
+}
