@@ -118,7 +118,7 @@ func TestFloats(t *testing.T) {
 			t.Fatalf("%v: got %s, want %s", f, got, want)
 		}
 	}
-	for _, f := range []float64{0, 1, 0.1, 0.000001, 0.0000015, 1e-7, 999999999.999999, 1e9, 123456.789, 1e20, 1e21, 1.5e300, -1.25, 0.3, 2.0 / 3} {
+	for _, f := range []float64{0, math.Copysign(0, -1), 1, 0.1, 0.000001, 0.0000015, 1e-7, 999999999.999999, 1e9, 123456.789, 1e20, 1e21, 1.5e300, -1.25, 0.3, 2.0 / 3} {
 		check(f)
 	}
 	for range 200000 {
@@ -198,6 +198,31 @@ func TestJSONOfLongTexts(t *testing.T) {
 	}
 }
 
+// What a text hides in any place must be found, whatever the text's length.
+func TestJSONFindsWhatNeedsEscaping(t *testing.T) {
+	enc := newJSON([]*event.Field{schema.Lookup("iface")}, "")
+	for n := 1; n < 40; n++ {
+		for at := range n {
+			for c := range 256 {
+				text := bytes.Repeat([]byte{"a~ #!]"[n%6]}, n)
+				text[at] = byte(c)
+				e := event.Event{Kind: event.New, Iface: string(text)}
+				line := enc.record(nil, &e)
+				var got struct{ Iface string }
+				if err := json.Unmarshal(line, &got); err != nil {
+					t.Fatalf("%q: %v in %q", text, err, line)
+				}
+				if want := strings.ToValidUTF8(string(text), "\uFFFD"); got.Iface != want {
+					t.Fatalf("got %q, want %q", got.Iface, want)
+				}
+				if c == 0x7f && !bytes.Contains(line, []byte(`\u007f`)) {
+					t.Fatalf("DEL stands in %q", line)
+				}
+			}
+		}
+	}
+}
+
 func TestJSONNeverWritesWhatATerminalObeys(t *testing.T) {
 	for r := rune(0); r < 0x3000; r++ {
 		s := "a" + string(r) + "b"
@@ -246,6 +271,10 @@ func FuzzJSONString(f *testing.F) {
 
 func TestTimeFormats(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
+	fresh := newStamp("") // the second of no stamp is not yet made
+	if got, want := string(fresh.append(nil, 1500)), "1970-01-01T00:00:00.000001Z"; got != want {
+		t.Fatalf("got %s, want %s", got, want)
+	}
 	utc, unix, day := newStamp("rfc3339"), newStamp("unix"), stamp{loc: time.UTC, layout: "15:04:05", digits: 3}
 	for i := range 20000 {
 		ns := start + int64(i)*7e8

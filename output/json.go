@@ -2,7 +2,6 @@ package output
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,51 +12,73 @@ import (
 
 // jsonEncoder writes one object a line, without reflection or allocation.
 type jsonEncoder struct {
-	columns []jsonColumn
+	// The application's fields, as far as they stand together, and what comes before and behind them.
+	before, app, behind []jsonColumn
 	// plans has the columns to ask for each set of parts that an event can have; nil until it is needed.
 	plans [event.NumParts]*jsonPlan
 	// Of some two hundred application fields a record has ten: they are found by what is set, not by
-	// asking each. place is 1 + a field's column, by its AppIndex.
-	place [event.MaxAppFields]int16
-	order []uint32 // scratch: 1<<16 times a column, and which of the values that are set belongs in it
+	// asking each. place is 1<<16 times 1 + a field's place in app, by its AppIndex.
+	place [event.MaxAppFields]uint32
+	order [event.MaxAppFields]uint32 // scratch: place, and which of the values that are set belongs there
 	line  jsonLine
 }
 
-// jsonPlan is a list of columns: those before the application's fields, and those behind. Application fields
-// that stand apart from the first of them are asked like others.
+// jsonPlan is what to ask for.
 type jsonPlan struct {
 	before, behind []*jsonColumn
-	from, to       int16 // the columns of the application's fields between them
-	room           int   // for jsonLine.spare
+	app            bool
 }
 
 // jsonColumn is as large as a cache line: for each record some forty are read.
 type jsonColumn struct {
 	key    [keyRoom]byte // ,"name": and where its value is one, the quote that begins a text
 	size   uint8         // of key
-	typ    event.Type
+	how    jsonForm
 	field  *event.Field
 	number func(*event.Event) (uint64, bool) // field.Uint
 	more   *jsonMore
 }
 
+// jsonForm is how a column's value is asked for and written.
+type jsonForm uint8
+
+const (
+	jsonText jsonForm = iota
+	jsonWord          // of a field that has Words; else jsonText
+	jsonMade          // of one that has Append
+	jsonUint
+	jsonID
+	jsonFloat
+	jsonBool
+	jsonAddr
+	jsonTime
+	jsonList
+)
+
+var jsonForms = [...]jsonForm{event.String: jsonText, event.Uint: jsonUint, event.Float: jsonFloat, event.Bool: jsonBool,
+	event.Addr: jsonAddr, event.Time: jsonTime, event.List: jsonList, event.ID: jsonID}
+
 type jsonMore struct {
 	stamp stamp
-	words []jsonWord // of a field that has Words: key and text for each
+	words []jsonWhole // of a field that has Words
 }
 
 // keyRoom is more than any key has. Copying all of it, whatever its size, takes two moves and no loop.
 const keyRoom = 32
 
-type jsonWord struct {
+// jsonWhole is a key with its value.
+type jsonWhole struct {
 	text [keyRoom]byte
-	size int // 0 = the field is absent
+	size uint16 // 0 = the field is absent
 }
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	enc := &jsonEncoder{}
-	for i, f := range fields {
-		c := jsonColumn{typ: f.Type, field: f, number: f.Uint, more: &jsonMore{stamp: newStamp(timeFormat)}}
+	if len(fields) > maxColumns {
+		panic("output: more fields than a record's window holds; widen it")
+	}
+	for _, f := range fields {
+		c := jsonColumn{how: jsonForms[f.Type], field: f, number: f.Uint, more: &jsonMore{stamp: newStamp(timeFormat)}}
 		key := append(appendJSONString([]byte{','}, f.Name), ':')
 		switch f.Type {
 		case event.String, event.ID, event.Addr:
@@ -72,27 +93,38 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 		}
 		c.size = uint8(copy(c.key[:], key))
 		if f.Word != nil {
-			c.more.words = jsonWords(key, f.Words)
+			if c.more.words = jsonWords(key, f.Words); c.more.words != nil {
+				c.how = jsonWord
+			}
+		} else if f.Append != nil {
+			c.how = jsonMade
 		}
-		enc.columns = append(enc.columns, c)
-		if index, ok := f.AppIndex(); ok {
-			enc.place[index] = int16(i) + 1
+		index, app := f.AppIndex()
+		switch {
+		case app && len(enc.behind) == 0:
+			enc.app = append(enc.app, c)
+			enc.place[index] = uint32(len(enc.app)) << 16
+		case len(enc.app) == 0:
+			enc.before = append(enc.before, c)
+		default:
+			enc.behind = append(enc.behind, c)
 		}
 	}
 	return enc
 }
 
 // jsonWords is nil when one of the words is too long.
-func jsonWords(key []byte, words []string) []jsonWord {
-	all := make([]jsonWord, len(words))
+func jsonWords(key []byte, words []string) []jsonWhole {
+	all := make([]jsonWhole, len(words))
 	for i, word := range words {
 		if word == "" {
 			continue
 		}
 		text := append(appendEscapedJSON(slices.Clone(key), word), '"')
-		if all[i].size = copy(all[i].text[:], text); all[i].size < len(text) {
+		if copy(all[i].text[:], text) < len(text) {
 			return nil
 		}
+		all[i].size = uint16(len(text))
 	}
 	return all
 }
@@ -101,23 +133,15 @@ func (enc *jsonEncoder) header(dst []byte) []byte { return dst }
 
 // plan makes the plan for events that have these parts.
 func (enc *jsonEncoder) plan(has event.Part) *jsonPlan {
-	p := &jsonPlan{}
-	for i := range enc.columns {
-		at, c := int16(i), &enc.columns[i]
-		_, app := c.field.AppIndex()
-		switch {
-		case c.field.Needs()&^has != 0:
-		case app && p.to == 0:
-			p.from, p.to = at, at+1
-		case app && p.to == at:
-			p.to++
-		case p.to == 0:
-			p.before = append(p.before, c)
-		default:
-			p.behind = append(p.behind, c)
+	there := func(columns []jsonColumn) (asked []*jsonColumn) {
+		for i := range columns {
+			if c := &columns[i]; c.field.Needs()&^has == 0 {
+				asked = append(asked, c)
+			}
 		}
+		return asked
 	}
-	p.room = (max(len(p.before), len(p.behind)) + 1) * valueRoom
+	p := &jsonPlan{there(enc.before), there(enc.behind), len(there(enc.app)) > 0}
 	enc.plans[has] = p
 	return p
 }
@@ -129,14 +153,14 @@ func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 		p = enc.plan(has)
 	}
 	l, start := &enc.line, len(dst)
-	l.b, l.n, l.spare = dst[:cap(dst)], len(dst), p.room
-	l.make(0)
+	l.dst = dst
 	l.columns(e, p.before)
-	if p.to > 0 {
-		enc.application(e.App, p.from, p.to)
+	if p.app {
+		enc.application(e.App)
 	}
 	l.columns(e, p.behind)
-	dst, l.b = l.b[:l.n], nil
+	l.spill()
+	dst, l.dst = l.dst, nil
 	if len(dst) == start {
 		return append(dst, "{}\n"...)
 	}
@@ -144,155 +168,147 @@ func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 	return append(dst, '}', '\n')
 }
 
-// application writes the columns from from to to whose fields are set, in their order.
-func (enc *jsonEncoder) application(app *event.App, from, to int16) {
-	values, order := app.Values(), enc.order[:0]
+// application writes the columns of app whose fields are set, in their order.
+func (enc *jsonEncoder) application(app *event.App) {
+	const mask = event.MaxAppFields - 1
+	values, n := app.Values(), 0
 	for i := range values {
-		at := enc.place[values[i].Index] - 1
-		if at < from || at >= to {
+		o := enc.place[values[i].Index&mask] | uint32(i)
+		if o < 1<<16 {
 			continue
 		}
-		o := uint32(at)<<16 | uint32(i)
-		order = append(order, o)
-		j := len(order) - 1 // they come nearly in order
-		for ; j > 0 && order[j-1] > o; j-- {
-			order[j] = order[j-1]
+		at := n // they come nearly in order
+		for ; at > 0 && enc.order[(at-1)&mask] > o; at-- {
+			enc.order[at&mask] = enc.order[(at-1)&mask]
 		}
-		order[j] = o
+		enc.order[at&mask] = o
+		n++
 	}
-	enc.order = order
 	l := &enc.line
-	for _, o := range order {
-		c, v := &enc.columns[o>>16], &values[o&0xffff]
-		l.make(0)
-		switch c.typ {
-		case event.String:
-			l.text(c, v.Str())
-		case event.Uint:
+	for _, o := range enc.order[:n] {
+		c, v := &enc.app[o>>16-1], &values[o&0xffff]
+		if l.n > windowFull {
+			l.spill()
+		}
+		switch c.how {
+		case jsonText:
+			if s := v.Str(); s != "" {
+				l.begin(c)
+				l.string(s)
+			}
+		case jsonUint:
 			l.uint(c, v.Num())
-		case event.Bool:
+		case jsonBool:
 			l.bool(c, v.Num() != 0)
-		case event.Time:
+		case jsonTime:
 			l.time(c, int64(v.Num()))
-		case event.List:
+		case jsonList:
 			l.list(c, v.List())
 		}
 	}
 }
 
-// jsonLine is the record that is being written, behind those that b holds already: b[:n] is taken, and the rest is in any
-// state. Whatever may be long makes room for itself and for what may follow, so that the many values that are short need
-// not ask.
+// jsonLine is the record that is being written: the end of it is in window[:n], what comes before is in dst already. An index
+// of sixteen bits needs no check in the window, and there is room for a value behind every one. So it is what may be long
+// that sees to it that n stays below windowFull; what comes between, of one column each, is too little to get to the end.
 type jsonLine struct {
-	b     []byte
-	n     int
-	spare int // the room that there always is
+	dst    []byte
+	n      uint16
+	window [1<<16 + valueRoom]byte
 }
 
-// valueRoom is more than key and value of a column take that is no text and no list.
-const valueRoom = keyRoom + cellSize
+const (
+	// valueRoom is more than key and value of a column take that is no text and no list.
+	valueRoom  = keyRoom + cellSize
+	windowFull = 1 << 13
+	maxColumns = (1<<16 - windowFull) / valueRoom
+)
 
-// make makes room for size bytes beside what is spare.
-func (l *jsonLine) make(size int) {
-	if size += l.spare; len(l.b)-l.n < size {
-		l.b = slices.Grow(l.b[:l.n], size)
-		l.b = l.b[:cap(l.b)]
-	}
+// spill empties the window.
+func (l *jsonLine) spill() {
+	l.dst = append(l.dst, l.window[:l.n]...)
+	l.n = 0
 }
 
 // begin writes the key, and gives the room for a value.
 func (l *jsonLine) begin(c *jsonColumn) *cell {
-	v := (*[valueRoom]byte)(l.b[l.n:])
+	v := (*[valueRoom]byte)(l.window[l.n:])
 	*(*[keyRoom]byte)(v[:]) = c.key
-	l.n += int(c.size % keyRoom)
+	l.n += uint16(c.size)
 	return (*cell)(v[c.size%keyRoom:])
 }
 
-// quote ends a text for which there is room.
-func (l *jsonLine) quote() {
-	l.b[l.n] = '"'
+// byte writes one.
+func (l *jsonLine) byte(b byte) {
+	l.window[l.n] = b
 	l.n++
 }
 
 // columns writes key and value of each column, and nothing of a field that is absent.
 func (l *jsonLine) columns(e *event.Event, columns []*jsonColumn) {
 	for _, c := range columns {
-		f := c.field
-		switch c.typ {
-		case event.Uint:
-			switch n, ok := c.number(e); {
-			case !ok:
-			case n < 10: // as most are
-				l.begin(c)[0] = '0' + byte(n)
-				l.n++
-			default:
-				l.uint(c, n)
-			}
-		case event.String:
-			switch {
-			case c.more.words != nil:
-				if i := f.Word(e); i >= 0 {
-					l.word(&c.more.words[i])
-				} else {
-					l.text(c, f.Str(e))
-				}
-			case f.Append != nil:
-				l.made(c, e)
-			default:
-				l.text(c, f.Str(e))
-			}
-		case event.ID:
+		switch c.how {
+		case jsonUint:
 			if n, ok := c.number(e); ok {
-				l.n += putHex(l.begin(c), n)
-				l.quote()
+				l.n += uint16(putUint(l.begin(c), n))
 			}
-		case event.Float:
-			if n, ok := f.Float(e); ok && !math.IsNaN(n) && !math.IsInf(n, 0) {
-				l.n += putFloat(l.begin(c), n)
+		case jsonWord:
+			if i := c.field.Word(e); i >= 0 {
+				w := &c.more.words[i]
+				*(*[keyRoom]byte)(l.window[l.n:]) = w.text
+				l.n += w.size
+				break
 			}
-		case event.Bool:
-			if b, ok := f.Bool(e); ok {
+			fallthrough
+		case jsonText:
+			if s := c.field.Str(e); s != "" {
+				l.begin(c)
+				l.string(s)
+			}
+		case jsonMade:
+			l.made(c, e)
+		case jsonID:
+			if n, ok := c.number(e); ok {
+				l.n += uint16(putHex(l.begin(c), n))
+				l.byte('"')
+			}
+		case jsonFloat:
+			if n, ok := c.field.Float(e); ok && n-n == 0 { // neither infinite nor no number
+				l.n += uint16(putFloat(l.begin(c), n))
+			}
+		case jsonBool:
+			if b, ok := c.field.Bool(e); ok {
 				l.bool(c, b)
 			}
-		case event.Addr:
-			if a := f.Addr(e); a.IsValid() {
+		case jsonAddr:
+			if a := c.field.Addr(e); a.IsValid() {
 				l.addr(c, a)
 			}
-		case event.Time:
-			l.time(c, f.Time(e))
-		case event.List:
-			l.list(c, f.List(e))
+		case jsonTime:
+			l.time(c, c.field.Time(e))
+		case jsonList:
+			l.list(c, c.field.List(e))
 		}
 	}
 }
 
 func (l *jsonLine) uint(c *jsonColumn, n uint64) {
-	l.n += putUint(l.begin(c), n)
+	l.n += uint16(putUint(l.begin(c), n))
 }
 
 func (l *jsonLine) bool(c *jsonColumn, b bool) {
-	l.n += len(strconv.AppendBool(l.begin(c)[:0], b))
-}
-
-func (l *jsonLine) word(w *jsonWord) {
-	*(*[keyRoom]byte)(l.b[l.n:]) = w.text
-	l.n += w.size
+	l.n += uint16(len(strconv.AppendBool(l.begin(c)[:0], b)))
 }
 
 func (l *jsonLine) addr(c *jsonColumn, a netip.Addr) {
 	v := l.begin(c)
 	if a.Zone() == "" {
-		l.n += putAddr(v, a)
+		l.n += uint16(putAddr(v, a))
 	} else {
-		l.append(a.AppendTo(l.b[:l.n]))
+		l.spill()
+		l.dst = a.AppendTo(l.dst)
 	}
-	l.quote()
-}
-
-// append takes what was appended to b[:n].
-func (l *jsonLine) append(b []byte) {
-	l.b, l.n = b[:cap(b)], len(b)
-	l.make(0)
+	l.byte('"')
 }
 
 func (l *jsonLine) time(c *jsonColumn, ns int64) {
@@ -300,9 +316,9 @@ func (l *jsonLine) time(c *jsonColumn, ns int64) {
 		return
 	}
 	stamp := &c.more.stamp
-	l.n += stamp.put(l.begin(c), ns)
+	l.n += uint16(stamp.put(l.begin(c), ns))
 	if !stamp.number {
-		l.quote()
+		l.byte('"')
 	}
 }
 
@@ -311,21 +327,15 @@ func (l *jsonLine) made(c *jsonColumn, e *event.Event) {
 	text := c.field.Append(l.begin(c)[:0], e)
 	switch n := len(text); {
 	case n == 0:
-		l.n -= int(c.size)
+		l.n -= uint16(c.size)
 		return
 	case n <= cellSize:
-		l.n += n
+		l.n += uint16(n)
 	default: // it is elsewhere
-		l.append(append(l.b[:l.n], text...))
+		l.spill()
+		l.dst = append(l.dst, text...)
 	}
-	l.quote()
-}
-
-func (l *jsonLine) text(c *jsonColumn, s string) {
-	if s != "" {
-		l.begin(c)
-		l.string(s)
-	}
+	l.byte('"')
 }
 
 func (l *jsonLine) list(c *jsonColumn, texts []string) {
@@ -336,25 +346,60 @@ func (l *jsonLine) list(c *jsonColumn, texts []string) {
 	l.n++
 	for i, s := range texts {
 		if i > 0 {
-			l.b[l.n] = ','
-			l.n++
+			l.byte(',')
 		}
-		l.quote()
+		l.byte('"')
 		l.string(s)
 	}
-	l.b[l.n] = ']'
-	l.n++
+	l.byte(']')
 }
 
-// string writes the rest of a text and the quote that ends it.
+// string writes the rest of a text and the quote that ends it. Nearly every text stands for itself: it is copied while that is
+// found out.
 func (l *jsonLine) string(s string) {
-	l.make(len(s))
-	if b := l.b[l.n:]; copyPlainJSON(b, s) {
-		b[len(s)] = '"'
-		l.n += len(s) + 1
+	if int(l.n)+len(s) > windowFull {
+		l.escape(s)
 		return
 	}
-	l.append(append(appendEscapedJSON(l.b[:l.n], s), '"'))
+	n, rest, bad := l.n, s, uint64(0)
+	for len(rest) > 8 {
+		x := eight(rest)
+		binary.LittleEndian.PutUint64(l.window[n:], x)
+		bad |= special(x)
+		n, rest = n+8, rest[8:]
+	}
+	end := l.n + uint16(len(s))
+	switch {
+	case len(s) >= 8: // the last eight may overlap those before
+		x := eight(s[len(s)-8:])
+		binary.LittleEndian.PutUint64(l.window[end-8:], x)
+		bad |= special(x)
+	case len(s) >= 4: // so may the last four
+		x, y := four(s), four(s[len(s)-4:])
+		binary.LittleEndian.PutUint32(l.window[n:], x)
+		binary.LittleEndian.PutUint32(l.window[end-4:], y)
+		bad = special(uint64(x) | uint64(y)<<32)
+	default:
+		for i := range len(s) {
+			c := s[i]
+			l.window[n] = c
+			if n++; !plainASCII[c] {
+				bad = tops
+			}
+		}
+	}
+	if bad&tops != 0 {
+		l.escape(s)
+		return
+	}
+	l.window[end] = '"'
+	l.n = end + 1
+}
+
+// escape is string of what is long or does not stand for itself.
+func (l *jsonLine) escape(s string) {
+	l.spill()
+	l.dst = append(appendEscapedJSON(l.dst, s), '"')
 }
 
 // plainASCII marks the bytes that stand for themselves in a JSON text.
@@ -372,12 +417,12 @@ func appendJSONString(dst []byte, s string) []byte {
 // appendEscapedJSON writes what stands between the quotes (RFC 8259 §7). Bytes that are no UTF-8 become U+FFFD. What
 // a terminal might obey, C1 controls and marks that reverse the writing direction, is escaped as well: the value is the same.
 func appendEscapedJSON(dst []byte, s string) []byte {
-	dst = room(dst, len(s))
-	if copyPlainJSON(dst[len(dst):cap(dst)], s) {
-		return dst[:len(dst)+len(s)]
-	}
 	start := 0
 	for i := 0; i < len(s); {
+		if len(s)-i >= 8 && special(eight(s[i:]))&tops == 0 {
+			i += 8
+			continue
+		}
 		c := s[i]
 		if plainASCII[c] {
 			i++
@@ -418,45 +463,25 @@ func appendEscapedJSON(dst []byte, s string) []byte {
 	return append(dst, s[start:]...)
 }
 
-// copyPlainJSON copies s to the beginning of b, where there is room, and tells whether every byte of s stands for itself.
-func copyPlainJSON(b []byte, s string) bool {
-	b = b[:len(s)]
-	if len(s) >= 8 {
-		var bad uint64
-		for i, last := 0, len(s)-8; ; i = min(i+8, last) { // the last eight may overlap those before
-			t := s[i : i+8]
-			x := uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
-				uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
-			binary.LittleEndian.PutUint64(b[i:i+8], x)
-			bad |= special(x)
-			if i == last {
-				return bad&tops == 0
-			}
-		}
-	}
-	if len(s) >= 4 { // so may the last four
-		t := s[len(s)-4:]
-		x := uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
-		y := uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16 | uint32(t[3])<<24
-		binary.LittleEndian.PutUint32(b, x)
-		binary.LittleEndian.PutUint32(b[len(s)-4:], y)
-		return special(uint64(x)|uint64(y)<<32)&tops == 0
-	}
-	for i := range len(s) {
-		c := s[i]
-		if b[i] = c; !plainASCII[c] {
-			return false
-		}
-	}
-	return true
+// eight gives the first bytes of s as a number.
+func eight(s string) uint64 {
+	s = s[:8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// four is eight for the first four.
+func four(s string) uint32 {
+	s = s[:4]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 // special marks the bytes of eight that do not stand for themselves by their top bits: what is not ASCII, DEL, below a
-// space, a quote, a backslash.
+// space or a quote, which becomes a space by turning its second bit and lets those below stay there, a backslash. A byte
+// may be marked because of one before it, too.
 func special(x uint64) uint64 {
 	const each = 0x0101010101010101
-	quote, back := x^each*'"', x^each*'\\'
-	return x | (x + each) | (x - each*' ') | (quote-each)&^quote | (back-each)&^back
+	return x | (x + each) | (x ^ each*2 - each*('"'^2+1)) | (x ^ each*'\\' - each)
 }
 
 const tops = 0x8080808080808080

@@ -64,20 +64,32 @@ func digits8(n uint32) uint64 {
 
 const zeros8 = 0x3030303030303030 // eight times the digit 0
 
-func putUint(b *cell, n uint64) int {
-	if n < 10 {
-		b[0] = '0' + byte(n)
-		return 1
+// small has the digits of the numbers below a thousand, and behind them how many they are.
+var small = func() (t [1000][4]byte) {
+	for i := range t {
+		t[i][3] = byte(copy(t[i][:], strconv.Itoa(i)))
 	}
+	return t
+}()
+
+func putUint(b *cell, n uint64) int {
+	if n >= 1000 {
+		return putLong(b, n)
+	}
+	*(*[4]byte)(b[:]) = small[n]
+	return int(b[3])
+}
+
+func putLong(b *cell, n uint64) int {
 	if n >= 1e8 {
 		size := putUint(b, n/1e8)
 		binary.LittleEndian.PutUint64(b[size:], digits8(uint32(n%1e8))|zeros8)
 		return size + 8
 	}
 	d := digits8(uint32(n))
-	lead := bits.TrailingZeros64(d) / 8 // zeros
-	binary.LittleEndian.PutUint64(b[:], (d|zeros8)>>(8*lead))
-	return 8 - lead
+	lead := bits.TrailingZeros64(d) &^ 7 // of zeros
+	binary.LittleEndian.PutUint64(b[:], (d|zeros8)>>(lead&63))
+	return 8 - lead/8
 }
 
 const hexDigits = "0123456789abcdef"
@@ -102,10 +114,14 @@ func putHex(b *cell, n uint64) int {
 // putFloat writes the shortest text that reads back as the same number, never with an exponent where
 // encoding/json has none. What has at most six decimals, which most have, takes the quick way.
 func putFloat(b *cell, f float64) int {
+	if math.Float64bits(f) == 0 { // as rates of what is over are
+		b[0] = '0'
+		return 1
+	}
 	if f < 1e9 && !math.Signbit(f) {
-		if n := uint64(f*1e6 + 0.5); float64(n)/1e6 == f {
-			size := putUint(b, n/1e6)
-			d := digits8(uint32(n % 1e6))
+		if n := int64(f*1e6 + 0.5); float64(n)/1e6 == f {
+			size := putUint(b, uint64(n)/1e6)
+			d := digits8(uint32(uint64(n) % 1e6))
 			if d == 0 {
 				return size
 			}
@@ -120,26 +136,17 @@ func putFloat(b *cell, f float64) int {
 	return len(strconv.AppendFloat(b[:0], f, 'f', -1, 64))
 }
 
-// octets are the numbers of an IPv4 address, each with the point that follows.
-var octets = func() (t [256]struct {
-	text [4]byte
-	size uint8
-}) {
-	for i := range t {
-		t[i].size = uint8(copy(t[i].text[:], strconv.Itoa(i)+"."))
-	}
-	return t
-}()
-
 // putAddr writes an address without a zone as netip does, in the form of RFC 5952.
 func putAddr(b *cell, a netip.Addr) int {
 	switch {
 	case a.Is4():
 		at := 0
 		for _, c := range a.As4() {
-			o := &octets[c]
-			*(*[4]byte)(b[at:]) = o.text
-			at += int(o.size)
+			t := &small[c]
+			*(*[4]byte)(b[at:]) = *t
+			at += int(t[3])
+			b[at] = '.'
+			at++
 		}
 		return at - 1
 	case a.Is4In6():

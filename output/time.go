@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// stamp formats times of one column. What changes once a minute is kept from one time to the next.
+// stamp formats times of one column. What changes once a second is kept from one time to the next.
 type stamp struct {
 	number bool           // unix: seconds with microseconds, without quotes in JSON
 	loc    *time.Location // nil for unix
@@ -14,10 +14,12 @@ type stamp struct {
 	digits int            // of the fraction, six at most
 	zone   bool           // the offset follows
 
-	text          [32]byte // the minute's, with the places of seconds and fraction
+	text          [32]byte // the second's, with the place of the fraction
 	size, seconds int      // of text; where the seconds are in it
-	from, to      int64    // the seconds since the epoch that it is for
-	minute        int64    // when it began
+	second        int64    // when it began, in nanoseconds since the epoch
+	length        uint64   // of it: none of the zero stamp
+	from, to      int64    // the seconds since the epoch that the minute in text is for
+	minute        int64    // when that began
 }
 
 // newStamp is for machines: RFC 3339 with microseconds, in UTC unless local time is asked for.
@@ -60,17 +62,11 @@ func (s *stamp) put(b *cell, ns int64) int {
 	if s.number {
 		return putUnix(b, ns)
 	}
-	sec, frac := ns/1e9, ns%1e9
-	if frac < 0 {
-		sec, frac = sec-1, frac+1e9
-	}
-	if sec < s.from || sec >= s.to {
-		s.renew(sec)
+	if uint64(ns-s.second) >= s.length {
+		s.renew(ns)
 	}
 	*(*[len(s.text)]byte)(b[:]) = s.text
-	second := sec - s.minute
-	b[s.seconds], b[s.seconds+1] = '0'+byte(second/10), '0'+byte(second%10)
-	micros, point := (digits8(uint32(frac/1000))|zeros8)>>16, s.seconds+2
+	micros, point := (digits8(uint32(ns-s.second)/1000)|zeros8)>>16, s.seconds+2
 	if s.digits == 6 {
 		binary.LittleEndian.PutUint32(b[point+1:], uint32(micros))
 		binary.LittleEndian.PutUint16(b[point+5:], uint16(micros>>32))
@@ -94,8 +90,22 @@ func putUnix(b *cell, ns int64) (size int) {
 	return size + 7
 }
 
-// renew makes the text of the minute that sec is in, or of the part of it before or after a change of the clock.
-func (s *stamp) renew(sec int64) {
+// renew makes the text of the second that ns is in.
+func (s *stamp) renew(ns int64) {
+	sec := ns / 1e9
+	if ns%1e9 < 0 {
+		sec--
+	}
+	if sec < s.from || sec >= s.to {
+		s.renewMinute(sec)
+	}
+	second := sec - s.minute
+	s.text[s.seconds], s.text[s.seconds+1] = '0'+byte(second/10), '0'+byte(second%10)
+	s.second, s.length = sec*1e9, 1e9
+}
+
+// renewMinute makes the text of the minute that sec is in, or of the part of it before or after a change of the clock.
+func (s *stamp) renewMinute(sec int64) {
 	t := time.Unix(sec, 0).In(s.loc)
 	s.minute = sec - int64(t.Second())
 	s.from, s.to = s.minute, s.minute+60

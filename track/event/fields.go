@@ -358,7 +358,9 @@ func macString(m uint64) string {
 // HistoryString is History without its padding.
 func (e *Event) HistoryString() string { return string(e.History[:e.historySize()]) }
 
-func appendHistory(dst []byte, e *Event) []byte { return append(dst, e.History[:e.historySize()]...) }
+func appendHistory(dst []byte, e *Event) []byte {
+	return append(dst, e.History[:]...)[:len(dst)+e.historySize()]
+}
 
 func (e *Event) historySize() int {
 	if last := binary.LittleEndian.Uint64(e.History[8:]); last != 0 {

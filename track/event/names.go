@@ -3,8 +3,10 @@ package event
 import (
 	"crypto/sha1"
 	_ "embed"
+	"encoding"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -186,45 +188,69 @@ func appendCommunityID(dst []byte, e *Event) []byte {
 		hasPorts = false
 	}
 	a, b := src.Addr().Unmap(), to.Addr().Unmap()
+	if a.Is6() {
+		a, b = a.WithZone(""), b.WithZone("")
+	}
 	// The smaller end goes first, compared as bytes of one family; Compare orders IPv4 before IPv6.
-	if c := a.WithZone("").Compare(b.WithZone("")); !oneWay && (c > 0 || c == 0 && sport > dport) {
+	if c := a.Compare(b); !oneWay && (c > 0 || c == 0 && sport > dport) {
 		a, b, sport, dport = b, a, dport, sport
 	}
-	var buf [2 + 16 + 16 + 2 + 4]byte
-	m := binary.BigEndian.AppendUint16(buf[:0], CommunitySeed)
-	m = appendAddrBytes(m, a)
-	m = appendAddrBytes(m, b)
-	m = append(m, byte(e.Proto), 0)
+	var block [sha1.BlockSize]byte
+	binary.BigEndian.PutUint16(block[:], CommunitySeed)
+	n := 2
+	n += putAddr(block[n:], a)
+	n += putAddr(block[n:], b)
+	block[n] = byte(e.Proto)
+	n += 2
 	if hasPorts {
-		m = binary.BigEndian.AppendUint16(m, sport)
-		m = binary.BigEndian.AppendUint16(m, dport)
+		binary.BigEndian.PutUint16(block[n:], sport)
+		binary.BigEndian.PutUint16(block[n+2:], dport)
+		n += 4
 	}
-	sum := sha1.Sum(m)
-	return appendBase64(append(dst, "1:"...), &sum)
+	sum := sumOfBlock(&block, n)
+	at := len(dst)
+	dst = slices.Grow(dst, 30)[:at+30]
+	dst[at], dst[at+1] = '1', ':'
+	putBase64((*[28]byte)(dst[at+2:]), &sum)
+	return dst
 }
 
-// appendBase64 is encoding/base64's for this one length, at less than half of its cost.
-func appendBase64(dst []byte, sum *[sha1.Size]byte) []byte {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	var from [sha1.Size + 4]byte // a multiple of three, and what is read beyond it
-	copy(from[:], sum[:])
-	var text [28]byte
-	for i := range 7 {
-		x := binary.BigEndian.Uint32(from[3*i:]) >> 8
-		binary.LittleEndian.PutUint32(text[4*i:], uint32(letters[x>>18&63])|uint32(letters[x>>12&63])<<8|
-			uint32(letters[x>>6&63])<<16|uint32(letters[x&63])<<24)
-	}
-	text[27] = '='
-	return append(dst, text[:]...)
-}
-
-func appendAddrBytes(dst []byte, a netip.Addr) []byte {
+// putAddr writes the bytes of an address and tells how many they are.
+func putAddr(b []byte, a netip.Addr) int {
 	if a.Is4() {
-		b := a.As4()
-		return append(dst, b[:]...)
+		*(*[4]byte)(b) = a.As4()
+		return 4
 	}
-	b := a.As16()
-	return append(dst, b[:]...)
+	*(*[16]byte)(b) = a.As16()
+	return 16
+}
+
+// sumOfBlock is SHA-1 of the first n bytes of block, which must leave room for nine more. It is sha1.Sum at two thirds of its cost:
+// what that puts behind a text is put here at once (FIPS 180-4 §5.1.1), and the state behind the last block is the sum.
+func sumOfBlock(block *[sha1.BlockSize]byte, n int) [sha1.Size]byte {
+	block[n] = 0x80
+	binary.BigEndian.PutUint16(block[len(block)-2:], uint16(8*n))
+	h := sha1.New()
+	h.Write(block[:])
+	var buf [128]byte
+	state, _ := h.(encoding.BinaryAppender).AppendBinary(buf[:0])
+	return [sha1.Size]byte(state[len("sha\x01"):])
+}
+
+// putBase64 is encoding/base64's for this one length, at less than half of its cost.
+func putBase64(text *[28]byte, sum *[sha1.Size]byte) {
+	for i := range 3 { // eight letters of six bytes
+		x := binary.BigEndian.Uint64(sum[6*i:])
+		binary.LittleEndian.PutUint64(text[8*i:], letter(x>>58)|letter(x>>52)<<8|letter(x>>46)<<16|letter(x>>40)<<24|
+			letter(x>>34)<<32|letter(x>>28)<<40|letter(x>>22)<<48|letter(x>>16)<<56)
+	}
+	x := uint64(binary.BigEndian.Uint16(sum[18:]))
+	binary.LittleEndian.PutUint32(text[24:], uint32(letter(x>>10)|letter(x>>4)<<8|letter(x<<2)<<16|'='<<24))
+}
+
+// letter gives that of Base64 for the lowest six bits.
+func letter(x uint64) uint64 {
+	return uint64("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[x&63])
 }
 
 func (e *Event) communityID() string {

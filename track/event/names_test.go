@@ -1,6 +1,9 @@
 package event
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -129,6 +132,28 @@ func TestCommunityID(t *testing.T) {
 				t.Errorf("opened by the remote end: got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestSumOfBlock(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range sha1.BlockSize - 8 {
+		for range 100 {
+			var block [sha1.BlockSize]byte
+			for i := range n {
+				block[i] = byte(r.Uint32())
+			}
+			want := sha1.Sum(block[:n])
+			got := sumOfBlock(&block, n)
+			if got != want {
+				t.Fatalf("of %d bytes: got %x, want %x", n, got, want)
+			}
+			var text [28]byte
+			putBase64(&text, &got)
+			if want := base64.StdEncoding.EncodeToString(want[:]); string(text[:]) != want {
+				t.Fatalf("got %s, want %s", text, want)
+			}
+		}
 	}
 }
 
