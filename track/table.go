@@ -144,6 +144,9 @@ func (l *lane) insert(h uint32) uint32 {
 	} else {
 		if l.made&(chunkSize-1) == 0 {
 			l.chunks = append(l.chunks, new([chunkSize]conn))
+			if l.made > 0 { // as long as each lane has one, pages say little
+				enlarge(l.chunks[len(l.chunks)-1])
+			}
 		}
 		at = l.made
 		l.made++
