@@ -135,11 +135,11 @@ func (c *conn) countable() bool {
 	case decode.UDP:
 		return !decode.TunnelPorts(c.key.srcPort, c.key.dstPort) // one that does not look like a tunnel may yet be one
 	case decode.TCP:
-		if !c.tcp.established || c.rare == nil {
+		if !c.tcp.established {
 			return false
 		}
 		for s := range c.sides {
-			if t := &c.sides[s].tcp; !t.started || !t.hasAcked || t.holed || t.fin {
+			if t := &c.sides[s].tcp; !t.is(started) || !t.is(hasAcked) || t.is(holed) || t.is(finSent) {
 				return false
 			}
 		}
@@ -294,19 +294,17 @@ func (w *worker) takeCounted(c *conn, b *bypassed, clock, until int64) {
 		return
 	}
 	for s := range c.sides {
-		d, r := &c.sides[s].tcp, &c.rare[s]
+		d := &c.sides[s].tcp
 		d.next, d.acked = n.Next[s], n.Acked[s]
-		if d.holed && !after(r.holeTo, d.acked) {
-			d.holed = false
+		if d.is(holed) && !after(c.disorder[s].holeTo, d.acked) {
+			d.unset(holed)
 			c.note(noteGap, s)
 		}
-		if us := n.RTTMicros[s]; us != 0 && (r.halfRTT == 0 || us < r.halfRTT) {
-			r.halfRTT = us
-		}
+		c.sides[s].trip(n.RTTMicros[s])
 		if n.Timing[s] {
 			d.time(n.TimedSeq[s], n.TimedTS[s])
-		} else if d.timing && !after(d.timedSeq, d.acked) {
-			d.timing = false
+		} else if d.is(timing) && !after(d.timedSeq, d.acked) {
+			d.unset(timing)
 		}
 	}
 }

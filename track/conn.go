@@ -16,8 +16,8 @@ import (
 type conn struct {
 	key   key
 	hash  uint32
-	noted uint32      // which letters the history has, see note
-	rare  *[2]tcpRare // nil but for TCP, and there as long as only a SYN was seen
+	noted uint32 // which letters the history has, see note
+	frame uint64 // number of the frame that began it: the order of connections
 
 	timer     timer
 	heard     int64     // clock at the last packet: what idleness is measured from
@@ -40,7 +40,7 @@ type conn struct {
 
 	sides [2]side
 
-	frame     uint64 // number of the frame that began it: the order of connections
+	disorder  *[2]disorder // of TCP, nil as long as there was none
 	app       *event.App
 	iface     *capture.Interface
 	id        uint64
@@ -73,7 +73,8 @@ type side struct {
 	bytes, packets uint64
 	heard          int64 // clock at its last packet
 	tcp            tcpSide
-	iface          int32 // 1 + index of the interface its packets are counted on, 0 = none yet
+	iface          int32  // 1 + index of the interface its packets are counted on, 0 = none yet
+	halfRTT        uint32 // of TCP: microseconds from its segment to the acknowledgement of that, the smallest; 0 = not known
 }
 
 // What happened, as Zeek's letters, in the order of the bits of conn.noted: origin's, then responder's.
@@ -122,8 +123,8 @@ func (c *conn) swap() {
 	c.key = c.key.reversed()
 	c.sides[0], c.sides[1] = c.sides[1], c.sides[0]
 	c.toldBytes[0], c.toldBytes[1] = c.toldBytes[1], c.toldBytes[0]
-	if r := c.rare; r != nil {
-		r[0], r[1] = r[1], r[0]
+	if d := c.disorder; d != nil {
+		d[0], d[1] = d[1], d[0]
 	}
 	c.noted = c.noted<<16 | c.noted>>16
 	c.swapped = !c.swapped
@@ -234,7 +235,14 @@ var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "tere
 func (c *conn) side(e *event.Side, i int) {
 	s := &c.sides[i]
 	e.Bytes, e.Packets, e.BytesDelta = s.bytes, s.packets, s.bytes-c.toldBytes[i]
-	if c.rare != nil {
-		e.Retransmits, e.OutOfOrder = c.rare[i].retransmits, c.rare[i].outOfOrder
+	if c.disorder != nil {
+		e.Retransmits, e.OutOfOrder = c.disorder[i].retransmits, c.disorder[i].outOfOrder
+	}
+}
+
+// trip takes a measured half of a round trip.
+func (s *side) trip(micros uint32) {
+	if micros != 0 && (s.halfRTT == 0 || micros < s.halfRTT) {
+		s.halfRTT = micros
 	}
 }

@@ -89,17 +89,13 @@ func (w *worker) endSide(r connRef, c *conn, s int, e *decode.End) {
 
 // complete adds to what the packets say what the kernel counted.
 func (w *worker) complete(c *conn, s int, i *capture.TCPInfo) {
-	if i.RTTMicros == 0 && i.Retransmits == 0 {
-		return
-	}
-	if c.rare == nil {
-		c.rare = w.lanes[c.lane].newRare()
-	}
-	r := &c.rare[s]
 	if c.rtt() == 0 {
-		r.halfRTT = i.RTTMicros
+		c.sides[s].halfRTT = i.RTTMicros
 	}
-	r.retransmits = max(r.retransmits, i.Retransmits)
+	if i.Retransmits > 0 {
+		d := &c.disordered(&w.lanes[c.lane])[s]
+		d.retransmits = max(d.retransmits, i.Retransmits)
+	}
 }
 
 // tombstone is how long the name of a connection that was told closed is kept.

@@ -114,9 +114,9 @@ func (w *worker) remember(e *event.Event) {
 }
 
 // forget lets go of what was said of a connection.
-func (w *worker) forget(id uint64) {
+func (w *worker) forget(c *conn) {
 	if len(w.known) > 0 {
-		w.held -= len(w.known[id].text)
-		delete(w.known, id)
+		w.held -= len(w.known[c.id].text)
+		delete(w.known, c.id)
 	}
 }

@@ -67,10 +67,11 @@ type lane struct {
 	live   int
 	max    int
 	chunks []*[chunkSize]conn
-	made   uint32        // connections of chunks that have been in use at least once
-	free   []uint32      // places to use again, last freed first
-	hand   uint32        // of the clock that looks for whom to evict
-	rares  []*[2]tcpRare // to use again
+	made   uint32   // connections of chunks that have been in use at least once
+	free   []uint32 // places to use again, last freed first
+	hand   uint32   // of the clock that looks for whom to evict
+	// disorders are to be used again.
+	disorders []*[2]disorder
 	// marks are of the latest datagrams, each in the place that it has by its hash: see elsewhere.
 	marks [1 << 11]uint32
 	iface int32 // 1 + index of the only interface of datagrams so far, -1 = there are several
@@ -85,6 +86,9 @@ type slot struct {
 }
 
 func (l *lane) conn(at uint32) *conn { return &l.chunks[at>>chunkBits][at&(chunkSize-1)] }
+
+// home is where a connection of hash h is looked for first.
+func (l *lane) home(h uint32) *slot { return &l.slots[h&uint32(len(l.slots)-1)] }
 
 // first gives 1 + the place of the first connection with a hash, most likely the only one; 0 = there is none.
 func (l *lane) first(h uint32) uint32 {
@@ -158,17 +162,25 @@ func (l *lane) insert(h uint32) uint32 {
 	return at
 }
 
-// newRare gives what a TCP connection needs beside its conn, until it is removed.
-func (l *lane) newRare() *[2]tcpRare {
-	if len(l.rares) == 0 {
-		chunk := new([chunkSize / 4][2]tcpRare)
+// newDisorder gives what a connection keeps beside its conn, until it is told closed.
+func (l *lane) newDisorder() *[2]disorder {
+	if len(l.disorders) == 0 {
+		chunk := new([chunkSize / 16][2]disorder)
 		for i := range chunk {
-			l.rares = append(l.rares, &chunk[i])
+			l.disorders = append(l.disorders, &chunk[i])
 		}
 	}
-	r := l.rares[len(l.rares)-1]
-	l.rares = l.rares[:len(l.rares)-1]
-	return r
+	d := l.disorders[len(l.disorders)-1]
+	l.disorders = l.disorders[:len(l.disorders)-1]
+	return d
+}
+
+func (l *lane) freeDisorder(c *conn) {
+	if c.disorder != nil {
+		*c.disorder = [2]disorder{}
+		l.disorders = append(l.disorders, c.disorder)
+		c.disorder = nil
+	}
 }
 
 func (l *lane) place(h, at uint32) {
@@ -210,10 +222,6 @@ func (l *lane) remove(at uint32) {
 		}
 	}
 	l.slots[i] = slot{}
-	if c := l.conn(at); c.rare != nil {
-		*c.rare = [2]tcpRare{}
-		l.rares = append(l.rares, c.rare)
-	}
 	*l.conn(at) = conn{}
 	l.free = append(l.free, at)
 	l.live--

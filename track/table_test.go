@@ -65,13 +65,13 @@ func TestConnLayout(t *testing.T) {
 	for name, got := range map[string][2]uintptr{
 		"timer":    {unsafe.Offsetof(c.timer), 64},
 		"sides[0]": {unsafe.Offsetof(c.sides), 128},
-		"frame":    {unsafe.Offsetof(c.frame), 256},
+		"disorder": {unsafe.Offsetof(c.disorder), 256},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s begins at byte %d, want %d", name, got[0], got[1])
 		}
 	}
-	for name, at := range map[string]uintptr{"rare": unsafe.Offsetof(c.rare), "flow": unsafe.Offsetof(c.flow), "bypass": unsafe.Offsetof(c.bypass)} {
+	for name, at := range map[string]uintptr{"frame": unsafe.Offsetof(c.frame), "flow": unsafe.Offsetof(c.flow), "bypass": unsafe.Offsetof(c.bypass)} {
 		if at >= 4*64 {
 			t.Errorf("%s, which each packet asks for, is at byte %d, want it within four lines", name, at)
 		}

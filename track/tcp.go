@@ -12,19 +12,34 @@ type tcpSide struct {
 	next     uint32 // behind the highest byte sent; valid where started
 	acked    uint32 // highest acknowledgement the other end gave it
 	isn      uint32 // of its SYN; valid where hasISN
-	holed    bool   // there is a hole
-
-	hasISN, synAck, started, timing, fin, finAcked, hasAcked bool
+	finSeq   uint32 // behind its FIN; valid where finSent
+	marks    tcpMarks
 }
 
-// tcpRare is what only disorder, the handshake and the end need.
-type tcpRare struct {
+// tcpMarks is a set of what is known of one end's stream.
+type tcpMarks uint8
+
+const (
+	hasISN tcpMarks = 1 << iota
+	sentSYNACK
+	started
+	timing
+	hasAcked
+	holed // there is a hole
+	finSent
+	finAcked
+)
+
+func (t *tcpSide) is(m tcpMarks) bool { return t.marks&m != 0 }
+func (t *tcpSide) set(m tcpMarks)     { t.marks |= m }
+func (t *tcpSide) unset(m tcpMarks)   { t.marks &^= m }
+
+// disorder is what few connections need: of each end, what came late or again.
+type disorder struct {
 	// The latest gap that was left, [holeFrom, holeTo), and when: a segment that fills it soon was
 	// only late, one that comes after a round trip was sent again.
 	holeTS           int64
 	holeFrom, holeTo uint32
-	finSeq           uint32 // sequence number behind its FIN
-	halfRTT          uint32 // microseconds from this end's segment to its acknowledgement, smallest; 0 = not known
 
 	retransmits, outOfOrder uint32
 }
@@ -83,13 +98,13 @@ func (c *conn) tcpSeen(p *decode.Packet, s int) bool {
 	case p.TCPFlags&decode.RST != 0:
 		return c.reason != event.NoReason
 	case p.TCPFlags&decode.SYN != 0:
-		return t.hasISN && t.isn == p.Seq && t.synAck == (p.TCPFlags&decode.ACK != 0)
-	case p.TCPFlags&decode.FIN != 0 && !t.fin:
+		return t.is(hasISN) && t.isn == p.Seq && t.is(sentSYNACK) == (p.TCPFlags&decode.ACK != 0)
+	case p.TCPFlags&decode.FIN != 0 && !t.is(finSent):
 		return false
 	case p.PayloadLen > 0:
-		return t.started && !after(end, t.next)
+		return t.is(started) && !after(end, t.next)
 	}
-	return o.hasAcked && !after(p.Ack, o.acked)
+	return o.is(hasAcked) && !after(p.Ack, o.acked)
 }
 
 // isReuse tells whether a segment of an existing connection begins a new one on the same ports.
@@ -101,20 +116,20 @@ func (c *conn) isReuse(p *decode.Packet, s int) bool {
 		// Data behind the end is late, unless it lies outside all that was ever sent.
 		t := &c.sides[s].tcp
 		d := int32(p.Seq - t.next)
-		return t.started && (d > 1<<24 || d < -1<<24)
+		return t.is(started) && (d > 1<<24 || d < -1<<24)
 	}
 	t := &c.sides[s].tcp
-	if t.hasISN {
+	if t.is(hasISN) {
 		return t.isn != p.Seq
 	}
 	// Its SYN was not seen. One that lies shortly before the bytes that were is only late.
-	return t.started && !(int32(t.next-p.Seq) > 0 && int32(t.next-p.Seq) < 1<<24)
+	return t.is(started) && !(int32(t.next-p.Seq) > 0 && int32(t.next-p.Seq) < 1<<24)
 }
 
 // tcpPacket follows one segment that side s sent.
-func (c *conn) tcpPacket(p *decode.Packet, s int) {
+func (c *conn) tcpPacket(l *lane, p *decode.Packet, s int) {
 	if p.TCPFlags&(decode.SYN|decode.FIN|decode.RST) != 0 {
-		c.tcpControl(p, s)
+		c.tcpControl(l, p, s)
 		return
 	}
 	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
@@ -129,11 +144,11 @@ func (c *conn) tcpPacket(p *decode.Packet, s int) {
 		c.note(noteWindow, s)
 	}
 	switch {
-	case !t.started || length > 0 && p.Seq != t.next:
-		c.sequence(p, s, t, p.Seq+length)
+	case !t.is(started) || length > 0 && p.Seq != t.next:
+		c.sequence(l, p, s, t, p.Seq+length)
 	case length > 0: // the next of its stream, as nearly all are
 		t.next += length
-		if !t.timing {
+		if !t.is(timing) {
 			t.time(t.next, p.TS)
 		}
 	}
@@ -143,7 +158,7 @@ func (c *conn) tcpPacket(p *decode.Packet, s int) {
 }
 
 // tcpControl follows a segment that begins or ends something.
-func (c *conn) tcpControl(p *decode.Packet, s int) {
+func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
 	flags := p.TCPFlags
 	length := p.PayloadLen
@@ -167,17 +182,19 @@ func (c *conn) tcpControl(p *decode.Packet, s int) {
 	case flags&decode.SYN != 0:
 		c.note(noteSYN, s)
 	}
-	if flags&decode.SYN != 0 && !t.hasISN {
-		t.isn, t.hasISN = p.Seq, true
+	if flags&decode.SYN != 0 && !t.is(hasISN) {
+		t.isn = p.Seq
+		t.set(hasISN)
 	}
 	if length > 0 {
 		c.note(noteData, s)
 	}
-	c.sequence(p, s, t, end)
+	c.sequence(l, p, s, t, end)
 	if flags&decode.FIN != 0 {
 		c.note(noteFIN, s)
-		if !t.fin {
-			t.fin, c.rare[s].finSeq = true, end
+		if !t.is(finSent) {
+			t.finSeq = end
+			t.set(finSent)
 			if c.tcp.finFirst == 0 {
 				c.tcp.finFirst = uint8(s) + 1
 			}
@@ -186,91 +203,107 @@ func (c *conn) tcpControl(p *decode.Packet, s int) {
 	if flags&decode.ACK != 0 {
 		c.acknowledge(p, s, o)
 	}
-	t.synAck = t.synAck || flags&decode.SYN != 0 && flags&decode.ACK != 0
+	if flags&decode.SYN != 0 && flags&decode.ACK != 0 {
+		t.set(sentSYNACK)
+	}
 }
 
 // sequence places a segment in its sender's stream, and counts what came late or again.
-func (c *conn) sequence(p *decode.Packet, s int, t *tcpSide, end uint32) {
+func (c *conn) sequence(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
 	if end == p.Seq { // a bare ACK takes no room in the stream, but tells where it is
-		if !t.started {
-			t.next, t.started = end, true
+		if !t.is(started) {
+			t.next = end
+			t.set(started)
 		}
 		return
 	}
-	if !t.started {
-		t.next, t.started = end, true
+	if !t.is(started) {
+		t.next = end
+		t.set(started)
 		t.time(end, p.TS)
 		return
 	}
 	switch d := int32(p.Seq - t.next); {
 	case d == 0:
 		t.next = end
-		if !t.timing {
+		if !t.is(timing) {
 			t.time(end, p.TS)
 		}
 	case d > 0:
-		r := &c.rare[s]
+		r := &c.disordered(l)[s]
 		r.holeFrom, r.holeTo, r.holeTS = t.next, p.Seq, p.TS
-		t.next, t.holed = end, true
+		t.next = end
+		t.set(holed)
 	case d == -1 && p.PayloadLen <= 1 && p.TCPFlags&(decode.SYN|decode.FIN) == 0:
 		// keep-alive: the byte before the next one, acknowledged long since (RFC 9293 §3.8.4)
-	case p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN|decode.ACK && !t.synAck:
+	case p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN|decode.ACK && !t.is(sentSYNACK):
 		// both opened at once: its SYN stands again in its first SYN-ACK (RFC 9293 §3.5)
 	default:
-		c.late(p, s, t, end)
+		c.late(l, p, s, t, end)
 	}
 }
 
-func (c *conn) late(p *decode.Packet, s int, t *tcpSide, end uint32) {
-	r := &c.rare[s]
-	inHole := t.holed && !after(r.holeFrom, p.Seq) && !after(end, r.holeTo)
+func (c *conn) late(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
+	r := &c.disordered(l)[s]
+	inHole := t.is(holed) && !after(r.holeFrom, p.Seq) && !after(end, r.holeTo)
 	if inHole && p.Seq == r.holeFrom {
 		r.holeFrom = end
-		t.holed = end != r.holeTo
+		if end == r.holeTo {
+			t.unset(holed)
+		}
 	}
 	patience := int64(reorderNS)
 	if us := int64(c.rtt()); us > 0 {
 		patience = min(us*1000, 50*reorderNS)
 	}
-	if inHole && p.TS-r.holeTS < patience && !(t.hasAcked && after(t.acked, p.Seq)) {
+	if inHole && p.TS-r.holeTS < patience && !(t.is(hasAcked) && after(t.acked, p.Seq)) {
 		r.outOfOrder++
 		return
 	}
 	r.retransmits++
-	t.timing = false // Karn's algorithm (RFC 6298 §3)
+	t.unset(timing) // Karn's algorithm (RFC 6298 §3)
 	c.note(noteAgain, s)
 	if after(end, t.next) {
 		t.next = end
 	}
 }
 
-func (t *tcpSide) time(end uint32, ts int64) { t.timedSeq, t.timedTS, t.timing = end, ts, true }
+// disordered is for what is about to be counted there.
+func (c *conn) disordered(l *lane) *[2]disorder {
+	if c.disorder == nil {
+		c.disorder = l.newDisorder()
+	}
+	return c.disorder
+}
+
+func (t *tcpSide) time(end uint32, ts int64) {
+	t.timedSeq, t.timedTS = end, ts
+	t.set(timing)
+}
 
 // acknowledge takes what side s acknowledges of the other's stream.
 func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
-	if o.started && after(p.Ack, o.next) && int32(p.Ack-o.next) < 1<<24 {
+	if o.is(started) && after(p.Ack, o.next) && int32(p.Ack-o.next) < 1<<24 {
 		o.next = p.Ack
-		o.timing = false
+		o.unset(timing)
 		c.note(noteGap, 1-s) // acknowledged, but not seen: the capture missed it
 	}
-	if o.holed && !after(c.rare[1-s].holeTo, p.Ack) {
-		o.holed = false
+	if o.is(holed) && !after(c.disorder[1-s].holeTo, p.Ack) {
+		o.unset(holed)
 		c.note(noteGap, 1-s)
 	}
-	if !o.hasAcked || after(p.Ack, o.acked) {
-		o.acked, o.hasAcked = p.Ack, true
+	if !o.is(hasAcked) || after(p.Ack, o.acked) {
+		o.acked = p.Ack
+		o.set(hasAcked)
 	}
-	if o.timing && !after(o.timedSeq, p.Ack) {
-		o.timing = false
+	if o.is(timing) && !after(o.timedSeq, p.Ack) {
+		o.unset(timing)
 		if d := (p.TS - o.timedTS) / 1000; d >= 0 && d < 1<<31 {
-			r := &c.rare[1-s]
-			if us := max(1, uint32(d)); r.halfRTT == 0 || us < r.halfRTT {
-				r.halfRTT = us
-			}
+			c.sides[1-s].trip(max(1, uint32(d)))
 		}
 	}
-	if o.fin && !after(c.rare[1-s].finSeq, p.Ack) {
-		o.finAcked = true
+	if o.is(finSent) && !after(o.finSeq, p.Ack) {
+		o.set(finAcked)
 	}
 	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial) {
 		c.tcp.established = true
@@ -279,8 +312,8 @@ func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
 
 // rtt is the round trip in microseconds: to each end from where the capture stands, the two added.
 func (c *conn) rtt() uint32 {
-	if c.rare != nil {
-		return c.rare[0].halfRTT + c.rare[1].halfRTT
+	if c.key.proto == decode.TCP {
+		return c.sides[0].halfRTT + c.sides[1].halfRTT
 	}
 	return c.rttMicros
 }
@@ -290,15 +323,15 @@ func (c *conn) tcpEnd(p *decode.Packet, s int) event.Reason {
 	if p.TCPFlags&decode.RST != 0 {
 		o := &c.sides[1-s].tcp
 		switch {
-		case s == 1 && !c.partial && !c.sides[1].tcp.started:
+		case s == 1 && !c.partial && !c.sides[1].tcp.is(started):
 			return event.Refused
-		case c.sides[s].tcp.started && p.Seq != c.sides[s].tcp.next && o.hasAcked &&
+		case c.sides[s].tcp.is(started) && p.Seq != c.sides[s].tcp.next && o.is(hasAcked) &&
 			(int32(p.Seq-o.acked) < -1<<20 || int32(p.Seq-c.sides[s].tcp.next) > 1<<20):
 			return event.NoReason // far outside the window: forged or stale (RFC 5961 §3)
 		}
 		return event.Rst
 	}
-	if c.sides[0].tcp.finAcked && c.sides[1].tcp.finAcked {
+	if c.sides[0].tcp.is(finAcked) && c.sides[1].tcp.is(finAcked) {
 		return event.Fin
 	}
 	return event.NoReason
@@ -316,19 +349,19 @@ func (c *conn) state(l int) event.State {
 	switch {
 	case c.reason == event.Rst || c.reason == event.Refused:
 		return event.StateClosed
-	case me.finAcked && peer.fin && int(c.tcp.finFirst) == l+1:
+	case me.is(finAcked) && peer.is(finSent) && int(c.tcp.finFirst) == l+1:
 		return event.TimeWait
-	case me.finAcked && peer.fin:
+	case me.is(finAcked) && peer.is(finSent):
 		return event.StateClosed
-	case me.fin && peer.fin && int(c.tcp.finFirst) == l+1:
+	case me.is(finSent) && peer.is(finSent) && int(c.tcp.finFirst) == l+1:
 		return event.Closing
-	case me.fin && peer.fin:
+	case me.is(finSent) && peer.is(finSent):
 		return event.LastAck
-	case me.finAcked:
+	case me.is(finAcked):
 		return event.FinWait2
-	case me.fin:
+	case me.is(finSent):
 		return event.FinWait1
-	case peer.fin:
+	case peer.is(finSent):
 		return event.CloseWait
 	case c.tcp.established:
 		return event.Established

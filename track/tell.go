@@ -58,6 +58,7 @@ func (w *worker) tellClosed(c *conn) {
 		c.flow = nil
 	}
 	c.app = nil
+	w.lanes[c.lane].freeDisorder(c)
 	c.closed, c.inspected, c.spared = true, true, 0
 	w.Closed++
 }

@@ -3,12 +3,12 @@ package track
 import "math/bits"
 
 // The wheel holds at most one timer for each connection, in slots of 2^slotShift nanoseconds.
-// Three levels of 256 slots reach 4.3 s, 18 min and 78 h; what is due later waits in the last slot
+// Three levels of 512 slots reach 8.6 s, 73 min and 26 days; what is due later waits in the last slot
 // and is put in again. Setting, moving and removing a timer cost the same however many there are,
 // and empty time is jumped over, so that a file with a gap of years costs no more than one without.
 const (
 	slotShift = 24 // 16.8 ms
-	levelBits = 8
+	levelBits = 9
 	levelSize = 1 << levelBits
 	levels    = 3
 )
@@ -35,8 +35,10 @@ type wheel struct {
 	lanes *[lanes]lane // where the timers are
 	now   int64        // the slot that is running; slots before it have been fired
 	count int
-	slots [levels * levelSize][]connRef  // in no order; and no list, so that a slot's timers are loaded together
-	used  [levels][levelSize / 64]uint64 // bit set = slot not empty
+	// touched keeps loads from being optimised away.
+	touched int64
+	slots   [levels * levelSize][]connRef  // in no order; and no list, so that a slot's timers are loaded together
+	used    [levels][levelSize / 64]uint64 // bit set = slot not empty
 }
 
 func (w *wheel) at(r connRef) *timer { return &w.lanes[r.lane()].conn(r.place()).timer }
@@ -148,8 +150,11 @@ func (w *wheel) step(to int64) {
 }
 
 func (w *wheel) cascade(level int, n int64) {
-	i := int(n & (levelSize - 1))
-	for _, r := range w.clear(level, i) { // none goes back to this slot, whose turn it is
+	rs := w.clear(level, int(n&(levelSize-1)))
+	for _, r := range rs { // as in worker.fetch
+		w.touched += w.at(r).due
+	}
+	for _, r := range rs { // none goes back to this slot, whose turn it is
 		t := w.at(r)
 		w.insert(r, t, max(t.due, w.now))
 	}

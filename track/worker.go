@@ -173,8 +173,13 @@ func (w *worker) fireAll() {
 		sum := uint64(0)
 		for _, r := range due {
 			c := w.at(r)
-			sum += uint64(c.hash) + c.sides[0].bytes + c.sides[1].bytes // as in fetch
+			sum += c.sides[0].bytes + c.sides[1].bytes + uint64(c.rttMicros) // as in fetch
 			w.turn = append(w.turn, aged{c.frame, r})
+		}
+		for _, r := range due {
+			if c := w.at(r); c.closed { // to be dropped
+				sum += uint64(w.lanes[r.lane()].home(c.hash).at)
+			}
 		}
 		w.touched += sum
 		slices.SortFunc(w.turn, aged.compare)
@@ -243,7 +248,7 @@ func (w *worker) patience(c *conn) int64 {
 		switch {
 		case c.lingers:
 			return min(lingerNS, int64(t.tcpClosing))
-		case c.sides[0].tcp.fin || c.sides[1].tcp.fin:
+		case c.sides[0].tcp.is(finSent) || c.sides[1].tcp.is(finSent):
 			return int64(t.tcpClosing)
 		case !c.tcp.established:
 			return int64(t.tcpOpening)
@@ -271,8 +276,8 @@ func (w *worker) fetch(ps []decode.Packet) {
 		}
 		h := secret.hash(p)
 		w.ahead[i] = ahead{hash: h}
-		if s := w.lanes[laneOf(p)].slots; len(s) > 0 {
-			sum += uint64(s[h&uint32(len(s)-1)].at)
+		if l := &w.lanes[laneOf(p)]; l.live > 0 {
+			sum += uint64(l.home(h).at)
 		}
 	}
 	for i := range ps {
@@ -457,7 +462,7 @@ func (w *worker) drop(r connRef, c *conn) {
 	if c.flow != nil {
 		w.dpi(c).Free(c.flow)
 	}
-	w.forget(c.id)
+	w.forget(c)
 	w.lanes[r.lane()].remove(r.place())
 }
 
@@ -522,10 +527,7 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 	}
 	switch c.key.proto {
 	case decode.TCP:
-		if c.rare == nil && (p.TCPFlags&(decode.SYN|decode.ACK|decode.FIN|decode.RST) != decode.SYN || c.sides[0].packets+c.sides[1].packets > 1) {
-			c.rare = l.newRare()
-		}
-		c.tcpPacket(p, s)
+		c.tcpPacket(l, p, s)
 		if !c.inspected {
 			w.inspect(c, s, p)
 		}
@@ -570,14 +572,14 @@ func (c *conn) echo(p *decode.Packet, s int) {
 	switch p.ICMPType {
 	case 8, 128:
 		t := &c.sides[s].tcp
-		t.timedSeq, t.timedTS, t.timing = p.Seq, p.TS, true
+		t.time(p.Seq, p.TS)
 	case 0, 129:
 		t := &c.sides[1-s].tcp
-		if t.timing && t.timedSeq == p.Seq && p.TS >= t.timedTS {
+		if t.is(timing) && t.timedSeq == p.Seq && p.TS >= t.timedTS {
 			if us := max(1, uint32((p.TS-t.timedTS)/1000)); c.rttMicros == 0 || us < c.rttMicros {
 				c.rttMicros = us
 			}
-			t.timing = false
+			t.unset(timing)
 		}
 	}
 }
@@ -656,7 +658,7 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 		}
 		if tcp {
 			for i := range c.sides {
-				if t := &c.sides[i].tcp; t.hasISN {
+				if t := &c.sides[i].tcp; t.is(hasISN) {
 					in.Segment(c.flow, c.dpiSide(i), t.isn, true, false, nil, 0, p.TS)
 				}
 			}
