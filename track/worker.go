@@ -348,7 +348,7 @@ func (w *worker) packet(p *decode.Packet, a ahead) {
 	if w.cfg.Tap != nil {
 		w.label = decode.Label{ID: c.id}
 	}
-	armed := c.dirty && c.published
+	armed := c.dirty && c.timer.slot != 0 // for what is due next
 	if w.beside != nil {
 		w.recall(c)
 	}
@@ -357,13 +357,19 @@ func (w *worker) packet(p *decode.Packet, a ahead) {
 	if w.bypass != nil {
 		w.considerBypass(c, p)
 	}
-	// The timer is set for the updated that is due next, and what packets do beside ending a connection only puts off
-	// what is due without any.
-	if armed && w.bypass == nil && c.reason == event.NoReason && p.TCPFlags&decode.FIN == 0 &&
-		(w.cfg.Interval <= 0 || w.now < c.told+int64(w.cfg.Interval)) {
+	// What packets do beside ending a connection only puts off what is due without any.
+	if armed && w.bypass == nil && c.reason == event.NoReason && p.TCPFlags&decode.FIN == 0 && w.waits(c) {
 		return
 	}
 	w.report(ref(n, at), c, first)
+}
+
+// waits tells whether the connection's next event is for its timer to tell.
+func (w *worker) waits(c *conn) bool {
+	if c.published {
+		return w.cfg.Interval <= 0 || w.now < c.told+int64(w.cfg.Interval)
+	}
+	return w.cfg.Settle > 0 && !c.known && !c.inspected
 }
 
 // elsewhere tells whether p is a packet that was counted already where it passed another interface (a
