@@ -382,11 +382,7 @@ func (s *Stage) send(ctx context.Context, b *event.Batch, out chan<- *event.Batc
 
 // finish tells the end of all that is open, in the order in which it began.
 func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
-	type open struct {
-		aged
-		w *worker
-	}
-	var all []open
+	var all []connRef
 	var clock int64
 	n := 0
 	for _, w := range s.workers {
@@ -400,20 +396,23 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 		for l := range w.lanes {
 			for at := range w.lanes[l].made {
 				if c := w.lanes[l].conn(at); c.used && !c.closed {
-					all = append(all, open{aged{c.frame, ref(l, at)}, w})
+					all = append(all, ref(l, at))
 				}
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b open) int { return a.compare(b.aged) })
+	owner := func(r connRef) *worker { return s.workers[r.lane()%len(s.workers)] }
+	ages := sortAges(nil, len(all), func(i int) uint64 { return owner(all[i]).at(all[i]).frame })
 	b := s.pool.Get()
-	for i, o := range all {
-		o.w.out, o.w.now = b, clock
-		c := o.w.at(o.r)
+	for i, a := range ages {
+		r := all[a.place()]
+		w := owner(r)
+		w.out, w.now = b, clock
+		c := w.at(r)
 		if c.reason == event.NoReason {
 			c.reason, c.endTS = event.Exit, clock
 		}
-		o.w.tellClosed(c)
+		w.tellClosed(c)
 		if len(b.Events) >= batchEvents || i == len(all)-1 {
 			b.Now = clock
 			if err := s.send(ctx, b, out); err != nil {

@@ -1,7 +1,6 @@
 package track
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -32,7 +31,7 @@ type worker struct {
 	touched uint64  // keeps fetch's loads from being optimised away
 
 	due       []connRef
-	turn      []aged // due, in the order of age
+	ages      []age  // of due
 	lost      uint64 // packets the kernel dropped, not told yet
 	endsLost  uint64 // ends of sockets, so too
 	lostTold  int64
@@ -48,13 +47,31 @@ type worker struct {
 	bypass    *bypassing       // nil = there is none
 }
 
-// aged is a connection with its age.
-type aged struct {
-	frame uint64
-	r     connRef
-}
+// age orders connections of a list: how many frames after the oldest one it began, and its place in the list. Plain numbers are
+// sorted without a call for each two of them.
+type age uint64
 
-func (a aged) compare(b aged) int { return cmp.Compare(a.frame, b.frame) }
+const (
+	placeBits = 28 // as connRef has
+	youngest  = 1<<(64-placeBits) - 1
+)
+
+func (a age) place() int { return int(a & (1<<placeBits - 1)) }
+
+// sortAges makes, in the room of the slice that it is given, the ages of n connections in order: the oldest first. frame gives the number of the
+// frame that began the one at a place.
+func sortAges(ages []age, n int, frame func(int) uint64) []age {
+	oldest := ^uint64(0)
+	for i := range n {
+		oldest = min(oldest, frame(i))
+	}
+	ages = slices.Grow(ages[:0], n)
+	for i := range n {
+		ages = append(ages, age(min(frame(i)-oldest, youngest)<<placeBits|uint64(i)))
+	}
+	slices.Sort(ages)
+	return ages
+}
 
 func newWorker(s *Stage, i, of int) *worker {
 	w := &worker{stage: s, cfg: &s.cfg, index: i, of: of, out: s.pool.Get()}
@@ -169,12 +186,10 @@ func (w *worker) fireAll() {
 			return
 		}
 		w.now = slotEnd(slot)
-		w.turn = w.turn[:0]
 		sum := uint64(0)
 		for _, r := range due {
 			c := w.at(r)
-			sum += c.sides[0].bytes + c.sides[1].bytes + uint64(c.rttMicros) // as in fetch
-			w.turn = append(w.turn, aged{c.frame, r})
+			sum += c.frame + c.sides[0].bytes + c.sides[1].bytes + uint64(c.rttMicros) // as in fetch
 		}
 		for _, r := range due {
 			if c := w.at(r); c.closed { // to be dropped
@@ -182,10 +197,12 @@ func (w *worker) fireAll() {
 			}
 		}
 		w.touched += sum
-		slices.SortFunc(w.turn, aged.compare)
-		for _, a := range w.turn {
-			w.key = order{clock: w.now, frame: a.frame}
-			w.fire(a.r, w.at(a.r), w.now)
+		w.ages = sortAges(w.ages, len(due), func(i int) uint64 { return w.at(due[i]).frame })
+		for _, a := range w.ages {
+			r := due[a.place()]
+			c := w.at(r)
+			w.key = order{clock: w.now, frame: c.frame}
+			w.fire(r, c, w.now)
 		}
 	}
 }
