@@ -2,6 +2,7 @@
 # make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
 # make test       runs all tests and says how many were skipped, and why; those that fail once more, and shows both
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
+# make profile    measures which code the files of make bench run most, for the compiler, which makes that faster
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
 # make bench-owners measures what knowing the owners costs, in user space and in the kernel (root)
@@ -13,14 +14,16 @@
 
 GO      ?= go
 ROUNDS  ?= 5
+PROFILE  = testdata/bench/cpu.pgo
+BUILD    = -trimpath -ldflags '-s -w' -pgo=$(PROFILE)
 # How long the tests of one package may take, on a slow machine.
 PATIENCE ?= 60m
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test test-kernels race fuzz bench bench-live bench-owners bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
 rustnet:
-	$(GO) build -trimpath -ldflags '-s -w' -o rustnet .
+	$(GO) build $(BUILD) -o rustnet .
 
 run: rustnet
 	./rustnet $(ARGS)
@@ -52,6 +55,11 @@ bench/%.pcap: $(wildcard testdata/mkbench/*.go)
 	$(GO) run ./testdata/mkbench -o $@.part -shape $(subst -tenth,,$(notdir $*)) -packets $(patsubst $*=%,%,$(filter $*=%,$(shapes)))
 	@mv $@.part $@
 
+profile: bench-data
+	@mkdir -p build
+	BENCH="$(foreach s,mix mix http keepalive synflood dnsflood udprandom,bench/$(s).pcap)" \
+		$(GO) test -trimpath -run '^$$' -bench File -benchtime 3x -cpuprofile $(PROFILE) -o build/profile.test .
+
 bench: rustnet bench-data
 	$(GO) run ./testdata/bench -rounds $(ROUNDS) -o docs/bench.txt
 
@@ -71,7 +79,7 @@ check:
 	.ci/check
 
 install:
-	$(GO) install -trimpath -ldflags '-s -w' .
+	$(GO) install $(BUILD) .
 
 clean:
 	rm -rf rustnet build

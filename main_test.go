@@ -835,11 +835,11 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// BenchmarkFile runs the whole program over one of the files of make bench-data, for profiles:
+// BenchmarkFile runs the whole program over files of make bench-data, for profiles (make profile has one):
 // BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
 func BenchmarkFile(b *testing.B) {
-	file := os.Getenv("BENCH")
-	if file == "" {
+	files := strings.Fields(os.Getenv("BENCH"))
+	if len(files) == 0 {
 		b.Skip("BENCH names no capture file")
 	}
 	stdout := os.Stdout
@@ -849,10 +849,14 @@ func BenchmarkFile(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer os.Stdout.Close()
-	for b.Loop() {
-		if status := run([]string{"-q", "-r", file, "--json"}); status != exitDone {
-			b.Fatalf("got status %d, want %d", status, exitDone)
-		}
+	for _, file := range files {
+		b.Run(filepath.Base(file), func(b *testing.B) {
+			for b.Loop() {
+				if status := run([]string{"-q", "-r", file, "--json"}); status != exitDone {
+					b.Fatalf("got status %d, want %d", status, exitDone)
+				}
+			}
+		})
 	}
 }
 
