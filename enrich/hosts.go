@@ -52,8 +52,10 @@ type HostStats struct {
 	Forgotten uint64 // addresses pushed out by others while their names still counted
 }
 
-// hostKey is an address as a client asked for it; the zero asker is everybody.
-type hostKey struct{ asker, addr netip.Addr }
+// hostKey is an address as a client asked for it. Plain bytes are hashed at once.
+type hostKey struct{ asker, addr [16]byte }
+
+func keyOf(asker, addr netip.Addr) hostKey { return hostKey{asker.As16(), addr.As16()} }
 
 type host struct {
 	key   hostKey
@@ -69,8 +71,11 @@ type hostName struct {
 
 func (n *hostName) counts(at int64) bool { return n.name != "" && n.since <= at && at <= n.until }
 
-// machine stands for all addresses of this machine.
-var machine = netip.IPv6LinkLocalAllNodes()
+// machine stands for all addresses of this machine, everybody for all who ask: groups, which ask for nothing themselves.
+var (
+	machine   = netip.IPv6LinkLocalAllNodes()
+	everybody = netip.IPv6LinkLocalAllRouters()
+)
 
 // NewHosts makes the stage; local tells this machine's addresses, nil where nobody knows.
 func NewHosts(local func(netip.Addr) bool) *Hosts {
@@ -147,7 +152,11 @@ func (h *Hosts) client(a netip.Addr) netip.Addr {
 
 // find gives the name that a client knew an address by at a time, else the one that all others did.
 func (h *Hosts) find(client, addr netip.Addr, at int64) string {
-	if place, ok := h.known[hostKey{client, addr}]; ok {
+	all, known := h.known[keyOf(everybody, addr)]
+	if !known && len(h.hosts) < hostsMax {
+		return "" // nothing was forgotten yet, and what a client knows is known to all
+	}
+	if place, ok := h.known[keyOf(client, addr)]; ok {
 		o := &h.hosts[place]
 		for i := range o.names {
 			if o.names[i].counts(at) {
@@ -156,11 +165,10 @@ func (h *Hosts) find(client, addr netip.Addr, at int64) string {
 			}
 		}
 	}
-	place, ok := h.known[hostKey{addr: addr}]
-	if !ok {
+	if !known {
 		return ""
 	}
-	o, name := &h.hosts[place], ""
+	o, name := &h.hosts[all], ""
 	for i := range o.names {
 		switch n := &o.names[i]; {
 		case !n.counts(at):
@@ -185,9 +193,9 @@ func (h *Hosts) learn(a *event.Answer, now int64) {
 		h.learned.Add(1)
 		until := now + int64(min(max(time.Duration(n.TTL)*time.Second, minTTL), maxTTL))
 		if !a.Asker.IsMulticast() {
-			h.set(hostKey{h.client(a.Asker), n.Addr}, n.Name, now, until)
+			h.set(keyOf(h.client(a.Asker), n.Addr), n.Name, now, until)
 		}
-		h.set(hostKey{addr: n.Addr}, n.Name, now, until)
+		h.set(keyOf(everybody, n.Addr), n.Name, now, until)
 	}
 }
 
