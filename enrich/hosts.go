@@ -95,26 +95,26 @@ func (s HostStats) Report() string {
 	return fmt.Sprintf("%d addresses with names from DNS forgotten for want of room", s.Forgotten)
 }
 
-// Batch names the connections of the next batch of events, and drops the Learned ones.
+// Batch names the connections of the next batch of events, and learns from what was said before each.
 func (h *Hosts) Batch(b *event.Batch) {
-	n := 0
+	said := b.Said
+	hear := func(before int) {
+		for ; len(said) > 0 && said[0].At <= before; said = said[1:] {
+			if said[0].Answer != nil {
+				h.learn(said[0].Answer, said[0].TS)
+			}
+		}
+	}
 	for i := range b.Events {
-		e := &b.Events[i]
-		switch e.Kind {
-		case event.Learned:
-			h.learn(e.Answer, e.TS)
-			e.Answer.Release()
-			continue
+		if len(said) > 0 {
+			hear(i)
+		}
+		switch e := &b.Events[i]; e.Kind {
 		case event.New, event.Updated, event.Closed:
 			h.name(e)
 		}
-		if n != i {
-			b.Events[n] = *e
-		}
-		n++
 	}
-	clear(b.Events[n:])
-	b.Events = b.Events[:n]
+	hear(len(b.Events))
 }
 
 // name puts the name on an event that has no better one.

@@ -51,15 +51,22 @@ type related struct {
 	parsed, arranged, app *event.App
 }
 
-// batch takes the Expects out of a batch and says what is known of the connections that were expected.
+// batch takes what connections said of others, and says what is known of those that were expected.
 func (x *expectations) batch(b *event.Batch) {
-	n := 0
+	said := b.Said
+	hear := func(before int) {
+		for ; len(said) > 0 && said[0].At <= before; said = said[1:] {
+			if said[0].Expected != nil {
+				x.expect(&said[0])
+			}
+		}
+	}
 	for i := range b.Events {
+		if len(said) > 0 {
+			hear(i)
+		}
 		e := &b.Events[i]
 		switch e.Kind {
-		case event.Expects:
-			x.expect(e)
-			continue
 		case event.New:
 			if len(x.ends) > 0 {
 				x.meet(e)
@@ -75,17 +82,12 @@ func (x *expectations) batch(b *event.Batch) {
 				}
 			}
 		}
-		if n != i {
-			b.Events[n] = *e
-		}
-		n++
 	}
-	clear(b.Events[n:])
-	b.Events = b.Events[:n]
+	hear(len(b.Events))
 }
 
 // expect takes what a connection said of another one.
-func (x *expectations) expect(e *event.Event) {
+func (x *expectations) expect(e *event.Said) {
 	if x.ends == nil {
 		x.ends, x.related = map[expectedEnd]*expected{}, map[uint64]*related{}
 	}

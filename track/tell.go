@@ -93,16 +93,17 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	}
 }
 
-// tellLearned hands on what a DNS response said. It is no event of a connection.
-func (w *worker) tellLearned(a *event.Answer, ts int64) {
-	w.out.Events = append(w.out.Events, event.Event{Kind: event.Learned, TS: ts, Answer: a})
+// say hands on what a connection said, which is no event of it.
+func (w *worker) say(s event.Said) {
+	s.At = len(w.out.Events)
+	w.out.Said = append(w.out.Said, s)
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)
 	}
 }
 
-// tellExpected hands on what a connection said of another one, which is no event of either.
-func (w *worker) tellExpected(c *conn, x *dpi.Expected, ts int64) {
+// sayExpected hands on what a connection said of another one.
+func (w *worker) sayExpected(c *conn, x *dpi.Expected, ts int64) {
 	at, peer := c.address(x.At), c.address(1-x.At)
 	e := &event.Expected{At: netip.AddrPortFrom(at, x.Port), Peer: peer, Proto: uint16(decode.UDP), App: x.App, Once: x.Once, Content: x.Content, More: x.More}
 	if x.TCP {
@@ -114,10 +115,7 @@ func (w *worker) tellExpected(c *conn, x *dpi.Expected, ts int64) {
 	if x.Anybody || peer.IsMulticast() || peer == broadcast4 {
 		e.Peer = netip.Addr{}
 	}
-	w.out.Events = append(w.out.Events, event.Event{Kind: event.Expects, TS: ts, ID: c.id, Expected: e})
-	if w.keys != nil {
-		w.keys = append(w.keys, w.key)
-	}
+	w.say(event.Said{TS: ts, ID: c.id, Expected: e})
 }
 
 // address is that of an end, as the parsers number them.

@@ -36,7 +36,7 @@ type Config struct {
 	Ends bool `kong:"-"`
 	// Bypass is where the kernel counts packets of long connections; nil = it hands over all of them.
 	Bypass Bypass `kong:"-"`
-	// Names sends a Learned for each DNS response that says something of addresses.
+	// Names has what DNS responses say of addresses in the batches that Each gets.
 	Names bool `kong:"-"`
 	// Each is called with each batch of events before it goes out, and may change it; never by two goroutines at once. It is for
 	// what is quickly said of events: they are still in the cache then. nil = nobody says anything.
@@ -297,8 +297,9 @@ func (s *Stage) done(ctx context.Context, p *decode.Packets) error {
 // merges what they make into the order in which one worker would have made it.
 func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
 	type done struct {
-		out  *event.Batch
-		keys []order
+		out          *event.Batch
+		keys         []order // of what is not merged yet
+		events, said int     // of out, merged
 	}
 	n := len(s.workers)
 	ins, outs := make([]chan *decode.Packets, n), make([]chan done, n)
@@ -312,7 +313,7 @@ func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out c
 			for p := range ins[i] {
 				w.keys = make([]order, 0, 64)
 				w.batch(p)
-				outs[i] <- done{w.out, w.keys}
+				outs[i] <- done{out: w.out, keys: w.keys}
 				w.out = s.pool.Get()
 			}
 			w.keys = nil
@@ -344,8 +345,16 @@ func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out c
 					break
 				}
 				d := &parts[best]
-				b.Events = append(b.Events, d.out.Events[len(d.out.Events)-len(d.keys)])
 				d.keys = d.keys[1:]
+				if d.said < len(d.out.Said) && d.out.Said[d.said].At == d.events {
+					said := d.out.Said[d.said]
+					said.At = len(b.Events)
+					b.Said = append(b.Said, said)
+					d.said++
+					continue
+				}
+				b.Events = append(b.Events, d.out.Events[d.events])
+				d.events++
 			}
 			for i := range parts {
 				parts[i].out.Release()
@@ -377,6 +386,13 @@ func (s *Stage) send(ctx context.Context, b *event.Batch, out chan<- *event.Batc
 	if s.cfg.Each != nil {
 		s.cfg.Each(b)
 	}
+	for i := range b.Said {
+		if a := b.Said[i].Answer; a != nil {
+			a.Release()
+		}
+	}
+	clear(b.Said)
+	b.Said = b.Said[:0]
 	return b.Send(ctx, out)
 }
 

@@ -24,7 +24,7 @@ type worker struct {
 	begun bool
 
 	out  *event.Batch
-	keys []order // of out's events, when others' must be merged with them; nil = nobody asks
+	keys []order // of out's events and what is said, when others' must be merged with them; nil = nobody asks
 	key  order   // of the events that are being made
 
 	ahead   []ahead // of the batch's packets
@@ -712,10 +712,10 @@ func (w *worker) learn(c *conn, in *dpi.Inspector, p *decode.Packet, r dpi.Resul
 	}
 	if a := in.TakeAnswer(); a != nil {
 		a.Asker, a.Sender = p.Dst.Netip(p.IPVersion), p.Src.Netip(p.IPVersion)
-		w.tellLearned(a, p.TS)
+		w.say(event.Said{TS: p.TS, ID: c.id, Answer: a})
 	}
 	for _, x := range in.TakeExpected() {
-		w.tellExpected(c, &x, p.TS)
+		w.sayExpected(c, &x, p.TS)
 	}
 	if us := c.flow.RTTMicros(); us != 0 {
 		c.rttMicros = us

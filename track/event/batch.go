@@ -8,6 +8,8 @@ import (
 // Batch is what goes over the channels right of track.
 type Batch struct {
 	Events []Event
+	// Said is what connections said and is no event, in its order. It does not leave track.
+	Said []Said
 	// Now is the packet time reached. Batches without events tell it to stages that wait.
 	Now int64
 	// RuledOut has of the events that the filter took out what somebody asked it to tell.
@@ -22,13 +24,22 @@ type Ruling struct {
 	Kind Kind
 }
 
+// Said is what a connection said of addresses, or of another connection, before event At of its batch.
+type Said struct {
+	At       int
+	TS       int64
+	ID       uint64    // of the connection
+	Answer   *Answer   // what a DNS response said, or
+	Expected *Expected // the connection that it arranged
+}
+
 // NewBatch makes a batch that goes to release, emptied, when it is done with; nil drops it.
 func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
 
 // Release gives the batch back to the pool it came from. The stage that is done with it calls it, once. What its events
 // point at is let go of when others take their places: clearing them twice would cost more than the few that are kept.
 func (b *Batch) Release() {
-	b.Events, b.RuledOut = b.Events[:0], b.RuledOut[:0]
+	b.Events, b.Said, b.RuledOut = b.Events[:0], b.Said[:0], b.RuledOut[:0]
 	if b.release != nil {
 		b.release(b)
 	}

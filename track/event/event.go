@@ -10,13 +10,10 @@ import (
 // Kind says what happened to a connection.
 type Kind uint8
 
-// Expects never leaves track, Opened and Learned never leave the enrich stages. Opened tells of a connection at its
-// first packet, so that the owner is looked for while it still lives, and New follows when more is known. Learned tells
-// what a DNS response said, Expects what a connection said of another one, at its place in the stream.
+// Opened never leaves the enrich stages. It tells of a connection at its first packet, so that the owner is looked for while
+// it still lives, and New follows when more is known.
 const (
 	Opened Kind = iota
-	Learned
-	Expects
 	New
 	Updated
 	Closed
@@ -29,7 +26,7 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"opened", "learned", "expects", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
+var kindNames = [NumKinds]string{"opened", "new", "updated", "closed", "open", "alert", "lost", "stats", "group", ""}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -180,11 +177,9 @@ type Event struct {
 	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
 	// HasPayload is set.
 	TxPayload, RxPayload uint64
-	Answer               *Answer       // of Learned
-	Expected             *Expected     // of Expects
 	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables
 	Stored               *Stored       // nil for what a source made
-	_                    uint64        // to a cache line's end
+	_                    [3]uint64     // to a cache line's end
 }
 
 // NAT is the ends on the other side of the kernel's NAT, invalid where they are the same. It is not changed once an
