@@ -75,8 +75,8 @@ func TestAppValues(t *testing.T) {
 
 // TestAppAllocs holds what an App costs: many connections are open that say little.
 func TestAppAllocs(t *testing.T) {
-	if n := unsafe.Sizeof(AppValue{}); n != 16 {
-		t.Errorf("a value takes %d bytes, want 16", n)
+	if n := unsafe.Sizeof(AppValue{}); n > 16 {
+		t.Errorf("a value takes %d bytes, want at most 16", n)
 	}
 	if n := unsafe.Sizeof(roomyApp{}); n > 128 {
 		t.Errorf("an App takes %d bytes, want at most 128", n)
