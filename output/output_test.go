@@ -500,7 +500,7 @@ func randomEvent(r *rand.Rand) event.Event {
 	e := event.Event{Kind: event.New + event.Kind(r.IntN(4)), Direction: event.Direction(r.IntN(5)), State: event.State(r.IntN(12)),
 		Reason: event.Reason(r.IntN(8)), TS: r.Int64(), ID: r.Uint64(), Seq: r.Uint64N(3), Proto: uint16(r.IntN(300)), Iface: randomText(r),
 		Start: r.Int64() - r.Int64(), Last: r.Int64(), Interval: r.Int64N(1e10), LostWhere: randomText(r), LostCount: r.Uint64(),
-		RTTMicros: uint32(r.IntN(1e7)), RemoteName: randomText(r), NameSource: "ptr", Tunnel: randomText(r), HasICMP: r.IntN(2) == 0}
+		RTTMicros: uint32(r.IntN(1e7)), RemoteName: randomText(r), NameSource: "ptr", Tunnel: event.Tunnel(r.IntN(7)), HasICMP: r.IntN(2) == 0}
 	e.Tx = event.Side{Bytes: r.Uint64(), BytesDelta: r.Uint64N(1e9)}
 	e.Rx = event.Side{Bytes: r.Uint64N(1e6), BytesDelta: r.Uint64() >> r.IntN(64)}
 	var b [16]byte

@@ -206,8 +206,8 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	*e = event.Event{} // and not with the rest in it: that would be made elsewhere and copied
 	e.Kind, e.TS, e.ID = kind, ts, c.id
 	e.Direction, e.State, e.Partial, e.RemoteServes = c.direction, c.state(l), c.partial, l == 0
-	e.Proto, e.IPVersion, e.VLAN = uint16(c.key.proto), c.key.version, c.vlan
-	e.Tunnel, e.TunnelID = tunnelNames[c.key.tunnel], c.tunnelID
+	e.Proto, e.VLAN = uint16(c.key.proto), c.vlan
+	e.Tunnel, e.TunnelID = event.Tunnel(c.key.tunnel), c.tunnelID
 	e.HasICMP, e.ICMPType, e.ICMPCode, e.EchoID = icmp, c.icmpType, c.icmpCode, echo
 	e.Start, e.Last = c.start, c.last
 	c.side(&e.Tx, l)
@@ -229,8 +229,6 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 		e.Interval = ts - c.toldTS
 	}
 }
-
-var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "teredo"}
 
 func (c *conn) side(e *event.Side, i int) {
 	s := &c.sides[i]

@@ -480,15 +480,12 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 	e := event.Event{
 		Kind: kind, Direction: c.dir, State: d.socketFacts.state, Partial: c.partial,
 		RemoteServes: c.dir == event.Out || c.dir == event.Local,
-		TS:           ts, ID: c.id, Proto: uint16(c.key.proto), IPVersion: 6,
+		TS:           ts, ID: c.id, Proto: uint16(c.key.proto),
 		Local: c.key.end(c.local), Remote: c.key.end(1 - c.local),
 		Start: c.start, Last: c.last, RTTMicros: d.rttMicros,
 		Tx:    event.Side{Packets: uint64(d.out), Retransmits: d.retransmits},
 		Rx:    event.Side{Packets: uint64(d.in)},
 		NetNS: c.key.netns, Sockets: c.refs(),
-	}
-	if e.Local.Addr().Is4() {
-		e.IPVersion = 4
 	}
 	e.Without = event.NoBytes | event.NoOrder
 	if !d.has {

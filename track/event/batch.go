@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"sync"
+	"unsafe"
 )
 
 // Batch is what goes over the channels right of track.
@@ -67,6 +68,10 @@ type stack struct {
 // NewPool makes a pool that keeps up to n batches.
 func NewPool(n int) Pool { return Pool{&stack{batches: make([]*Batch, 0, n)}} }
 
+// alignedEvents are as many as take more than 32 kB: what is smaller and has pointers begins with a word of Go's own, which
+// shifts every event from its cache lines.
+const alignedEvents = 32<<10/unsafe.Sizeof(Event{}) + 1
+
 // Get gives an empty batch.
 func (p Pool) Get() *Batch {
 	s := p.free
@@ -77,7 +82,9 @@ func (p Pool) Get() *Batch {
 	defer s.mu.Unlock()
 	n := len(s.batches) - 1
 	if n < 0 {
-		return NewBatch(s.put)
+		b := NewBatch(s.put)
+		b.Events = make([]Event, 0, alignedEvents)
+		return b
 	}
 	b := s.batches[n]
 	s.batches = s.batches[:n]

@@ -101,6 +101,13 @@ var reasonNames = [...]string{"", "fin", "rst", "refused", "timeout", "destroyed
 
 func (r Reason) String() string { return reasonNames[r] }
 
+// Tunnel is what carried a connection's packets inside others; its numbers are those of package decode.
+type Tunnel uint8
+
+var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "teredo"}
+
+func (t Tunnel) String() string { return tunnelNames[t] }
+
 // Counts names what a source cannot count: the fields of those are absent.
 type Counts uint8
 
@@ -123,13 +130,13 @@ type Side struct {
 // never changed once an event points at it, only replaced.
 //
 // Its order is that of cache lines: one stage writes an event, and others read it long after. Of a connection that nothing
-// is special about they touch the first six of seven. TestEventLayout holds it.
+// is special about they touch the first five of seven. TestEventLayout holds it.
 type Event struct {
 	Kind       Kind
 	Direction  Direction
 	State      State
 	Reason     Reason
-	IPVersion  uint8
+	Tunnel     Tunnel
 	Partial    bool // the start was not seen
 	Without    Counts
 	HasPayload bool
@@ -165,21 +172,19 @@ type Event struct {
 	About      *About // nil = nobody asked, or nothing is known
 	Verdict    *Verdict
 
+	// What most events do not have, and nobody asks for of those.
 	Totals              *Totals // of Stats and Group
-	Tunnel              string
-	LocalMAC, RemoteMAC uint64 // of protocols without IP: 48 bits each. Local and Remote are zero then
-	LostWhere           string // of Lost
+	LocalMAC, RemoteMAC uint64  // of protocols without IP: 48 bits each. Local and Remote are zero then
+	LostWhere           string  // of Lost
+	LostCount           uint64
 	TunnelID            uint32
 	EchoID              uint16 // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
-
-	// What most events do not have, and nobody asks for of those.
-	LostCount uint64
 	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
 	// HasPayload is set.
 	TxPayload, RxPayload uint64
 	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables
 	Stored               *Stored       // nil for what a source made
-	_                    [3]uint64     // to a cache line's end
+	_                    [5]uint64     // to a cache line's end
 }
 
 // NAT is the ends on the other side of the kernel's NAT, invalid where they are the same. It is not changed once an

@@ -71,9 +71,9 @@ var core = []Field{
 	{Name: "netns", Group: groupEnds, Type: Uint, Width: 10, Doc: "Network namespace (inode) it was seen in.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.NetNS), e.NetNS != 0 }},
 	{Name: "tunnel", Group: groupEnds, Type: String, Width: 6, Doc: "What carried it inside another IP packet: ipip, gre, vxlan, geneve, gtp, teredo.",
-		Str: func(e *Event) string { return e.Tunnel }},
+		Words: tunnelNames[:], Word: func(e *Event) int { return int(e.Tunnel) }},
 	{Name: "tunnel_id", Group: groupEnds, Type: Uint, Width: 8, Doc: "The tunnel's network identifier or key.",
-		Uint: func(e *Event) (uint64, bool) { return uint64(e.TunnelID), e.Tunnel != "" && e.TunnelID != 0 }},
+		Uint: func(e *Event) (uint64, bool) { return uint64(e.TunnelID), e.Tunnel != 0 && e.TunnelID != 0 }},
 	{Name: "icmp_type", Group: groupEnds, Type: Uint, Width: 4, Doc: "ICMP or ICMPv6 type of the first message.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.ICMPType), e.HasICMP }},
 	{Name: "icmp_code", Group: groupEnds, Type: Uint, Width: 4, Doc: "ICMP or ICMPv6 code of the first message.",
@@ -267,7 +267,12 @@ var core = []Field{
 		Str: func(e *Event) string { return e.about().Name }},
 
 	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow), packets (--pcapng's: no room, or could not be written).",
-		Str: func(e *Event) string { return e.LostWhere }},
+		Str: func(e *Event) string {
+			if e.Kind != Lost {
+				return ""
+			}
+			return e.LostWhere
+		}},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
 
@@ -330,7 +335,7 @@ func (e *Event) verdict() *Verdict {
 }
 
 func (e *Event) total(get func(*Totals) uint64) (uint64, bool) {
-	if e.Totals == nil {
+	if e.conn() || e.Totals == nil {
 		return 0, false
 	}
 	return get(e.Totals), true

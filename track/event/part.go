@@ -65,12 +65,12 @@ func needs(f *Field) Part {
 	return 0
 }
 
-// Parts is what the event has.
+// Parts is what the event has. It looks at no more of it than every record is made of.
 func (e *Event) Parts() (p Part) {
 	if e.App != nil {
 		p |= partApp
 	}
-	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != "" || e.LocalMAC|e.RemoteMAC != 0 {
+	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != 0 || !e.Local.IsValid() { // who has no address may have LocalMAC
 		p |= partLink
 	}
 	if e.NAT != nil {
@@ -97,7 +97,7 @@ func (e *Event) Parts() (p Part) {
 	if e.Related != 0 || e.HasPayload {
 		p |= partSeldom
 	}
-	if e.Kind >= Lost || e.Totals != nil || e.LostWhere != "" {
+	if !e.conn() {
 		p |= partReport
 	}
 	return p
