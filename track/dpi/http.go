@@ -508,7 +508,6 @@ func (c *call) httpRequestLine(st *httpState, line []byte) {
 	a := c.edit()
 	method, host, path, version := c.httpTarget(line)
 	a.SetStr(fieldHTTPMethod, c.httpWord(method))
-	a.SetStr(fieldHTTPVersion, c.httpWord(version))
 	st.host = len(host) > 0
 	if st.host {
 		c.f.proxied = true // only proxies are asked like this
@@ -517,6 +516,7 @@ func (c *call) httpRequestLine(st *httpState, line []byte) {
 	if len(path) > 0 {
 		a.SetStr(fieldHTTPPath, c.text(path))
 	}
+	a.SetStr(fieldHTTPVersion, c.httpWord(version)) // last: see App.Fact
 }
 
 // httpWord is text for methods and versions, most of which are of few.
