@@ -96,25 +96,19 @@ func (s HostStats) Report() string {
 }
 
 // Batch names the connections of the next batch of events, and learns from what was said before each.
-func (h *Hosts) Batch(b *event.Batch) {
-	said := b.Said
-	hear := func(before int) {
-		for ; len(said) > 0 && said[0].At <= before; said = said[1:] {
-			if said[0].Answer != nil {
-				h.learn(said[0].Answer, said[0].TS)
-			}
-		}
+func (h *Hosts) Batch(b *event.Batch) { b.Walk(h.hear, h.event) }
+
+func (h *Hosts) hear(s *event.Said) {
+	if s.Answer != nil {
+		h.learn(s.Answer, s.TS)
 	}
-	for i := range b.Events {
-		if len(said) > 0 {
-			hear(i)
-		}
-		switch e := &b.Events[i]; e.Kind {
-		case event.New, event.Updated, event.Closed:
-			h.name(e)
-		}
+}
+
+func (h *Hosts) event(e *event.Event) {
+	switch e.Kind {
+	case event.New, event.Updated, event.Closed:
+		h.name(e)
 	}
-	hear(len(b.Events))
 }
 
 // name puts the name on an event that has no better one.

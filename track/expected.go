@@ -52,38 +52,31 @@ type related struct {
 }
 
 // batch takes what connections said of others, and says what is known of those that were expected.
-func (x *expectations) batch(b *event.Batch) {
-	said := b.Said
-	hear := func(before int) {
-		for ; len(said) > 0 && said[0].At <= before; said = said[1:] {
-			if said[0].Expected != nil {
-				x.expect(&said[0])
+func (x *expectations) batch(b *event.Batch) { b.Walk(x.hear, x.event) }
+
+func (x *expectations) hear(s *event.Said) {
+	if s.Expected != nil {
+		x.expect(s)
+	}
+}
+
+func (x *expectations) event(e *event.Event) {
+	switch e.Kind {
+	case event.New:
+		if len(x.ends) > 0 {
+			x.meet(e)
+		}
+	case event.Updated, event.Closed:
+		if len(x.related) == 0 {
+			break
+		}
+		if r := x.related[e.ID]; r != nil {
+			r.tell(e)
+			if e.Kind == event.Closed {
+				delete(x.related, e.ID)
 			}
 		}
 	}
-	for i := range b.Events {
-		if len(said) > 0 {
-			hear(i)
-		}
-		e := &b.Events[i]
-		switch e.Kind {
-		case event.New:
-			if len(x.ends) > 0 {
-				x.meet(e)
-			}
-		case event.Updated, event.Closed:
-			if len(x.related) == 0 {
-				break
-			}
-			if r := x.related[e.ID]; r != nil {
-				r.tell(e)
-				if e.Kind == event.Closed {
-					delete(x.related, e.ID)
-				}
-			}
-		}
-	}
-	hear(len(b.Events))
 }
 
 // expect takes what a connection said of another one.

@@ -34,6 +34,20 @@ type Said struct {
 	Expected *Expected // the connection that it arranged
 }
 
+// Walk goes over what was said and the events, in the order in which they came.
+func (b *Batch) Walk(hear func(*Said), each func(*Event)) {
+	said := b.Said
+	for i := range b.Events {
+		for ; len(said) > 0 && said[0].At <= i; said = said[1:] {
+			hear(&said[0])
+		}
+		each(&b.Events[i])
+	}
+	for i := range said {
+		hear(&said[i])
+	}
+}
+
 // NewBatch makes a batch that goes to release, emptied, when it is done with; nil drops it.
 func NewBatch(release func(*Batch)) *Batch { return &Batch{release: release} }
 
