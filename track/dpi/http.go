@@ -443,7 +443,7 @@ func equalFold(b []byte, small string) bool {
 		return false
 	}
 	for len(b) >= 8 {
-		if lower8(binary.LittleEndian.Uint64(b)) != eight(small) {
+		if lower8(binary.LittleEndian.Uint64(b)) != binary.LittleEndian.Uint64([]byte(small)) {
 			return false
 		}
 		if len(b) == 8 {
@@ -458,13 +458,6 @@ func equalFold(b []byte, small string) bool {
 		}
 	}
 	return true
-}
-
-// eight gives the first eight letters as a little-endian number.
-func eight(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 func containsFold(b []byte, small string) bool {
