@@ -22,11 +22,12 @@ PATIENCE ?= 60m
 export CGO_ENABLED = 0
 
 .PHONY: rustnet run test test-kernels race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
-rustnet:
-	$(GO) build $(BUILD) -o rustnet .
+rustnet: # what make shows of it goes where the records of run do not
+	@echo "$(GO) build $(BUILD) -o rustnet ." >&2
+	@$(GO) build $(BUILD) -o rustnet .
 
 run: rustnet
-	./rustnet $(ARGS)
+	@./rustnet $(ARGS)
 
 test:
 	$(GO) tool gotestsum --format pkgname-and-test-fails --rerun-fails=1 --rerun-fails-max-failures=5 --packages=./... -- -timeout $(PATIENCE)
