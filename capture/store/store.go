@@ -17,6 +17,7 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"rustnet/capture/ndjson"
+	"rustnet/capture/store/beside"
 	"rustnet/track/event"
 )
 
@@ -97,6 +98,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		}
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
+	beside.Prepare(path)
 	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READONLY)
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, plain(err))

@@ -14,6 +14,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
 
+	"rustnet/capture/store/beside"
 	"rustnet/output"
 	"rustnet/track/event"
 )
@@ -57,37 +58,54 @@ func openFile(path string, fields *event.Schema) (f *file, err error) {
 		}
 	}
 	f.rest = output.NewObject(rest)
-	// What users do is their own affair: cmdline may hold secrets, so a new file is its owner's only.
+	// What users do is their own affair: cmdline may hold secrets, so a new file is its owner's only, and so are the
+	// two beside it: they are there before anything is written but the tables.
 	if made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		made.Close()
 	}
-	if f.db, err = sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		if err := f.open(path, fields); err != nil {
+			return nil, plain(err)
+		}
+		if err := f.close(); err != nil {
+			return nil, plain(err)
+		}
+	}
+	beside.Prepare(path)
+	if err := f.open(path, fields); err != nil {
 		return nil, plain(err)
+	}
+	return f, nil
+}
+
+// open leaves nothing open where it fails.
+func (f *file) open(path string, fields *event.Schema) (err error) {
+	if f.db, err = sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
 			f.db.Close()
-			f, err = nil, plain(err)
 		}
 	}()
 	if err = f.db.BusyTimeout(busyTimeout); err != nil {
-		return f, err
+		return err
 	}
 	if err = f.own(); err != nil {
-		return f, err
+		return err
 	}
 	// NORMAL with a log: whatever becomes of us, the file is whole; only a power cut may cost the last
 	// transactions. Pages that become free are given back where --store-size asks for it.
 	for _, pragma := range []string{"auto_vacuum = incremental", "journal_mode = wal", "synchronous = normal",
 		"journal_size_limit = 67108864", "cache_size = -32768", "temp_store = memory"} {
 		if err = f.db.Exec("PRAGMA " + pragma); err != nil {
-			return f, err
+			return err
 		}
 	}
 	if err = f.migrate(fields); err != nil {
-		return f, err
+		return err
 	}
-	return f, f.prepare()
+	return f.prepare()
 }
 
 // own refuses what is another program's database, or of a later rustnet.

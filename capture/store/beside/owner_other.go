@@ -1,0 +1,9 @@
+//go:build !unix
+
+package beside
+
+import "os"
+
+const noFollow = 0
+
+func own(*os.File, os.FileInfo) {}
