@@ -173,12 +173,34 @@ func TestCompileErrors(t *testing.T) {
 		{`sni.lower() == "x"`, 5, `a field has no functions: write it as in: lower(sni)`},
 		{`tx_bytes > 10mb`, 14, `"10m" is not a number (a size is written as in MB(10)`},
 		{`sni == "x`, 10, `the text is not closed with a quote`},
+		// What no record has.
+		{`event == "opened"`, 10, `event is never "opened" (did you mean "open"?)`},
+		{`sni == "a" && proto == "TCP"`, 24, `proto is never "TCP" (did you mean "tcp"?)`},
+		{`proto in ["udp", "ICMP"]`, 18, `proto is never "ICMP" (did you mean "icmp"?)`},
+		{`proto == "6"`, 10, `proto is never "6" (did you mean "tcp"?)`},
+		{`proto == "300"`, 10, `proto is never "300": it is a name, or a number up to 255 that has none`},
+		{`proto == "stuff"`, 10, `proto is never "stuff"`},
+		{`"outbound" != direction`, 1, `direction is never "outbound" (it is one of out, in, local, forward)`},
+		{`state == "established"`, 10, `state is never "established" (did you mean "ESTABLISHED"?)`},
+		{`reason == "reset"`, 11, `reason is never "reset" (`},
+		{`tunnel == "VXLAN"`, 11, `tunnel is never "VXLAN" (did you mean "vxlan"?)`},
+		{`app == "https"`, 8, `app is never "https" (did you mean "tls"?)`},
+		{`app in ["dns", "HTTP"]`, 16, `app is never "HTTP" (did you mean "http"?)`},
+		{`remote_addr == "10.0.0.0/8"`, 16, `"10.0.0.0/8" is a network, as in: cidr(remote_addr, "10.0.0.0/8")`},
+		{`remote_addr == "10.0.0.300"`, 16, `"10.0.0.300" is no address (host is the name)`},
+		{`remote_addr == "2001:DB8::1"`, 16, `remote_addr is never written "2001:DB8::1" (did you mean "2001:db8::1"?)`},
+		{`local_addr != "fe80::1%eth0"`, 15, `local_addr is an address without a zone, as "fe80::1" (iface is the interface)`},
+		{`id == "0ABC"`, 7, `id is 16 hexadecimal digits in small letters, as "687e26803744002d", or startsWith the first of them`},
+		{`sni != nil`, 8, `sni is never nil: of what is not known a text is "", a number 0, a list empty`},
 	} {
 		_, err := Compile(c.expr, schema)
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Errorf("%s: got %v, want an *Error", c.expr, err)
 			continue
+		}
+		if _, read := Compile(c.expr, schema.Stored()); read == nil {
+			t.Errorf("%s: taken for records that are read back", c.expr)
 		}
 		if !strings.HasPrefix(e.Message, c.want) || e.Column != c.column {
 			t.Errorf("%s: got column %d: %s\nwant column %d: %s", c.expr, e.Column, e.Message, c.column, c.want)
@@ -380,6 +402,24 @@ func FuzzCompile(f *testing.F) {
 
 // What an expression says of fields is put into a condition; what else it says is left out, and the opposite
 // of what is only partly known is not known at all.
+// TestValues: what a record can have is taken, also where that is nothing.
+func TestValues(t *testing.T) {
+	for _, f := range schema.Fields {
+		for _, word := range f.Vocabulary() {
+			expr := fmt.Sprintf("%s == %q || %q != %s || %s in [%q, \"\"]", f.Name, word, word, f.Name, f.Name, word)
+			if _, err := Compile(expr, schema); err != nil {
+				t.Errorf("%s: %v", expr, err)
+			}
+		}
+	}
+	for _, expr := range []string{`proto == "253"`, `event == "stats"`, `remote_addr == "" || remote_addr == "2001:db8::1" || remote_addr == "::ffff:10.0.0.1"`,
+		`app == "" || app == "whatever"`, `id == "0000000000000abc"`, `iface == "TCP"`, `remote_addr in ["10.0.0.1", "10.0.0.2"]`} {
+		if _, err := Compile(expr, schema); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}
+
 // TestConditionOfChanged: of a field that gets its value later nothing is told, and nothing of its opposite.
 func TestConditionOfChanged(t *testing.T) {
 	changed := func(name string) bool { return name == "host" }
@@ -410,7 +450,7 @@ func TestCondition(t *testing.T) {
 		`tx_bytes > MiB(1.5) and duration < seconds("1m30s")`: `all(tx_bytes > 1572864, duration < 90)`,
 		`ts >= date("2026-01-31")`:                            `ts >= 2026-01-31T00:00:00Z`,
 		`id == "0000000000000abc"`:                            `id == 0xabc`,
-		`id == "0ABC"`:                                        `always`,
+		`id startsWith "0ABC"`:                                `always`,
 		`id > "0000000000000abc"`:                             `always`,
 		`cidr(remote_addr, "10.1.0.0/15")`:                    `any(remote_addr startsWith "10.", remote_addr startsWith "::ffff:10.")`,
 		`cidr(remote_addr, "10.1.2.0/24")`:                    `any(remote_addr startsWith "10.1.2.", remote_addr startsWith "::ffff:10.1.2.")`,

@@ -237,6 +237,10 @@ func (r *rewriter) binary(n *ast.BinaryNode) {
 		r.ranges[n] = true
 	case "in":
 		delete(r.ranges, n.Right)
+		r.compared(n.Left, n.Right)
+	case "==", "!=":
+		r.compared(n.Left, n.Right)
+		r.compared(n.Right, n.Left)
 	}
 }
 

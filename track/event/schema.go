@@ -2,6 +2,7 @@ package event
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -65,6 +66,18 @@ type Field struct {
 	Addr   func(*Event) netip.Addr
 	Time   func(*Event) int64
 	List   func(*Event) []string
+}
+
+// Vocabulary has every text that the field can be, nil where they are not a few; also of a Stored schema.
+func (f *Field) Vocabulary() []string {
+	i := slices.IndexFunc(core, func(c Field) bool { return c.Name == f.Name })
+	switch {
+	case i < 0:
+		return nil
+	case f.Name == "event":
+		return core[i].Words[New:Other]
+	}
+	return core[i].Words
 }
 
 // AppIndex numbers the fields that parsers declare, below MaxAppFields; ok is false for the others.
