@@ -439,7 +439,7 @@ func snapshot(c *cli) (int, error) {
 			c.Output.Fields = append(c.Output.Fields, "-app", "-duration") // only packets tell
 		}
 	}
-	cfg.Size = output.TerminalSize
+	cfg.Size, c.Output.Listening = output.TerminalSize, c.Snapshot.Listen
 	show, err := summary.New(cfg, c.Output, schema, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -962,6 +963,122 @@ func unread(t *testing.T, stdin *os.File, args ...string) (cmd *exec.Cmd, stuck 
 }
 
 // TestPipes: readers that leave, that are slow, that are full; signals.
+// terminal is a program's, as wide as a test makes it; what it was told to show is collected.
+type terminal struct {
+	t     *testing.T
+	ours  *os.File
+	mu    sync.Mutex
+	shown []byte
+}
+
+// onTerminal starts a program whose standard output is a terminal of 24 lines.
+func onTerminal(t *testing.T, width uint16, kind string, stdin io.Reader, args ...string) (*terminal, *exec.Cmd) {
+	t.Helper()
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("needs pseudo-terminals: %v", err)
+	}
+	t.Cleanup(func() { ours.Close() })
+	n, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	if err := errors.Join(err, unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0)); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("needs pseudo-terminals: %v", err)
+	}
+	defer theirs.Close()
+	term := &terminal{t: t, ours: ours}
+	term.resize(width)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "TERM="+kind, "NO_COLOR=")
+	cmd.Stdin, cmd.Stdout = stdin, theirs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := ours.Read(buf)
+			term.mu.Lock()
+			term.shown = append(term.shown, buf[:n]...)
+			term.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return term, cmd
+}
+
+func (term *terminal) resize(width uint16) {
+	term.t.Helper()
+	if err := unix.IoctlSetWinsize(int(term.ours.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: width}); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+func (term *terminal) text() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return string(term.shown)
+}
+
+func TestTerminal(t *testing.T) {
+	t.Run("another size", func(t *testing.T) {
+		r, wr, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		data, err := os.ReadFile("testdata/dns.pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		term, cmd := onTerminal(t, 80, "xterm", r, "rustnet", "-q", "-r", "-", "--settle", "0")
+		wr.Write(data[:len(data)/2])
+		eventually(t, "a record", func() bool { return strings.Contains(term.text(), "dns") })
+		before := term.text()
+		if strings.Contains(before, "DURATION") || !strings.Contains(before, "\x1b[1mTIME") {
+			t.Errorf("got %q, want a bold header of 80 columns", before)
+		}
+		term.resize(160)
+		wr.Write(data[len(data)/2:])
+		wr.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the wide header", func() bool { return strings.Contains(term.text()[len(before):], "DURATION") })
+	})
+	t.Run("dumb", func(t *testing.T) {
+		for name, args := range map[string][]string{"colours": {"-r", "testdata/dns.pcap"}, "watched": {"snapshot", "--watch", "100ms"}} {
+			term, _ := onTerminal(t, 100, "dumb", nil, append([]string{"rustnet", "-q"}, args...)...)
+			eventually(t, name, func() bool { return strings.Count(term.text(), "PROTO") >= 2 }) // the header comes again
+			if shown := term.text(); strings.ContainsRune(shown, 0x1b) {
+				t.Errorf("%s: got %q, want text alone", name, shown)
+			}
+		}
+	})
+	t.Run("ports of those that wait", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		term, cmd := onTerminal(t, 80, "dumb", nil, "rustnet", "-q", "snapshot", "--listen", "-f", fmt.Sprintf("local_port == %d", l.Addr().(*net.TCPAddr).Port))
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "the listener", func() bool {
+			return regexp.MustCompile(regexp.QuoteMeta(l.Addr().String()) + " .*LISTEN").MatchString(term.text())
+		})
+	})
+}
+
 func TestPipes(t *testing.T) {
 	t.Run("head leaves", func(t *testing.T) {
 		out := must(t, "bash", "-c", "set -o pipefail; rustnet -q -r testdata/http.pcap --json | head -n 1")

@@ -43,8 +43,13 @@ type Config struct {
 	Columns   []string `kong:"-"` // of the table by default, most important first, where the usual ones do not fit the records
 	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
 	Height    int      `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
-	Spool     bool     `kong:"-"` // live: a slow reader costs merged updates and never holds up the source
-	SpoolSize int      `kong:"-"` // events kept for a slow reader, 0 = 65536
+	Listening bool     `kong:"-"` // many records are of sockets that wait, whose local end is all there is to say
+
+	// Size gives the terminal's size anew, zero where it is none any more; nil where Width and Height stay as they are.
+	Size func() (width, height int) `kong:"-"`
+
+	Spool     bool `kong:"-"` // live: a slow reader costs merged updates and never holds up the source
+	SpoolSize int  `kong:"-"` // events kept for a slow reader, 0 = 65536
 }
 
 // ErrReaderGone is what Run ends with when the reader closed its end. It is no failure.
@@ -108,8 +113,9 @@ type Stage struct {
 	over    bool   // nothing more is written
 	missed  uint64 // records that keep could not take, and that no record of losses told of yet
 	ts      *event.Field
-	stored  *event.Schema // of records that were read back, for those that are made here; else nil
-	begun   bool          // see Frame
+	stored  *event.Schema        // of records that were read back, for those that are made here; else nil
+	begun   bool                 // see Frame
+	lay     func(Config) encoder // makes the table anew, for another size; else nil
 	err     error
 
 	stopped  chan struct{}
@@ -172,7 +178,8 @@ func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
 	case CSV:
 		s.enc = newCSV(sel.fields(schema.Fields), cfg.TimeFormat, cfg.Width > 0)
 	case Table, "":
-		s.enc = newTable(sel, schema, cfg)
+		s.lay = func(cfg Config) encoder { return newTable(sel, schema, cfg) }
+		s.enc = s.lay(cfg)
 	case None:
 		s.enc = noEncoder{}
 	default:
@@ -404,6 +411,21 @@ func (s *Stage) writeHeader() {
 	s.flush()
 }
 
+// fit lays the table out anew, from its header on, when the terminal is not as it was.
+func (s *Stage) fit() {
+	if s.lay == nil || s.cfg.Size == nil {
+		return
+	}
+	width, height := s.cfg.Size()
+	if width <= 0 || width == s.cfg.Width && height == s.cfg.Height {
+		return
+	}
+	s.cfg.Width, s.cfg.Height = width, height
+	if s.enc = s.lay(s.cfg); !s.cfg.NoHeader {
+		s.buf = s.enc.header(s.buf)
+	}
+}
+
 // format numbers an event and adds its line to what is to be written.
 func (s *Stage) format(e *event.Event) {
 	if s.over {
@@ -420,6 +442,9 @@ func (s *Stage) format(e *event.Event) {
 			return
 		}
 	} else {
+		if len(s.buf) == 0 {
+			s.fit()
+		}
 		before := len(s.buf)
 		e.Seq = s.seq + 1
 		if s.buf = s.enc.record(s.buf, e); len(s.buf) == before && s.cfg.foreign() && s.cfg.Format != None {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,41 @@ func TestGolden(t *testing.T) {
 			got, _ := write(t, cfg, append(scene(), full())...)
 			golden(t, name, got)
 		})
+	}
+}
+
+// TestResized: the table follows its terminal, and begins anew with its header.
+func TestResized(t *testing.T) {
+	var events []event.Event
+	for _, e := range scene() {
+		if e.Kind == event.New {
+			events = append(events, e)
+		}
+	}
+	var b bytes.Buffer
+	width := 80
+	s, err := New(Config{Width: width, Height: 24, Size: func() (int, int) { return width, 24 }}, schema, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := func(width int, events ...event.Event) string {
+		text, _ := write(t, Config{Width: width, Height: 24}, events...)
+		return text
+	}
+	want := ""
+	for _, step := range []struct{ now, laid int }{{80, 80}, {200, 200}, {0, 200}, {120, 120}} { // 0: it is none any more
+		width = step.now
+		if err := s.Frame(slices.Clone(events)); err != nil {
+			t.Fatal(err)
+		}
+		text := alone(step.laid, events...)
+		if step.now == 0 { // goes on as it was
+			_, text, _ = strings.Cut(text, "\n")
+		}
+		want += text
+		if got := b.String(); got != want {
+			t.Fatalf("at %d: got\n%s\nwant\n%s", step.now, got, want)
+		}
 	}
 }
 

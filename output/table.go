@@ -60,6 +60,19 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	base := defaultColumns
 	if len(cfg.Columns) > 0 {
 		base = func(timeFormat string) []column { return rankedColumns(cfg.Columns, schema, timeFormat) }
+	} else if cfg.Listening {
+		base = func(timeFormat string) []column {
+			columns := defaultColumns(timeFormat)
+			for i := range columns {
+				switch c := &columns[i]; c.title {
+				case "LOCAL":
+					c.rank = 1
+				case "REMOTE":
+					c.min-- // so that 80 columns show the state
+				}
+			}
+			return columns
+		}
 	}
 	if len(sel.only) > 0 {
 		for _, f := range sel.only {
@@ -436,6 +449,21 @@ func (t *table) alert(dst []byte, e *event.Event) []byte {
 	return append(dst, '\n')
 }
 
+// lostWords say what was lost, by where it was.
+var lostWords = map[string]string{
+	"kernel":        "packets: the kernel's capture ring was full",
+	"table":         "connections: the table was full",
+	"output":        "events: the reader of this output was too slow",
+	"file":          "events: the file could not be written",
+	"store":         "connections: the store could not be written, or was too slow",
+	"packets":       "packets: those to be kept could not be written, or there was no room",
+	"ends":          "messages of the kernel: when sockets ended",
+	"owners":        "messages of the kernel: who has sockets",
+	"owners_memory": "sockets: the kernel had no room to keep whose they are",
+	"owners_exec":   "programs: the kernel did not tell what they execute",
+	"nat":           "messages of the kernel: translated connections",
+}
+
 // lost tells of a loss in words, across the columns.
 func (t *table) lost(dst []byte, e *event.Event) []byte {
 	if t.color {
@@ -445,16 +473,10 @@ func (t *table) lost(dst []byte, e *event.Event) []byte {
 	dst = append(dst, "lost    "...)
 	count, _ := t.words[1].Uint(e)
 	dst = strconv.AppendUint(dst, count, 10)
-	switch where := t.words[0].Str(e); where {
-	case "kernel":
-		dst = append(dst, " packets: the kernel's capture ring was full"...)
-	case "table":
-		dst = append(dst, " connections: the table was full"...)
-	case "output":
-		dst = append(dst, " events: the reader of this output was too slow"...)
-	case "file":
-		dst = append(dst, " events: the file could not be written"...)
-	default:
+	where := t.words[0].Str(e)
+	if words := lostWords[where]; words != "" {
+		dst = append(append(dst, ' '), words...)
+	} else {
 		dst = appendEscaped(append(dst, ": "...), where)
 	}
 	if t.color {

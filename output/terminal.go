@@ -8,11 +8,16 @@ import (
 
 // OnTerminal finds out whether stdout is a terminal, and its size.
 func (c *Config) OnTerminal() {
-	if os.Getenv("NO_COLOR") != "" && c.Color == "auto" { // https://no-color.org
+	if (os.Getenv("NO_COLOR") != "" || Dumb()) && c.Color == "auto" { // https://no-color.org
 		c.Color = "never"
 	}
-	c.Width, c.Height = TerminalSize()
+	if c.Width, c.Height = TerminalSize(); c.Width > 0 {
+		c.Size = TerminalSize
+	}
 }
+
+// Dumb tells whether the terminal takes nothing but text, as a shell within Emacs does: no colours, and nothing is written over.
+func Dumb() bool { return os.Getenv("TERM") == "dumb" }
 
 // Colored tells whether what is written to stdout is coloured.
 func (c *Config) Colored() bool { return c.Color == "always" || c.Color == "auto" && c.Width > 0 }

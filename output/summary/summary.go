@@ -80,7 +80,7 @@ func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Sho
 		return nil, err
 	}
 	width, _ := s.cfg.Size()
-	if cfg.OutputFile == "" && cfg.Watch > 0 && width > 0 {
+	if cfg.OutputFile == "" && cfg.Watch > 0 && width > 0 && !output.Dumb() {
 		s.screen = &screen{w: w}
 	}
 	return s, nil
