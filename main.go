@@ -81,7 +81,7 @@ type cli struct {
 	Read      string         `short:"r" placeholder:"FILE" group:"capture" help:"Read a pcap or pcapng file instead, also .gz and .zst; - is stdin."`
 	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read back records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, for rotated files."`
 	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, live and for files."`
-	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Addresses of this side, for files; repeatable."`
+	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Networks or addresses of this side, for files; repeatable."`
 	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
 	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: ${enum} (${default})."`
 	Types     string         `name:"btf" placeholder:"FILE" complete:"file" group:"capture" help:"Types of this kernel (BTF), for one that has none of itself. Such a file is /sys/kernel/btf/vmlinux of a machine with the same kernel, or that of BTFHub, unpacked."`
@@ -187,7 +187,7 @@ func execute(args []string) (status int, err error) {
 		environment = kong.OptionFunc(func(*kong.Kong) error { return nil })
 	}
 	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files))
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks())
 	if err != nil {
 		return 0, err
 	}
@@ -202,6 +202,12 @@ func execute(args []string) (status int, err error) {
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
+	}
+	if err := files.Check(ctx, "read", "filter", "bpf"); err != nil {
+		return 0, usageError{err}
+	}
+	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
+		return 0, usageError{errors.New("--interface is for live capture, which --read and --from are instead of")}
 	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {

@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -71,6 +72,52 @@ func (f *Files) Explain(err error) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	return err
+}
+
+// Check finds what kong takes, and nobody means: times below zero, and of the flags once, which would be taken from the last
+// place where they stand, one that stands twice.
+func (f *Files) Check(ctx *kong.Context, once ...string) error {
+	for _, flag := range ctx.Flags() {
+		if d, ok := ctx.FlagValue(flag).(time.Duration); ok && d < 0 {
+			err := fmt.Errorf("--%s: %v is below zero", flag.Name, d)
+			if source := f.source[flag.Name]; source != "" && !onCommandLine(ctx, flag) {
+				err = fmt.Errorf("%s: %w", source, err)
+			}
+			return err
+		}
+	}
+	for _, name := range once {
+		n := 0
+		for _, p := range ctx.Path {
+			if p.Flag != nil && p.Flag.Name == name && !p.Resolved {
+				n++
+			}
+		}
+		if n > 1 {
+			return fmt.Errorf("--%s is given %d times, and can be once", name, n)
+		}
+	}
+	return nil
+}
+
+// Networks takes one address where a network can be.
+func Networks() kong.Option {
+	return kong.TypeMapper(reflect.TypeFor[netip.Prefix](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("network", &text); err != nil {
+			return err
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, aerr := netip.ParseAddr(text)
+			if aerr != nil || a.Zone() != "" {
+				return fmt.Errorf("%q is neither a network such as 192.0.2.0/24 nor an address", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		target.Set(reflect.ValueOf(p))
+		return nil
+	}))
 }
 
 // ForgetEmptyVariables takes what is set to nothing out of the environment: there it means not set, while

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -116,6 +117,9 @@ func (p *Program) Hint(err error) string {
 		}
 		if near := event.Nearest(word, names); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
+		}
+		if info, err := os.Stat(word); err == nil && !info.IsDir() {
+			return "a capture is read with -r FILE, records with --from FILE"
 		}
 	}
 	return "see " + p.Name + " --help"
