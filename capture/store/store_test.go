@@ -239,7 +239,13 @@ func (v values) expression(r *rand.Rand, depth int) string {
 		case 2:
 			return fmt.Sprintf("%s contains %q", f.Name, text[len(text)/3:len(text)*2/3])
 		case 3:
-			return fmt.Sprintf("%s in [%q, %q]", f.Name, text, "nobody")
+			other := "nobody"
+			if words := f.Vocabulary(); words != nil {
+				other = words[r.IntN(len(words))]
+			} else if f.Type == event.Addr {
+				other = "192.0.2.99"
+			}
+			return fmt.Sprintf("%s in [%q, %q]", f.Name, text, other)
 		case 4:
 			if f.Type == event.Addr {
 				bits := r.IntN(33)
