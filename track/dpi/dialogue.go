@@ -3,6 +3,7 @@ package dpi
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"unicode/utf8"
 
 	"rustnet/track/event"
@@ -143,12 +144,23 @@ func firstLine(v *view) (line []byte, whole bool) {
 
 // textLine tells whether a line has no control characters but tabs.
 func textLine(line []byte) bool {
+	for len(line) > 8 && !controls8(binary.LittleEndian.Uint64(line)) {
+		line = line[8:]
+	}
 	for _, b := range line {
 		if b < ' ' && b != '\t' || b == 0x7f {
 			return false
 		}
 	}
 	return true
+}
+
+// controls8 tells whether one of eight bytes is a control character: a byte borrows from the upper bit where it is below a
+// bound, which those with that bit set do not count for.
+func controls8(x uint64) bool {
+	const each = 0x0101010101010101
+	del := x ^ each*0x7f
+	return ((x-each*' ')&^x|(del-each)&^del)&(each*0x80) != 0
 }
 
 // read takes the lines that one side said.

@@ -153,11 +153,14 @@ func dnsHeaderSane(b []byte) bool {
 	if opcode > 6 || opcode == 3 {
 		return false
 	}
-	total := 0
-	for i := range 4 {
-		total += int(be16(b[4+2*i:]))
-	}
-	return (be16(b[4:]) > 0 && be16(b[4:]) <= 64 || flags&0x8000 != 0) && total <= len(b)+4096
+	asked, answers, authorities, additional := dnsCounts(b)
+	return (asked > 0 && asked <= 64 || flags&0x8000 != 0) && asked+answers+authorities+additional <= len(b)+4096
+}
+
+// dnsCounts are how many records a header says that each section has.
+func dnsCounts(b []byte) (asked, answers, authorities, additional int) {
+	n := be64(b[4:])
+	return int(n >> 48), int(n >> 32 & 0xffff), int(n >> 16 & 0xffff), int(n & 0xffff)
 }
 
 // parse takes a message apart. It visits every record, so that chance does not look like DNS. Where other things make sure that
@@ -169,9 +172,7 @@ func (m *dnsMessage) parse(b []byte, cut, sure bool) {
 	}
 	m.id, m.flags = be16(b), be16(b[2:])
 	m.rcode = m.flags & 15
-	for i := range m.counts {
-		m.counts[i] = int(be16(b[4+2*i:]))
-	}
+	m.counts[0], m.counts[1], m.counts[2], m.counts[3] = dnsCounts(b)
 	opcode := m.flags >> 11 & 15
 	m.tidy = !sure && m.counts[0] == 1 && m.flags&0x40 == 0 && (opcode == 0 || opcode == 4 || opcode == 5)
 	if !m.response() {
@@ -272,14 +273,16 @@ func (c *call) dnsMessage(m *dnsMessage) {
 func (m *dnsMessage) about() uint32 {
 	const prime = 0x9e3779b97f4a7c15
 	b := m.b[m.question:m.asked]
+	if len(b) == 0 {
+		return 0
+	}
 	h := uint64(len(b))
-	for ; len(b) >= 8; b = b[8:] {
+	for ; len(b) > 8; b = b[8:] {
 		h = (h ^ lower8(binary.LittleEndian.Uint64(b))) * prime
 		h ^= h >> 32
 	}
-	for _, c := range b {
-		h = (h ^ uint64(lower(c))) * prime
-	}
+	last := binary.LittleEndian.Uint64(m.b[m.asked-8:]) // behind a header, so that there are as many
+	h = (h ^ lower8(last>>(64-8*len(b)))) * prime
 	return uint32(h >> 32)
 }
 
@@ -436,6 +439,43 @@ func sameName(a []byte, b string) bool {
 // dnsAnswers adds a message's answers, as far as they were not there.
 func (c *call) dnsAnswers(m *dnsMessage) {
 	told := c.f.app.List(fieldDNSAnswers)
+	var list []string
+	if key := c.dnsAddresses(m); key != nil && told == nil {
+		place := c.addresses.find(key)
+		if !place.known {
+			place.set(c.dnsTexts(m, nil))
+		}
+		list = place.value
+	} else {
+		list = c.dnsTexts(m, told)
+	}
+	if len(list) > len(told) {
+		c.edit().SetList(fieldDNSAnswers, list)
+	}
+}
+
+// dnsAddresses returns what the answers say where all of them are addresses, as most are; nil where not. Popular names
+// have the same ones for many who ask.
+func (c *call) dnsAddresses(m *dnsMessage) []byte {
+	at, key := m.answers, c.hash[:0]
+	for range m.records[1] {
+		r, _ := m.record(at)
+		n := r.end - r.data
+		if r.kind != dnsA && r.kind != dnsAAAA || n != 4 && n != 16 {
+			return nil
+		}
+		key = append(append(key, byte(n)), m.b[r.data:r.end]...)
+		at = r.end
+	}
+	c.hash = key
+	if len(key) == 0 {
+		return nil
+	}
+	return key
+}
+
+// dnsTexts returns what was told and, behind it, what else the answers say.
+func (c *call) dnsTexts(m *dnsMessage, told []string) []string {
 	at, list := m.answers, append(c.list[:0], told...) // the one told before is not changed
 	for range m.records[1] {
 		r, _ := m.record(at)
@@ -456,10 +496,11 @@ func (c *call) dnsAnswers(m *dnsMessage) {
 		}
 	}
 	if len(list) > len(told) {
-		c.edit().SetList(fieldDNSAnswers, slices.Clone(list))
+		told = slices.Clone(list)
 	}
 	clear(list)
 	c.list = list
+	return told
 }
 
 func containsText(list []string, text []byte) bool {

@@ -29,9 +29,7 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 	name := ""
 	if asked {
 		target, ttl = m.chain()
-		if text != "" {
-			name = c.hostText(append(c.hash[:0], text...), text)
-		} else {
+		if name = hostLowered(text); name == "" {
 			name = c.dnsHostName(m.b, m.question)
 		}
 		if name == "" {
@@ -140,25 +138,26 @@ func dnsAddr(dst []event.HostAddr, d []byte, name string, ttl uint32) []event.Ho
 func (c *call) dnsHostName(b []byte, at int) string {
 	name, ok := dnsName(c.hash[:0], b, at)
 	c.hash = name
-	if !ok {
-		return ""
-	}
-	return c.hostText(name, "")
-}
-
-// hostText returns a name, which it changes, in lower case, "" where it is no host's; text is used where it is the same.
-func (c *call) hostText(name []byte, text string) string {
-	c.hash = name
-	if !hostName(name) {
+	if !ok || !hostName(name) {
 		return ""
 	}
 	for i, b := range name {
 		name[i] = hostLetters[b]
 	}
-	if string(name) == text {
-		return text
-	}
 	return c.text(name)
+}
+
+// hostLowered returns the name of a host that is in lower case, "" for any other text.
+func hostLowered(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c == 0 || hostLetters[c] != c {
+			return ""
+		}
+	}
+	if len(name) > 255 || name == "" || name[0] == '.' || name[0] == '-' {
+		return ""
+	}
+	return name
 }
 
 // dnsSame tells whether two names of a message are equal, whatever the case of their letters (RFC 4343).

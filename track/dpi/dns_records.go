@@ -19,8 +19,9 @@ func (m *dnsMessage) record(at int) (r dnsRecord, ok bool) {
 	if !ok || at+10 > len(m.b) {
 		return r, false
 	}
-	n := int(be16(m.b[at+8:]))
-	r.kind, r.class, r.ttl, r.data = be16(m.b[at:]), be16(m.b[at+2:]), be32(m.b[at+4:]), at+10
+	head := m.b[at : at+10]
+	n := int(be16(head[8:]))
+	r.kind, r.class, r.ttl, r.data = be16(head), be16(head[2:]), be32(head[4:]), at+10
 	r.end = r.data + n
 	if r.end > len(m.b) {
 		return r, false

@@ -3,6 +3,7 @@ package dpi
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -144,6 +145,52 @@ func TestAsksFor(t *testing.T) {
 		}
 		if text, ok := dnsName(nil, m.b, m.question); tc.want && (!ok || string(text) != tc.name) {
 			t.Errorf("%q reads %q, want %q", tc.wire, text, tc.name)
+		}
+	}
+}
+
+// TestDNSAddresses holds that messages whose answers are remembered are told from each other by all that is shown of them.
+func TestDNSAddresses(t *testing.T) {
+	in := NewInspector(Config{})
+	a, b := dnsTestRR(dnsA, "\xc0\x00\x02\x01"), dnsTestRR(dnsA, "\xc0\x00\x02\x02")
+	six, alias := dnsTestRR(dnsAAAA, "\x20\x01\x0d\xb8"+strings.Repeat("\x00", 11)+"\x01"), dnsTestRR(dnsCNAME, "\x01b\x00")
+	var many, shown []string
+	for i := range 40 {
+		many = append(many, dnsTestRR(dnsA, "\xc0\x00\x02"+string([]byte{byte(i)})))
+		shown = append(shown, fmt.Sprintf("192.0.2.%d", i))
+	}
+	for range 2 { // what is remembered is what was worked out the first time
+		for _, tc := range []struct {
+			name    string
+			answers []string
+			want    string
+		}{
+			{"one", []string{a}, "192.0.2.1"},
+			{"another", []string{b}, "192.0.2.2"},
+			{"both", []string{a, b}, "192.0.2.1 192.0.2.2"},
+			{"the other way round", []string{b, a}, "192.0.2.2 192.0.2.1"},
+			{"twice", []string{a, a}, "192.0.2.1"},
+			{"both kinds", []string{a, six}, "192.0.2.1 2001:db8::1"},
+			{"one of sixteen bytes as four of four", []string{dnsTestRR(dnsA, six[len(six)-16:len(six)-12]), dnsTestRR(dnsA, "\x00\x00\x00\x00"),
+				dnsTestRR(dnsA, "\x00\x00\x00\x00"), dnsTestRR(dnsA, "\x00\x00\x00\x01")}, "32.1.13.184 0.0.0.0 0.0.0.1"},
+			{"behind an alias", []string{alias, a}, "b 192.0.2.1"},
+			{"before an alias", []string{a, alias}, "192.0.2.1 b"},
+			{"more than are shown", many, strings.Join(shown[:dnsMaxAnswers], " ")},
+			{"none", nil, ""},
+		} {
+			f := in.NewFlow(false, 40000, 53)
+			say := func(s Side, m []byte) { in.Datagram(f, s, m, uint32(len(m)), 1) }
+			say(Orig, dnsTest(9, 0x0100, "example.com", 1))
+			say(Resp, dnsTest(9, 0x8180, "example.com", 1, tc.answers...))
+			told := f.App().List(fieldDNSAnswers)
+			if got := strings.Join(told, " "); got != tc.want {
+				t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+			}
+			say(Resp, dnsTest(9, 0x8180, "example.com", 1, dnsTestRR(dnsA, "\xc0\x00\x02\xff")))
+			if got := strings.Join(told, " "); got != tc.want {
+				t.Errorf("%s: what was told has become %q, want %q", tc.name, got, tc.want)
+			}
+			in.Free(f)
 		}
 	}
 }

@@ -180,10 +180,8 @@ func httpStart(b []byte) httpKind {
 	if end >= 0 {
 		line = trimCR(b[:end])
 	}
-	for i := method + 1; i < len(line); i++ {
-		if c := line[i]; c < ' ' && c != '\t' && !(c == '\r' && i == len(line)-1) || c == 0x7f {
-			return httpNot
-		}
+	if rest := trimCR(line[method+1:]); !textLine(rest) {
+		return httpNot
 	}
 	if end < 0 {
 		return httpMaybe
@@ -223,6 +221,9 @@ func httpStatus(b []byte) uint64 {
 // httpMessages reads what one side sent, and returns true when nothing more is wanted of the connection.
 func (c *call) httpMessages(st *httpState, s Side) bool {
 	v := &c.view[s]
+	if len(v.b) == 0 {
+		return false
+	}
 	for len(v.b) > 0 && !st.tunnel {
 		switch st.mode[s] {
 		case httpHead:
@@ -359,6 +360,9 @@ func (h *httpHeader) parse(b []byte, scratch *[]byte) (n int, whole bool) {
 			h.line = line
 			continue
 		}
+		if httpInitials>>(line[0]&31)&1 == 0 { // also what goes on with such a line
+			continue
+		}
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 {
 			continue
@@ -378,6 +382,9 @@ func (h *httpHeader) parse(b []byte, scratch *[]byte) (n int, whole bool) {
 	}
 	return n, false
 }
+
+// httpInitials has the first letters of the fields that are read, in either case, by their lower five bits.
+const httpInitials = 1<<('c'&31) | 1<<('h'&31) | 1<<('s'&31) | 1<<('t'&31) | 1<<('u'&31)
 
 func (h *httpHeader) field(name, value []byte) {
 	first := func(to *[]byte) {
@@ -462,7 +469,7 @@ func equalFold(b []byte, small string) bool {
 
 func containsFold(b []byte, small string) bool {
 	for i := 0; i+len(small) <= len(b); i++ {
-		if equalFold(b[i:i+len(small)], small) {
+		if lower(b[i]) == small[0] && equalFold(b[i:i+len(small)], small) {
 			return true
 		}
 	}
@@ -609,10 +616,12 @@ func (c *call) httpHost(host []byte) {
 	}
 	a, text := c.edit(), c.text(host)
 	a.SetStr(fieldHTTPHost, text)
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
-		if _, ok := decimal(host[i+1:]); ok {
-			host = host[:i]
-		}
+	port := len(host)
+	for port > 0 && digit(host[port-1]) {
+		port--
+	}
+	if n := len(host) - port; n > 0 && n <= 18 && port > 0 && host[port-1] == ':' {
+		host = host[:port-1]
 	}
 	if a.Host == "" && !c.f.proxied && nameOfHost(host) {
 		a.Host, a.HostSource = text[:len(host)], event.HostByHTTP

@@ -16,6 +16,13 @@ func TestHTTP(t *testing.T) {
 	}{
 		{"no port, lower case names", "GET / HTTP/1.0\nhost: a.example\n\n", "HTTP/1.0 204 No\n\n", map[string]string{"http_host": "a.example", "http_version": "1.0", "http_status": "204", "host": "a.example by http"}},
 		{"folded header", "GET / HTTP/1.1\r\nUser-Agent: one\r\n  two\r\n\tthree\r\nHost: a\r\n\r\n", "", map[string]string{"http_user_agent": "one two three", "http_host": "a"}},
+		{"folded header that is not read", "GET / HTTP/1.1\r\nX-One: two\r\n host: b\r\n\thost: c\r\nHOST: a\r\n\r\n", "", map[string]string{"http_host": "a"}},
+		{"ports of hosts", "GET / HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", "", map[string]string{"http_host": "a.example:8080", "host": "a.example by http"}},
+		{"no port behind a colon", "GET / HTTP/1.1\r\nHost: a.example:\r\n\r\n", "", map[string]string{"http_host": "a.example:", "host": ""}},
+		{"a number for a host", "GET / HTTP/1.1\r\nHost: 8080\r\n\r\n", "", map[string]string{"http_host": "8080", "host": "8080 by http"}},
+		{"a port of too many digits", "GET / HTTP/1.1\r\nHost: a.example:0000000000000000080\r\n\r\n", "", map[string]string{"host": ""}},
+		{"users", "GET http://a@b:c@d.example/e@f HTTP/1.1\r\n\r\n", "", map[string]string{"http_host": "d.example", "http_path": "/e@f"}},
+		{"parameters behind the query", "GET /a;b=c?d;sid=e HTTP/1.1\r\n\r\n", "", map[string]string{"http_path": "/a;b=c"}},
 		{"absolute target", "GET http://user:pw@b.example:8080/p?q#f HTTP/1.1\r\nHost: wrong\r\n\r\n", "", map[string]string{"http_host": "b.example:8080", "http_path": "/p", "host": ""}},
 		{"asterisk", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "", map[string]string{"http_method": "OPTIONS", "http_path": "*"}},
 		{"webdav", "PROPFIND /d/ HTTP/1.1\r\nHost: 192.0.2.7\r\n\r\n", "", map[string]string{"http_method": "PROPFIND", "http_host": "192.0.2.7", "host": ""}},

@@ -33,19 +33,21 @@ type common struct {
 	max  int
 	call call
 
-	spares spares
-	flows  pool[Flow]
-	opens  pool[[2]parserSet]
-	dns    pool[dnsState]
-	http   pool[httpState]
-	tls    pool[tlsState]
-	quic   pool[quicState]
-	names  names
-	alpns  memo[[]string]
-	hellos memo[fingerprints]
-	md5s   memo[string]
-	sums   memo[[12]byte]
-	certs  memo[*certificate]
+	spares    spares
+	flows     pool[Flow]
+	opens     pool[[2]parserSet]
+	dns       pool[dnsState]
+	http      pool[httpState]
+	tls       pool[tlsState]
+	quic      pool[quicState]
+	names     names
+	alpns     memo[[]string]
+	hellos    memo[fingerprints]
+	servers   memo[chosen]
+	md5s      memo[string]
+	sums      memo[[12]byte]
+	certs     memo[*certificate]
+	addresses memo[[]string]
 
 	answer   *event.Answer // what the packet's DNS responses said
 	expected []Expected    // what the packet arranged
@@ -113,8 +115,8 @@ func NewInspectors(cfg Config, n int) []Inspector {
 	}
 	seed := maphash.MakeSeed()
 	c := &common{finder: theFinder(), cfg: cfg, max: cfg.MaxBytes, names: names{seed: seed},
-		alpns: newMemo[[]string](seed, 64, 256), hellos: newMemo[fingerprints](seed, 256, 1<<10), md5s: newMemo[string](seed, 256, 1<<10),
-		sums: newMemo[[12]byte](seed, 256, 1<<10), certs: newMemo[*certificate](seed, 64, tlsMaxLeaf)}
+		alpns: newMemo[[]string](seed, 64, 256), hellos: newMemo[fingerprints](seed, 256, 1<<10), servers: newMemo[chosen](seed, 256, 1<<8), md5s: newMemo[string](seed, 256, 1<<10),
+		sums: newMemo[[12]byte](seed, 256, 1<<10), certs: newMemo[*certificate](seed, 64, tlsMaxLeaf), addresses: newMemo[[]string](seed, 256, 64)}
 	all := make([]Inspector, n)
 	for i := range all {
 		all[i] = Inspector{store: store{spares: &c.spares, room: cfg.MaxTotalBytes}, common: c}

@@ -2,7 +2,9 @@ package dpi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -96,6 +98,56 @@ func TestFingerprintsAreOfAll(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { in.fingerprints(&h, 't') }); n != 0 {
 		t.Errorf("%v allocations for a hello that was seen before, want 0", n)
+	}
+}
+
+// TestNumberList compares lists that are gone through by four numbers with lists that are gone through one by one.
+func TestNumberList(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	values := []uint16{0x0a0a, 0x1a1a, 0xfafa, 0x0a1a, 0x1301, 0xc02b, 0x000a, 0x0a00, 0xffff, 0x8a8b, 0}
+	for range 20000 {
+		var list, want []byte
+		for range random.IntN(20) {
+			v := values[random.IntN(len(values))]
+			list = binary.BigEndian.AppendUint16(list, v)
+			if !grease(v) {
+				want = binary.BigEndian.AppendUint16(want, v)
+			}
+		}
+		if random.IntN(4) == 0 {
+			list = append(list, 1) // half a number
+		}
+		if got := numberList(nil, list); string(got) != string(want)+"\x0a\x0a" {
+			t.Fatalf("of %x: got %x, want %x and an end", list, got, want)
+		}
+	}
+}
+
+// TestChosen holds that ServerHellos which differ in anything that is told of them are told apart by what is remembered.
+func TestChosen(t *testing.T) {
+	server := func(version, cipher uint16, exts ...byte) []byte {
+		return append(append(append(append(u16s(version), make([]byte, 32)...), 0), append(u16s(cipher), 0)...), vec16(exts...)...)
+	}
+	thirteen := append(u16s(extSupportedVersions), vec16(u16s(0x0304)...)...)
+	in := NewInspector(Config{})
+	seen := map[chosen]int{}
+	hellos := [][]byte{server(0x0303, 0xc02f), server(0x0302, 0xc02f), server(0x0303, 0xc030), server(0x0303, 0x1301, thirteen...), server(0x0303, 0xc02f, 0x00, 0x17, 0, 0),
+		server(0x0303, 0xc02f, 0x00, 0x23, 0, 0), server(0x0303, 0xc02f, 0x00, 0x23, 0, 0, 0x00, 0x17, 0, 0), server(0x0303, 0xc02f, 0x00, 0x17, 0, 0, 0x00, 0x23, 0, 0)}
+	for range 2 {
+		for i, b := range hellos {
+			var h serverHello
+			if !h.parse(b) {
+				t.Fatalf("hello %d can not be read", i)
+			}
+			got, want := *in.chosen(&h), chosen{in.tlsVersionName(h.negotiated), in.tlsCipherName(h.cipher), in.ja3s(&h)}
+			if got != want {
+				t.Errorf("hello %d: got %v, want %v", i, got, want)
+			}
+			if other, ok := seen[got]; ok && other != i {
+				t.Errorf("hello %d is told as %d is: %v", i, other, got)
+			}
+			seen[got] = i
+		}
 	}
 }
 

@@ -430,9 +430,7 @@ func (c *call) quicMessages(st *quicState, b []byte) (read int) {
 				break
 			}
 			st.hellos[1] = true
-			c.negotiated(h.negotiated, h.cipher)
-			c.edit().SetStr(fieldJA3S, c.ja3s(&h))
-			c.edit().SetBool(fieldTLSResumed, h.psk)
+			c.choice(&h).SetBool(fieldTLSResumed, h.psk)
 		}
 		read += n
 		b = b[n:]

@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -82,5 +83,26 @@ func TestTextMiddle(t *testing.T) {
 			t.Errorf("%q: app is %q, want %q", first, got, want)
 		}
 		in.Free(f)
+	}
+}
+
+// TestTextLine asks about every byte at every place of lines up to three words long, which are gone through by eight bytes.
+func TestTextLine(t *testing.T) {
+	for _, around := range []byte{'a', ' ', 0xff, '\t'} {
+		for size := 1; size <= 24; size++ {
+			line := bytes.Repeat([]byte{around}, size)
+			for at := range line {
+				for b := range 256 {
+					line[at] = byte(b)
+					if got, want := textLine(line), byte(b) >= ' ' && b != 0x7f || b == '\t'; got != want {
+						t.Fatalf("%q: got %v, want %v", line, got, want)
+					}
+				}
+				line[at] = around
+			}
+		}
+	}
+	if !textLine(nil) {
+		t.Error("nothing is a line of text, too")
 	}
 }

@@ -511,13 +511,20 @@ func (c *call) negotiated(version, cipher uint16) {
 	a.SetStr(fieldTLSCipher, c.tlsCipherName(cipher))
 }
 
+// choice sets what a ServerHello says of the version and the cipher.
+func (c *call) choice(h *serverHello) *event.App {
+	a, said := c.edit(), c.chosen(h)
+	a.SetStr(fieldTLSVersion, said.version)
+	a.SetStr(fieldTLSCipher, said.cipher)
+	a.SetStr(fieldJA3S, said.ja3s)
+	return a
+}
+
 // serverHello sets what a ServerHello tells.
 func (c *call) serverHello(st *tlsState, h *serverHello) {
 	st.hellos[1] = true
 	st.version = h.negotiated
-	c.negotiated(h.negotiated, h.cipher)
-	a := c.edit()
-	a.SetStr(fieldJA3S, c.ja3s(h))
+	a := c.choice(h)
 	if len(h.alpn) > 0 {
 		a.SetStr(fieldALPNSelected, c.text(h.alpn))
 	}

@@ -3,6 +3,7 @@ package dpi
 import (
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 	"slices"
@@ -49,26 +50,43 @@ func (r *cursor) bytes(n int) []byte {
 }
 
 func (r *cursor) u8() int {
-	if b := r.bytes(1); b != nil {
-		return int(b[0])
+	if len(r.b) < 1 {
+		r.b, r.bad = nil, true
+		return 0
 	}
-	return 0
+	n := int(r.b[0])
+	r.b = r.b[1:]
+	return n
 }
 
 func (r *cursor) u16() int {
-	if b := r.bytes(2); b != nil {
-		return int(b[0])<<8 | int(b[1])
+	if len(r.b) < 2 {
+		r.b, r.bad = nil, true
+		return 0
 	}
-	return 0
+	n := int(be16(r.b))
+	r.b = r.b[2:]
+	return n
 }
 
 // vector8 and vector16 read a length and that many bytes.
-func (r *cursor) vector8() []byte  { return r.bytes(r.u8()) }
-func (r *cursor) vector16() []byte { return r.bytes(r.u16()) }
+func (r *cursor) vector8() []byte { return r.bytes(r.u8()) }
 
-func be16(b []byte) uint16 { return uint16(b[0])<<8 | uint16(b[1]) }
+func (r *cursor) vector16() []byte {
+	b := r.b
+	if len(b) >= 2 {
+		if end := 2 + int(be16(b)); end <= len(b) {
+			r.b = b[end:]
+			return b[2:end]
+		}
+	}
+	r.b, r.bad = nil, true
+	return nil
+}
+
+func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be24(b []byte) int    { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
-func be32(b []byte) uint32 { return uint32(be16(b))<<16 | uint32(be16(b[2:])) }
+func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 // parse takes a ClientHello without its handshake header apart (RFC 8446 section 4.1.2). DTLS puts a cookie behind the session.
 func (h *clientHello) parse(b []byte, dtls bool) bool {
@@ -96,13 +114,13 @@ func (h *clientHello) parse(b []byte, dtls bool) bool {
 }
 
 func (h *clientHello) parseExtensions() bool {
-	r := cursor{b: h.exts}
-	for len(r.b) > 0 {
-		kind, body := r.u16(), r.vector16()
-		if r.bad {
+	for b := h.exts; len(b) > 0; {
+		if len(b) < 4 || len(b)-4 < int(be16(b[2:])) {
 			return false
 		}
-		e := cursor{b: body}
+		end := 4 + int(be16(b[2:]))
+		kind, e := be16(b), cursor{b: b[4:end]}
+		b = b[end:]
 		switch kind {
 		case extServerName:
 			h.hasSNI = true
@@ -123,7 +141,7 @@ func (h *clientHello) parseExtensions() bool {
 		case extSignatures:
 			h.signatures = e.vector16()
 		case extSessionTicket:
-			h.ticket = len(body) > 0
+			h.ticket = len(e.b) > 0
 		case extECH:
 			h.ech = true
 		case extESNI:
@@ -248,12 +266,25 @@ func (in *Inspector) fingerprints(h *clientHello, transport byte) fingerprints {
 
 // numberList appends a list without GREASE, a value of which ends it.
 func numberList(dst, list []byte) []byte {
-	for ; len(list) >= 2; list = list[2:] {
+	for len(list) >= 2 {
+		if len(list) >= 8 && !grease4(be64(list)) {
+			dst = append(dst, list[:8]...)
+			list = list[8:]
+			continue
+		}
 		if !grease(be16(list)) {
 			dst = append(dst, list[0], list[1])
 		}
+		list = list[2:]
 	}
 	return append(dst, 0x0a, 0x0a)
+}
+
+// grease4 tells whether one of four values may be GREASE: has 0xa below in both of its bytes, and so borrows here.
+func grease4(x uint64) bool {
+	const each = 0x0001000100010001
+	x = x&(each*0x0f0f) ^ each*0x0a0a
+	return (x-each)&^x&(each*0x8000) != 0
 }
 
 // extensionTypes is numberList for the types of extensions.
@@ -293,6 +324,22 @@ func (in *Inspector) ja3(h *clientHello) string {
 	}
 	in.hash = b
 	return in.md5Text()
+}
+
+// chosen is what a ServerHello tells.
+type chosen struct{ version, cipher, ja3s string }
+
+// chosen returns it, remembered by all that goes into it.
+func (in *Inspector) chosen(h *serverHello) *chosen {
+	b := binary.BigEndian.AppendUint16(in.hash[:0], h.version)
+	b = binary.BigEndian.AppendUint16(b, h.negotiated)
+	b = binary.BigEndian.AppendUint16(b, h.cipher)
+	in.hash = extensionTypes(b, h.exts)
+	place := in.servers.find(in.hash)
+	if !place.known {
+		place.set(chosen{in.tlsVersionName(h.negotiated), in.tlsCipherName(h.cipher), in.ja3s(h)})
+	}
+	return &place.value
 }
 
 // ja3s is the same authors' fingerprint of a server: version, cipher and extensions.

@@ -5,7 +5,15 @@ import "bytes"
 // What may be shown of URLs, which carry secrets in three places: before the host, in the path's parameters, and behind the path.
 
 // withoutUser takes away who logs in, which nobody is shown: "anna:password@host" is the host.
-func withoutUser(host []byte) []byte { return host[bytes.LastIndexByte(host, '@')+1:] }
+func withoutUser(host []byte) []byte {
+	for {
+		at := bytes.IndexByte(host, '@')
+		if at < 0 {
+			return host
+		}
+		host = host[at+1:]
+	}
+}
 
 // shownURL is what may be shown of a URL in absolute form, or of a path.
 func (c *call) shownURL(url []byte) []byte {
@@ -27,10 +35,16 @@ func (c *call) shownPath(path []byte) []byte {
 	if c.cfg.Unsafe {
 		return path
 	}
-	if end := bytes.IndexAny(path, "?#"); end >= 0 {
-		path = path[:end]
+	at := -1 // of the first parameter
+	for i, c := range path {
+		if c == ';' && at < 0 {
+			at = i
+		} else if c == '?' || c == '#' {
+			path = path[:i]
+			break
+		}
 	}
-	for at := bytes.IndexByte(path, ';'); at >= 0; {
+	for at >= 0 {
 		end := at + 1
 		for end < len(path) && path[end] != ';' && path[end] != '/' {
 			end++
