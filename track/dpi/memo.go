@@ -7,8 +7,8 @@ import (
 )
 
 // memo keeps what was worked out of bytes, so that what many connections have in common is worked out once. Bytes have
-// the place that a keyed hash gives them, which nobody outside can know, and take it from those that were there: it
-// never grows. What a place holds is told by the bytes themselves, never by their hash.
+// the pair of places that a keyed hash gives them, which nobody outside can know, and take the place of those that were there
+// longer: it never grows. What a place holds is told by the bytes themselves, never by their hash.
 type memo[V any] struct {
 	seed    maphash.Seed
 	longest int // of what is kept
@@ -24,7 +24,7 @@ type remembered[V any] struct {
 
 func (p *remembered[V]) set(value V) { p.value, p.known = value, true }
 
-// newMemo makes one of so many places, a power of two.
+// newMemo makes one of so many places, a power of two from two on.
 func newMemo[V any](seed maphash.Seed, places, longest int) memo[V] {
 	return memo[V]{seed: seed, longest: longest, places: make([]remembered[V], places)}
 }
@@ -33,10 +33,16 @@ func newMemo[V any](seed maphash.Seed, places, longest int) memo[V] {
 func (m *memo[V]) find(key []byte) *remembered[V] {
 	p := &m.other
 	if len(key) <= m.longest {
-		p = &m.places[maphash.Bytes(m.seed, key)&uint64(len(m.places)-1)]
+		at := maphash.Bytes(m.seed, key) & uint64(len(m.places)-1) &^ 1
+		p = &m.places[at]
 		if bytes.Equal(p.key, key) {
 			return p
 		}
+		older := &m.places[at+1]
+		if bytes.Equal(older.key, key) {
+			return older
+		}
+		*p, *older = *older, *p
 		p.key = append(p.key[:0], key...)
 	}
 	p.known = false

@@ -10,7 +10,7 @@ import (
 
 // TestMemo holds that what falls into one place is never taken for one another, and that nothing is kept beyond the bounds.
 func TestMemo(t *testing.T) {
-	m := newMemo[string](maphash.MakeSeed(), 1, 8)
+	m := newMemo[string](maphash.MakeSeed(), 2, 8)
 	double := func(key string) string {
 		place := m.find([]byte(key))
 		if !place.known {
@@ -23,8 +23,8 @@ func TestMemo(t *testing.T) {
 			t.Errorf("of %q: got %q, want %q", key, got, want)
 		}
 	}
-	if len(m.places) != 1 || cap(m.places[0].key) > 8 {
-		t.Errorf("%d places, the first of %d bytes; want 1 of at most 8", len(m.places), cap(m.places[0].key))
+	if len(m.places) != 2 || cap(m.places[0].key) > 8 || cap(m.places[1].key) > 8 {
+		t.Errorf("%d places of %d and %d bytes; want 2 of at most 8", len(m.places), cap(m.places[0].key), cap(m.places[1].key))
 	}
 	if m.find([]byte("another that is longer")).known {
 		t.Error("what is longer than is kept was kept")
@@ -37,6 +37,14 @@ func TestMemo(t *testing.T) {
 	m.find([]byte("c")).set("cc")
 	if !m.find([]byte("c")).known {
 		t.Error("what was worked out just now is not known")
+	}
+	m.find([]byte("d")).set("dd")
+	for range 2 {
+		for _, key := range []string{"c", "d"} {
+			if p := m.find([]byte(key)); !p.known || p.value != key+key {
+				t.Errorf("of two that have the same places, %q is not known", key)
+			}
+		}
 	}
 }
 
