@@ -12,9 +12,12 @@ const (
 // end that opened the connection: it speaks first in all these protocols.
 func (c *call) asked() (line, answer []byte, v verdict) {
 	own, other := &c.view[Orig], &c.view[Resp]
+	if len(own.b) > askedMaxLine {
+		return nil, nil, no
+	}
 	line, size := cutLine(own.b)
 	switch {
-	case len(own.b) > askedMaxLine, size > 0 && size < len(own.b), size > 0 && !textLine(line), size == 0 && (!textLine(trimCR(own.b)) || own.gap || own.fin && len(own.b) > 0):
+	case size > 0 && size < len(own.b), size > 0 && !textLine(line), size == 0 && (!textLine(trimCR(own.b)) || own.gap || own.fin && len(own.b) > 0):
 		return nil, nil, no
 	case !own.whole || len(other.b) > 0 && size == 0: // a server that speaks first
 		return nil, nil, no

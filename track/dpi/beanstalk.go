@@ -14,12 +14,15 @@ var (
 	beanstalkFirst = bytesIn("prwuikdslqbtIFURWOND", 1, 0)
 )
 
+// beanstalkMaxWord is as long as the longest command.
+const beanstalkMaxWord = len("reserve-with-timeout")
+
 // parseBeanstalk reads the first command or answer (beanstalkd's protocol.txt). Commands that others have, too, need an answer.
 func parseBeanstalk(c *call) verdict {
 	for client := Orig; client <= Resp; client++ {
 		line, whole := firstLine(&c.view[client])
 		word, rest := cutWord(line)
-		if !whole || string(bytes.ToLower(word)) != string(word) {
+		if !whole || len(word) > beanstalkMaxWord || string(bytes.ToLower(word)) != string(word) {
 			continue
 		}
 		switch {

@@ -3,7 +3,6 @@ package dpi
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"unicode/utf8"
 
 	"rustnet/track/event"
@@ -144,7 +143,7 @@ func firstLine(v *view) (line []byte, whole bool) {
 
 // textLine tells whether a line has no control characters but tabs.
 func textLine(line []byte) bool {
-	for len(line) > 8 && !controls8(binary.LittleEndian.Uint64(line)) {
+	for len(line) > 8 && !controls8(le64(line)) {
 		line = line[8:]
 	}
 	for _, b := range line {
@@ -161,6 +160,19 @@ func controls8(x uint64) bool {
 	const each = 0x0101010101010101
 	del := x ^ each*0x7f
 	return ((x-each*' ')&^x|(del-each)&^del)&(each*0x80) != 0
+}
+
+// beginsText tells whether eight bytes are text, up to the end of a line.
+func beginsText(b []byte) bool {
+	for _, c := range b[:8] {
+		switch {
+		case c == '\n':
+			return true
+		case c < ' ' && c != '\t' && c != '\r' || c == 0x7f:
+			return false
+		}
+	}
+	return true
 }
 
 // read takes the lines that one side said.

@@ -1,7 +1,6 @@
 package dpi
 
 import (
-	"encoding/binary"
 	"slices"
 
 	"rustnet/track/event"
@@ -278,10 +277,10 @@ func (m *dnsMessage) about() uint32 {
 	}
 	h := uint64(len(b))
 	for ; len(b) > 8; b = b[8:] {
-		h = (h ^ lower8(binary.LittleEndian.Uint64(b))) * prime
+		h = (h ^ lower8(le64(b))) * prime
 		h ^= h >> 32
 	}
-	last := binary.LittleEndian.Uint64(m.b[m.asked-8:]) // behind a header, so that there are as many
+	last := le64(m.b[m.asked-8:]) // behind a header, so that there are as many
 	h = (h ^ lower8(last>>(64-8*len(b)))) * prime
 	return uint32(h >> 32)
 }

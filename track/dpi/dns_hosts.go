@@ -149,16 +149,28 @@ func (c *call) dnsHostName(b []byte, at int) string {
 
 // hostLowered returns the name of a host that is in lower case, "" for any other text.
 func hostLowered(name string) string {
-	for i := range len(name) {
-		if c := name[i]; c == 0 || hostLetters[c] != c {
-			return ""
-		}
-	}
 	if len(name) > 255 || name == "" || name[0] == '.' || name[0] == '-' {
+		return ""
+	}
+	odd := byte(0)
+	for i := range len(name) {
+		odd |= notLowered[name[i]]
+	}
+	if odd != 0 {
 		return ""
 	}
 	return name
 }
+
+// notLowered marks what the name of a host in lower case can not be made of.
+var notLowered = func() (odd [256]byte) {
+	for i := range odd {
+		if c := byte(i); c == 0 || hostLetters[c] != c {
+			odd[i] = 1
+		}
+	}
+	return odd
+}()
 
 // dnsSame tells whether two names of a message are equal, whatever the case of their letters (RFC 4343).
 func dnsSame(b []byte, at, to int) bool {

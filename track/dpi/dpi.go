@@ -6,6 +6,7 @@
 package dpi
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"rustnet/track/event"
@@ -54,8 +55,13 @@ type parser struct {
 	// Over reads what runs over IP or a link without ports, by the number Proto that decode gives it.
 	Over  parseFunc
 	Proto uint16
-	// First holds every byte that can begin the protocol, in either direction; nil is any.
-	First *byteSet
+	// First holds every byte that can begin the protocol, in either direction; nil is any. Stream is First over TCP, where that
+	// is less than over UDP.
+	First, Stream *byteSet
+	// Text: over TCP both directions begin with a line of text. One with a control character in it is not asked about.
+	Text bool
+	// TCPZeros and UDPZeros are bits that are never set in the first eight bytes of a direction, see zeroBits.
+	TCPZeros, UDPZeros uint64
 	// Min is the length of the shortest datagram there is.
 	Min   int
 	Ports []uint16
@@ -71,32 +77,32 @@ var table = []parser{
 	{Name: "ssh", TCP: parseSSH, First: sshFirst, Ports: []uint16{22, 830, 2222}, Follow: 32 << 10, Fields: sshFields},
 	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 64 << 20, Fields: dnsFields},
 	{Name: "quic", UDP: parseQUIC, First: quicFirst, Min: 21, Ports: []uint16{443, 80, 853, 4433, 8443}, Follow: 64 << 10, Fields: quicFields},
-	{Name: "smtp", TCP: parseSMTP, First: smtpFirst, Ports: []uint16{25, 24, 587, 2525}, Follow: 32 << 10, Fields: smtpFields},
-	{Name: "ftp", TCP: parseFTP, First: ftpFirst, Ports: []uint16{21, 2121}, Follow: 1 << 20, Fields: ftpFields},
-	{Name: "pop3", TCP: parsePOP3, First: pop3First, Ports: []uint16{110}, Follow: 16 << 10, Fields: pop3Fields},
-	{Name: "imap", TCP: parseIMAP, First: imapFirst, Ports: []uint16{143}, Follow: 16 << 10, Fields: imapFields},
-	{Name: "nntp", TCP: parseNNTP, First: nntpFirst, Ports: []uint16{119, 433}, Follow: 16 << 10, Fields: nntpFields},
-	{Name: "irc", TCP: parseIRC, First: ircFirst, Ports: []uint16{6667, 194, 6666, 6668, 6669, 7000}, Follow: 16 << 10, Fields: ircFields},
+	{Name: "smtp", TCP: parseSMTP, First: smtpFirst, Text: true, Ports: []uint16{25, 24, 587, 2525}, Follow: 32 << 10, Fields: smtpFields},
+	{Name: "ftp", TCP: parseFTP, First: ftpFirst, Text: true, Ports: []uint16{21, 2121}, Follow: 1 << 20, Fields: ftpFields},
+	{Name: "pop3", TCP: parsePOP3, First: pop3First, Text: true, Ports: []uint16{110}, Follow: 16 << 10, Fields: pop3Fields},
+	{Name: "imap", TCP: parseIMAP, First: imapFirst, Text: true, Ports: []uint16{143}, Follow: 16 << 10, Fields: imapFields},
+	{Name: "nntp", TCP: parseNNTP, First: nntpFirst, Text: true, Ports: []uint16{119, 433}, Follow: 16 << 10, Fields: nntpFields},
+	{Name: "irc", TCP: parseIRC, First: ircFirst, Text: true, Ports: []uint16{6667, 194, 6666, 6668, 6669, 7000}, Follow: 16 << 10, Fields: ircFields},
 	{Name: "xmpp", TCP: parseXMPP, First: xmppFirst, Ports: []uint16{5222, 5269}, Follow: 16 << 10, Fields: xmppFields},
 	{Name: "telnet", TCP: parseTelnet, First: telnetFirst, Ports: []uint16{23}, Follow: 4 << 10, Fields: telnetFields},
 	{Name: "rsync", TCP: parseRsync, First: rsyncFirst, Ports: []uint16{873}, Follow: 4 << 10, Fields: rsyncFields},
 	{Name: "git", TCP: parseGit, First: gitFirst, Ports: []uint16{9418}, Follow: 4 << 10, Fields: gitFields},
-	{Name: "sip", TCP: parseSIPStream, UDP: parseSIP, First: sipFirst, Min: 20, Ports: []uint16{5060}, Follow: 1 << 20, Fields: sipFields},
-	{Name: "rtsp", TCP: parseRTSP, First: rtspFirst, Ports: []uint16{554, 8554}, Follow: 64 << 10, Fields: rtspFields},
+	{Name: "sip", TCP: parseSIPStream, UDP: parseSIP, First: sipFirst, Min: 20, Text: true, Ports: []uint16{5060}, Follow: 1 << 20, Fields: sipFields},
+	{Name: "rtsp", TCP: parseRTSP, First: rtspFirst, Text: true, Ports: []uint16{554, 8554}, Follow: 64 << 10, Fields: rtspFields},
 	{Name: "syslog", TCP: parseSyslogStream, UDP: parseSyslog, First: syslogFirst, Min: 8, Ports: []uint16{514, 601}, Follow: 8 << 10, Fields: syslogFields},
 	{Name: "socks", TCP: parseSOCKS, UDP: parseSOCKSDatagram, First: socksFirst, Min: socksRelayLen, Ports: []uint16{1080, 9050}, Follow: 32 << 10, Fields: socksFields},
 	{Name: "proxy-protocol", TCP: parseProxy, First: proxyFirst, Follow: 4 << 10, Fields: proxyFields},
-	{Name: "redis", TCP: parseRedis, First: redisFirst, Ports: []uint16{6379}, Follow: 8 << 10, Fields: redisFields},
-	{Name: "memcached", TCP: parseMemcached, UDP: parseMemcachedUDP, Min: 12, Ports: []uint16{11211}, Follow: 8 << 10, Fields: memcachedFields},
-	{Name: "nats", TCP: parseNATS, First: natsFirst, Ports: []uint16{4222}, Follow: 32 << 10, Fields: natsFields},
+	{Name: "redis", TCP: parseRedis, First: redisFirst, Text: true, Ports: []uint16{6379}, Follow: 8 << 10, Fields: redisFields},
+	{Name: "memcached", TCP: parseMemcached, UDP: parseMemcachedUDP, Min: 12, Stream: memcachedFirst, UDPZeros: zeroBits("\x00\x00\x00\x00\x00\x00\xff\xff"), Ports: []uint16{11211}, Follow: 8 << 10, Fields: memcachedFields},
+	{Name: "nats", TCP: parseNATS, First: natsFirst, Text: true, Ports: []uint16{4222}, Follow: 32 << 10, Fields: natsFields},
 	{Name: "ssdp", UDP: parseSSDP, First: ssdpFirst, Min: 20, Ports: []uint16{1900}, Follow: 8 << 10, Fields: ssdpFields},
 	{Name: "tftp", UDP: parseTFTP, First: tftpFirst, Min: 4, Ports: []uint16{69}, Follow: 8 << 10, Fields: tftpFields},
 	{Name: "http2", TCP: parseHTTP2, First: http2First, Ports: []uint16{80, 8080, 50051}, Follow: 16 << 20, Fields: http2Fields},
 	{Name: "postgresql", TCP: parsePostgreSQL, First: postgresFirst, Ports: []uint16{5432}, Follow: 32 << 10, Fields: postgresFields},
-	{Name: "mysql", TCP: parseMySQL, Ports: []uint16{3306}, Follow: 32 << 10, Fields: mysqlFields},
+	{Name: "mysql", TCP: parseMySQL, TCPZeros: zeroBits("\x00\x00\xff\xff"), Ports: []uint16{3306}, Follow: 32 << 10, Fields: mysqlFields},
 	{Name: "tds", TCP: parseTDS, First: tdsFirst, Ports: []uint16{1433}, Follow: 32 << 10, Fields: tdsFields},
 	{Name: "oracle", TCP: parseOracle, First: oracleFirst, Ports: []uint16{1521}, Follow: 8 << 10, Fields: oracleFields},
-	{Name: "mongodb", TCP: parseMongoDB, Ports: []uint16{27017}, Follow: 16 << 10, Fields: mongoFields},
+	{Name: "mongodb", TCP: parseMongoDB, TCPZeros: zeroBits("\x00\x00\x00\xfc"), Ports: []uint16{27017}, Follow: 16 << 10, Fields: mongoFields},
 	{Name: "cassandra", TCP: parseCassandra, First: cassandraFirst, Ports: []uint16{9042}, Follow: 32 << 10, Fields: cassandraFields},
 	{Name: "kafka", TCP: parseKafka, First: kafkaFirst, Ports: []uint16{9092}, Follow: 32 << 10, Fields: kafkaFields},
 	{Name: "amqp", TCP: parseAMQP, First: amqpFirst, Ports: []uint16{5672}, Follow: 32 << 10, Fields: amqpFields},
@@ -117,7 +123,7 @@ var table = []parser{
 	{Name: "openflow", TCP: parseOpenFlow, First: openflowFirst, Ports: []uint16{6653, 6633}, Follow: 4 << 10, Fields: openflowFields},
 	{Name: "diameter", TCP: parseDiameter, First: diameterFirst, Ports: []uint16{3868}, Follow: 16 << 10, Fields: diameterFields},
 	{Name: "pptp", TCP: parsePPTP, First: pptpFirst, Ports: []uint16{1723}, Follow: 4 << 10, Fields: pptpFields},
-	{Name: "modbus", TCP: parseModbus, Ports: []uint16{502}, Follow: 8 << 10, Fields: modbusFields},
+	{Name: "modbus", TCP: parseModbus, TCPZeros: zeroBits("\x00\x00\xff\xff\xff"), Ports: []uint16{502}, Follow: 8 << 10, Fields: modbusFields},
 	{Name: "dnp3", TCP: parseDNP3, UDP: parseDNP3, First: dnp3First, Min: dnp3HeaderLen, Ports: []uint16{20000}, Follow: 4 << 10, Fields: dnp3Fields},
 	{Name: "s7comm", TCP: parseS7, First: tpktFirst, Ports: []uint16{102}, Follow: 8 << 10, Fields: s7Fields},
 	{Name: "enip", TCP: parseENIP, UDP: parseENIP, First: enipFirst, Min: enipHeaderLen, Ports: []uint16{44818}, Follow: 8 << 10, Fields: enipFields},
@@ -126,7 +132,7 @@ var table = []parser{
 	{Name: "hislip", TCP: parseHiSLIP, First: hislipFirst, Ports: []uint16{4880}, Follow: 4 << 10, Fields: hislipFields},
 	{Name: "smb", TCP: parseSMB, First: smbFirst, Ports: []uint16{445, 139}, Follow: 128 << 10, Fields: smbFields},
 	{Name: "dcerpc", TCP: parseDCERPCStream, UDP: parseDCERPC, First: dcerpcFirst, Min: dcerpcDatagramLen, Ports: []uint16{135}, Follow: 16 << 10, Fields: dcerpcFields},
-	{Name: "netbios-ns", UDP: parseNetBIOSName, Min: 50, Ports: []uint16{137}, Follow: 4 << 10, Fields: netbiosFields},
+	{Name: "netbios-ns", UDP: parseNetBIOSName, Min: 50, UDPZeros: zeroBits("\x00\x00\x00\x00\xff\xc0\xff\xc0"), Ports: []uint16{137}, Follow: 4 << 10, Fields: netbiosFields},
 	{Name: "netbios-dgm", UDP: parseNetBIOSDatagram, First: netbiosDgmFirst, Min: 10, Ports: []uint16{138}, Follow: 4 << 10},
 	{Name: "ldap", TCP: parseLDAP, UDP: parseLDAPDatagram, First: ldapFirst, Min: 8, Ports: []uint16{389, 3268}, Follow: 32 << 10, Fields: ldapFields},
 	{Name: "kerberos", TCP: parseKerberosStream, UDP: parseKerberos, First: kerberosFirst, Min: 16, Ports: []uint16{88}, Follow: 64 << 10, Fields: kerberosFields},
@@ -135,7 +141,7 @@ var table = []parser{
 	{Name: "dhcpv6", UDP: parseDHCPv6, First: dhcpv6First, Min: 8, Ports: []uint16{546, 547}, Follow: 16 << 10},
 	{Name: "ntp", UDP: parseNTP, First: ntpFirst, Min: 8, Ports: []uint16{ntpPort}, Follow: 2 << 10, Fields: ntpFields},
 	{Name: "snmp", UDP: parseSNMP, First: snmpFirst, Min: 16, Ports: []uint16{161, 162}, Follow: 16 << 10, Fields: snmpFields},
-	{Name: "rpc", TCP: parseRPCStream, UDP: parseRPC, Min: 20, Ports: []uint16{111, 2049}, Follow: 4 << 10, Fields: rpcFields},
+	{Name: "rpc", TCP: parseRPCStream, UDP: parseRPC, Min: 20, Stream: rpcFirst, UDPZeros: zeroBits("\x00\x00\x00\x00\xff\xff\xff\xfe"), Ports: []uint16{111, 2049}, Follow: 4 << 10, Fields: rpcFields},
 	{Name: "dtls", UDP: parseDTLS, First: dtlsFirst, Min: dtlsHeaderLen, Ports: []uint16{443, 4433, 5684}, Follow: 64 << 10},
 	{Name: "stun", TCP: parseSTUNStream, UDP: parseSTUN, First: stunFirst, Min: stunHeaderLen, Ports: []uint16{3478, 3479, 19302}, Follow: 16 << 10, Fields: stunFields},
 	{Name: "isakmp", UDP: parseISAKMP, Min: 1, Ports: []uint16{500, isakmpNATPort}, Follow: 4 << 10, Fields: isakmpFields},
@@ -160,7 +166,7 @@ var table = []parser{
 	{Name: "babel", UDP: parseBabel, First: babelFirst, Min: 6, Ports: []uint16{6696}, Follow: 4 << 10},
 	{Name: "gtp", UDP: parseGTP, First: gtpFirst, Min: 8, Ports: []uint16{2123, 2152, 3386}, Follow: 4 << 10, Fields: gtpFields},
 	{Name: "pfcp", UDP: parsePFCP, First: pfcpFirst, Min: 8, Ports: []uint16{8805}, Follow: 4 << 10, Fields: pfcpFields},
-	{Name: "l2tp", UDP: parseL2TP, Min: 8, Ports: []uint16{1701}, Follow: 4 << 10, Fields: l2tpFields},
+	{Name: "l2tp", UDP: parseL2TP, Min: 8, UDPZeros: zeroBits("\x00\x0c"), Ports: []uint16{1701}, Follow: 4 << 10, Fields: l2tpFields},
 	{Name: "teredo", UDP: parseTeredo, First: teredoFirst, Min: 40, Ports: []uint16{3544}, Follow: 4 << 10},
 	{Name: "lisp", UDP: parseLISP, Min: 16, Ports: []uint16{4341, 4342}, Follow: 4 << 10, Fields: lispFields},
 	{Name: "capwap", UDP: parseCAPWAP, First: capwapFirst, Min: 16, Ports: []uint16{5246, 5247}, Follow: 4 << 10, Fields: capwapFields},
@@ -177,7 +183,7 @@ var table = []parser{
 	{Name: "rtps", UDP: parseRTPS, First: rtpsFirst, Min: 20, Ports: []uint16{7400}, Follow: 4 << 10, Fields: rtpsFields},
 	{Name: "iax2", UDP: parseIAX2, First: iax2First, Min: 12, Ports: []uint16{4569}, Follow: 4 << 10, Fields: iax2Fields},
 	{Name: "raknet", UDP: parseRakNet, Min: 17, Ports: []uint16{19132}, Follow: 4 << 10, Fields: raknetFields},
-	{Name: "steam", TCP: parseSteam, UDP: parseSteam, Min: 16, Ports: []uint16{27036, 27017}, Follow: 4 << 10, Fields: steamFields},
+	{Name: "steam", TCP: parseSteam, UDP: parseSteam, Min: 16, TCPZeros: zeroBits("\x00\x00\x00\x00\xa9\xab\xcf\xce"), Ports: []uint16{27036, 27017}, Follow: 4 << 10, Fields: steamFields},
 	{Name: "whois", TCP: parseWhois, Ports: []uint16{43}, Follow: 4 << 10, Fields: whoisFields},
 	{Name: "finger", TCP: parseFinger, Ports: []uint16{79}, Follow: 4 << 10, Fields: fingerFields},
 	{Name: "gopher", TCP: parseGopher, Ports: []uint16{70}, Follow: 4 << 10, Fields: gopherFields},
@@ -198,18 +204,18 @@ var table = []parser{
 	{Name: "elasticsearch", TCP: parseElastic, First: elasticFirst, Ports: []uint16{9300}, Follow: 4 << 10},
 	{Name: "clickhouse", TCP: parseClickHouse, First: clickhouseFirst, Ports: []uint16{9000}, Follow: 4 << 10, Fields: clickhouseFields},
 	{Name: "bolt", TCP: parseBolt, First: boltFirst, Ports: []uint16{7687}, Follow: 4 << 10},
-	{Name: "drda", TCP: parseDRDA, First: drdaFirst, Ports: []uint16{50000, 1527, 446}, Follow: 16 << 10, Fields: drdaFields},
+	{Name: "drda", TCP: parseDRDA, First: drdaFirst, TCPZeros: zeroBits("\x00\x00\x2f"), Ports: []uint16{50000, 1527, 446}, Follow: 16 << 10, Fields: drdaFields},
 	{Name: "smpp", TCP: parseSMPP, First: smppFirst, Ports: []uint16{2775}, Follow: 4 << 10, Fields: smppFields},
-	{Name: "skinny", TCP: parseSkinny, Ports: []uint16{2000}, Follow: 4 << 10, Fields: skinnyFields},
+	{Name: "skinny", TCP: parseSkinny, TCPZeros: zeroBits("\x00\x00\xff\xff"), Ports: []uint16{2000}, Follow: 4 << 10, Fields: skinnyFields},
 	{Name: "gnutella", TCP: parseGnutella, First: gnutellaFirst, Ports: []uint16{6346}, Follow: 8 << 10, Fields: gnutellaFields},
 	{Name: "bitcoin", TCP: parseBitcoin, First: bitcoinFirst, Ports: []uint16{8333, 18333}, Follow: 4 << 10, Fields: bitcoinFields},
-	{Name: "stratum", TCP: parseStratum, First: stratumFirst, Ports: []uint16{3333, 4444}, Follow: 8 << 10, Fields: stratumFields},
+	{Name: "stratum", TCP: parseStratum, First: stratumFirst, Text: true, Ports: []uint16{3333, 4444}, Follow: 8 << 10, Fields: stratumFields},
 	{Name: "lpd", TCP: parseLPD, First: lpdFirst, Ports: []uint16{515}, Follow: 4 << 10, Fields: lpdFields},
-	{Name: "managesieve", TCP: parseManageSieve, First: sieveFirst, Ports: []uint16{4190}, Follow: 8 << 10, Fields: sieveFields},
+	{Name: "managesieve", TCP: parseManageSieve, First: sieveFirst, Text: true, Ports: []uint16{4190}, Follow: 8 << 10, Fields: sieveFields},
 	{Name: "distcc", TCP: parseDistcc, First: distccFirst, Ports: []uint16{3632}, Follow: 4 << 10},
 	{Name: "adb", TCP: parseADB, First: adbFirst, Ports: []uint16{5555}, Follow: 8 << 10, Fields: adbFields},
 	{Name: "tacacs", TCP: parseTACACS, First: tacacsFirst, Ports: []uint16{49}, Follow: 4 << 10, Fields: tacacsFields},
-	{Name: "icap", TCP: parseICAP, First: icapFirst, Ports: []uint16{1344}, Follow: 8 << 10, Fields: icapFields},
+	{Name: "icap", TCP: parseICAP, First: icapFirst, Text: true, Ports: []uint16{1344}, Follow: 8 << 10, Fields: icapFields},
 	{Name: "openwire", TCP: parseOpenWire, First: openwireFirst, Ports: []uint16{61616}, Follow: 4 << 10, Fields: openwireFields},
 	{Name: "dicom", TCP: parseDICOM, First: dicomFirst, Ports: []uint16{104, 11112}, Follow: 4 << 10, Fields: dicomFields},
 	{Name: "hl7", TCP: parseHL7, First: hl7First, Ports: []uint16{2575}, Follow: 4 << 10, Fields: hl7Fields},
@@ -221,7 +227,7 @@ var table = []parser{
 	{Name: "lumberjack", TCP: parseLumberjack, First: lumberjackFirst, Ports: []uint16{5044}, Follow: 4 << 10},
 	{Name: "nsq", TCP: parseNSQ, First: nsqFirst, Ports: []uint16{4150}, Follow: 32 << 10, Fields: nsqFields},
 	{Name: "iperf3", TCP: parseIperf3, First: iperf3First, Ports: []uint16{5201}, Follow: 4 << 10},
-	{Name: "tinc", TCP: parseTinc, First: tincFirst, Ports: []uint16{655}, Follow: 4 << 10, Fields: tincFields},
+	{Name: "tinc", TCP: parseTinc, First: tincFirst, Text: true, Ports: []uint16{655}, Follow: 4 << 10, Fields: tincFields},
 	{Name: "ads", TCP: parseADS, First: adsFirst, Ports: []uint16{48898}, Follow: 4 << 10, Fields: adsFields},
 	{Name: "synphasor", TCP: parseSynphasor, UDP: parseSynphasor, First: synphasorFirst, Min: 16, Ports: []uint16{4712, 4713}, Follow: 8 << 10, Fields: synphasorFields},
 	{Name: "hart-ip", TCP: parseHARTIP, UDP: parseHARTIP, First: hartipFirst, Min: 13, Ports: []uint16{5094}, Follow: 4 << 10},
@@ -232,7 +238,7 @@ var table = []parser{
 	{Name: "roughtime", UDP: parseRoughtime, First: roughtimeFirst, Min: 12, Ports: []uint16{2002}, Follow: 4 << 10},
 	{Name: "teamspeak", UDP: parseTeamSpeak, First: teamspeakFirst, Min: 8, Ports: []uint16{9987}, Follow: 4 << 10},
 	{Name: "quake3", UDP: parseQuake3, First: quakeFirst, Min: 10, Ports: []uint16{27960}, Follow: 4 << 10, Fields: quakeFields},
-	{Name: "mndp", UDP: parseMNDP, Min: 14, Ports: []uint16{5678}, Follow: 4 << 10, Fields: mndpFields},
+	{Name: "mndp", UDP: parseMNDP, Min: 14, UDPZeros: zeroBits("\x00\x00\x00\x00\xff\xfe\xff\xf9"), Ports: []uint16{5678}, Follow: 4 << 10, Fields: mndpFields},
 	{Name: "igmp", Over: parseIGMP, Proto: protoIGMP, Follow: 1 << 10, Fields: igmpFields},
 	{Name: "esp", Over: parseESP, Proto: protoESP, Follow: 1 << 10, Fields: espFields},
 	{Name: "eigrp", Over: parseEIGRP, Proto: protoEIGRP, Follow: 1 << 10, Fields: eigrpFields},
@@ -293,11 +299,24 @@ func (s *parserSet) keep(of *parserSet) {
 	}
 }
 
+func (s *parserSet) drop(those *parserSet) {
+	for w := range s {
+		s[w] &^= those[w]
+	}
+}
+
 func (s *parserSet) count() (n int) {
 	for _, w := range s {
 		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// zeroBits makes the number of which bits of eight bytes are zero, from a mask for each byte.
+func zeroBits(masks string) uint64 {
+	var b [8]byte
+	copy(b[:], masks)
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // byteSet is a set of byte values.

@@ -122,10 +122,10 @@ func (s *sample) fuzzInput() []byte {
 	return b
 }
 
-// converse plays a fuzzer's input: a connection that must stay within its bounds.
-func converse(t *testing.T, in *Inspector, b []byte) {
+// converse plays a fuzzer's input: a connection that must stay within its bounds. It returns what was learned of it.
+func converse(t *testing.T, in *Inspector, b []byte) map[string]string {
 	if len(b) < 5 {
-		return
+		return nil
 	}
 	tcp := b[0]&1 != 0
 	fl := in.NewFlow(tcp, be16(b[1:]), be16(b[3:]))
@@ -169,10 +169,12 @@ func converse(t *testing.T, in *Inspector, b []byte) {
 		t.Fatalf("%d bytes kept of one connection", in.total)
 	}
 	in.End(fl, 1e12)
+	learned := facts(fl.App())
 	in.Free(fl)
 	if in.total != 0 {
 		t.Fatalf("%d bytes kept after the flow was freed", in.total)
 	}
+	return learned
 }
 
 // FuzzPayload sends any bytes as one segment or datagram of either end, on every parser's port.

@@ -95,8 +95,8 @@ type view struct {
 // call is one question to a parser.
 type call struct {
 	*Inspector
-	f    *Flow
-	side Side // whose bytes came
+	f    *Flow // nil between questions
+	side Side  // whose bytes came
 	ts   int64
 	view [2]view
 	res  Result
@@ -115,7 +115,7 @@ func NewInspectors(cfg Config, n int) []Inspector {
 	}
 	seed := maphash.MakeSeed()
 	c := &common{finder: theFinder(), cfg: cfg, max: cfg.MaxBytes, names: names{seed: seed},
-		alpns: newMemo[[]string](seed, 64, 256), hellos: newMemo[fingerprints](seed, 256, 1<<10), servers: newMemo[chosen](seed, 256, 1<<8), md5s: newMemo[string](seed, 256, 1<<10),
+		alpns: newMemo[[]string](seed, 64, 256), hellos: newMemo[fingerprints](seed, 512, 1<<10), servers: newMemo[chosen](seed, 256, 1<<8), md5s: newMemo[string](seed, 256, 1<<10),
 		sums: newMemo[[12]byte](seed, 256, 1<<10), certs: newMemo[*certificate](seed, 64, tlsMaxLeaf), addresses: newMemo[[]string](seed, 256, 64)}
 	all := make([]Inspector, n)
 	for i := range all {
@@ -136,8 +136,15 @@ type finder struct {
 	portless map[uint16]uint8 // the parser's index + 1 for each protocol without ports
 	udp      parserSet        // parsers of datagrams
 	parse    [3][]parseFunc   // by what the connection runs over, then as in the table
-	min      []int            // as in the table
+	gates    [3][]gate        // by what the connection runs over, then as in the table
+	texts    parserSet        // of those over TCP, those whose directions begin with text
 	limit    []uint32         // Follow, as in the table
+}
+
+// gate is what a direction must have before a parser is asked about it.
+type gate struct {
+	zeros uint64 // bits that are not set in its first eight bytes
+	min   int    // bytes; a datagram that is shorter is no answer, as a keep-alive's byte is none: the next one may be
 }
 
 func (f *finder) byPort(port uint16) *parserSet { return &f.hints[*f.hint(port)] }
@@ -152,7 +159,13 @@ var theFinder = sync.OnceValue(func() *finder {
 	for i := range table {
 		p := &table[i]
 		f.index[p.Name] = uint8(i)
-		f.min, f.limit = append(f.min, p.Min), append(f.limit, p.Follow)
+		f.limit = append(f.limit, p.Follow)
+		f.gates[overUDP] = append(f.gates[overUDP], gate{p.UDPZeros, p.Min})
+		f.gates[overTCP] = append(f.gates[overTCP], gate{p.TCPZeros, 0})
+		f.gates[overNone] = append(f.gates[overNone], gate{0, p.Min})
+		if p.Text {
+			f.texts.add(i)
+		}
 		f.parse[overUDP] = append(f.parse[overUDP], p.UDP)
 		f.parse[overTCP] = append(f.parse[overTCP], p.TCP)
 		f.parse[overNone] = append(f.parse[overNone], p.Over)
@@ -175,7 +188,7 @@ var theFinder = sync.OnceValue(func() *finder {
 				f.udp.add(i)
 				f.first[overUDP][b].add(i)
 			}
-			if p.TCP != nil {
+			if p.TCP != nil && (p.Stream == nil || p.Stream.has(byte(b))) {
 				f.first[overTCP][b].add(i)
 			}
 		}
@@ -230,9 +243,18 @@ var portless = func() map[uint16]uint8 {
 
 // Free ends the inspection. The flow must not be used afterwards; its App may be.
 func (in *Inspector) Free(f *Flow) {
-	in.drop(f)
-	in.forget(f)
+	in.clear(f)
 	in.flows.put(f)
+}
+
+// clear gives back what is kept of a connection.
+func (in *Inspector) clear(f *Flow) {
+	if f.dir[Orig].buf != nil || f.dir[Resp].buf != nil {
+		in.drop(f)
+	}
+	if f.state != nil || f.open != nil {
+		in.forget(f)
+	}
 }
 
 // forget gives back what the parsers keep of a connection. The states of those that are met most are used again; who hands a
@@ -308,12 +330,20 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 		d.next = seq
 		d.flags |= started
 	}
-	if ahead := int32(seq - d.next); d.used == 0 && d.buf == nil && (ahead > farAway || ahead < -farAway) {
-		d.next = seq // the SYN was another connection's, or not the one that was accepted
-		d.flags &^= whole
+	if d.used == 0 && d.buf == nil {
+		if ahead := int32(seq - d.next); ahead > farAway || ahead < -farAway {
+			d.next = seq // the SYN was another connection's, or not the one that was accepted
+			d.flags &^= whole
+		}
+	}
+	inOrder := seq == d.next && !fin && len(payload) == int(wireLen) && len(payload) <= in.max && d.buf == nil && f.dir[1-s].buf == nil
+	if inOrder && d.skip >= uint64(wireLen) {
+		d.next += wireLen
+		d.skip -= uint64(wireLen)
+		return f.standing(0)
 	}
 	defer in.caught(f, &r)
-	if seq == d.next && !fin && len(payload) == int(wireLen) && len(payload) <= in.max && d.buf == nil && f.dir[1-s].buf == nil {
+	if inOrder {
 		return in.inOrder(f, s, payload, ts)
 	}
 	in.begin(f, s, ts)
@@ -321,23 +351,27 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 	return in.end(f)
 }
 
-// inOrder is place for a segment that is next, while nothing is kept: what nearly all are.
+// inOrder is place for a segment that is next, and wanted, while nothing is kept: what nearly all are.
 func (in *Inspector) inOrder(f *Flow, s Side, p []byte, ts int64) Result {
 	d, o := &f.dir[s], &f.dir[1-s]
-	wire := uint64(len(p))
-	d.next += uint32(wire)
-	if d.skip >= wire {
-		d.skip -= wire
-		return f.standing(0)
-	}
+	d.next += uint32(len(p))
 	p = p[d.skip:]
 	d.skip = 0
 	d.used += uint32(len(p))
+	f.ended = false
 	c := &in.call
 	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
-	c.view[s] = view{b: p, fin: d.is(finSeen), whole: d.is(whole), borrowed: true}
 	c.view[1-s] = view{gap: o.is(dead), fin: o.is(finSeen), whole: o.is(whole)}
-	in.judge(f, s)
+	v := &c.view[s]
+	*v = view{b: p, fin: d.is(finSeen), whole: d.is(whole), borrowed: true}
+	if f.parser == 0 {
+		in.recognise(f, s)
+	} else {
+		in.follow(f)
+	}
+	if (len(v.b) > 0 || v.gap) && !f.finished {
+		in.keep(f, s)
+	}
 	return in.end(f)
 }
 
@@ -366,9 +400,13 @@ func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, t
 		return f.standing(0)
 	}
 	defer in.caught(f, &r)
-	in.begin(f, s, ts)
-	c := &in.call
-	c.view[s].b, c.view[s].gap = payload, wireLen > uint32(len(payload))
+	c, o := &in.call, &f.dir[1-s]
+	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
+	c.view[s] = view{b: payload, gap: wireLen > uint32(len(payload))}
+	c.view[1-s] = view{gap: o.is(dead)}
+	if o.buf != nil {
+		c.view[1-s].b = o.buf.b
+	}
 	d.used += uint32(len(payload))
 	f.ended = false
 	if f.parser == 0 {
@@ -384,7 +422,7 @@ func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, t
 
 // caught is deferred: a mistake in a parser costs what it would have said of one connection, not the program.
 func (in *Inspector) caught(f *Flow, r *Result) {
-	if in.cfg.Caught == nil {
+	if in.call.f == nil || in.cfg.Caught == nil { // all went well
 		return
 	}
 	what := recover()
@@ -437,21 +475,14 @@ func (in *Inspector) begin(f *Flow, s Side, ts int64) {
 func (in *Inspector) end(f *Flow) Result {
 	c := &in.call
 	a, b := &f.dir[Orig], &f.dir[Resp]
-	if a.is(dead) && b.is(dead) {
+	both := a.flags & b.flags
+	if both&dead != 0 || f.parser != 0 && (both&finSeen != 0 || max(a.used, b.used) > in.limit[f.parser-1]) {
 		f.finished = true
 	}
-	if f.parser != 0 {
-		if limit := in.limit[f.parser-1]; a.used > limit || b.used > limit {
-			f.finished = true
-		}
-		if f.tcp && a.is(finSeen) && b.is(finSeen) {
-			f.finished = true
-		}
-	}
 	if f.finished {
-		in.drop(f)
-		in.forget(f)
+		in.clear(f)
 	}
+	c.f = nil // the question is over, see caught
 	return f.standing(c.res)
 }
 
@@ -621,15 +652,24 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 		}
 		return
 	}
-	mask, open := in.candidates(f, v.b[0]), everyParser
+	mask := in.candidates(f, v.b[0])
+	open := mask
 	switch {
 	case d.is(asked):
 		open = f.open[s]
 		mask.keep(&open)
-	case f.tcp: // the first byte of a direction does not change
-		open = mask
+		d.flags &^= asked
+	case !f.tcp: // the first byte of a direction changes
+		open = everyParser
 	}
-	d.flags &^= asked
+	lead := uint64(0) // the first eight bytes, where they can rule a parser out
+	if len(v.b) >= 8 && (v.whole || !f.tcp) && f.state == nil {
+		lead = le64(v.b)
+	}
+	if f.tcp && lead != 0 && controls8(lead) && !beginsText(v.b) {
+		mask.drop(&in.texts)
+		open.drop(&in.texts)
+	}
 	if mask.count() > 1 {
 		a, b := in.byPort(f.orig), in.byPort(f.resp)
 		hint := mask
@@ -637,15 +677,13 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 			hint[w] &= a[w] | b[w]
 		}
 		if hint != (parserSet{}) {
-			if in.ask(f, s, &hint, &open, !f.tcp) {
+			if in.ask(f, s, &hint, &open, lead, !f.tcp) {
 				return
 			}
-			for w := range mask {
-				mask[w] &^= hint[w]
-			}
+			mask.drop(&hint)
 		}
 	}
-	if in.ask(f, s, &mask, &open, false) {
+	if in.ask(f, s, &mask, &open, lead, false) {
 		return
 	}
 	if f.open == nil {
@@ -689,22 +727,26 @@ func (in *Inspector) unknown(f *Flow, s Side) {
 
 // ask asks the parsers of a mask, and returns true when one took the connection. With again, those that say no are asked
 // about the next datagram, too: nonsense to a protocol's own port does not hide what comes behind it.
-func (in *Inspector) ask(f *Flow, s Side, mask, open *parserSet, again bool) bool {
-	c, parse := &in.call, in.parse[f.over()]
+func (in *Inspector) ask(f *Flow, s Side, mask, open *parserSet, lead uint64, again bool) bool {
+	c, over := &in.call, f.over()
+	parse, gates := in.parse[over], in.gates[over]
 	v, size := &c.view, len(c.view[s].b)
 	app, state, client, known, ended, headed, res := f.app, f.state, f.client, f.known, f.ended, f.headed, c.res
 	a, b := v[Orig].b, v[Resp].b
 	for w := range mask {
+		said := uint64(0) // who said no
 		for m := mask[w]; m != 0; m &= m - 1 {
 			i := w<<6 + bits.TrailingZeros64(m)
-			if !f.tcp && size < in.min[i] {
-				continue // a keep-alive byte is no answer; the next datagram may be one
+			switch g := &gates[i]; {
+			case size < g.min:
+				continue
+			case lead&g.zeros != 0:
+				said |= m & -m
+				continue
 			}
 			switch got := parse[i](c); got {
 			case no:
-				if !again {
-					open[w] &^= m & -m
-				}
+				said |= m & -m
 				if len(v[Orig].b) != len(a) || len(v[Resp].b) != len(b) { // it ate before it knew
 					v[Orig].b, v[Resp].b = a, b
 				}
@@ -734,6 +776,9 @@ func (in *Inspector) ask(f *Flow, s Side, mask, open *parserSet, again bool) boo
 				return true
 			}
 		}
+		if !again {
+			open[w] &^= said
+		}
 	}
 	return false
 }
@@ -743,8 +788,8 @@ func (in *Inspector) follow(f *Flow) {
 	parse := in.parse[f.over()]
 	for {
 		was := f.parser
-		if !f.tcp && len(in.call.view[in.call.side].b) < in.min[was-1] {
-			return // as in ask
+		if !f.tcp && len(in.call.view[in.call.side].b) < in.gates[f.over()][was-1].min {
+			return
 		}
 		switch got := parse[was-1](&in.call); {
 		case got == no || got == done:

@@ -19,9 +19,6 @@ var memcached = dialogue{server: memcachedServerLike, client: memcachedClientLik
 // parseMemcached reads the text protocol and the binary one.
 func parseMemcached(c *call) verdict {
 	v := &c.view[c.side]
-	if c.f.state == nil && !memcachedFirst.has(v.b[0]) { // the table has no First: over UDP any byte may begin it
-		return no
-	}
 	if _, text := c.f.state.(*dialogueState); !text && len(v.b) > 0 && v.b[0]&0xfe == 0x80 {
 		return c.memcachedBinary(v)
 	}

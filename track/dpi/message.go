@@ -2,6 +2,7 @@ package dpi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 
 	"rustnet/track/event"
@@ -12,7 +13,8 @@ import (
 
 func le16(b []byte) int    { return int(b[0]) | int(b[1])<<8 }
 func le24(b []byte) int    { return le16(b) | int(b[2])<<16 }
-func le32(b []byte) uint32 { return uint32(le24(b)) | uint32(b[3])<<24 }
+func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // u32 reads four bytes.
 func (r *cursor) u32() uint32 {

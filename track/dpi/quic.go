@@ -2,7 +2,6 @@ package dpi
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"rustnet/track/event"
 )
@@ -300,8 +299,8 @@ func (c *call) quicFrames(st *quicState, b []byte) {
 	for r := (cursor{b: b}); len(r.b) > 0; {
 		switch kind := r.u8(); kind {
 		case 0: // PADDING, of which there is much
-			for len(r.b) >= 8 && binary.NativeEndian.Uint64(r.b) == 0 {
-				r.b = r.b[8:]
+			for len(r.b) >= 32 && le64(r.b)|le64(r.b[8:])|le64(r.b[16:])|le64(r.b[24:]) == 0 {
+				r.b = r.b[32:]
 			}
 		case 1: // PING
 		case 2, 3: // ACK

@@ -1,9 +1,11 @@
 package dpi
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"crypto/subtle"
 )
 
 const quicV2 = 0x6b3343cf // RFC 9369
@@ -97,16 +99,20 @@ func newQUICKeys(version uint32, cid []byte) *quicKeys {
 	return &quicKeys{initial: hmac256(quicSaltsOf(version), cid), v2: version == quicV2}
 }
 
+// What the key is joined with, see RFC 2104 section 2.
+var (
+	hmacInner = bytes.Repeat([]byte{0x36}, 64)
+	hmacOuter = bytes.Repeat([]byte{0x5c}, 64)
+)
+
 // hmac256 is HMAC-SHA-256 (RFC 2104) of short texts, and so also HKDF-Extract and one step of HKDF-Expand (RFC 5869).
 func hmac256(key, text []byte) [sha256.Size]byte {
 	var inner [64 + 128]byte
 	var outer [64 + sha256.Size]byte
-	copy(inner[:], key)
-	copy(outer[:], key)
-	for i := range 64 {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
+	copy(inner[:], hmacInner)
+	copy(outer[:], hmacOuter)
+	subtle.XORBytes(inner[:], inner[:], key)
+	subtle.XORBytes(outer[:], outer[:], key)
 	n := copy(inner[64:], text)
 	sum := sha256.Sum256(inner[:64+n])
 	copy(outer[64:], sum[:])

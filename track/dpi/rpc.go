@@ -69,6 +69,9 @@ func rpcReply(b []byte) bool {
 	return be32(b[8:]) == 0 && len(b) >= rpcReplyLen && rpcFlavor(be32(b[12:])) && be32(b[16:]) <= rpcMaxAuth
 }
 
+// rpcFirst: over TCP, the upper byte of a fragment's length, with the bit of the last one.
+var rpcFirst = bytesIn("\x00\x80", 1, 0)
+
 // parseRPC reads Sun's RPC over UDP. A reply alone counts on the port mapper's and NFS' ports only.
 func parseRPC(c *call) verdict {
 	v := &c.view[c.side]
@@ -92,9 +95,6 @@ func parseRPCStream(c *call) verdict {
 	}
 	v := &c.view[c.side]
 	b := v.b
-	if b[0]&0x7f != 0 {
-		return no
-	}
 	if len(b) >= 12 && (be32(b[8:]) > 1 || be32(b)&0x7fffffff < rpcReplyLen-4 || be32(b)&0x7fffffff > 8<<20) {
 		return no
 	}

@@ -130,7 +130,7 @@ func textStart(b []byte, version string) httpKind {
 	if len(b) == 0 {
 		return httpMaybe
 	}
-	if n := min(len(b), len(version)+1); string(b[:n]) == (version + " ")[:n] {
+	if n := min(len(b), len(version)); string(b[:n]) == version[:n] && (len(b) == n || b[n] == ' ') {
 		at := len(version) + 1
 		switch {
 		case len(b) < at+4:

@@ -1,7 +1,11 @@
 package dpi
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +83,107 @@ func TestEveryParserEnds(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestRuledOut holds that what the table says of the first bytes rules nothing out that a parser would look at: it says no to each of
+// them itself, whatever else its bytes are like. Those are the project's conversations, their first bytes changed.
+func TestRuledOut(t *testing.T) {
+	in := NewInspector(Config{})
+	var texts [][]byte // how directions begin
+	seen := map[string]bool{}
+	for _, s := range append(samples(), recorded(t)...) {
+		var begun [2]bool
+		for _, m := range s.msgs {
+			b := m.b[:min(len(m.b), 200)]
+			if len(b) >= 8 && !begun[m.side] && !seen[string(b)] {
+				texts = append(texts, b)
+				seen[string(b)] = true
+			}
+			begun[m.side] = true
+		}
+	}
+	if len(texts) < 500 {
+		t.Fatalf("only %d beginnings of directions", len(texts))
+	}
+	asked := 0
+	refuses := func(t *testing.T, i, over int, b []byte) {
+		for side := Orig; side <= Resp; side++ {
+			for _, other := range [][]byte{nil, []byte("+OK\r\n"), []byte("GET a\r\n")} {
+				f := in.NewFlow(over == overTCP, 40000, table[i].Ports[0])
+				f.dir[side].flags |= whole
+				in.begin(f, side, 1)
+				in.call.view[side].b, in.call.view[1-side].b = b, other
+				if got := in.parse[over][i](&in.call); got != no {
+					t.Fatalf("side %d, %q (other side %q): got %d, want no", side, b, other, got)
+				}
+				in.Free(f)
+				asked++
+			}
+		}
+	}
+	for i := range table {
+		p := &table[i]
+		for over, gate := range map[int]uint64{overUDP: p.UDPZeros, overTCP: p.TCPZeros} {
+			for bit := range 64 {
+				if gate>>bit&1 == 0 {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s %d bit %d", p.Name, over, bit), func(t *testing.T) {
+					for _, b := range texts {
+						if b = bytes.Clone(b); len(b) >= p.Min {
+							b[bit/8] |= 1 << (bit % 8)
+							refuses(t, i, over, b)
+						}
+					}
+				})
+			}
+		}
+		if p.Text {
+			t.Run(p.Name+" text", func(t *testing.T) {
+				for _, b := range texts {
+					for at := 0; at < 8 && (at == 0 || b[at-1] != '\n'); at++ {
+						for _, control := range []byte{0, 1, 8, 0x0b, 0x1f, 0x7f} {
+							changed := bytes.Clone(b)
+							changed[at] = control
+							if p.First.has(changed[0]) {
+								refuses(t, i, overTCP, changed)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+	if asked < 100000 {
+		t.Errorf("only %d questions", asked)
+	}
+}
+
+// TestRulingOutChangesNothing plays the project's conversations, and what fuzzing found, to parsers of which none is ruled out by what the
+// table says of first bytes, and wants the same facts.
+func TestRulingOutChangesNothing(t *testing.T) {
+	in, all := NewInspector(Config{}), NewInspector(Config{})
+	own := *all.finder
+	all.finder = &own
+	own.texts = parserSet{}
+	for over := range own.gates {
+		own.gates[over] = slices.Clone(own.gates[over])
+		for i := range own.gates[over] {
+			own.gates[over][i].zeros = 0
+		}
+	}
+	var inputs [][]byte
+	for _, s := range append(samples(), recorded(t)...) {
+		inputs = append(inputs, s.fuzzInput())
+	}
+	for _, found := range seeds(t) {
+		inputs = append(inputs, found...)
+	}
+	for _, b := range inputs {
+		if got, want := converse(t, in, b), converse(t, all, b); !maps.Equal(got, want) {
+			t.Errorf("%.60q: got %v, want %v", b, got, want)
 		}
 	}
 }
