@@ -62,7 +62,7 @@ const (
 )
 
 var exits = []shell.Exit{
-	{Status: exitDone, Means: "Done: end of file, --count, --duration, SIGINT, SIGTERM, the reader left; of doctor: the main job can be done."},
+	{Status: exitDone, Means: "Done: end of file, --count, --duration, SIGINT, SIGTERM, SIGHUP (where it opens no file anew), the reader left; of doctor: the main job can be done."},
 	{Status: exitFailed, Means: "Failed while running; of doctor: the main job cannot be done."},
 	{Status: exitUsage, Means: "A mistake in flags, filter or configuration."},
 	{Status: exitNothing, Means: "With --exit-code: nothing was written."},
@@ -149,7 +149,8 @@ type cli struct {
 	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown, also of what --schema makes of the fields."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
-	fromStore bool // the command reads --store instead of writing it
+	fromStore bool   // the command reads --store instead of writing it
+	started   func() // when signals are caught that end it
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -229,6 +230,13 @@ func execute(args []string) (status int, err error) {
 	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
+	}
+	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
+		nothing := exitDone
+		if c.Output.ExitCode {
+			nothing = exitNothing
+		}
+		c.started = shell.Starting(nothing)
 	}
 	switch ctx.Selected().Name {
 	case "doctor":
@@ -607,7 +615,7 @@ func interfaces(c *cli) error {
 // flow runs the source's events through the stages into the sink, and gives the exit status.
 func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
 	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
-		Signals: c.program.Signals(), TimeUp: c.wallClock(), Say: say}
+		Signals: c.program.Signals(), HangUp: c.File.Write == "" && c.Pcapng.File == "", Started: c.started, TimeUp: c.wallClock(), Say: say}
 	err := f.Run()
 	switch {
 	case errors.Is(err, shell.ErrInterrupted):

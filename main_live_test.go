@@ -1136,6 +1136,60 @@ func TestPipes(t *testing.T) {
 			t.Errorf("stderr: got %q, want a summary at SIGUSR1 and one at the end", w.stderr.String())
 		}
 	})
+	for _, c := range []struct {
+		name   string
+		args   []string
+		begun  bool
+		signal syscall.Signal
+		status int
+	}{
+		{"its terminal goes", nil, true, syscall.SIGHUP, 0},
+		{"told to end before it has begun", nil, false, syscall.SIGTERM, 0},
+		{"interrupted before it has begun", []string{"--exit-code"}, false, syscall.SIGINT, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fifo := filepath.Join(t.TempDir(), "fifo") // to open one waits for who writes
+			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			records := filepath.Join(t.TempDir(), "records")
+			stdout, err := os.Create(records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stdout.Close()
+			cmd := exec.Command("rustnet", append([]string{"-q", "--json", "--settle", "0", "-r", fifo}, c.args...)...)
+			cmd.Stdout = stdout
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Process.Kill()
+			w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it is there, and waits for the file's header
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if c.begun {
+				data, err := os.ReadFile("testdata/dns.pcap")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Write(data[:len(data)/2])
+				eventually(t, "a record", func() bool { b, _ := os.ReadFile(records); return len(b) > 0 })
+			}
+			cmd.Process.Signal(c.signal)
+			if cmd.Wait(); cmd.ProcessState.ExitCode() != c.status {
+				t.Errorf("got %v, want status %d", cmd.ProcessState, c.status)
+			}
+			b, err := os.ReadFile(records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if opened, closed := strings.Count(string(b), `"new"`), strings.Count(string(b), `"closed"`); opened != closed || (opened > 0) != c.begun {
+				t.Errorf("got %d opened and %d closed, want as many, and some where packets came:\n%s", opened, closed, b)
+			}
+		})
+	}
 	t.Run("a reader that takes nothing does not hold up the end", func(t *testing.T) {
 		needs(t, true)
 		t.Parallel()

@@ -54,6 +54,8 @@ type Flow struct {
 	Quiet   bool             // no summary and no progress on stderr
 	Silent  bool             // nothing goes to stdout, so nobody has to read it
 	Signals <-chan os.Signal // that are for us; nil = SIGINT and SIGTERM
+	HangUp  bool             // SIGHUP is, too: it opens no file anew
+	Started func()           // called once signals are caught; may be nil
 	TimeUp  <-chan time.Time // nil = never
 	Say     Teller
 }
@@ -66,7 +68,10 @@ func (f *Flow) Run() error {
 	ballast := make([]byte, 64<<20)
 	defer runtime.KeepAlive(ballast)
 	defer f.Source.Close()
-	p := NewPipe(f.Signals)
+	p := NewPipe(f.Signals, f.HangUp)
+	if f.Started != nil {
+		f.Started()
+	}
 	stop, stopSource := context.WithCancel(p.Context())
 	defer stopSource()
 	events := p.Chain(f.Source.Run(p, stop), f.Stages...)

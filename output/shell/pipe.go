@@ -16,6 +16,21 @@ import (
 	"rustnet/track/event"
 )
 
+// Starting ends the program with status when it is told to end before there is anything that could: to load programs into a
+// loaded machine's kernel takes seconds. It is over once NewPipe has been called.
+func Starting(status int) (over func()) {
+	told, started := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-told:
+			os.Exit(status)
+		case <-started:
+		}
+	}()
+	return func() { signal.Stop(told); close(started) }
+}
+
 // Pipe runs the stages and keeps the first error that is more than the end of another stage.
 type Pipe struct {
 	ctx    context.Context // the hard stop: what is in flight is dropped
@@ -29,14 +44,18 @@ type Pipe struct {
 	asked   <-chan os.Signal // for a summary
 }
 
-// NewPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM. They are caught from
+// NewPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM, and hung: SIGHUP, by which a
+// terminal goes, unless it is ignored (nohup). They are caught from
 // here on: whoever sees the first record may send one before Wait has begun.
-func NewPipe(signals <-chan os.Signal) *Pipe {
+func NewPipe(signals <-chan os.Signal, hung bool) *Pipe {
 	p := &Pipe{signals: signals, asked: summarySignal()}
 	if signals == nil {
 		p.own = make(chan os.Signal, 4)
 		p.signals = p.own
 		signal.Notify(p.own, os.Interrupt, syscall.SIGTERM)
+		if hung && !signal.Ignored(syscall.SIGHUP) {
+			signal.Notify(p.own, syscall.SIGHUP)
+		}
 	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 	p.ctx, p.cancel = context.WithCancel(context.Background())
