@@ -199,6 +199,9 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
 	}
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "-V") {
+		args = []string{"version"}
+	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
 	if err != nil {

@@ -3,6 +3,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -208,7 +209,22 @@ func newFormat(head []byte) (f format, used int, err error) {
 		f, err = newPcapng(head)
 		return f, 0, err
 	}
+	for _, o := range others {
+		if bytes.HasPrefix(head, []byte(o.start)) {
+			return nil, 0, fmt.Errorf("not a pcap or pcapng file but %s", o.what)
+		}
+	}
 	return nil, 0, fmt.Errorf("not a pcap or pcapng file (starts with % x)", head[:min(len(head), 4)])
+}
+
+// others are files that people take for captures, and what makes captures of them.
+var others = []struct{ start, what string }{
+	{"\xfd7zXZ\x00", "compressed by xz (try: xz -dc FILE | rustnet -r -)"},
+	{"BZh", "compressed by bzip2 (try: bzip2 -dc FILE | rustnet -r -)"},
+	{"\x04\x22\x4d\x18", "compressed by lz4 (try: lz4 -dc FILE | rustnet -r -)"},
+	{"PK\x03\x04", "a zip archive (try: unzip -p FILE | rustnet -r -)"},
+	{"snoop\x00\x00\x00", "one of snoop (try: editcap FILE - | rustnet -r -)"},
+	{`{"`, "lines of JSON (--from reads records)"},
 }
 
 // SetFilter makes the source keep back the packets that keep says no to. It must be called before Run.

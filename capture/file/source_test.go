@@ -506,6 +506,8 @@ func TestOpenErrors(t *testing.T) {
 		{"text", write("text", "hello"), "text: not a pcap or pcapng file (starts with 68 65 6c 6c)", nil},
 		{"one byte", write("one", "\xd4"), "one: not a pcap or pcapng file (starts with d4)", nil},
 		{"random", write("random", "\x00\x01\x02\x03\x04"), "not a pcap or pcapng file (starts with 00 01 02 03)", nil},
+		{"xz", write("xz", "\xfd7zXZ\x00\x00\x04"), "xz: not a pcap or pcapng file but compressed by xz (try: xz -dc FILE | rustnet -r -)", nil},
+		{"records", write("records", `{"v":1}`), "records: not a pcap or pcapng file but lines of JSON (--from reads records)", nil},
 		{"magic only", write("magic", "\xd4\xc3\xb2\xa1"), "cut off in the file header (only 4 bytes)", io.ErrUnexpectedEOF},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

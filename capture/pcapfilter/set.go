@@ -13,18 +13,32 @@ import (
 // made when the first packet of that type comes. It belongs to one goroutine.
 type Set struct {
 	expr     string
+	resolver Resolver
 	programs map[capture.LinkType]*Program
 	refused  atomic.Pointer[error]
 	last     *Program
 	lastLink capture.LinkType
 }
 
-// NewSet checks the expression as far as that is possible without a link type.
+// links are the link types that expressions can be for, the usual ones first.
+var links = []capture.LinkType{capture.LinkEthernet, capture.LinkRaw, capture.LinkSLL, capture.LinkSLL2, capture.LinkNull, capture.LinkLoop,
+	capture.LinkPPP, capture.LinkIPv4, capture.LinkIPv6}
+
+// NewSet refuses an expression that can be used with no link type at all, as one that names a host that nobody knows.
 func NewSet(expr string) (*Set, error) {
-	if _, err := parse(expr); err != nil {
-		return nil, err
+	s := &Set{expr: expr, resolver: Resolver{}.remembering(), programs: map[capture.LinkType]*Program{}}
+	var first error
+	for _, link := range links {
+		p, err := Compile(expr, Options{Link: link, Resolver: s.resolver})
+		if err == nil {
+			s.programs[link] = p
+			return s, nil
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	return &Set{expr: expr, programs: map[capture.LinkType]*Program{}}, nil
+	return nil, first
 }
 
 // Err says why the expression cannot be used with a link type that came, nil when there was none.
@@ -45,7 +59,7 @@ func (s *Set) Notes() []string {
 }
 
 func (s *Set) compile(link capture.LinkType) *Program {
-	p, err := Compile(s.expr, Options{Link: link})
+	p, err := Compile(s.expr, Options{Link: link, Resolver: s.resolver})
 	if err != nil {
 		err = fmt.Errorf("packets of link type %d are kept back: %w", link, err)
 		s.refused.CompareAndSwap(nil, &err)

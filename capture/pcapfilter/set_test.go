@@ -9,8 +9,13 @@ import (
 
 // TestSet: one expression, packets of several link types, each by its own program.
 func TestSet(t *testing.T) {
-	if _, err := NewSet("tcp prot 80"); err == nil {
-		t.Error("a bad expression is accepted")
+	for _, expr := range []string{"tcp prot 80", "port nosuchport", "ether host nosuchhost", "ip proto nosuchproto", "host 10.0.0.1 and net nosuchnet"} {
+		if s, err := NewSet(expr); err == nil {
+			t.Errorf("%s: got %v, want an error", expr, s)
+		}
+	}
+	if _, err := NewSet("ifindex 3"); err != nil {
+		t.Errorf("what can be used with Linux's cooked packets alone: %v", err)
 	}
 	udp := []byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 53, 0, 99, 0, 8, 0, 0}
 	ether := append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0}, udp...)
