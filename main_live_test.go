@@ -818,6 +818,64 @@ func TestManyEnds(t *testing.T) {
 }
 
 // TestUnprivileged: without any right rustnet follows the socket tables, and says so in one line.
+// TestService runs what the README's unit says, as the user and with the rights that systemd would give it.
+func TestService(t *testing.T) {
+	needs(t, true, "setpriv", "nsenter", "ip", "bash")
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(key string) []string {
+		m := regexp.MustCompile(`(?m)^` + key + `=(.+)$`).FindSubmatch(readme)
+		if m == nil {
+			t.Fatalf("README has no %s", key)
+		}
+		return strings.Fields(string(m[1]))
+	}
+	dir, err := os.MkdirTemp("", "rustnet-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	state := filepath.Join(dir, of("StateDirectory")[0]+"-state")
+	self, err := exec.LookPath("rustnet")
+	if err := errors.Join(err, os.Chmod(dir, 0o755), os.Mkdir(state, 0o755), os.Chown(state, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	copyProgram(t, self, filepath.Join(dir, "rustnet"))
+	command, store := of("ExecStart"), ""
+	for i, word := range command {
+		if strings.HasPrefix(word, "/var/lib/rustnet/") {
+			store = filepath.Join(state, filepath.Base(word))
+			command[i] = store
+		}
+	}
+	caps := "-all"
+	for _, c := range of("AmbientCapabilities") {
+		caps += ",+" + strings.TrimPrefix(strings.ToLower(c), "cap_")
+	}
+	ns := newNamespace(t, "service")
+	args := append(in(ns, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps="+caps, "--ambient-caps="+caps,
+		filepath.Join(dir, "rustnet")), command[1:]...)
+	cmd := exec.Command(args[0], args[1:]...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	eventually(t, "a connection with its exact owner in the store", func() bool {
+		exec.Command("nsenter", "--net=/run/netns/"+ns, "--", "bash", "-c", "echo > /dev/udp/127.0.0.1/9").Run()
+		out, _ := exec.Command("rustnet", "history", "-q", "--store", store, "--csv", "--no-header", "--fields", "process,process_source", "-f", "remote_port == 9").Output()
+		return strings.Contains(string(out), "bash,ebpf") || strings.Contains(string(out), "bash,fentry") || strings.Contains(string(out), "bash,kprobe")
+	})
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
+		t.Errorf("got %v and %q, want a silent end with 0", err, stderr.String())
+	}
+}
+
 func TestUnprivileged(t *testing.T) {
 	needs(t, true, "setpriv", "bash")
 	t.Parallel()

@@ -44,12 +44,15 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		return nil, nil
 	}
 	f.last, f.source[flag.Name] = flag.Name, source
+	if err := misfit(flag, value); err != nil {
+		return nil, err
+	}
 	if table, ok := value.(map[string]any); ok && flag.Target.Type().Elem() == reflect.TypeFor[time.Duration]() {
 		durations := map[string]any{} // kong takes a table as JSON, which has no durations
 		for name, text := range table {
 			d, err := time.ParseDuration(fmt.Sprint(text))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", source, name, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			durations[name] = d
 		}
@@ -63,6 +66,23 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	return value, nil
 }
 
+// misfit is why a number of a file is none for a flag, where kong would make another of it: of 5 five
+// nanoseconds, of -1 a count without end.
+func misfit(flag *kong.Flag, value any) error {
+	n, whole := value.(int64)
+	x, broken := value.(float64)
+	if !whole && !broken {
+		return nil
+	}
+	if _, timed := flag.Target.Interface().(time.Duration); timed && (n != 0 || x != 0) {
+		return fmt.Errorf("%v has no unit (as \"5s\" has)", value)
+	}
+	if flag.Target.CanInt() && broken || flag.Target.CanUint() && (n < 0 || broken) {
+		return fmt.Errorf("%v is no number that it can be", value)
+	}
+	return nil
+}
+
 // Validate tells what is wrong with the files themselves.
 func (f *Files) Validate(*kong.Application) error { return f.err }
 
@@ -74,12 +94,13 @@ func (f *Files) Explain(err error) error {
 	return err
 }
 
-// Check finds what kong takes, and nobody means: times below zero, and of the flags once, which would be taken from the last
+// Check finds what kong takes, and nobody means: times and counts below zero, and of the flags once, which would be taken from the last
 // place where they stand, one that stands twice.
 func (f *Files) Check(ctx *kong.Context, once ...string) error {
 	for _, flag := range ctx.Flags() {
-		if d, ok := ctx.FlagValue(flag).(time.Duration); ok && d < 0 {
-			err := fmt.Errorf("--%s: %v is below zero", flag.Name, d)
+		value := ctx.FlagValue(flag)
+		if v := reflect.ValueOf(value); v.IsValid() && v.CanInt() && v.Int() < 0 {
+			err := fmt.Errorf("--%s: %v is below zero", flag.Name, value)
 			if source := f.source[flag.Name]; source != "" && !onCommandLine(ctx, flag) {
 				err = fmt.Errorf("%s: %w", source, err)
 			}

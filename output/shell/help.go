@@ -118,6 +118,9 @@ func (p *Program) Hint(err error) string {
 		if near := event.Nearest(word, names); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
+		if slices.Contains([]string{"port", "host", "net", "src", "dst", "tcp", "udp", "icmp", "ip", "ip6", "arp", "not"}, word) {
+			return "a capture filter is given with --bpf EXPR"
+		}
 		if info, err := os.Stat(word); err == nil && !info.IsDir() {
 			return "a capture is read with -r FILE, records with --from FILE"
 		}
