@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -1218,10 +1219,16 @@ func TestPipes(t *testing.T) {
 			defer stdout.Close()
 			cmd := exec.Command("rustnet", append([]string{"-q", "--json", "--settle", "0", "-r", fifo}, c.args...)...)
 			cmd.Stdout = stdout
-			if err := cmd.Start(); err != nil {
+			// Whoever runs the tests may ignore it (nohup), which programs inherit; what is caught they do not.
+			caught := make(chan os.Signal, 1)
+			signal.Notify(caught, c.signal)
+			err = cmd.Start()
+			signal.Stop(caught)
+			if err != nil {
 				t.Fatal(err)
 			}
 			defer cmd.Process.Kill()
+			defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
 			w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it is there, and waits for the file's header
 			if err != nil {
 				t.Fatal(err)
