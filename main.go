@@ -213,6 +213,13 @@ func execute(args []string) (status int, err error) {
 	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
 		return 0, usageError{errors.New("--interface is for live capture, which --read and --from are instead of")}
 	}
+	if ctx.Selected().Name == "snapshot" && !c.passes() {
+		for _, flag := range []string{"interface", "bpf"} {
+			if shell.OnCommandLine(ctx, flag) {
+				return 0, usageError{fmt.Errorf("--%s is for packets, which a snapshot looks at with --duration or --watch", flag)}
+			}
+		}
+	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
 			return 0, usageError{fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)}
