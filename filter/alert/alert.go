@@ -299,7 +299,7 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 	if r.look != nil {
 		v.Reason = r.look.why(&s.seen)
 	} else {
-		v.Reason = r.values(e)
+		v.Reason = r.values(&s.seen)
 	}
 	s.alerts = append(s.alerts, s.alert(e, v))
 	t.told, t.held = s.seen.ts, 0
@@ -358,18 +358,34 @@ func (s *Stage) show(e *event.Event, v *event.Verdict) {
 	}
 }
 
-// values is the reason of a rule: what the fields are that it asks for.
-func (r *rule) values(e *event.Event) string {
-	var said []string
+// values is the reason of a rule: whose connection it is, and what else the fields are that it asks for.
+func (r *rule) values(s *seen) string {
+	var ends, said []string
+	if s.name != "" || s.local.IsValid() {
+		ends = append(ends, s.subject())
+	}
+	if s.host != "" || s.remote.IsValid() {
+		ends = append(ends, s.object())
+		if s.rport != 0 {
+			ends[len(ends)-1] += fmt.Sprintf(" port %d", s.rport)
+		}
+	}
 	for _, f := range r.uses {
-		if v := valueText(f, e); v != "" {
+		if f == s.f.process || f == s.f.host || f == s.f.remoteAddr || f == s.f.remotePort {
+			continue
+		}
+		if v := valueText(f, s.e); v != "" {
 			said = append(said, f.Name+" "+v)
 		}
 	}
-	if len(said) == 0 {
-		return "the rule holds"
+	who, what := strings.Join(ends, " with "), strings.Join(said, ", ")
+	switch {
+	case who != "" && what != "":
+		return who + ": " + what
+	case who+what != "":
+		return who + what
 	}
-	return strings.Join(said, ", ")
+	return "the rule holds"
 }
 
 func valueText(f *event.Field, e *event.Event) string {

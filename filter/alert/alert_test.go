@@ -380,10 +380,10 @@ func TestRules(t *testing.T) {
 	got := told(judge(t, s, many(4, func(i int) talk {
 		return talk{at: 25 * float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000}
 	})))
-	want := `web: remote_port 443 (1) []
-big: tx_bytes 5060 (1) []
-web: remote_port 443 (3) []
-big: tx_bytes 5060 (3) []`
+	want := `web: curl with 203.0.113.9 port 443 (1) []
+big: curl with 203.0.113.9 port 443: tx_bytes 5060 (1) []
+web: curl with 203.0.113.9 port 443 (3) []
+big: curl with 203.0.113.9 port 443: tx_bytes 5060 (3) []`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -428,7 +428,7 @@ func TestStored(t *testing.T) {
 		delta, _ := stored.Lookup("tx_bytes_delta").Uint(&e)
 		got += fmt.Sprintf("%s %s: %s %d %v %d\n", stored.Lookup("event").Str(&e), stored.Lookup("alert").Str(&e), stored.Lookup("alert_reason").Str(&e), n, stored.Lookup("pattern").List(&e), delta)
 	}
-	want := `alert big: tx_bytes 5060 1 [] 0
+	want := `alert big: curl with 203.0.113.9 port 443: tx_bytes 5060 1 [] 0
 alert failing: curl gets nowhere with 203.0.113.9 tcp 443: 10 connections in a row in 9s, the last refused 1 [failing] 0
 alert throttled: 203.0.113.9 answered bot with 429 Too Many Requests 1 [rate-limited] 0
 `

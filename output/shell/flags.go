@@ -107,15 +107,18 @@ func (f *Files) Check(ctx *kong.Context, once ...string) error {
 			return err
 		}
 	}
-	for _, name := range once {
-		n := 0
-		for _, p := range ctx.Path {
-			if p.Flag != nil && p.Flag.Name == name && !p.Resolved {
-				n++
-			}
+	times := map[*kong.Flag]int{}
+	for _, p := range ctx.Path {
+		if p.Flag != nil && !p.Resolved {
+			times[p.Flag]++
 		}
-		if n > 1 {
-			return fmt.Errorf("--%s is given %d times, and can be once", name, n)
+	}
+	for flag, n := range times {
+		switch {
+		case n > 1 && slices.Contains(once, flag.Name):
+			return fmt.Errorf("--%s is given %d times, and can be once", flag.Name, n)
+		case flag.Target.Kind() == reflect.Map && n > reflect.ValueOf(ctx.FlagValue(flag)).Len():
+			return fmt.Errorf("--%s: a name is given twice, and can be once", flag.Name)
 		}
 	}
 	return nil
