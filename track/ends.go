@@ -35,7 +35,7 @@ func (w *worker) socketEnd(e *decode.End, clock int64, frame uint64) {
 	if !w.mine(&e.At) {
 		return
 	}
-	n := laneOf(&e.At)
+	n := int(e.At.Lane)
 	l := &w.lanes[n]
 	at, back, found := l.find(w.stage.secret.hash(&e.At), &e.At)
 	if !found || e.Foreign && w.isLocal(&e.At) {

@@ -307,7 +307,7 @@ func TestPortIndex(t *testing.T) {
 	w := mustNew(t, cfg).workers[0]
 	for i := range 20000 {
 		p := decode.Packet{TS: epoch + int64(i)*1e6, Clock: epoch + int64(i)*1e6, Frame: uint64(i), Frames: 1, IPVersion: 4, Proto: decode.UDP,
-			Src: client, Dst: server, SrcPort: uint16(1 + i*i%3000), DstPort: 53, Hash: uint64(i*i%3000) * 0x9e3779b97f4a7c15}
+			Src: client, Dst: server, SrcPort: uint16(1 + i*i%3000), DstPort: 53, Lane: uint8(uint64(i*i%3000) * 0x9e3779b97f4a7c15 >> 60)}
 		if i%7 == 0 {
 			p.DstPort = p.SrcPort
 		}

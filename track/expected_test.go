@@ -36,7 +36,7 @@ func (k *talk) packet(proto decode.Proto, from, to string, flags uint8, payload 
 	}
 	p.Src, p.Dst, p.Clock = addr(src.Addr()), addr(dst.Addr()), p.TS
 	a, b := mix(p.Src.Lo^p.Src.Hi, uint64(p.SrcPort)), mix(p.Dst.Lo^p.Dst.Hi, uint64(p.DstPort))
-	p.Hash = mix(a+b, uint64(p.Proto))
+	p.Lane = uint8(mix(a+b, uint64(p.Proto)) >> 60)
 	if proto == decode.TCP {
 		if k.seq == nil {
 			k.seq = map[[2]netip.AddrPort]uint32{}

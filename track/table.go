@@ -42,8 +42,8 @@ func (k *key) same(p *decode.Packet) (ok, back bool) {
 // secret keys the table's hash, so that nobody outside can aim connections at one slot.
 type secret [2]uint64
 
-// hash is equal for both directions. Packet.Hash is not enough: it is the same in every run, and
-// so can be collided at leisure.
+// hash is equal for both directions. It is keyed: what is the same in
+// every run can be collided at leisure.
 func (s *secret) hash(p *decode.Packet) uint32 {
 	a, b := mix(p.Src.Hi^s[0], p.Src.Lo^uint64(p.SrcPort)<<48^s[1]), mix(p.Dst.Hi^s[0], p.Dst.Lo^uint64(p.DstPort)<<48^s[1])
 	return uint32(mix(a+b^s[0], uint64(p.Proto)<<48^uint64(p.Tunnel)<<40^uint64(p.TunnelKey())^(a^b)^s[1]))

@@ -85,7 +85,7 @@ func (t *timeouts) set(class string, d time.Duration) error {
 }
 
 const (
-	lanes = 16 // fixed: see lane
+	lanes = decode.Lanes // fixed: see lane
 	// lateNS is how long, in a wire's disorder, stragglers may follow the segment that ended a
 	// connection: its closed waits for them, so that its counts are whole.
 	lateNS = 20_000_000

@@ -86,7 +86,7 @@ func script(t *testing.T, text string) []decode.Packet {
 		clock = max(clock, p.TS)
 		p.Clock = clock
 		a, b := mix(p.Src.Lo, uint64(p.SrcPort)), mix(p.Dst.Lo, uint64(p.DstPort))
-		p.Hash = mix(a+b, uint64(p.Proto))
+		p.Lane = uint8(mix(a+b, uint64(p.Proto)) >> 60)
 		ps = append(ps, p)
 	}
 	return ps
@@ -473,7 +473,7 @@ func traffic(seed uint64, n int) []decode.Packet {
 		clock = max(clock, p.TS)
 		p.Clock = clock
 		a, b := mix(p.Src.Lo, uint64(p.SrcPort)), mix(p.Dst.Lo, uint64(p.DstPort))
-		p.Hash = mix(a+b, uint64(p.Proto))
+		p.Lane = uint8(mix(a+b, uint64(p.Proto)) >> 60)
 		ps[i] = p
 	}
 	return ps
@@ -551,7 +551,7 @@ func benchPackets(n int) []decode.Packet {
 	for i := range ps {
 		p := *testPacket(uint32(i))
 		p.TCPFlags, p.Window, p.IPLen, p.Frames, p.Iface = decode.ACK, 100, 40, 1, eth0
-		p.Hash = mix(p.Src.Lo^uint64(p.SrcPort), 77)
+		p.Lane = uint8(mix(p.Src.Lo^uint64(p.SrcPort), 77) >> 60)
 		ps[i] = p
 	}
 	return ps
@@ -633,7 +633,7 @@ func idlePacket(n uint32, proto decode.Proto, flags uint8, payload []byte) decod
 	if proto == decode.UDP {
 		p.DstPort = 53
 	}
-	p.Hash = mix(uint64(n), 77)
+	p.Lane = uint8(mix(uint64(n), 77) >> 60)
 	return p
 }
 

@@ -103,8 +103,7 @@ func ref(lane int, at uint32) connRef        { return connRef(uint32(lane)<<28 |
 func (r connRef) lane() int                  { return int(r >> 28) }
 func (r connRef) place() uint32              { return uint32(r)&(1<<28-1) - 1 }
 func (w *worker) at(r connRef) *conn         { return w.lanes[r.lane()].conn(r.place()) }
-func laneOf(p *decode.Packet) int            { return int(p.Hash >> 60) }
-func (w *worker) mine(p *decode.Packet) bool { return w.of == 1 || laneOf(p)%w.of == w.index }
+func (w *worker) mine(p *decode.Packet) bool { return w.of == 1 || int(p.Lane)%w.of == w.index }
 
 // batch takes a batch of packets and leaves the events they made in w.out.
 func (w *worker) batch(b *decode.Packets) {
@@ -293,13 +292,13 @@ func (w *worker) fetch(ps []decode.Packet) {
 		}
 		h := secret.hash(p)
 		w.ahead[i] = ahead{hash: h}
-		if l := &w.lanes[laneOf(p)]; l.live > 0 {
+		if l := &w.lanes[p.Lane]; l.live > 0 {
 			sum += uint64(l.home(h).at)
 		}
 	}
 	for i := range ps {
 		if p := &ps[i]; w.mine(p) {
-			n, a := laneOf(p), &w.ahead[i]
+			n, a := int(p.Lane), &w.ahead[i]
 			if at := w.lanes[n].first(a.hash); at != 0 {
 				a.at = ref(n, at-1)
 			}
@@ -323,7 +322,7 @@ type ahead struct {
 func (w *worker) packet(p *decode.Packet, a ahead) {
 	w.advance(p.Clock)
 	w.key = order{clock: p.Clock, kind: ofPacket, frame: p.Frame}
-	n := laneOf(p)
+	n := int(p.Lane)
 	l := &w.lanes[n]
 	at, c, back := l.expect(a, p)
 	s := 0
@@ -496,7 +495,7 @@ func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 	c.told, c.toldTS = p.Clock, p.TS
 	c.id = idFor(&c.key, p.TS, p.Frame)
 	c.iface, c.vlan, c.firstDir, c.tunnelID = p.Iface, p.VLAN, p.Dir, p.TunnelID
-	c.lane = uint8(laneOf(p))
+	c.lane = p.Lane
 	c.icmpType, c.icmpCode = p.ICMPType, p.ICMPCode
 	w.Opened++
 	swapped := false
@@ -619,7 +618,7 @@ func (w *worker) unreachable(p *decode.Packet) {
 	}
 	w.advance(p.Clock)
 	w.key = order{clock: p.Clock, kind: ofError, frame: p.Frame}
-	n := laneOf(&q)
+	n := int(q.Lane)
 	l := &w.lanes[n]
 	at, back, found := l.find(w.stage.secret.hash(&q), &q)
 	if !found {

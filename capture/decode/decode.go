@@ -143,7 +143,7 @@ func endOf(e *capture.End) End {
 	if p.Proto == ICMP || p.Proto == ICMP6 {
 		p.DstPort = p.SrcPort // the echo identifier, as of packets
 	}
-	p.Hash = hash(&p)
+	p.Lane = laneOf(&p)
 	return End{End: *e, At: p}
 }
 
@@ -173,7 +173,7 @@ func (d *Decoder) Decode(fr *capture.Frame, p *Packet, b *Packets) Skip {
 	case SkipNone:
 		p.Frames = d.weight
 		p.IPLen += d.extra
-		p.Hash = hash(p)
+		p.Lane = laneOf(p)
 		d.n.Packets++
 	case Held:
 		d.n.Held += uint64(d.weight)

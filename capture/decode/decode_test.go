@@ -31,8 +31,8 @@ func TestGoodFrames(t *testing.T) {
 			if got := describe(&p); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			if p.Hash == 0 || p.TS != 1e9 || p.Clock != 1e9 || p.Frame != 1 {
-				t.Errorf("hash %x, ts %d, clock %d, frame %d", p.Hash, p.TS, p.Clock, p.Frame)
+			if p.TS != 1e9 || p.Clock != 1e9 || p.Frame != 1 {
+				t.Errorf("ts %d, clock %d, frame %d", p.TS, p.Clock, p.Frame)
 			}
 		})
 	}
@@ -182,45 +182,45 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
+func TestLane(t *testing.T) {
 	flow := func(src, dst []byte, sp, dp int) []byte {
 		return ip4From(src, dst, UDP, 1, 0, nil, udpOf(sp, dp, hello))
 	}
-	hashOf := func(b []byte) uint64 { p, _ := decodeOne(frameOf(capture.LinkRaw, b)); return p.Hash }
-	base := hashOf(flow(ipA, ipB, 1, 2))
-	if got := hashOf(flow(ipB, ipA, 2, 1)); got != base {
-		t.Errorf("the other direction: got %x, want %x", got, base)
+	lane := func(b []byte) uint8 { p, _ := decodeOne(frameOf(capture.LinkRaw, b)); return p.Lane }
+	base := lane(flow(ipA, ipB, 1, 2))
+	if got := lane(flow(ipB, ipA, 2, 1)); got != base {
+		t.Errorf("the other direction: got %d, want %d", got, base)
 	}
-	for name, b := range map[string][]byte{
-		"ports crossed": flow(ipA, ipB, 2, 1),
-		"other port":    flow(ipA, ipB, 1, 3),
-		"other address": flow(ipA, ipA, 1, 2),
-		"other proto":   ip4Of(TCP, join(u16(1), u16(2), tcpOf(SYN, nil, nil)[4:])),
-		"tunnel":        ip4Of(ipInIP, flow(ipA, ipB, 1, 2)),
-	} {
-		if got := hashOf(b); got == base {
-			t.Errorf("%s: same hash %x", name, got)
-		}
-	}
-	const want = 0x930c93aedf394156 // the same in every run and on every machine
-	if base != want {
-		t.Errorf("got %#x, want %#x", base, uint64(want))
+	if base != 11 { // the same in every run and on every machine
+		t.Errorf("got %d, want %d", base, 11)
 	}
 	a, b := &Packet{Tunnel: TunnelGTP, TunnelID: 1}, &Packet{Tunnel: TunnelGTP, TunnelID: 2}
-	if hash(a) != hash(b) {
-		t.Error("the two directions of a GTP tunnel hash differently")
+	if laneOf(a) != laneOf(b) {
+		t.Error("the two directions of a GTP tunnel have different lanes")
 	}
-	// Neighbouring flows spread over both ends of the hash.
-	low, high := map[uint64]int{}, map[uint64]int{}
-	for i := range 4096 {
-		h := hash(&Packet{Src: AddrFrom4(0x0a000001), Dst: AddrFrom4(0x0a000000 + uint32(i>>6)), SrcPort: uint16(i & 63), DstPort: 80, Proto: TCP})
-		low[h&63]++
-		high[h>>58]++
-	}
-	for _, m := range []map[uint64]int{low, high} {
-		for k, n := range m {
-			if n < 24 || n > 116 {
-				t.Errorf("bucket %d has %d of 4096, want about 64", k, n)
+	// Whatever it is in which connections differ, it spreads them.
+	for what, make := range map[string]func(p *Packet, i int){
+		"port":         func(p *Packet, i int) { p.SrcPort = uint16(40000 + i) },
+		"other port":   func(p *Packet, i int) { p.DstPort = uint16(i) },
+		"address":      func(p *Packet, i int) { p.Src = AddrFrom4(0x0a000000 + uint32(i)) },
+		"network":      func(p *Packet, i int) { p.Dst = AddrFrom4(uint32(i) << 16) },
+		"IPv6 network": func(p *Packet, i int) { p.Dst = Addr{0x20010db8<<32 | uint64(i), 1} },
+		"IPv6 host":    func(p *Packet, i int) { p.Dst = Addr{0x20010db8 << 32, uint64(i) * 0x9e3779b97f4a7c15} },
+		"protocol":     func(p *Packet, i int) { p.Proto = Proto(i) },
+		"tunnel":       func(p *Packet, i int) { p.Tunnel, p.TunnelID = TunnelVXLAN, uint32(i) },
+		"two of it": func(p *Packet, i int) {
+			p.Src, p.SrcPort = AddrFrom4(0x0a000000+uint32(i>>6)), uint16(1024+i&63)
+		},
+	} {
+		var n [Lanes]int
+		for i := range 4096 {
+			p := &Packet{Src: AddrFrom4(0x0a000001), Dst: AddrFrom4(0x0a000002), SrcPort: 1024, DstPort: 80, Proto: TCP}
+			make(p, i)
+			n[laneOf(p)]++
+		}
+		for lane, n := range n {
+			if n < 128 || n > 512 {
+				t.Errorf("%s: lane %d has %d of 4096, want about 256", what, lane, n)
 			}
 		}
 	}
@@ -254,7 +254,7 @@ func TestEnds(t *testing.T) {
 		if i == 1 { // of the end that the packet goes to
 			e.Src, e.Dst, e.SrcPort, e.DstPort = e.Dst, e.Src, e.DstPort, e.SrcPort
 		}
-		if e.Src != p.Src || e.Dst != p.Dst || e.SrcPort != p.SrcPort || e.DstPort != p.DstPort || e.Hash != p.Hash || e.IPVersion != p.IPVersion || e.Proto != p.Proto || e.TS != 7 {
+		if e.Src != p.Src || e.Dst != p.Dst || e.SrcPort != p.SrcPort || e.DstPort != p.DstPort || e.Lane != p.Lane || e.IPVersion != p.IPVersion || e.Proto != p.Proto || e.TS != 7 {
 			t.Errorf("end %d: got %+v, want the ends of %+v", i, e, p)
 		}
 	}
@@ -305,8 +305,8 @@ func TestInner(t *testing.T) {
 				t.Errorf("sequence number %x", q.Seq)
 			}
 			if c.whose != nil {
-				if o, _ := decodeOne(frameOf(capture.LinkRaw, c.whose)); o.Hash != q.Hash {
-					t.Errorf("hash %x, the connection's is %x", q.Hash, o.Hash)
+				if o, _ := decodeOne(frameOf(capture.LinkRaw, c.whose)); o.Lane != q.Lane {
+					t.Errorf("lane %d, the connection's is %d", q.Lane, o.Lane)
 				}
 			}
 		})

@@ -103,8 +103,6 @@ type Packet struct {
 	DstPort  uint16
 	Proto    Proto
 	VLAN     uint16 // outermost VLAN identifier, 0 = none
-	// Hash is over addresses, ports, protocol and tunnel: equal for both directions, equal in every run.
-	Hash uint64
 
 	Seq, Ack uint32 // TCP
 	Window   uint16 // TCP, unscaled
@@ -114,11 +112,13 @@ type Packet struct {
 
 	IPVersion uint8 // 4, 6, or 0 for link protocols; 4 for ARP, whose addresses are IPv4's
 	Tunnel    Tunnel
-	TunnelID  uint32 // VNI (VXLAN, Geneve), key (GRE), TEID (GTP)
-	Dir       capture.Dir
-	Fragment  bool // a fragment: counted, but Payload is only there with the one that completes the datagram
-	BadSum    bool // the header says a checksum that is wrong and was not left to hardware (never set for DirOut)
-	Marked    bool // capture.Frame's
+	// Lane, below Lanes, spreads connections: it is of addresses, ports, protocol and tunnel, equal for both directions, equal in every run.
+	Lane     uint8
+	TunnelID uint32 // VNI (VXLAN, Geneve), key (GRE), TEID (GTP)
+	Dir      capture.Dir
+	Fragment bool // a fragment: counted, but Payload is only there with the one that completes the datagram
+	BadSum   bool // the header says a checksum that is wrong and was not left to hardware (never set for DirOut)
+	Marked   bool // capture.Frame's
 
 	Frames uint32 // frames this packet stands for: 1, or more when it completes fragments
 	// IPLen counts bytes from the IP header on (all headers included, no padding), of all Frames.

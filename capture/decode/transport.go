@@ -154,7 +154,7 @@ func Inner(p *Packet) (q Packet, ok bool) {
 			q.DstPort = q.SrcPort
 		}
 	}
-	q.Hash = hash(&q)
+	q.Lane = laneOf(&q)
 	return q, true
 }
 
