@@ -54,6 +54,9 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
+// minSlots is how many slots a lane has from the beginning.
+const minSlots = 64
+
 const (
 	chunkBits = 8
 	chunkSize = 1 << chunkBits
@@ -92,9 +95,6 @@ func (l *lane) home(h uint32) *slot { return &l.slots[h&uint32(len(l.slots)-1)] 
 
 // first gives 1 + the place of the first connection with a hash, most likely the only one; 0 = there is none.
 func (l *lane) first(h uint32) uint32 {
-	if len(l.slots) == 0 {
-		return 0
-	}
 	mask := uint32(len(l.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		if s := l.slots[i]; s.hash == h || s.at == 0 {
@@ -104,12 +104,10 @@ func (l *lane) first(h uint32) uint32 {
 }
 
 // expect is find, which begins where fetch saw the connection; c is nil where there is none.
-func (l *lane) expect(a ahead, p *decode.Packet) (at uint32, c *conn, back bool) {
-	if a.at != 0 {
-		at = a.at.place()
-		c = l.conn(at)
-		if ok, back := c.key.same(p); ok { // and so no other one has this key
-			return at, c, back
+func (l *lane) expect(a *ahead, p *decode.Packet) (at uint32, c *conn, back bool) {
+	if a.conn != nil {
+		if ok, back := a.conn.key.same(p); ok { // and so no other one has this key
+			return a.at, a.conn, back
 		}
 	}
 	at, back, ok := l.find(a.hash, p)
@@ -120,9 +118,6 @@ func (l *lane) expect(a ahead, p *decode.Packet) (at uint32, c *conn, back bool)
 }
 
 func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
-	if len(l.slots) == 0 {
-		return 0, false, false
-	}
 	mask := uint32(len(l.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		s := l.slots[i]
@@ -194,7 +189,7 @@ func (l *lane) place(h, at uint32) {
 
 func (l *lane) grow() {
 	old := l.slots
-	l.slots = make([]slot, max(64, 2*len(old)))
+	l.slots = make([]slot, max(minSlots, 2*len(old)))
 	for _, s := range old {
 		if s.at != 0 {
 			l.place(s.hash, s.at-1)

@@ -16,7 +16,7 @@ func testPacket(n uint32) *decode.Packet {
 func TestLaneAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	s := secret{1, 2}
-	var l lane
+	l := lane{slots: make([]slot, minSlots)}
 	model := map[uint32]uint32{}
 	for step := range 100_000 {
 		n := uint32(rng.IntN(3000))

@@ -15,6 +15,7 @@ import (
 
 	"rustnet/capture"
 	"rustnet/capture/decode"
+	"rustnet/capture/prefetch"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
 )
@@ -418,24 +419,24 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 		}
 	}
 	owner := func(r connRef) *worker { return s.workers[r.lane()%len(s.workers)] }
-	ages := sortAges(nil, len(all), func(i int) uint64 { return owner(all[i]).at(all[i]).frame })
+	conn := func(place int) *conn { return owner(all[place]).at(all[place]) }
+	ages := sortAges(nil, len(all), func(i int) uint64 { return conn(i).frame })
 	b := s.pool.Get()
-	for i, a := range ages {
-		r := all[a.place()]
-		w := owner(r)
-		w.out, w.now = b, clock
-		c := w.at(r)
-		if c.reason == event.NoReason {
-			c.reason, c.endTS = event.Exit, clock
-		}
-		w.tellClosed(c)
-		if len(b.Events) >= batchEvents || i == len(all)-1 {
-			b.Now = clock
-			if err := s.send(ctx, b, out); err != nil {
-				return err
+	for ages := range slices.Chunk(ages, prefetch.Room) {
+		s.workers[0].fetchDue(ages, conn)
+		for _, a := range ages {
+			w, c := owner(all[a.place()]), conn(a.place())
+			w.out, w.now = b, clock
+			if c.reason == event.NoReason {
+				c.reason, c.endTS = event.Exit, clock
 			}
-			b = s.pool.Get()
+			w.tellClosed(c)
 		}
+		b.Now = clock
+		if err := s.send(ctx, b, out); err != nil {
+			return err
+		}
+		b = s.pool.Get()
 	}
 	w := s.workers[0]
 	w.out, w.clock = b, clock

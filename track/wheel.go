@@ -1,6 +1,12 @@
 package track
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"rustnet/capture/prefetch"
+)
 
 // The wheel holds at most one timer for each connection, in slots of 2^slotShift nanoseconds.
 // Three levels of 512 slots reach 8.6 s, 73 min and 26 days; what is due later waits in the last slot
@@ -35,10 +41,9 @@ type wheel struct {
 	lanes *[lanes]lane // where the timers are
 	now   int64        // the slot that is running; slots before it have been fired
 	count int
-	// touched keeps loads from being optimised away.
-	touched int64
-	slots   [levels * levelSize][]connRef  // in no order; and no list, so that a slot's timers are loaded together
-	used    [levels][levelSize / 64]uint64 // bit set = slot not empty
+	soon  prefetch.List
+	slots [levels * levelSize][]connRef  // in no order; and no list, so that a slot's timers are loaded together
+	used  [levels][levelSize / 64]uint64 // bit set = slot not empty
 }
 
 func (w *wheel) at(r connRef) *timer { return &w.lanes[r.lane()].conn(r.place()).timer }
@@ -151,12 +156,15 @@ func (w *wheel) step(to int64) {
 
 func (w *wheel) cascade(level int, n int64) {
 	rs := w.clear(level, int(n&(levelSize-1)))
-	for _, r := range rs { // as in worker.fetch
-		w.touched += w.at(r).due
-	}
-	for _, r := range rs { // none goes back to this slot, whose turn it is
-		t := w.at(r)
-		w.insert(r, t, max(t.due, w.now))
+	for rs := range slices.Chunk(rs, prefetch.Room) {
+		for _, r := range rs {
+			w.soon.Add(unsafe.Pointer(w.at(r)))
+		}
+		w.soon.Fetch(1)
+		for _, r := range rs { // none goes back to this slot, whose turn it is
+			t := w.at(r)
+			w.insert(r, t, max(t.due, w.now))
+		}
 	}
 }
 

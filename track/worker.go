@@ -3,9 +3,11 @@ package track
 import (
 	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"rustnet/capture"
 	"rustnet/capture/decode"
+	"rustnet/capture/prefetch"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
 )
@@ -27,8 +29,8 @@ type worker struct {
 	keys []order // of out's events and what is said, when others' must be merged with them; nil = nobody asks
 	key  order   // of the events that are being made
 
-	ahead   []ahead // of the batch's packets
-	touched uint64  // keeps fetch's loads from being optimised away
+	ahead [prefetch.Room]ahead // of the packets that come next
+	soon  prefetch.List
 
 	due       []connRef
 	ages      []age  // of due
@@ -92,6 +94,7 @@ func newWorker(s *Stage, i, of int) *worker {
 	for l := range w.lanes {
 		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)
 		if l%of == i {
+			w.lanes[l].slots = make([]slot, minSlots)
 			w.lanes[l].dpi = &inspectors[l]
 		}
 	}
@@ -111,15 +114,17 @@ func (w *worker) batch(b *decode.Packets) {
 		w.lost += b.Lost
 		w.endsLost += b.EndsLost
 	}
-	w.fetch(b.Packets)
 	if said := w.comments(b); len(b.Ends) == 0 && len(said) == 0 && len(b.Labels) == 0 {
-		for i := range b.Packets {
-			p := &b.Packets[i]
-			if isICMP(p) {
-				w.unreachable(p)
-			}
-			if w.mine(p) {
-				w.packet(p, w.ahead[i])
+		for ps := range slices.Chunk(b.Packets, prefetch.Room) {
+			w.fetch(ps)
+			for i := range ps {
+				p := &ps[i]
+				if isICMP(p) {
+					w.unreachable(p)
+				}
+				if w.mine(p) {
+					w.packet(p, &w.ahead[i])
+				}
 			}
 		}
 		if n := len(b.Packets); n > 0 {
@@ -137,6 +142,9 @@ func (w *worker) batch(b *decode.Packets) {
 func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
 	ends, clock := b.Ends, int64(0)
 	for i := range b.Packets {
+		if i%prefetch.Room == 0 {
+			w.fetch(b.Packets[i:min(i+prefetch.Room, len(b.Packets))])
+		}
 		p := &b.Packets[i]
 		for len(ends) > 0 && ends[0].Due < p.TS {
 			w.socketEnd(&ends[0], clock, w.lastFrame)
@@ -150,7 +158,7 @@ func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
 			w.unreachable(p)
 		}
 		if w.mine(p) {
-			w.packet(p, w.ahead[i])
+			w.packet(p, &w.ahead[i%prefetch.Room])
 			if len(b.Labels) > 0 {
 				b.Labels[i] = w.label
 			}
@@ -185,25 +193,39 @@ func (w *worker) fireAll() {
 			return
 		}
 		w.now = slotEnd(slot)
-		sum := uint64(0)
-		for _, r := range due {
-			c := w.at(r)
-			sum += c.frame + c.sides[0].bytes + c.sides[1].bytes + uint64(c.rttMicros) // as in fetch
+		for due := range slices.Chunk(due, prefetch.Room) {
+			for _, r := range due {
+				w.soon.Add(unsafe.Pointer(w.at(r)))
+			}
+			w.soon.Fetch(1)
 		}
-		for _, r := range due {
-			if c := w.at(r); c.closed { // to be dropped
-				sum += uint64(w.lanes[r.lane()].home(c.hash).at)
+		conn := func(place int) *conn { return w.at(due[place]) }
+		w.ages = sortAges(w.ages, len(due), func(i int) uint64 { return conn(i).frame })
+		for ages := range slices.Chunk(w.ages, prefetch.Room) {
+			w.fetchDue(ages, conn)
+			for _, a := range ages {
+				c := conn(a.place())
+				w.key = order{clock: w.now, frame: c.frame}
+				w.fire(due[a.place()], c, w.now)
 			}
 		}
-		w.touched += sum
-		w.ages = sortAges(w.ages, len(due), func(i int) uint64 { return w.at(due[i]).frame })
-		for _, a := range w.ages {
-			r := due[a.place()]
-			c := w.at(r)
-			w.key = order{clock: w.now, frame: c.frame}
-			w.fire(r, c, w.now)
+	}
+}
+
+// fetchDue asks for what connections need whose time has come. Each stands at the place that its age tells.
+func (w *worker) fetchDue(ages []age, at func(place int) *conn) {
+	for _, a := range ages {
+		w.soon.Add(unsafe.Pointer(at(a.place())))
+	}
+	w.soon.Fetch(int(unsafe.Sizeof(conn{}) / 64))
+	for _, a := range ages {
+		if c := at(a.place()); c.closed { // to be dropped
+			w.soon.Add(unsafe.Pointer(w.lanes[c.lane].home(c.hash)))
+		} else if c.flow != nil {
+			w.soon.Add(unsafe.Pointer(c.flow))
 		}
 	}
+	w.soon.Fetch(flowLines)
 }
 
 // fire looks at what a connection's timer was set for. Deadlines move with every packet, the timer
@@ -278,48 +300,54 @@ func (w *worker) patience(c *conn) int64 {
 	return int64(t.other)
 }
 
-// fetch reads ahead what a batch will need of a table that no cache holds: loads that wait for
-// nothing but memory wait together here, and one after the other in packet. Whatever depends on what was loaded comes in
-// a walk of its own: a branch that is guessed wrong ends the waiting together.
+// What is fetched of each.
+const (
+	connLines = 4 // those that every packet looks at
+	flowLines = 2
+)
+
+// fetch asks for what a few packets need of a table that no cache holds, and finds their connections: the slots first, then
+// what those lead to. By the time one is looked at the others are on their way.
 func (w *worker) fetch(ps []decode.Packet) {
-	w.ahead = slices.Grow(w.ahead[:0], len(ps))[:len(ps)]
-	secret, sum := w.stage.secret, uint64(0)
-	for i := range ps {
-		p := &ps[i]
+	all := w.ahead[:len(ps)]
+	for i := range all {
+		p, a := &ps[i], &all[i]
+		*a = ahead{}
 		if !w.mine(p) {
-			w.ahead[i] = ahead{}
 			continue
 		}
-		h := secret.hash(p)
-		w.ahead[i] = ahead{hash: h}
-		if l := &w.lanes[p.Lane]; l.live > 0 {
-			sum += uint64(l.home(h).at)
+		a.hash = w.stage.secret.hash(p)
+		w.soon.Add(unsafe.Pointer(w.lanes[p.Lane].home(a.hash)))
+	}
+	w.soon.Fetch(1)
+	for i := range all {
+		p, a := &ps[i], &all[i]
+		if !w.mine(p) {
+			continue
+		}
+		l := &w.lanes[p.Lane]
+		if at := l.first(a.hash); at != 0 {
+			a.at, a.conn = at-1, l.conn(at-1)
+			w.soon.Add(unsafe.Pointer(a.conn))
 		}
 	}
-	for i := range ps {
-		if p := &ps[i]; w.mine(p) {
-			n, a := int(p.Lane), &w.ahead[i]
-			if at := w.lanes[n].first(a.hash); at != 0 {
-				a.at = ref(n, at-1)
-			}
+	w.soon.Fetch(connLines)
+	for i := range all {
+		if c := all[i].conn; c != nil && c.flow != nil {
+			w.soon.Add(unsafe.Pointer(c.flow))
 		}
 	}
-	for _, a := range w.ahead {
-		if a.at != 0 {
-			c := w.at(a.at)
-			sum += uint64(c.hash) + uint64(c.heard) + c.sides[0].bytes + c.sides[1].bytes
-		}
-	}
-	w.touched += sum
+	w.soon.Fetch(flowLines)
 }
 
 // ahead is what fetch found out of a packet.
 type ahead struct {
 	hash uint32
-	at   connRef // which connection the table had with this hash, 0 = none
+	at   uint32 // place of conn
+	conn *conn  // that the table has with this hash, most likely the packet's; nil = there is none
 }
 
-func (w *worker) packet(p *decode.Packet, a ahead) {
+func (w *worker) packet(p *decode.Packet, a *ahead) {
 	w.advance(p.Clock)
 	w.key = order{clock: p.Clock, kind: ofPacket, frame: p.Frame}
 	n := int(p.Lane)

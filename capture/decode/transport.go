@@ -117,7 +117,7 @@ func isEcho(proto Proto, kind uint8) bool {
 }
 
 // Inner reads the packet that an ICMP error quotes: addresses, protocol, ports (the identifier for an
-// echo), for TCP the sequence number; its Hash is that of the connection it belongs to. The error
+// echo), for TCP the sequence number; its Lane is that of the connection it belongs to. The error
 // went back to q.Src. Nothing that is quoted was verified by anyone: who can send an ICMP error can
 // quote what he likes. ok is false when p is no error, or quotes too little or a later fragment.
 func Inner(p *Packet) (q Packet, ok bool) {
