@@ -2,6 +2,7 @@ package summary
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rustnet/output"
@@ -17,25 +18,32 @@ type painter struct {
 	end    int64 // of the sparklines
 
 	text              []byte
-	name, bars, spark int     // columns
-	sum               float64 // what shares are of: bytes, or connections where no bytes are known
+	numbers           []figures // those that there is room for
+	name, bars, spark int       // columns
+	sum               float64   // what shares are of: bytes, or connections where no bytes are known
 	byBytes           bool
 }
 
-// numbers are the columns between name and bar.
-var numbers = []struct {
+// figures are a column.
+type figures struct {
 	title  string
 	width  int
 	fields []string // added up
-}{
-	{"CONNS", 6, []string{"connections"}},
-	{"FAILED", 6, []string{"connections_failed"}},
-	{"RETR", 5, []string{"tx_retransmits", "rx_retransmits"}},
-	{"PKTS", 5, []string{"tx_packets", "rx_packets"}},
-	{"TX", 5, []string{"tx_bytes"}},
-	{"RX", 5, []string{"rx_bytes"}},
-	{"RATE", 5, []string{"tx_rate", "rx_rate"}},
 }
+
+// numbers are the columns between name and bar; on a narrow terminal those that say least go, in this order.
+var (
+	numbers = []figures{
+		{"CONNS", 6, []string{"connections"}},
+		{"FAILED", 6, []string{"connections_failed"}},
+		{"RETR", 5, []string{"tx_retransmits", "rx_retransmits"}},
+		{"PKTS", 5, []string{"tx_packets", "rx_packets"}},
+		{"TX", 5, []string{"tx_bytes"}},
+		{"RX", 5, []string{"rx_bytes"}},
+		{"RATE", 5, []string{"tx_rate", "rx_rate"}},
+	}
+	leastFirst = []string{"RETR", "PKTS", "FAILED", "RATE", "RX", "TX"}
+)
 
 func (p *painter) value(e *event.Event, names ...string) (v float64, known bool) {
 	for _, name := range names {
@@ -93,20 +101,32 @@ func (p *painter) heading(by string, rows []event.Event) {
 	if p.byBytes = p.sum > 0; !p.byBytes {
 		p.sum = count
 	}
-	for _, n := range numbers {
-		left -= n.width + 1
+	p.numbers = slices.Clone(numbers)
+	room := func() int { // beside the figures and the per cent
+		left := p.width - 6
+		for _, n := range p.numbers {
+			left -= n.width + 1
+		}
+		return left
 	}
-	left -= 5 // the per cent
+	const least, shortest = 12, 6 // of a name, of a bar
+	for _, title := range leastFirst {
+		if room() >= min(longest, least)+shortest {
+			break
+		}
+		p.numbers = slices.DeleteFunc(p.numbers, func(n figures) bool { return n.title == title })
+	}
+	left = room() + 1
 	p.spark, p.bars = 0, 0
 	if p.graph {
 		p.spark = min(32, max(0, left/4))
 		left -= p.spark + 1
 	}
-	p.name = min(longest, max(12, left*2/3))
+	p.name = min(longest, max(least, left*2/3))
 	p.bars = min(40, left-p.name-1)
 	p.text = append(p.text, '\n')
 	p.text = output.AppendCell(p.text, strings.ToUpper(by), p.name, false)
-	for _, n := range numbers {
+	for _, n := range p.numbers {
 		p.text = output.AppendCell(append(p.text, ' '), n.title, n.width, true)
 	}
 	p.text = append(p.text, '\n')
@@ -131,7 +151,7 @@ func (p *painter) label(e *event.Event, names []string) string {
 
 func (p *painter) row(e *event.Event, names []string, drawn *series) {
 	p.text = output.AppendCell(p.text, p.label(e, names), p.name, false)
-	for _, n := range numbers {
+	for _, n := range p.numbers {
 		text := ""
 		if v, known := p.value(e, n.fields...); known {
 			text = string(output.AppendBytes(nil, uint64(v)))
