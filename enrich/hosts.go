@@ -1,7 +1,10 @@
 package enrich
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -37,9 +40,9 @@ const (
 // can name only local hosts: names under .local, or of one label, and their sender's address or a private one.
 type Hosts struct {
 	local func(netip.Addr) bool
-	known map[hostKey]int32 // place in hosts
 	hosts []host
-	hand  int // of the clock that looks for whom to forget
+	index hostIndex // of hosts
+	hand  int       // of the clock that looks for whom to forget
 	named map[uint64]string
 
 	learned, forgotten, given atomic.Uint64
@@ -52,15 +55,20 @@ type HostStats struct {
 	Forgotten uint64 // addresses pushed out by others while their names still counted
 }
 
-// hostKey is an address as a client asked for it. Plain bytes are hashed at once.
-type hostKey struct{ asker, addr [16]byte }
+// hostKey is an address as a client asked for it: the client's address, and that one, in two numbers each.
+type hostKey [4]uint64
 
-func keyOf(asker, addr netip.Addr) hostKey { return hostKey{asker.As16(), addr.As16()} }
+func keyOf(asker, addr netip.Addr) hostKey {
+	a, b := asker.As16(), addr.As16()
+	return hostKey{binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
 
+// host is what is known of a key. It is little more than a cache line: most addresses have one name.
 type host struct {
-	key   hostKey
-	names [namesKept]hostName // the latest first
-	used  bool                // since the hand came by last
+	key    hostKey
+	latest hostName
+	older  *[namesKept - 1]hostName // before latest, the later first; nil = there were none
+	used   bool                     // since the hand came by last
 }
 
 // hostName is a name, and from when to when it counts, in packet time.
@@ -79,7 +87,7 @@ var (
 
 // NewHosts makes the stage; local tells this machine's addresses, nil where nobody knows.
 func NewHosts(local func(netip.Addr) bool) *Hosts {
-	return &Hosts{local: local, known: map[hostKey]int32{}, named: map[uint64]string{}}
+	return &Hosts{local: local, index: newHostIndex(), named: map[uint64]string{}}
 }
 
 // Stats gives the counts so far.
@@ -146,34 +154,45 @@ func (h *Hosts) client(a netip.Addr) netip.Addr {
 
 // find gives the name that a client knew an address by at a time, else the one that all others did.
 func (h *Hosts) find(client, addr netip.Addr, at int64) string {
-	all, known := h.known[keyOf(everybody, addr)]
-	if !known && len(h.hosts) < hostsMax {
+	all := h.look(keyOf(everybody, addr))
+	if all == nil && len(h.hosts) < hostsMax {
 		return "" // nothing was forgotten yet, and what a client knows is known to all
 	}
-	if place, ok := h.known[keyOf(client, addr)]; ok {
-		o := &h.hosts[place]
-		for i := range o.names {
-			if o.names[i].counts(at) {
-				o.used = true
-				return o.names[i].name
-			}
+	if own := h.look(keyOf(client, addr)); own != nil {
+		if name, _ := own.at(at); name != "" {
+			own.used = true
+			return name
 		}
 	}
-	if !known {
+	if all == nil {
 		return ""
 	}
-	o, name := &h.hosts[all], ""
-	for i := range o.names {
-		switch n := &o.names[i]; {
+	name, alone := all.at(at)
+	if !alone {
+		return ""
+	}
+	all.used = all.used || name != ""
+	return name
+}
+
+// at gives the latest name that counts at a time, and whether it is the only one that does.
+func (o *host) at(at int64) (name string, alone bool) {
+	if o.latest.counts(at) {
+		name = o.latest.name
+	}
+	if o.older == nil {
+		return name, true
+	}
+	for i := range o.older {
+		switch n := &o.older[i]; {
 		case !n.counts(at):
 		case name == "":
 			name = n.name
 		case name != n.name:
-			return ""
+			return name, false
 		}
 	}
-	o.used = o.used || name != ""
-	return name
+	return name, true
 }
 
 // learn takes what a response said.
@@ -210,40 +229,126 @@ func vouched(a *event.Answer, n *event.HostAddr) bool {
 }
 
 func (h *Hosts) set(k hostKey, name string, now, until int64) {
-	at, ok := h.known[k]
-	if !ok {
-		at = h.place(now)
-		h.known[k] = at
-		h.hosts[at] = host{key: k}
+	o := h.look(k)
+	if o == nil {
+		at := h.place(now)
+		o = &h.hosts[at]
+		if *o = (host{key: k, older: o.older}); o.older != nil {
+			clear(o.older[:])
+		}
+		h.index.add(h.index.hash(&k), at)
 	}
-	names := &h.hosts[at].names
-	if names[0].name == name {
-		names[0].until = max(names[0].until, until)
+	if o.latest.name == name {
+		o.latest.until = max(o.latest.until, until)
 		return
 	}
-	copy(names[1:], names[:])
-	names[0] = hostName{name, now, until}
+	if o.latest.name != "" {
+		if o.older == nil {
+			o.older = new([namesKept - 1]hostName)
+		}
+		copy(o.older[1:], o.older[:])
+		o.older[0] = o.latest
+	}
+	o.latest = hostName{name, now, until}
+}
+
+// look finds what is known of a key, nil where nothing is.
+func (h *Hosts) look(k hostKey) *host {
+	hash := h.index.hash(&k)
+	for at := h.index.home(hash); ; at = h.index.next(at) {
+		switch s := h.index.slots[at]; {
+		case s.place == 0:
+			return nil
+		case s.hash == hash && h.hosts[s.place-1].key == k:
+			return &h.hosts[s.place-1]
+		}
+	}
 }
 
 // place finds room. Beyond the bound a clock's hand goes round, and takes what has named no connection since it came by
 // last: a flood of answers that nobody follows pushes out itself first.
-func (h *Hosts) place(now int64) int32 {
+func (h *Hosts) place(now int64) int {
 	if len(h.hosts) < hostsMax {
 		h.hosts = append(h.hosts, host{})
-		return int32(len(h.hosts) - 1)
+		return len(h.hosts) - 1
 	}
 	for {
 		at := h.hand
 		h.hand = (h.hand + 1) % hostsMax
 		o := &h.hosts[at]
-		if o.used && o.names[0].until >= now {
+		if o.used && o.latest.until >= now {
 			o.used = false
 			continue
 		}
-		if o.names[0].until >= now {
+		if o.latest.until >= now {
 			h.forgotten.Add(1)
 		}
-		delete(h.known, o.key)
-		return int32(at)
+		h.index.remove(h.index.hash(&o.key), at)
+		return at
 	}
+}
+
+// hostIndex finds places in Hosts.hosts. It is a table of plain numbers, half of it free at least: a key is found in one cache line,
+// where a map of such keys would read three.
+type hostIndex struct {
+	slots []hostSlot // a power of two
+	n     int
+	seed  hostKey
+}
+
+type hostSlot struct {
+	hash  uint32 // whole, so that who moves does not ask for the key
+	place uint32 // + 1; 0 = free
+}
+
+func newHostIndex() hostIndex {
+	return hostIndex{slots: make([]hostSlot, 64), seed: hostKey{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}}
+}
+
+// hash is keyed: who answers chooses the addresses, and must not choose where they come to lie.
+func (x *hostIndex) hash(k *hostKey) uint32 {
+	hi, lo := bits.Mul64(k[2]^x.seed[2], k[3]^x.seed[3])
+	hi, lo = bits.Mul64(k[0]^x.seed[0]^hi, k[1]^x.seed[1]^lo)
+	return uint32(hi ^ lo>>32)
+}
+
+func (x *hostIndex) home(hash uint32) int { return int(hash) & (len(x.slots) - 1) }
+func (x *hostIndex) next(at int) int      { return (at + 1) & (len(x.slots) - 1) }
+
+func (x *hostIndex) add(hash uint32, place int) {
+	if x.n++; 2*x.n > len(x.slots) {
+		old := x.slots
+		x.slots = make([]hostSlot, 2*len(old))
+		for _, s := range old {
+			if s.place != 0 {
+				x.put(s)
+			}
+		}
+	}
+	x.put(hostSlot{hash, uint32(place + 1)})
+}
+
+func (x *hostIndex) put(s hostSlot) {
+	at := x.home(s.hash)
+	for x.slots[at].place != 0 {
+		at = x.next(at)
+	}
+	x.slots[at] = s
+}
+
+// remove takes out what is there, and has those behind it that would not be found any more move up.
+func (x *hostIndex) remove(hash uint32, place int) {
+	x.n--
+	gap := x.home(hash)
+	for x.slots[gap].place != uint32(place+1) {
+		gap = x.next(gap)
+	}
+	for at := x.next(gap); x.slots[at].place != 0; at = x.next(at) {
+		// What may stand in the gap is what has come at least as far from its home.
+		if mask := len(x.slots) - 1; (at-x.home(x.slots[at].hash))&mask >= (at-gap)&mask {
+			x.slots[gap] = x.slots[at]
+			gap = at
+		}
+	}
+	x.slots[gap] = hostSlot{}
 }
