@@ -13,9 +13,6 @@ import (
 	"rustnet/track/event"
 )
 
-// nameDNS is the value of the field host_source for names from DNS responses.
-const nameDNS = "dns"
-
 const (
 	// An address may be used longer than its answer is valid: programs keep addresses, and connect again.
 	minTTL = 5 * time.Minute
@@ -123,7 +120,7 @@ func (h *Hosts) event(e *event.Event) {
 func (h *Hosts) name(e *event.Event) {
 	if e.Kind != event.New {
 		if name, ok := h.named[e.ID]; ok {
-			e.RemoteName, e.NameSource = name, nameDNS
+			e.RemoteName, e.NameSource = name, event.HostByDNS
 			if e.Kind == event.Closed {
 				delete(h.named, e.ID)
 			}
@@ -137,7 +134,7 @@ func (h *Hosts) name(e *event.Event) {
 	if name == "" {
 		return
 	}
-	e.RemoteName, e.NameSource = name, nameDNS
+	e.RemoteName, e.NameSource = name, event.HostByDNS
 	h.given.Add(1)
 	if len(h.named) < namedMax {
 		h.named[e.ID] = name

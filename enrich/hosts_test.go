@@ -61,7 +61,7 @@ func hostScript(t *testing.T, h *Hosts, text string) {
 				if got == "" {
 					got = "-"
 				}
-				if got != f[5] || (source == "dns") != (got != "-") {
+				if got != f[5] || (source == event.HostByDNS) != (got != "-") {
 					t.Errorf("%s%v: named %s (%s), want %s", line, b.Events[i].Kind, got, source, f[5])
 				}
 			}
@@ -191,7 +191,7 @@ func TestHostsBefore(t *testing.T) {
 				want = "" // others know it by several names
 			}
 			for e.Kind = event.New; e.Kind <= event.Closed; e.Kind++ {
-				if got, source := send(e); got != want || (source == nameDNS) != (want != "") {
+				if got, source := send(e); got != want || (source == "dns") != (want != "") {
 					t.Errorf("%v of %v begun at %d: got %q (%s), want %q", e.Kind, asker, e.Start, got, source, want)
 				}
 			}

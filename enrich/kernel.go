@@ -174,7 +174,7 @@ const (
 )
 
 // lostWhere is what records call them.
-var lostWhere = [lostPlaces]string{"owners", "owners_memory", "owners_exec", "nat"}
+var lostWhere = [lostPlaces]event.Where{event.InOwners, event.InOwnersMemory, event.InOwnersExec, event.InNAT}
 
 type losses [lostPlaces]uint64
 

@@ -570,7 +570,7 @@ func TestLossesAreTold(t *testing.T) {
 	b.reached = 42
 	b.hooks.lost.Ring = 3
 	b.listen(false)
-	if len(b.ready) != 1 || b.ready[0].Kind != event.Lost || b.ready[0].LostCount != 3 || b.ready[0].LostWhere != "owners" || b.ready[0].TS != 42 {
+	if len(b.ready) != 1 || b.ready[0].Kind != event.Lost || b.ready[0].LostCount != 3 || b.ready[0].LostWhere != event.InOwners || b.ready[0].TS != 42 {
 		t.Fatalf("got %+v", b.ready)
 	}
 	b.ready = nil
@@ -580,8 +580,8 @@ func TestLossesAreTold(t *testing.T) {
 		t.Errorf("told again within a second: %+v", b.ready)
 	}
 	b.listen(true)
-	if len(b.ready) != 2 || b.ready[0].LostWhere != "owners_memory" || b.ready[0].LostCount != 2 ||
-		b.ready[1].LostWhere != "owners_exec" || b.ready[1].LostCount != 1 || b.n.Lost != 6 {
+	if len(b.ready) != 2 || b.ready[0].LostWhere != event.InOwnersMemory || b.ready[0].LostCount != 2 ||
+		b.ready[1].LostWhere != event.InOwnersExec || b.ready[1].LostCount != 1 || b.n.Lost != 6 {
 		t.Errorf("at the end: got %+v, %d lost", b.ready, b.n.Lost)
 	}
 }

@@ -499,13 +499,13 @@ func (s *Stage) hand(e *event.Event) bool {
 
 // loss makes the record of what was missed.
 func (s *Stage) loss(ts int64) event.Event {
-	e := event.Event{Kind: event.Lost, TS: ts, Seq: s.seq + 1, LostWhere: "file", LostCount: s.missed}
+	e := event.Event{Kind: event.Lost, TS: ts, Seq: s.seq + 1, LostWhere: event.InFile, LostCount: s.missed}
 	if f := s.stored; f != nil {
 		r := event.NewStored(f)
 		r.SetUint(f.Lookup("v"), event.Version)
 		r.SetStr(f.Lookup("event"), e.Kind.String())
 		r.SetTime(f.Lookup("ts"), ts)
-		r.SetStr(f.Lookup("lost_where"), e.LostWhere)
+		r.SetStr(f.Lookup("lost_where"), e.LostWhere.String())
 		r.SetUint(f.Lookup("lost_count"), e.LostCount)
 		e.Stored = r
 	}

@@ -87,7 +87,7 @@ func scene() []event.Event {
 		{Kind: event.New, Proto: 58, Direction: event.Out, State: event.Active, Local: ap("[fe80::1]:0"), Remote: ap("[ff02::1:ff00:1]:0"), HasICMP: true, ICMPType: 135},
 		{Kind: event.New, Proto: 256, State: event.Active, Local: ap("192.168.1.20:0"), Remote: ap("192.168.1.1:0")},
 		{Kind: event.New, Proto: 257, State: event.Active, LocalMAC: 0x001122aabbcc, RemoteMAC: 0x0180c200000e},
-		{Kind: event.Lost, LostWhere: "kernel", LostCount: 1832},
+		{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 1832},
 		{Kind: event.Closed, Proto: 6, Direction: event.Out, State: event.StateClosed, Reason: event.Rst, RemoteServes: true, Local: ap("192.168.1.20:51523"), Remote: ap("93.184.216.34:80"), App: &event.App{Name: "http", Host: "example.com", HostSource: event.HostByHTTP}, Proc: proc(77, "wget"), Tx: side(1300, 12), Rx: side(1_999_999_999, 1200000), Last: 7322e9},
 		{Kind: event.Closed, Proto: 6, Direction: event.Forward, State: event.StateClosed, Reason: event.Timeout, Local: ap("192.168.1.20:22"), Remote: ap("203.0.113.77:39999"), App: &event.App{Name: "ssh"}, Tx: side(4100, 1), Rx: side(3900, 2), Last: 400000e9},
 	}
@@ -237,7 +237,7 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestEventsAndCount(t *testing.T) {
-	lost := event.Event{Kind: event.Lost, LostWhere: "kernel", LostCount: 5}
+	lost := event.Event{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 5}
 	events := []event.Event{lost, {Kind: event.New}, {Kind: event.Updated}, {Kind: event.Opened}, {Kind: event.Closed}, {Kind: event.New}, lost, {Kind: event.Closed}}
 	for _, spool := range []bool{false, true} {
 		got, st := write(t, Config{Format: JSON, Fields: []string{"seq,event"}, Events: []string{"new,closed"}, Count: 3, Spool: spool}, events...)
@@ -535,8 +535,8 @@ func randomText(r *rand.Rand) string {
 func randomEvent(r *rand.Rand) event.Event {
 	e := event.Event{Kind: event.New + event.Kind(r.IntN(4)), Direction: event.Direction(r.IntN(5)), State: event.State(r.IntN(12)),
 		Reason: event.Reason(r.IntN(8)), TS: r.Int64(), ID: r.Uint64(), Seq: r.Uint64N(3), Proto: uint16(r.IntN(300)), Iface: randomText(r),
-		Start: r.Int64() - r.Int64(), Last: r.Int64(), Interval: r.Int64N(1e10), LostWhere: randomText(r), LostCount: r.Uint64(),
-		RTTMicros: uint32(r.IntN(1e7)), RemoteName: randomText(r), NameSource: "ptr", Tunnel: event.Tunnel(r.IntN(7)), HasICMP: r.IntN(2) == 0}
+		Start: r.Int64() - r.Int64(), Last: r.Int64(), Interval: r.Int64N(1e10), LostWhere: event.Where(r.IntN(12)), LostCount: r.Uint64(),
+		RTTMicros: uint32(r.IntN(1e7)), RemoteName: randomText(r), NameSource: event.HostByPTR, Tunnel: event.Tunnel(r.IntN(7)), HasICMP: r.IntN(2) == 0}
 	e.Tx = event.Side{Bytes: r.Uint64(), BytesDelta: r.Uint64N(1e9)}
 	e.Rx = event.Side{Bytes: r.Uint64N(1e6), BytesDelta: r.Uint64() >> r.IntN(64)}
 	var b [16]byte

@@ -232,13 +232,13 @@ func (s *spool) room(limit int) bool {
 func (s *spool) lose(e *event.Event) {
 	s.account.lost.Add(1)
 	for i := range s.held {
-		if s.held[i].LostWhere == "output" {
+		if s.held[i].LostWhere == event.InOutput {
 			s.held[i].LostCount++
 			s.held[i].TS = e.TS
 			return
 		}
 	}
-	l := event.Event{Kind: event.Lost, TS: e.TS, LostWhere: "output", LostCount: 1}
+	l := event.Event{Kind: event.Lost, TS: e.TS, LostWhere: event.InOutput, LostCount: 1}
 	s.account.made[event.Lost].Add(1)
 	s.held = append(s.held, l)
 }

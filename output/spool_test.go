@@ -151,7 +151,7 @@ func TestSpoolFull(t *testing.T) {
 			t.Errorf("event %d: got %v of %d with %d, want %v of %d with %d", i, g.Kind, g.ID, g.Tx.BytesDelta, w.kind, w.id, w.delta)
 		}
 	}
-	if l := got[len(got)-1]; l.LostWhere != "output" || l.LostCount != 2 {
+	if l := got[len(got)-1]; l.LostWhere != event.InOutput || l.LostCount != 2 {
 		t.Errorf("the loss is told as %s %d, want output 2", l.LostWhere, l.LostCount)
 	}
 }
@@ -163,10 +163,10 @@ func TestSpoolHoldsLosses(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp := newSpool(1, s)
-	sp.add([]event.Event{{Kind: event.New, ID: 1}, {Kind: event.Lost, LostWhere: "kernel", LostCount: 3},
-		{Kind: event.Lost, LostWhere: "kernel", LostCount: 4}, {Kind: event.Lost, LostWhere: "table", LostCount: 5}})
+	sp.add([]event.Event{{Kind: event.New, ID: 1}, {Kind: event.Lost, LostWhere: event.InKernel, LostCount: 3},
+		{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 4}, {Kind: event.Lost, LostWhere: event.InTable, LostCount: 5}})
 	sp.close()
-	told := map[string]uint64{}
+	told := map[event.Where]uint64{}
 	events := 0
 	for {
 		chunk, _, ok := sp.take(nil)
@@ -179,7 +179,7 @@ func TestSpoolHoldsLosses(t *testing.T) {
 			s.written[chunk[i].Kind].Add(1)
 		}
 	}
-	if events != 3 || told["kernel"] != 7 || told["table"] != 5 {
+	if events != 3 || told[event.InKernel] != 7 || told[event.InTable] != 5 {
 		t.Errorf("%d events, losses %v; want 3, kernel 7, table 5", events, told)
 	}
 	balanced(t, s.Stats())

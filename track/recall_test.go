@@ -117,7 +117,7 @@ func TestRecall(t *testing.T) {
 	curl, nginx := &event.Proc{Name: "curl", Source: "ebpf"}, &event.Proc{Name: "nginx", Source: "ebpf"}
 	atClient, atServer := netip.MustParseAddrPort("10.0.0.1:40000"), netip.MustParseAddrPort("192.0.2.1:443")
 	says := map[string]*event.Recorded{
-		"client":  {Direction: event.Out, Local: atClient, Proc: curl, Name: "example.test", NameSource: "dns", NetNS: 7},
+		"client":  {Direction: event.Out, Local: atClient, Proc: curl, Name: "example.test", NameSource: event.HostByDNS, NetNS: 7},
 		"changed": {Direction: event.Out, Local: atClient, Proc: nginx},
 		"server":  {Direction: event.In, Local: atServer, Proc: nginx, Peer: curl},
 		"others":  {Direction: event.In, Local: netip.MustParseAddrPort("192.0.2.1:444"), Proc: nginx},

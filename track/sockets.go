@@ -517,7 +517,7 @@ func (s *SocketStage) tellLost(n uint64, ts int64) error {
 			return err
 		}
 	}
-	s.out.Events = append(s.out.Events, event.Event{Kind: event.Lost, TS: ts, LostWhere: "table", LostCount: n - told})
+	s.out.Events = append(s.out.Events, event.Event{Kind: event.Lost, TS: ts, LostWhere: event.InTable, LostCount: n - told})
 	s.count.events.Add(1)
 	return nil
 }

@@ -134,12 +134,12 @@ func (w *worker) tellLost(last bool) {
 	if w.lost == 0 && w.endsLost == 0 || !last && w.clock-w.lostTold < 1_000_000_000 {
 		return
 	}
-	w.tellLostAt("kernel", w.lost)
-	w.tellLostAt("ends", w.endsLost)
+	w.tellLostAt(event.InKernel, w.lost)
+	w.tellLostAt(event.InEnds, w.endsLost)
 	w.lost, w.endsLost, w.lostTold = 0, 0, w.clock
 }
 
-func (w *worker) tellLostAt(where string, n uint64) {
+func (w *worker) tellLostAt(where event.Where, n uint64) {
 	if n == 0 {
 		return
 	}

@@ -432,7 +432,7 @@ func TestTimes(t *testing.T) {
 	for i, span := range [][2]int64{{0, 10}, {5, 100}, {50, 60}} {
 		events = append(events, event.Event{Kind: event.Closed, Proto: 6, ID: uint64(i + 1), TS: at(span[1]).UnixNano(), Start: at(span[0]).UnixNano(), Last: at(span[1]).UnixNano()})
 	}
-	events = append(events, event.Event{Kind: event.Lost, TS: at(55).UnixNano(), LostWhere: "kernel", LostCount: 3})
+	events = append(events, event.Event{Kind: event.Lost, TS: at(55).UnixNano(), LostWhere: event.InKernel, LostCount: 3})
 	db := filepath.Join(t.TempDir(), "s.db")
 	write(t, db, store.Config{}, schema, events)
 	id := stored.Lookup("id")

@@ -12,9 +12,6 @@ import (
 	"rustnet/track/event"
 )
 
-// namePTR is the value of the field host_source for names from reverse DNS.
-const namePTR = "ptr"
-
 const (
 	addressesMax = 1 << 16 // whose About is kept
 	toldMax      = 1 << 12 // connections whose new went out before the name was known
@@ -216,7 +213,7 @@ func (s *Stage) put(e *event.Event) {
 	}
 	e.About = a.about
 	if a.about.Name != "" && e.RemoteName == "" {
-		e.RemoteName, e.NameSource = a.about.Name, namePTR
+		e.RemoteName, e.NameSource = a.about.Name, event.HostByPTR
 	}
 }
 
@@ -345,7 +342,7 @@ func (f *storedFields) set(e *event.Event, a *event.About) {
 	text(f.name, a.Name)
 	if f.host.Str(e) == "" && a.Name != "" {
 		r.SetStr(f.host, a.Name)
-		r.SetStr(f.source, namePTR)
+		r.SetStr(f.source, event.HostByPTR.String())
 	}
 	e.Stored = r
 }

@@ -291,7 +291,7 @@ func TestLateName(t *testing.T) {
 		t.Fatalf("got %d events at the answer, want one for the connection that is open", len(late))
 	}
 	e := late[0]
-	if e.Kind != event.Updated || e.ID != 1 || e.About == nil || e.About.Name != "a.example" || e.Host() != "a.example" || e.NameSource != namePTR {
+	if e.Kind != event.Updated || e.ID != 1 || e.About == nil || e.About.Name != "a.example" || e.Host() != "a.example" || e.NameSource != event.HostByPTR {
 		t.Errorf("got %+v, about %+v", e, e.About)
 	}
 	if e.Tx.Bytes != 7 || e.Tx.BytesDelta != 0 || e.Interval != 0 {
@@ -318,7 +318,7 @@ func TestPatient(t *testing.T) {
 	})
 	events := []event.Event{connection(event.New, 1, "192.0.2.1"), connection(event.New, 2, "192.0.2.2"), connection(event.New, 3, "192.0.2.3"),
 		connection(event.New, 4, "127.0.0.1"), connection(event.New, 5, "ff02::fb"), connection(event.New, 6, "fe80::1"), connection(event.Closed, 1, "192.0.2.1")}
-	events[6].RemoteName, events[6].NameSource = "better.example", "dns"
+	events[6].RemoteName, events[6].NameSource = "better.example", event.HostByDNS
 	got := r.send(events...)
 	for i, want := range []string{"one.example", "", "", "", "", "", "one.example"} {
 		name := ""

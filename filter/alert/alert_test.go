@@ -80,7 +80,7 @@ func (k talk) events() []event.Event {
 	if k.program != "" {
 		e.Proc = &event.Proc{PID: 100, Name: k.program, Exe: "/usr/bin/" + k.program}
 	}
-	e.RemoteName, e.NameSource = k.host, "dns"
+	e.RemoteName, e.NameSource = k.host, event.HostByDNS
 	if k.app != "" {
 		e.App = &event.App{Name: k.app}
 		if k.query != "" {

@@ -13,16 +13,17 @@ import (
 
 // owner is what a connection's packets do not tell, as the latest of its records had it. It is not changed once it is made.
 type owner struct {
-	id               uint64
-	direction        event.Direction
-	local            netip.AddrPort
-	remote           netip.Addr
-	localMAC         uint64
-	proc, peer       *event.Proc
-	host, hostSource string
-	netns            uint32
-	nat              event.NAT
-	about            event.About
+	id         uint64
+	direction  event.Direction
+	local      netip.AddrPort
+	remote     netip.Addr
+	localMAC   uint64
+	proc, peer *event.Proc
+	host       string
+	hostSource event.HostSource
+	netns      uint32
+	nat        event.NAT
+	about      event.About
 }
 
 func ownerOf(e *event.Event) owner {

@@ -157,7 +157,7 @@ func (k *Keeper) run(ctx context.Context, in <-chan *event.Batch, out chan<- *ev
 
 // tell adds a record of what was lost since the one before.
 func (k *Keeper) tell(b *event.Batch, lost uint64) {
-	b.Events = append(b.Events, event.Event{Kind: event.Lost, TS: b.Now, LostWhere: "packets", LostCount: lost - k.told})
+	b.Events = append(b.Events, event.Event{Kind: event.Lost, TS: b.Now, LostWhere: event.InPackets, LostCount: lost - k.told})
 	k.told, k.toldAt = lost, b.Now
 }
 

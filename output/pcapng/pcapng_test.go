@@ -505,7 +505,7 @@ func TestPieces(t *testing.T) {
 func wholeEvent(id uint64) event.Event {
 	e := event.Event{Kind: event.New, ID: id, Direction: event.In, Local: netip.MustParseAddrPort("192.0.2.1:443"), Remote: netip.MustParseAddrPort("[2001:db8::1%eth0]:999"),
 		LocalMAC: 0x0200000000ab, NetNS: 4026531840, NAT: &event.NAT{Local: netip.MustParseAddrPort("10.0.0.1:1"), Remote: netip.MustParseAddrPort("10.0.0.2:2")},
-		RemoteName: "host.example", NameSource: "dns", About: &event.About{Country: "FR", City: "Nice", ASN: 64500, Org: "Example", Name: "a.example"}}
+		RemoteName: "host.example", NameSource: event.HostByDNS, About: &event.About{Country: "FR", City: "Nice", ASN: 64500, Org: "Example", Name: "a.example"}}
 	procs := [2]*event.Proc{}
 	for i := range procs {
 		p := &event.Proc{Cgroup: &event.Cgroup{}}
@@ -730,7 +730,7 @@ func TestSlowDisk(t *testing.T) {
 	lost := uint64(0)
 	for b := range out {
 		for _, e := range b.Events {
-			if e.Kind != event.Lost || e.LostWhere != "packets" {
+			if e.Kind != event.Lost || e.LostWhere != event.InPackets {
 				t.Errorf("got %+v", e)
 			}
 			lost += e.LostCount

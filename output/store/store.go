@@ -279,7 +279,7 @@ func (s *Stage) tell(b *event.Batch, now int64, last bool) {
 	if lost == s.told || !last && now < s.toldT+int64(time.Second) {
 		return
 	}
-	b.Events = append(b.Events, event.Event{Kind: event.Lost, TS: now, LostWhere: "store", LostCount: lost - s.told})
+	b.Events = append(b.Events, event.Event{Kind: event.Lost, TS: now, LostWhere: event.InStore, LostCount: lost - s.told})
 	s.told, s.toldT = lost, now
 }
 

@@ -204,7 +204,7 @@ func TestSlowDisk(t *testing.T) {
 	for i := range r.out {
 		if e := &r.out[i]; e.Kind == event.Lost {
 			told += e.LostCount
-			if e.LostWhere != "store" {
+			if e.LostWhere != event.InStore {
 				t.Errorf("lost where: got %q, want store", e.LostWhere)
 			}
 		}

@@ -107,7 +107,7 @@ func TestGroupBy(t *testing.T) {
 
 // A loss is told in front of the rows, grouped or not.
 func TestLossesAreShown(t *testing.T) {
-	events := []event.Event{{Kind: event.Lost, LostWhere: "table", LostCount: 7, TS: 1e9}, conn(1, "a", 1, 1), conn(2, "b", 2, 2)}
+	events := []event.Event{{Kind: event.Lost, LostWhere: event.InTable, LostCount: 7, TS: 1e9}, conn(1, "a", 1, 1), conn(2, "b", 2, 2)}
 	for _, by := range [][]string{nil, {"process"}} {
 		got := show(t, Config{Rows: Rows{GroupBy: by, Sort: "-tx_bytes", Top: 1}}, output.Config{Format: output.JSON, Fields: []string{"event", "lost_where", "lost_count", "process"}}, events)
 		if !strings.HasPrefix(got, `{"event":"lost","lost_where":"table","lost_count":7}`+"\n") || strings.Count(got, "\n") != 2 || !strings.Contains(got, `"process":"a"`) {

@@ -17,16 +17,18 @@ type App struct {
 	HostSource HostSource
 }
 
-// HostSource is how the client gave the server's name.
+// HostSource is how the remote end's name is known: the first ones are what the client gave to the server.
 type HostSource uint8
 
 const (
 	NoHost HostSource = iota
 	HostBySNI
 	HostByHTTP
+	HostByDNS // nobody named it to the server: a response said so of its address
+	HostByPTR // reverse DNS said so
 )
 
-var hostSourceNames = [...]string{"", "sni", "http"}
+var hostSourceNames = [...]string{"", "sni", "http", "dns", "ptr"}
 
 func (s HostSource) String() string { return hostSourceNames[s] }
 

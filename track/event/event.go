@@ -108,6 +108,29 @@ var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "tere
 
 func (t Tunnel) String() string { return tunnelNames[t] }
 
+// Where is where rustnet lost something.
+type Where uint8
+
+// What the field lost_where says of them.
+const (
+	Nowhere Where = iota
+	InKernel
+	InTable
+	InEnds
+	InOwners
+	InOwnersMemory
+	InOwnersExec
+	InNAT
+	InOutput
+	InFile
+	InStore
+	InPackets
+)
+
+var whereNames = [...]string{"", "kernel", "table", "ends", "owners", "owners_memory", "owners_exec", "nat", "output", "file", "store", "packets"}
+
+func (w Where) String() string { return whereNames[w] }
+
 // Counts names what a source cannot count: the fields of those are absent.
 type Counts uint8
 
@@ -130,7 +153,7 @@ type Side struct {
 // never changed once an event points at it, only replaced.
 //
 // Its order is that of cache lines: one stage writes an event, and others read it long after. Of a connection that nothing
-// is special about they touch the first five of seven. TestEventLayout holds it.
+// is special about they touch the first five of six. TestEventLayout holds it.
 type Event struct {
 	Kind       Kind
 	Direction  Direction
@@ -168,23 +191,23 @@ type Event struct {
 
 	Proc, Peer *Proc
 	RemoteName string // from reverse DNS or from answers seen
-	NameSource string // how RemoteName is known: dns, ptr
 	About      *About // nil = nobody asked, or nothing is known
 	Verdict    *Verdict
+	NameSource HostSource // how RemoteName is known
+	LostWhere  Where      // of Lost
+	EchoID     uint16     // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
+	TunnelID   uint32
+	Stored     *Stored // nil for what a source made
 
 	// What most events do not have, and nobody asks for of those.
 	Totals              *Totals // of Stats and Group
 	LocalMAC, RemoteMAC uint64  // of protocols without IP: 48 bits each. Local and Remote are zero then
-	LostWhere           string  // of Lost
-	LostCount           uint64
-	TunnelID            uint32
-	EchoID              uint16 // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
+	LostCount           uint64  // of Lost
 	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
 	// HasPayload is set.
 	TxPayload, RxPayload uint64
 	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables
-	Stored               *Stored       // nil for what a source made
-	_                    [5]uint64     // to a cache line's end
+	_                    uint64        // to a cache line's end
 }
 
 // NAT is the ends on the other side of the kernel's NAT, invalid where they are the same. It is not changed once an

@@ -153,7 +153,7 @@ var core = []Field{
 	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end.",
 		Str: func(e *Event) string { return e.Host() }},
 	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (what a DNS response said of the address), ptr.",
-		Str: func(e *Event) string { _, s := e.HostAndSource(); return s }},
+		Words: hostSourceNames[:], Word: func(e *Event) int { _, s := e.HostAndSource(); return int(s) }},
 
 	{Name: "pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process that owns the local end (thread-group leader).",
 		Uint: func(e *Event) (uint64, bool) { return e.Proc.pid() }},
@@ -267,11 +267,11 @@ var core = []Field{
 		Str: func(e *Event) string { return e.about().Name }},
 
 	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow), packets (--pcapng's: no room, or could not be written).",
-		Str: func(e *Event) string {
+		Words: whereNames[:], Word: func(e *Event) int {
 			if e.Kind != Lost {
-				return ""
+				return int(Nowhere)
 			}
-			return e.LostWhere
+			return int(e.LostWhere)
 		}},
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
@@ -402,9 +402,9 @@ func (p *Proc) str(get func(*Proc) string) string {
 func (e *Event) Host() string { name, _ := e.HostAndSource(); return name }
 
 // HostAndSource is the best name there is for the remote end, and where it is from.
-func (e *Event) HostAndSource() (name, source string) {
+func (e *Event) HostAndSource() (name string, source HostSource) {
 	if e.RemoteServes && e.App != nil && e.App.Host != "" {
-		return e.App.Host, e.App.HostSource.String()
+		return e.App.Host, e.App.HostSource
 	}
 	return e.RemoteName, e.NameSource
 }

@@ -10,8 +10,8 @@ import (
 func TestEventLayout(t *testing.T) {
 	const line = 64
 	var e Event
-	if n := unsafe.Sizeof(e); n != 7*line {
-		t.Errorf("an event has %d bytes, want %d", n, 7*line)
+	if n := unsafe.Sizeof(e); n != 6*line {
+		t.Errorf("an event has %d bytes, want %d", n, 6*line)
 	}
 	for name, p := range map[string]struct{ got, want uintptr }{
 		"Local":  {unsafe.Offsetof(e.Local), line},
@@ -51,7 +51,7 @@ func TestNeeds(t *testing.T) {
 		end := netip.MustParseAddrPort("192.0.2.1:1")
 		return &Event{Kind: Closed, Proto: 6, VLAN: 1, NetNS: 1, Tunnel: 2, TunnelID: 1, HasICMP: true, LocalMAC: 1, RemoteMAC: 1,
 			Interval: 1e9, Related: 1, HasPayload: true,
-			Local: end, NAT: &NAT{end, end}, App: app, Proc: proc, Peer: proc, LostWhere: "kernel", LostCount: 1,
+			Local: end, NAT: &NAT{end, end}, App: app, Proc: proc, Peer: proc, LostWhere: InKernel, LostCount: 1,
 			Totals: &Totals{1, 1, 1, 1, 1, 1, 1, 1}}
 	}
 	there := func(f *Field, e *Event) bool {

@@ -32,14 +32,15 @@ func (s *Schema) fields(names []string) []*Field {
 
 // Recorded is what RecordedFields say of a connection. It is not changed once it is made.
 type Recorded struct {
-	Direction        Direction
-	Local            netip.AddrPort // the end that Proc has
-	LocalMAC         uint64         // of protocols without IP
-	Proc, Peer       *Proc          // nil = not known
-	Name, NameSource string         // of the remote end
-	NetNS            uint32
-	NAT              *NAT
-	About            *About // the remote end
+	Direction  Direction
+	Local      netip.AddrPort // the end that Proc has
+	LocalMAC   uint64         // of protocols without IP
+	Proc, Peer *Proc          // nil = not known
+	Name       string         // of the remote end
+	NameSource HostSource
+	NetNS      uint32
+	NAT        *NAT
+	About      *About // the remote end
 }
 
 // Recorded reads them from a record of a Stored schema.
@@ -80,7 +81,7 @@ func (s *Schema) Recorded(r *Stored) *Recorded {
 		nat = nil
 	}
 	return &Recorded{About: about, Direction: directionOf(str("direction")), Local: end("local"), LocalMAC: macOf(str("local_mac")), Proc: p, Peer: peer,
-		Name: str("host"), NameSource: str("host_source"), NetNS: num("netns"), NAT: nat}
+		Name: str("host"), NameSource: hostSourceOf(str("host_source")), NetNS: num("netns"), NAT: nat}
 }
 
 func orNil(c Cgroup) *Cgroup {
@@ -92,6 +93,10 @@ func orNil(c Cgroup) *Cgroup {
 
 func directionOf(name string) Direction {
 	return Direction(max(0, slices.Index(directionNames[:], name)))
+}
+
+func hostSourceOf(name string) HostSource {
+	return HostSource(max(0, slices.Index(hostSourceNames[:], name)))
 }
 
 // macOf reads what macString writes; 0 for anything else.

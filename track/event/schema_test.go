@@ -84,7 +84,7 @@ func TestFieldsAreWhole(t *testing.T) {
 // What a lost record holds is about the loss, nothing about a connection.
 func TestLostRecordFields(t *testing.T) {
 	var got []string
-	e := Event{Kind: Lost, TS: 1, Seq: 1, LostWhere: "kernel", LostCount: 3}
+	e := Event{Kind: Lost, TS: 1, Seq: 1, LostWhere: InKernel, LostCount: 3}
 	for _, f := range NewSchema(nil).Fields {
 		if read(f, &e) {
 			got = append(got, f.Name)
