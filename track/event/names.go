@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -67,18 +68,31 @@ var servicesText string
 
 //go:generate go run services_gen.go
 
-// services finds a port's name: names[byPort[transport][port]], where name 0 is "".
+// services finds the name of a port of one transport. Most ports have none, which 8 kB tell; a name's place is how many there are
+// of the ports below.
 type services struct {
-	names  []string
-	byPort [3][1 << 16]uint16
+	named [1 << 16 / 64]uint64 // a bit for each port
+	below [1 << 16 / 64]uint16 // names of the ports before each of these
+	names []string
+}
+
+func (s *services) name(port uint16) string {
+	word, bit := s.named[port/64], uint64(1)<<(port%64)
+	if word&bit == 0 {
+		return ""
+	}
+	return s.names[int(s.below[port/64])+bits.OnesCount64(word&(bit-1))]
 }
 
 const transports = "tus"
 
-// loadServices reads the table when the first name is asked for; it is half a megabyte.
-var loadServices = sync.OnceValue(func() *services {
-	s := &services{names: []string{""}}
-	for line := range strings.Lines(servicesText) {
+var (
+	readServices sync.Once // when the first name is asked for
+	allServices  [len(transports)]services
+)
+
+func loadServices() {
+	for line := range strings.Lines(servicesText) { // in the order of ports
 		portText, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		name, over, _ := strings.Cut(rest, " ")
 		port, err := strconv.ParseUint(portText, 10, 16)
@@ -87,13 +101,20 @@ var loadServices = sync.OnceValue(func() *services {
 		}
 		for i := range transports {
 			if strings.IndexByte(over, transports[i]) >= 0 {
-				s.byPort[i][port] = uint16(len(s.names))
+				s := &allServices[i]
+				s.named[port/64] |= 1 << (port % 64)
+				s.names = append(s.names, name)
 			}
 		}
-		s.names = append(s.names, name)
 	}
-	return s
-})
+	for i := range allServices {
+		s, n := &allServices[i], 0
+		for w := range s.named {
+			s.below[w] = uint16(n)
+			n += bits.OnesCount64(s.named[w])
+		}
+	}
+}
 
 // ServiceName gives IANA's name of a port, "" when it has none or the transport has no ports.
 // UDP-Lite shares UDP's ports (RFC 3828 §5).
@@ -109,8 +130,8 @@ func ServiceName(proto, port uint16) string {
 	default:
 		return ""
 	}
-	s := loadServices()
-	return s.names[s.byPort[transport][port]]
+	readServices.Do(loadServices)
+	return allServices[transport].name(port)
 }
 
 // service names the port of the end that was connected to.

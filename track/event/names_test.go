@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -46,8 +47,28 @@ func TestServiceName(t *testing.T) {
 			t.Errorf("ServiceName(%d, %d): got %q, want %q", c.proto, c.port, got, c.want)
 		}
 	}
-	if n := len(loadServices().names); n < 6000 || n > 1<<16 {
-		t.Errorf("service table has %d names", n)
+	want := map[[2]uint16]string{} // as the register's lines say
+	for line := range strings.Lines(servicesText) {
+		f := strings.Fields(line)
+		port, err := strconv.ParseUint(f[0], 10, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, proto := range []uint16{6, 17, 132} {
+			if strings.ContainsRune(strings.Join(f[2:], ""), rune(transports[i])) {
+				want[[2]uint16{proto, uint16(port)}] = f[1]
+			}
+		}
+	}
+	if len(want) < 10_000 {
+		t.Errorf("the register has %d names", len(want))
+	}
+	for _, proto := range []uint16{6, 17, 132} {
+		for port := range 1 << 16 {
+			if got, want := ServiceName(proto, uint16(port)), want[[2]uint16{proto, uint16(port)}]; got != want {
+				t.Fatalf("ServiceName(%d, %d): got %q, want %q", proto, port, got, want)
+			}
+		}
 	}
 }
 
