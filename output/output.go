@@ -106,6 +106,7 @@ type Stage struct {
 	enc   encoder
 	kinds [event.NumKinds]bool
 
+	taken   [event.NumKinds]uint64 // events that came in, of those not in made yet
 	buf     []byte
 	inBuf   [event.NumKinds]uint64 // events whose bytes are in buf
 	seq     uint64
@@ -335,6 +336,7 @@ func (s *Stage) runDirect(in <-chan *event.Batch) error {
 				s.format(&b.Events[i])
 			}
 		}
+		s.countMade()
 		b.Release()
 		if len(in) == 0 {
 			s.flush()
@@ -387,6 +389,7 @@ func (s *Stage) Frame(events []event.Event) error {
 			s.format(&events[i])
 		}
 	}
+	s.countMade()
 	s.flush()
 	return s.err
 }
@@ -396,12 +399,22 @@ func (s *Stage) take(e *event.Event) bool {
 	if e.Kind < event.New {
 		return false
 	}
-	s.made[e.Kind].Add(1)
+	s.taken[e.Kind]++
 	if !s.kinds[e.Kind] {
 		s.unselected.Add(1)
 		return false
 	}
 	return true
+}
+
+// countMade adds what take counted to what others may ask for.
+func (s *Stage) countMade() {
+	for k, n := range s.taken {
+		if n > 0 {
+			s.made[k].Add(n)
+			s.taken[k] = 0
+		}
+	}
 }
 
 func (s *Stage) writeHeader() {

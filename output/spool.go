@@ -73,6 +73,7 @@ func (s *spool) add(events []event.Event) {
 			s.push(&events[i])
 		}
 	}
+	s.account.countMade()
 	s.mu.Unlock()
 	s.filled.Signal()
 }
