@@ -92,6 +92,16 @@ func putLong(b *cell, n uint64) int {
 	return 8 - lead/8
 }
 
+// octets are those of an address with the point behind, octetSizes how long that is.
+var octets, octetSizes = func() (t [256]uint32, sizes [256]uint8) {
+	for i := range t {
+		var text [4]byte
+		sizes[i] = uint8(copy(text[:], strconv.Itoa(i)+"."))
+		t[i] = binary.LittleEndian.Uint32(text[:])
+	}
+	return t, sizes
+}()
+
 const hexDigits = "0123456789abcdef"
 
 // hexPairs are the octets in two digits.
@@ -142,11 +152,8 @@ func putAddr(b *cell, a netip.Addr) int {
 	case a.Is4():
 		at := 0
 		for _, c := range a.As4() {
-			t := &small[c]
-			*(*[4]byte)(b[at:]) = *t
-			at += int(t[3])
-			b[at] = '.'
-			at++
+			binary.LittleEndian.PutUint32(b[at&31:], octets[c])
+			at += int(octetSizes[c])
 		}
 		return at - 1
 	case a.Is4In6():
@@ -157,38 +164,54 @@ func putAddr(b *cell, a netip.Addr) int {
 
 // putAddr6 leaves out the first of the longest runs of zeros, where that is two or more.
 func putAddr6(b *cell, a [16]byte) int {
-	var groups [8]uint16
+	const groups = 8
 	var zeros uint8 // bit i is set where group i is zero
 	for i := range groups {
-		if groups[i] = binary.BigEndian.Uint16(a[2*i:]); groups[i] == 0 {
+		if a[2*i]|a[2*i+1] == 0 {
 			zeros |= 1 << i
 		}
 	}
-	runs, n := zeros, 1 // bit i is set where n zeros or more begin
-	for longer := runs & (zeros >> n); longer != 0; longer = runs & (zeros >> n) {
-		runs, n = longer, n+1
-	}
-	from, to := len(groups), len(groups)
-	if n >= 2 {
+	from, to := groups, groups
+	if pairs := zeros & (zeros >> 1); pairs != 0 {
+		runs, n := pairs, 2 // bit i is set where n zeros or more begin
+		for longer := runs & (zeros >> n); longer != 0; longer = runs & (zeros >> n) {
+			runs, n = longer, n+1
+		}
 		from = bits.TrailingZeros8(runs)
 		to = from + n
 	}
-	at := 0
-	for i := 0; i < len(groups); i++ {
-		if i == from {
-			b[at], b[at+1] = ':', ':'
-			at += 2
-			if i = to; i == len(groups) {
-				break
-			}
-		} else if i > 0 {
-			b[at] = ':'
-			at++
+	at := putGroups(b, 0, a[:2*from])
+	if from == groups {
+		return at - 1
+	}
+	if from == 0 {
+		b[0] = ':'
+		at = 1
+	}
+	b[at] = ':'
+	if at = putGroups(b, at+1, a[2*to:]); to < groups {
+		at--
+	}
+	return at
+}
+
+// putGroups writes groups, each with a colon behind it.
+func putGroups(b *cell, at int, groups []byte) int {
+	for ; len(groups) >= 2; groups = groups[2:] {
+		high, low := groups[0], groups[1]
+		lead := 0 // zeros that are left out
+		switch {
+		case high >= 0x10:
+		case high != 0:
+			lead = 1
+		case low >= 0x10:
+			lead = 2
+		default:
+			lead = 3
 		}
-		g := groups[i]
-		lead := bits.LeadingZeros16(g|1) / 4
-		binary.LittleEndian.PutUint32(b[at:], (uint32(hexPairs[g>>8])|uint32(hexPairs[g&0xff])<<16)>>(8*lead))
-		at += 4 - lead
+		text := uint64(hexPairs[high]) | uint64(hexPairs[low])<<16 | ':'<<32
+		binary.LittleEndian.PutUint64(b[at:], text>>(8*lead))
+		at += 5 - lead
 	}
 	return at
 }
