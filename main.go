@@ -238,6 +238,9 @@ func execute(args []string) (status int, err error) {
 	if err := c.Keep.Check(c.Store); err != nil {
 		return 0, usageError{err}
 	}
+	if err := c.apart(ctx.Selected().Name); err != nil {
+		return 0, usageError{err}
+	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
@@ -278,6 +281,21 @@ func execute(args []string) (status int, err error) {
 		return 0, err
 	}
 	return stream(&c)
+}
+
+// apart checks that no file is read and written at once.
+func (c *cli) apart(doing string) error {
+	read := append(slices.Clone(c.From), c.Read)
+	switch into := "--output-file"; doing {
+	case "stream":
+		return output.Apart(read, output.Written{Flag: "--write", Path: c.File.Write}, output.Written{Flag: "--pcapng", Path: c.Pcapng.File},
+			output.Written{Flag: "--store", Path: c.Store}, output.Written{Flag: "--learned", Path: c.Alerts.Learned})
+	case "stats":
+		return output.Apart(append(read, c.Store), output.Written{Flag: into, Path: c.Stats.OutputFile})
+	case "history":
+		return output.Apart([]string{c.Store}, output.Written{Flag: into, Path: c.History.OutputFile})
+	}
+	return nil
 }
 
 // values are what completion offers for flags whose values are not listed with them.
@@ -331,7 +349,7 @@ func fields(c *cli) error {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(c.Read, c.Live.SnapLen), c.Hook.Check(c.Alerts.Any())} {
+	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(c.Live.SnapLen), c.Hook.Check(c.Alerts.Any())} {
 		if err != nil {
 			return 0, usageError{err}
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -87,6 +89,44 @@ type noEncoder struct{}
 
 func (noEncoder) header(dst []byte) []byte                 { return dst }
 func (noEncoder) record(dst []byte, _ *event.Event) []byte { return dst }
+
+// Written is a file that is to be written, and the flag that names it.
+type Written struct{ Flag, Path string }
+
+// Apart says which file that is to be written is read as well, or is named by two flags: adding to what is read would destroy it,
+// or never end. Of what is read, - is stdin.
+func Apart(read []string, written ...Written) error {
+	for _, r := range read {
+		source, err := os.Stat(r)
+		if r == "-" {
+			source, err = os.Stdin.Stat()
+		}
+		if err != nil || !source.Mode().IsRegular() {
+			continue
+		}
+		if info, err := os.Stdout.Stat(); err == nil && os.SameFile(source, info) {
+			return fmt.Errorf("stdout is the file that is read: %s", r)
+		}
+		for _, w := range written {
+			if info, err := os.Stat(w.Path); err == nil && os.SameFile(source, info) {
+				return fmt.Errorf("%s: %s is the file that is read", w.Flag, w.Path)
+			}
+		}
+	}
+	for i, w := range written {
+		info, err := os.Stat(w.Path)
+		if w.Path == "" || w.Path == "-" || err == nil && !info.Mode().IsRegular() { // a terminal, a pipe, /dev/null
+			continue
+		}
+		for _, other := range written[:i] {
+			there, oerr := os.Stat(other.Path)
+			if filepath.Clean(w.Path) == filepath.Clean(other.Path) || err == nil && oerr == nil && os.SameFile(info, there) {
+				return fmt.Errorf("%s and %s: both would write %s", other.Flag, w.Flag, w.Path)
+			}
+		}
+	}
+	return nil
+}
 
 // Keeper keeps records one by one, as a file in pieces does. What it cannot take is lost, and nobody waits
 // for it.

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -37,14 +36,11 @@ const (
 	minSnapLen    = 64 // as of live capture
 )
 
-// Check says what does not go together, before anything is opened; read is the file that packets are read from, snapLen
-// how many bytes of each are asked for.
-func (c Config) Check(read string, snapLen int) error {
+// Check says what does not go together, before anything is opened; snapLen is how many bytes of each packet are asked for.
+func (c Config) Check(snapLen int) error {
 	switch {
 	case c.File != "" && snapLen != 0 && snapLen < minSnapLen:
 		return fmt.Errorf("--snaplen %d: must be at least %d bytes", snapLen, minSnapLen)
-	case c.File != "" && same(c.File, read):
-		return fmt.Errorf("--pcapng: %s is the file that is read", read)
 	case c.File == "" && c.Buffer != 0:
 		return errors.New("--pcapng-buffer is for the file that --pcapng names")
 	case c.File == "-":
@@ -53,12 +49,6 @@ func (c Config) Check(read string, snapLen int) error {
 		return errors.New("--pcapng-buffer: less than 1M holds too few packets")
 	}
 	return nil
-}
-
-func same(a, b string) bool {
-	i, aerr := os.Stat(a)
-	j, berr := os.Stat(b)
-	return aerr == nil && berr == nil && i.Mode().IsRegular() && os.SameFile(i, j)
 }
 
 // Keeper is the stage. It passes on all events as they come, and adds lost records for packets that it could not keep.

@@ -88,25 +88,54 @@ type compressor interface {
 	Reset(io.Writer)
 }
 
-// OpenFile opens the file, appending to one that is there. What a killed writer left of a line is cut off; an
-// existing compressed file, whose end may be missing, is put aside as a piece. With live, a piece ends
+// OpenFile opens the file, appending to one that is there and begins with starts. What a killed writer left of a line is cut off; an
+// existing compressed file, whose end may be missing, is put aside as a piece, as is one of lines that begins otherwise, of which alike
+// says that it is of the same kind: a CSV with other columns. All else is left as it is, and an error. With live, a piece ends
 // when its time is over, else with the record that shows it. warn tells people what they should know.
-func OpenFile(path string, cfg Rotation, live bool, warn func(string)) (*File, error) {
-	return openFile(path, cfg, live, nil, warn)
+func OpenFile(path string, cfg Rotation, live bool, starts []byte, alike func(line []byte) bool, warn func(string)) (*File, error) {
+	return openFile(path, cfg, live, nil, existing{starts, alike}, warn)
+}
+
+// existing is what a file must begin with for more to be added.
+type existing struct {
+	starts []byte
+	alike  func(line []byte) bool
+}
+
+// fits tells whether more can be added to the file.
+func (e existing) fits(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, fmt.Errorf("look at the beginning of the file, which is to be added to: %w", err)
+	}
+	defer f.Close()
+	head := make([]byte, max(len(e.starts), 4<<10))
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return false, fmt.Errorf("look at the beginning of the file, which is to be added to: %w", err)
+	}
+	if head = head[:n]; bytes.HasPrefix(head, e.starts) {
+		return true, nil
+	}
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	if e.alike != nil && e.alike(line) {
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is there, and no file of such records that could be added to", path)
 }
 
 // OpenSections opens a file of another form than lines, each piece of which is whole by itself: begins appends what one
 // begins with. It is called again for each, before the first record that goes there is made. An existing file is put
 // aside as a piece.
 func OpenSections(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, warn func(string)) (*File, error) {
-	p, err := openFile(path, cfg, live, begins, warn)
+	p, err := openFile(path, cfg, live, begins, existing{}, warn)
 	if err == nil {
 		p.begin()
 	}
 	return p, err
 }
 
-func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, warn func(string)) (*File, error) {
+func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, there existing, warn func(string)) (*File, error) {
 	p := &File{path: path, cfg: cfg, live: live, begins: begins, sections: begins != nil, warn: warn}
 	var err error
 	if p.pack, err = newCompressor(path); err != nil {
@@ -118,7 +147,16 @@ func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []by
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 		p.begun = info.ModTime().UnixNano()
-		if p.pack != nil || p.sections {
+		goesOn := p.pack == nil && !p.sections
+		if goesOn {
+			if goesOn, err = there.fits(path); err != nil {
+				return nil, err
+			}
+			if !goesOn {
+				warn(path + " has other columns: it is put aside")
+			}
+		}
+		if !goesOn {
 			if err := p.putAside(); err != nil {
 				return nil, err
 			}

@@ -1,6 +1,7 @@
 package pieces
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,10 +57,27 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 			out.Format = output.CSV
 		}
 	}
-	if _, err := output.NewKeeping(out, fields, nothing{}); err != nil { // before anything is opened
+	var first header
+	if _, err := output.NewKeeping(out, fields, &first); err != nil { // before anything is opened
 		return nil, err
 	}
-	file, err := OpenFile(cfg.Write, cfg.Rotation, out.Spool, warn)
+	alike := func(line []byte) bool { return bytes.HasPrefix(line, []byte("#separator ")) } // Zeek's
+	switch {
+	case out.Format == output.Table: // lines for people, whose headings are as wide as it was then
+		first = nil
+	case out.Format == output.CSV:
+		alike = func(line []byte) bool {
+			for name := range bytes.SplitSeq(bytes.TrimRight(line, "\r"), []byte(",")) {
+				if fields.Lookup(string(name)) == nil {
+					return false
+				}
+			}
+			return true
+		}
+	case out.Schema != "zeek" || out.Format == output.JSON: // objects
+		first = header("{")
+	}
+	file, err := OpenFile(cfg.Write, cfg.Rotation, out.Spool, first, alike, warn)
 	if err != nil {
 		return nil, fmt.Errorf("--write: %w", err)
 	}
@@ -75,13 +93,13 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 	return s, nil
 }
 
-// nothing keeps nothing.
-type nothing struct{}
+// header keeps what a file begins with, and no records.
+type header []byte
 
-func (nothing) SetHeader([]byte)               {}
-func (nothing) WriteRecord([]byte, int64) bool { return true }
-func (nothing) Flush()                         {}
-func (nothing) Close() error                   { return nil }
+func (h *header) SetHeader(text []byte)        { *h = text }
+func (*header) WriteRecord([]byte, int64) bool { return true }
+func (*header) Flush()                         {}
+func (*header) Close() error                   { return nil }
 
 // Records is how many are in the file so far.
 func (s *Sink) Records() uint64 { return s.file.Stats().Records }
