@@ -406,10 +406,8 @@ func (m *dnsMessage) asksFor(name string) bool {
 		if n == 0 || n > 63 || n > len(name) || at+1+n >= m.asked {
 			return false
 		}
-		for i, b := range m.b[at+1 : at+1+n] {
-			if b != name[i] {
-				return false
-			}
+		if string(m.b[at+1:at+1+n]) != name[:n] {
+			return false
 		}
 		at, name = at+1+n, name[n:]
 		if len(name) > 0 {

@@ -60,6 +60,8 @@ type parser struct {
 	First, Stream *byteSet
 	// Text: over TCP both directions begin with a line of text. One with a control character in it is not asked about.
 	Text bool
+	// Asked: the direction of the end that opened the connection does; without it nothing is told of the answer.
+	Asked bool
 	// TCPZeros and UDPZeros are bits that are never set in the first eight bytes of a direction, see zeroBits.
 	TCPZeros, UDPZeros uint64
 	// Min is the length of the shortest datagram there is.
@@ -184,9 +186,9 @@ var table = []parser{
 	{Name: "iax2", UDP: parseIAX2, First: iax2First, Min: 12, Ports: []uint16{4569}, Follow: 4 << 10, Fields: iax2Fields},
 	{Name: "raknet", UDP: parseRakNet, Min: 17, Ports: []uint16{19132}, Follow: 4 << 10, Fields: raknetFields},
 	{Name: "steam", TCP: parseSteam, UDP: parseSteam, Min: 16, TCPZeros: zeroBits("\x00\x00\x00\x00\xa9\xab\xcf\xce"), Ports: []uint16{27036, 27017}, Follow: 4 << 10, Fields: steamFields},
-	{Name: "whois", TCP: parseWhois, Ports: []uint16{43}, Follow: 4 << 10, Fields: whoisFields},
-	{Name: "finger", TCP: parseFinger, Ports: []uint16{79}, Follow: 4 << 10, Fields: fingerFields},
-	{Name: "gopher", TCP: parseGopher, Ports: []uint16{70}, Follow: 4 << 10, Fields: gopherFields},
+	{Name: "whois", TCP: parseWhois, Asked: true, Ports: []uint16{43}, Follow: 4 << 10, Fields: whoisFields},
+	{Name: "finger", TCP: parseFinger, Asked: true, Ports: []uint16{79}, Follow: 4 << 10, Fields: fingerFields},
+	{Name: "gopher", TCP: parseGopher, Asked: true, Ports: []uint16{70}, Follow: 4 << 10, Fields: gopherFields},
 	{Name: "rsh", TCP: parseRsh, First: rshFirst, Ports: []uint16{514, 513, 512}, Follow: 4 << 10, Fields: rshFields},
 	{Name: "iscsi", TCP: parseISCSI, First: iscsiFirst, Ports: []uint16{3260}, Follow: 8 << 10, Fields: iscsiFields},
 	{Name: "nbd", TCP: parseNBD, First: nbdFirst, Ports: []uint16{10809}, Follow: 4 << 10, Fields: nbdFields},

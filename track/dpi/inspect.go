@@ -137,7 +137,8 @@ type finder struct {
 	udp      parserSet        // parsers of datagrams
 	parse    [3][]parseFunc   // by what the connection runs over, then as in the table
 	gates    [3][]gate        // by what the connection runs over, then as in the table
-	texts    parserSet        // of those over TCP, those whose directions begin with text
+	texts    parserSet        // over TCP, those whose directions begin with text
+	asked    parserSet        // likewise, of the end that opened the connection
 	limit    []uint32         // Follow, as in the table
 }
 
@@ -165,6 +166,9 @@ var theFinder = sync.OnceValue(func() *finder {
 		f.gates[overNone] = append(f.gates[overNone], gate{0, p.Min})
 		if p.Text {
 			f.texts.add(i)
+		}
+		if p.Asked {
+			f.asked.add(i)
 		}
 		f.parse[overUDP] = append(f.parse[overUDP], p.UDP)
 		f.parse[overTCP] = append(f.parse[overTCP], p.TCP)
@@ -336,15 +340,15 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 			d.flags &^= whole
 		}
 	}
-	inOrder := seq == d.next && !fin && len(payload) == int(wireLen) && len(payload) <= in.max && d.buf == nil && f.dir[1-s].buf == nil
-	if inOrder && d.skip >= uint64(wireLen) {
+	inOrder := seq == d.next && len(payload) == int(wireLen) && len(payload) <= in.max && d.buf == nil && f.dir[1-s].buf == nil
+	if inOrder && !fin && d.skip >= uint64(wireLen) {
 		d.next += wireLen
 		d.skip -= uint64(wireLen)
 		return f.standing(0)
 	}
 	defer in.caught(f, &r)
 	if inOrder {
-		return in.inOrder(f, s, payload, ts)
+		return in.inOrder(f, s, payload, fin, ts)
 	}
 	in.begin(f, s, ts)
 	in.place(f, s, early{data: payload[:min(len(payload), int(wireLen))], seq: seq, wire: wireLen, fin: fin})
@@ -352,22 +356,30 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 }
 
 // inOrder is place for a segment that is next, and wanted, while nothing is kept: what nearly all are.
-func (in *Inspector) inOrder(f *Flow, s Side, p []byte, ts int64) Result {
+func (in *Inspector) inOrder(f *Flow, s Side, p []byte, fin bool, ts int64) Result {
 	d, o := &f.dir[s], &f.dir[1-s]
 	d.next += uint32(len(p))
-	p = p[d.skip:]
-	d.skip = 0
+	if d.skip > 0 {
+		n := min(d.skip, uint64(len(p)))
+		d.skip -= n
+		p = p[n:]
+	}
 	d.used += uint32(len(p))
-	f.ended = false
 	c := &in.call
 	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
 	c.view[1-s] = view{gap: o.is(dead), fin: o.is(finSeen), whole: o.is(whole)}
 	v := &c.view[s]
+	if fin {
+		d.flags |= finSeen
+	}
 	*v = view{b: p, fin: d.is(finSeen), whole: d.is(whole), borrowed: true}
-	if f.parser == 0 {
-		in.recognise(f, s)
-	} else {
+	switch {
+	case f.parser != 0:
+		f.ended = false
 		in.follow(f)
+	case len(p) > 0:
+		f.ended = false
+		in.recognise(f, s)
 	}
 	if (len(v.b) > 0 || v.gap) && !f.finished {
 		in.keep(f, s)
@@ -666,9 +678,14 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 	if len(v.b) >= 8 && (v.whole || !f.tcp) && f.state == nil {
 		lead = le64(v.b)
 	}
-	if f.tcp && lead != 0 && controls8(lead) && !beginsText(v.b) {
+	binary := lead != 0 && f.tcp && controls8(lead) && !beginsText(v.b)
+	if binary {
 		mask.drop(&in.texts)
 		open.drop(&in.texts)
+	}
+	if binary && s == Orig || f.tcp && s == Resp && f.dir[Orig].is(dead) && f.state == nil {
+		mask.drop(&in.asked)
+		open.drop(&in.asked)
 	}
 	if mask.count() > 1 {
 		a, b := in.byPort(f.orig), in.byPort(f.resp)

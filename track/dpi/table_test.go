@@ -110,6 +110,9 @@ func TestRuledOut(t *testing.T) {
 	asked := 0
 	refuses := func(t *testing.T, i, over int, b []byte) {
 		for side := Orig; side <= Resp; side++ {
+			if table[i].Asked && side == Resp {
+				continue
+			}
 			for _, other := range [][]byte{nil, []byte("+OK\r\n"), []byte("GET a\r\n")} {
 				f := in.NewFlow(over == overTCP, 40000, table[i].Ports[0])
 				f.dir[side].flags |= whole
@@ -140,14 +143,28 @@ func TestRuledOut(t *testing.T) {
 				})
 			}
 		}
-		if p.Text {
+		if p.Asked {
+			t.Run(p.Name+" without a question", func(t *testing.T) {
+				f := in.NewFlow(true, 40000, table[i].Ports[0])
+				f.dir[Orig].flags, f.dir[Resp].flags = whole|dead, whole
+				for _, b := range texts {
+					in.begin(f, Resp, 1)
+					in.call.view[Resp].b = b
+					if got := in.parse[overTCP][i](&in.call); got != no {
+						t.Fatalf("%q: got %d, want no", b, got)
+					}
+				}
+				in.Free(f)
+			})
+		}
+		if p.Text || p.Asked {
 			t.Run(p.Name+" text", func(t *testing.T) {
 				for _, b := range texts {
 					for at := 0; at < 8 && (at == 0 || b[at-1] != '\n'); at++ {
 						for _, control := range []byte{0, 1, 8, 0x0b, 0x1f, 0x7f} {
 							changed := bytes.Clone(b)
 							changed[at] = control
-							if p.First.has(changed[0]) {
+							if p.First == nil || p.First.has(changed[0]) {
 								refuses(t, i, overTCP, changed)
 							}
 						}
@@ -167,7 +184,7 @@ func TestRulingOutChangesNothing(t *testing.T) {
 	in, all := NewInspector(Config{}), NewInspector(Config{})
 	own := *all.finder
 	all.finder = &own
-	own.texts = parserSet{}
+	own.texts, own.asked = parserSet{}, parserSet{}
 	for over := range own.gates {
 		own.gates[over] = slices.Clone(own.gates[over])
 		for i := range own.gates[over] {
