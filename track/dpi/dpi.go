@@ -118,7 +118,7 @@ var table = []parser{
 	{Name: "vnc", TCP: parseVNC, First: vncFirst, Ports: []uint16{5900, 5901}, Follow: 4 << 10, Fields: vncFields},
 	{Name: "x11", TCP: parseX11, First: x11First, Ports: []uint16{6000, 6010}, Follow: 4 << 10},
 	{Name: "rtmp", TCP: parseRTMP, First: rtmpFirst, Ports: []uint16{1935}, Follow: 16 << 10, Fields: rtmpFields},
-	{Name: "minecraft", TCP: parseMinecraft, Ports: []uint16{25565}, Follow: 8 << 10, Fields: minecraftFields},
+	{Name: "minecraft", TCP: parseMinecraft, TCPZeros: zeroBits("\x00\x70"), Ports: []uint16{25565}, Follow: 8 << 10, Fields: minecraftFields},
 	{Name: "source_engine", UDP: parseSource, First: sourceFirst, Min: 21, Ports: []uint16{27015}, Follow: 16 << 10, Fields: sourceFields},
 	{Name: "bgp", TCP: parseBGP, First: bgpFirst, Ports: []uint16{179}, Follow: 16 << 10, Fields: bgpFields},
 	{Name: "ldp", TCP: parseLDP, UDP: parseLDP, First: ldpFirst, Min: 18, Ports: []uint16{646}, Follow: 4 << 10},

@@ -89,6 +89,9 @@ func parseQUIC(c *call) verdict {
 			}
 			c.f.state = st
 			c.setClient(st.client)
+			if c.f.app == nil {
+				c.f.app = event.NewLargeApp()
+			}
 			c.edit().SetStr(fieldQUICVersion, c.quicVersionName(h.version))
 		}
 		c.quicPacket(st, &h)
