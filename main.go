@@ -911,7 +911,7 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, c
 	}
 	return &shell.Source{Close: close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			frames, tracked := make(chan *capture.Frames, 2), make(chan *event.Batch, 16)
+			frames, tracked := make(chan *capture.Frames, 16), make(chan *event.Batch, 16)
 			p.Source(func() error { return read(stop, frames) })
 			p.Stage(func() error { return tracker.RunFrames(p.Context(), decoder, frames, tracked) })
 			return p.Chain(tracked, more.stages()...)

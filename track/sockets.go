@@ -471,7 +471,7 @@ func (s *SocketStage) tellClosed(c *socketConn, r event.Reason, ts int64) error 
 
 // emit adds an event to the batch, which it sends first when it is full.
 func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
-	if len(s.out.Events) >= batchEvents {
+	if len(s.out.Events) >= event.Room {
 		if err := s.flush(ts); err != nil {
 			return err
 		}
@@ -512,7 +512,7 @@ func (s *SocketStage) tellLost(n uint64, ts int64) error {
 	if !more {
 		return nil
 	}
-	if len(s.out.Events) >= batchEvents {
+	if len(s.out.Events) >= event.Room {
 		if err := s.flush(ts); err != nil {
 			return err
 		}

@@ -189,7 +189,7 @@ func TestSocketTimes(t *testing.T) {
 // TestSocketBatches: more events than a batch holds, and a reader that has left.
 func TestSocketBatches(t *testing.T) {
 	tb := &sockets.Table{TS: 2e9}
-	for i := range 3*batchEvents + 1 {
+	for i := range 3*event.Room + 1 {
 		s := sockOf(t, "tcp 10.0.0.1:40000 192.0.2.1:443 1")
 		s.Remote = netip.AddrPortFrom(s.Remote.Addr(), uint16(1+i))
 		tb.Sockets = append(tb.Sockets, s)

@@ -88,7 +88,7 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 		c.toldBytes[i] = c.sides[i].bytes
 	}
 	w.Events++
-	if w.flush != nil && len(w.out.Events) >= batchEvents {
+	if w.flush != nil && len(w.out.Events) >= event.Room {
 		w.flush()
 	}
 }

@@ -93,8 +93,10 @@ const (
 	// After closed the connection's name is kept a while, so that what trails in is not taken for a new one.
 	tombstoneNS = 5_000_000_000
 	// A packet that looks like one seen on another interface is that one again within this time.
-	againNS     = 1_000_000_000
-	batchEvents = 64
+	againNS = 1_000_000_000
+	// Events are handed on when event.Room of them are there, when no packets wait, or after so many batches of packets: who takes
+	// them is woken that much less often.
+	packetBatches = 8
 )
 
 // Stats counts what the stage has done; safe to read at any time.
@@ -209,7 +211,7 @@ func (s *Stage) Run(ctx context.Context, in <-chan *decode.Packets, out chan<- *
 				return
 			}
 		}
-	}, out)
+	}, func() bool { return len(in) > 0 }, out)
 }
 
 // RunFrames is Run of what d makes of frames. One worker decodes them itself, batch by batch: what it wants to know of
@@ -232,14 +234,15 @@ func (s *Stage) RunFrames(ctx context.Context, d *decode.Decoder, in <-chan *cap
 				}
 			}
 		}
-	}, out)
+	}, func() bool { return len(in) > 0 }, out)
 }
 
-func (s *Stage) run(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
+// run tracks what in gives; more tells whether there is some that it need not wait for.
+func (s *Stage) run(ctx context.Context, in iter.Seq[*decode.Packets], more func() bool, out chan<- *event.Batch) error {
 	defer close(out)
 	var err error
 	if len(s.workers) == 1 {
-		err = s.runOne(ctx, in, out)
+		err = s.runOne(ctx, in, more, out)
 	} else {
 		err = s.runMany(ctx, in, out)
 	}
@@ -249,11 +252,12 @@ func (s *Stage) run(ctx context.Context, in iter.Seq[*decode.Packets], out chan<
 	return s.finish(ctx, out)
 }
 
-func (s *Stage) runOne(ctx context.Context, in iter.Seq[*decode.Packets], out chan<- *event.Batch) error {
+func (s *Stage) runOne(ctx context.Context, in iter.Seq[*decode.Packets], more func() bool, out chan<- *event.Batch) error {
 	w := s.workers[0]
 	var err error
+	kept := 0 // batches of packets whose events are still here
 	flush := func() {
-		w.out.Now = w.clock
+		kept, w.out.Now = 0, w.clock
 		if err == nil {
 			err = s.send(ctx, w.out, out)
 		}
@@ -269,12 +273,15 @@ func (s *Stage) runOne(ctx context.Context, in iter.Seq[*decode.Packets], out ch
 		if terr := s.done(ctx, p); err == nil {
 			err = terr
 		}
-		flush()
+		if kept++; kept == packetBatches || w.flush == nil || !more() {
+			flush()
+		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	flush()
+	return err
 }
 
 // label makes room for the labels of a batch, where they are asked for.

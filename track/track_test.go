@@ -137,6 +137,56 @@ func run(t testing.TB, cfg Config, ps []decode.Packet, size int) ([]event.Event,
 	return collect(t, s, in), s.Stats()
 }
 
+// TestHandedOn: what was told is handed on together while packets wait, soon enough where they tell little, and at once when none do.
+func TestHandedOn(t *testing.T) {
+	cfg := testConfig()
+	cfg.Settle = 0 // new at the first packet
+	batch := func(from, n int) *decode.Packets {
+		b := decode.NewPackets(func(*decode.Packets) {})
+		for i := range n {
+			p := *testPacket(uint32(from + i))
+			p.Frame, p.TS, p.Clock, p.TCPFlags, p.Frames = uint64(from+i+1), epoch, epoch, decode.SYN, 1
+			b.Packets = append(b.Packets, p)
+		}
+		b.Clock = epoch
+		return b
+	}
+	for _, c := range []struct {
+		name             string
+		batches, packets int
+		want             []int // events of each batch that came out
+	}{
+		{"little is told", 20, 1, []int{packetBatches, packetBatches, 20 - 2*packetBatches}},
+		{"much is told", 3, 200, []int{event.Room, event.Room, 600 - 2*event.Room}},
+		{"one batch", 1, 3, []int{3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in, out := make(chan *decode.Packets, c.batches), make(chan *event.Batch)
+			for i := range c.batches {
+				in <- batch(i*c.packets, c.packets)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- mustNew(t, cfg).Run(ctx, in, out) }()
+			var got []int
+			for n := 0; n < c.batches*c.packets; { // in stays open: the last ones come because no more packets wait
+				b := <-out
+				got = append(got, len(b.Events))
+				n += len(b.Events)
+				b.Release()
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v events at a time, want %v", got, c.want)
+			}
+			cancel()
+			close(in)
+			for range out {
+			}
+			<-done
+		})
+	}
+}
+
 func describe(e *event.Event) string {
 	s := fmt.Sprintf("%s %v", e.Kind, time.Duration(e.TS-epoch))
 	if e.Direction != 0 {

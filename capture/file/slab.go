@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"rustnet/capture"
@@ -13,7 +14,8 @@ const (
 	// that are in use at a time stay in a second-level cache, from read(2) to the parsers of payloads.
 	slabSize    = 256 << 10
 	smallSlab   = 64 << 10
-	maxSlabs    = 16 // a reader that is slow holds this many at most, 4 MiB
+	maxSlabs    = 12 // a reader that is slow holds this many at most, 3 MiB
+	together    = 4  // slabs come back at a time, so that a source that waits for one is woken that much less often: who waits for more may hold 8
 	maxBatches  = 64
 	batchFrames = 256
 )
@@ -44,6 +46,9 @@ type pool struct {
 	large                  chan struct{}
 	size                   int // of slabs: smallSlab, or slabSize
 	slabsMade, batchesMade int
+
+	mu   sync.Mutex
+	back []*slab // come back, and not yet in slabs
 }
 
 func newPool() *pool {
@@ -81,7 +86,14 @@ func (p *pool) dropSlab(sl *slab) {
 		sl.buf = nil
 		<-p.large
 	}
-	p.slabs <- sl // never blocks: there is room for all that were made
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.back = append(p.back, sl); len(p.back) == together {
+		for _, sl := range p.back {
+			p.slabs <- sl // never blocks: there is room for all that were made
+		}
+		p.back = p.back[:0]
+	}
 }
 
 // resize makes room for size bytes in a slab that only the source holds and keeps its first used bytes.

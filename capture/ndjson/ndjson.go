@@ -20,9 +20,8 @@ import (
 
 // lineMax bounds a line; those of rustnet are some kilobytes at most. chunkSize is what is read at a time.
 const (
-	lineMax     = 1 << 20
-	chunkSize   = 128 << 10
-	batchEvents = 256
+	lineMax   = 1 << 20
+	chunkSize = 128 << 10
 )
 
 // Source reads files one after the other, such as the pieces of a rotated one.
@@ -237,7 +236,7 @@ func (s *Source) add(r *event.Stored, send func() error) error {
 			return errOver
 		}
 	}
-	if len(s.out.Events) >= batchEvents {
+	if len(s.out.Events) >= event.Room {
 		return send()
 	}
 	return nil

@@ -3,7 +3,6 @@ package event
 import (
 	"context"
 	"sync"
-	"unsafe"
 )
 
 // Batch is what goes over the channels right of track.
@@ -82,9 +81,9 @@ type stack struct {
 // NewPool makes a pool that keeps up to n batches.
 func NewPool(n int) Pool { return Pool{&stack{batches: make([]*Batch, 0, n)}} }
 
-// alignedEvents are as many as take more than 32 kB: what is smaller and has pointers begins with a word of Go's own, which
-// shifts every event from its cache lines.
-const alignedEvents = 32<<10/unsafe.Sizeof(Event{}) + 1
+// Room is how many events a batch has room for before it grows. They take more than 32 kB: what is smaller and has pointers begins
+// with a word of Go's own, which would shift every event from its cache lines.
+const Room = 256
 
 // Get gives an empty batch.
 func (p Pool) Get() *Batch {
@@ -97,7 +96,7 @@ func (p Pool) Get() *Batch {
 	n := len(s.batches) - 1
 	if n < 0 {
 		b := NewBatch(s.put)
-		b.Events = make([]Event, 0, alignedEvents)
+		b.Events = make([]Event, 0, Room)
 		return b
 	}
 	b := s.batches[n]

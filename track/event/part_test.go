@@ -29,7 +29,7 @@ func TestEventLayout(t *testing.T) {
 // TestEventsAreAligned: the lines of TestEventLayout are the cache's.
 func TestEventsAreAligned(t *testing.T) {
 	b := NewPool(1).Get()
-	for range 5 * alignedEvents {
+	for range 5 * Room {
 		b.Events = append(b.Events, Event{})
 		if at := uintptr(unsafe.Pointer(&b.Events[0])); at%64 != 0 {
 			t.Fatalf("with room for %d events, the first is %d bytes behind a line's beginning", cap(b.Events), at%64)
