@@ -865,9 +865,15 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
+	var out []byte
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the store has %q; stderr: %s", out, stderr.String())
+		}
+	})
 	eventually(t, "a connection with its exact owner in the store", func() bool {
 		exec.Command("nsenter", "--net=/run/netns/"+ns, "--", "bash", "-c", "echo > /dev/udp/127.0.0.1/9").Run()
-		out, _ := exec.Command("rustnet", "history", "-q", "--store", store, "--csv", "--no-header", "--fields", "process,process_source", "-f", "remote_port == 9").Output()
+		out, _ = exec.Command("rustnet", "history", "-q", "--store", store, "--csv", "--no-header", "--fields", "process,process_source", "-f", "remote_port == 9").CombinedOutput()
 		return strings.Contains(string(out), "bash,ebpf") || strings.Contains(string(out), "bash,fentry") || strings.Contains(string(out), "bash,kprobe")
 	})
 	cmd.Process.Signal(syscall.SIGTERM)
