@@ -1,6 +1,7 @@
 package siem
 
 import (
+	"bytes"
 	"math"
 	"net/netip"
 	"strconv"
@@ -349,6 +350,15 @@ var hostOnly = conversion{doc: "without the port", make: func(_ *encoder, f *eve
 	return ofStr(host)
 }}
 
+// urlDomain is the host as it stands in a URL: ECS wants an IPv6 address in its brackets.
+var urlDomain = conversion{doc: "without the port; an IPv6 address in brackets", make: func(x *encoder, f *event.Field, e *event.Event) value {
+	host, _ := splitHost(f.Str(e))
+	if strings.IndexByte(host, ':') >= 0 {
+		return x.wrapped(`"[`, host, `]"`)
+	}
+	return ofStr(host)
+}}
+
 var portOnly = conversion{doc: "its port, where it names one", make: func(_ *encoder, f *event.Field, e *event.Event) value {
 	_, port := splitHost(f.Str(e))
 	if port == "" {
@@ -404,6 +414,53 @@ var addresses = conversion{doc: "the addresses among them", make: func(x *encode
 	x.buf[len(x.buf)-1] = ']'
 	return value{is: literal}
 }}
+
+// together makes a list of what is there of the fields, each value once; of a list the addresses.
+func (x *encoder) together(fields []*event.Field, e *event.Event) value {
+	x.all = append(x.all[:0], '[')
+	for _, f := range fields {
+		var v value
+		switch {
+		case f == nil:
+			v = ofStr(x.host)
+		case f.Type == event.List:
+			if v = addresses.make(x, f, e); v.is == literal {
+				for s := range bytes.SplitSeq(x.buf[1:len(x.buf)-1], []byte(",")) {
+					x.all = once(append(x.all, s...), len(s))
+				}
+			}
+			continue
+		default:
+			v = x.plain(f, e)
+		}
+		if at := len(x.all); v.is != absent {
+			x.all = x.json(x.all, &v)
+			x.all = once(x.all, len(x.all)-at)
+		}
+	}
+	if len(x.all) == 1 {
+		return value{}
+	}
+	x.all[len(x.all)-1] = ']'
+	x.buf, x.all = x.all, x.buf
+	return value{is: literal}
+}
+
+// once ends the last n bytes of a list with a comma, or takes them away when the list has them already. They are quoted, so that no text
+// can look like another one and the commas beside it.
+func once(list []byte, n int) []byte {
+	at := len(list) - n
+	for rest := list[1:at]; len(rest) >= n+1; {
+		if i := bytes.Index(rest, list[at:]); i < 0 {
+			break
+		} else if (i == 0 || rest[i-1] == ',') && rest[i+n] == ',' {
+			return list[:at]
+		} else {
+			rest = rest[i+1:]
+		}
+	}
+	return append(list, ',')
+}
 
 // each puts every one of a list in an object.
 func each(member string) conversion {

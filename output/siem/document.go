@@ -120,6 +120,8 @@ func table(b *strings.Builder, f *form, targets []target, r rest) {
 
 func (t *target) sources() string {
 	switch {
+	case t.all != "":
+		return names(slices.DeleteFunc(strings.Fields(t.all), func(name string) bool { return name == "host.name" }))
 	case t.from == "-":
 		return "`" + t.peer + "` of an incoming connection"
 	case t.peer == "-":

@@ -63,6 +63,7 @@ type target struct {
 	when string // only where this field is there; else from goes to the rest
 	typ  string // Zeek's type
 	must bool   // whatever --fields says
+	all  string // instead of from: fields with spaces between, whose values become one list; host.name is this machine's name
 }
 
 type homeless struct {
@@ -106,6 +107,7 @@ type encoder struct {
 	stamp      *output.Stamp // of the place at hand
 	time, date output.Stamp
 	buf        []byte // a value under way
+	all        []byte // a list under way
 	spare      []byte // another
 	list       []int  // scratch: their places
 
@@ -139,6 +141,7 @@ type node struct {
 	as    conversion
 	on    kinds
 	when  *event.Field
+	all   []*event.Field // a nil among them is this machine's name
 	rest  bool
 	stamp output.Stamp // what changes once a second is kept from one record to the next
 }
@@ -284,6 +287,16 @@ func (f *form) compile(r *record, schema *event.Schema, selected []*event.Field)
 			}
 		}
 		n := node{as: t.as, on: t.on, when: find(t.when)}
+		for name := range strings.FieldsSeq(t.all) {
+			if name == "host.name" {
+				n.all = append(n.all, nil)
+			} else if field := find(name); chosen[name] {
+				n.all = append(n.all, field)
+			}
+		}
+		if t.all != "" && len(n.all) == 0 {
+			continue
+		}
 		n.key = []byte(t.as.fixed)
 		n.from[0], n.from[1] = find(t.from), find(t.from)
 		if t.peer != "" {
@@ -483,6 +496,9 @@ func (x *encoder) object(dst []byte, n *node, r *compiled, e *event.Event) []byt
 // value is what a node's field becomes.
 func (x *encoder) value(k *node, e *event.Event) value {
 	f := k.from[x.in]
+	if len(k.all) > 0 {
+		return x.together(k.all, e)
+	}
 	if k.as.make != nil {
 		if f == nil && k.from[1-x.in] != nil {
 			return value{}

@@ -347,7 +347,7 @@ func TestDeclarations(t *testing.T) {
 				if (target.as.make != nil || target.as.fixed != "") && target.as.doc == "" {
 					t.Errorf("%s: nothing says how %s is made", f.name, target.to)
 				}
-				if len(target.uses()) == 0 && target.as.make == nil && !json.Valid([]byte(target.as.fixed)) {
+				if len(target.uses()) == 0 && target.all == "" && target.as.make == nil && !json.Valid([]byte(target.as.fixed)) {
 					t.Errorf("%s: %s is made of nothing", f.name, target.to)
 				}
 			}
@@ -778,4 +778,33 @@ func BenchmarkRecord(b *testing.B) {
 		}
 		b.ReportMetric(float64(len(buf)), "bytes")
 	})
+}
+
+// TestRelated holds ECS's lists to pivot by: each value once, of the fields that were asked for.
+func TestRelated(t *testing.T) {
+	e := live()
+	e.Remote, e.Proc.User = e.Local, `a","b`
+	for _, tt := range []struct {
+		fields []string
+		want   string
+	}{
+		{nil, `{"ip":["192.0.2.20","198.51.100.7"],"hosts":["sensor","objects.example.test","sni","dns_query"],"user":["a\",\"b"],"hash":["ja3","ja3s","ja4"]}`},
+		{[]string{"-host", "-dns_answers", "-user", "-ja3s"}, `{"ip":["192.0.2.20"],"hosts":["sensor","sni","dns_query"],"hash":["ja3","ja4"]}`},
+	} {
+		line := encoderOf(t, output.Config{Schema: "ecs", Host: "sensor", Fields: tt.fields}, schema).Record(nil, &e)
+		var got struct{ Related json.RawMessage }
+		if err := json.Unmarshal(line, &got); err != nil || string(got.Related) != tt.want {
+			t.Errorf("%v: %v, got %s, want %s", tt.fields, err, got.Related, tt.want)
+		}
+	}
+	app := event.NewApp()
+	for _, f := range dpi.Fields() {
+		if f.Name == "http_host" {
+			app.SetStr(f, "[2001:db8::1]:8080")
+		}
+	}
+	e.App = app
+	if line := encoderOf(t, output.Config{Schema: "ecs"}, schema).Record(nil, &e); !bytes.Contains(line, []byte(`"url":{"domain":"[2001:db8::1]","port":8080}`)) {
+		t.Errorf("an IPv6 address in a URL has no brackets: %s", line)
+	}
 }
