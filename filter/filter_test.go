@@ -184,6 +184,10 @@ func TestCompileErrors(t *testing.T) {
 		{`state == "established"`, 10, `state is never "established" (did you mean "ESTABLISHED"?)`},
 		{`reason == "reset"`, 11, `reason is never "reset" (`},
 		{`tunnel == "VXLAN"`, 11, `tunnel is never "VXLAN" (did you mean "vxlan"?)`},
+		{`country == "nl"`, 12, `country is two capital letters (ISO 3166), as "NL"`},
+		{`country in ["NL", "Belgium"]`, 19, `country is two capital letters`},
+		{`host == "App.Demo.io"`, 9, `host is written in small letters, without a dot at its end (did you mean "app.demo.io"?)`},
+		{`host == "app.demo.io."`, 9, `host is written in small letters, without a dot at its end (did you mean "app.demo.io"?)`},
 		{`app == "https"`, 8, `app is never "https" (did you mean "tls"?)`},
 		{`app in ["dns", "HTTP"]`, 16, `app is never "HTTP" (did you mean "http"?)`},
 		{`remote_addr == "10.0.0.0/8"`, 16, `"10.0.0.0/8" is a network, as in: cidr(remote_addr, "10.0.0.0/8")`},
@@ -413,7 +417,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	for _, expr := range []string{`proto == "253"`, `event == "stats"`, `remote_addr == "" || remote_addr == "2001:db8::1" || remote_addr == "::ffff:10.0.0.1"`,
-		`app == "" || app == "whatever"`, `id == "0000000000000abc"`, `iface == "TCP"`, `remote_addr in ["10.0.0.1", "10.0.0.2"]`} {
+		`app == "" || app == "whatever"`, `id == "0000000000000abc"`, `iface == "TCP"`, `country == "NL" || country == ""`, `host in ["", "app.demo.io", "nas"]`, `sni == "App.Demo.io."`, `remote_addr in ["10.0.0.1", "10.0.0.2"]`} {
 		if _, err := Compile(expr, schema); err != nil {
 			t.Errorf("%s: %v", expr, err)
 		}

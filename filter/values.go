@@ -60,6 +60,14 @@ func never(f *event.Field, text string) string {
 		if near != "" {
 			return fmt.Sprintf("app is never %q (did you mean %q?)", text, near)
 		}
+	case f.Name == "country":
+		if len(text) != 2 || text[0] < 'A' || text[0] > 'Z' || text[1] < 'A' || text[1] > 'Z' {
+			return `country is two capital letters (ISO 3166), as "NL"`
+		}
+	case f.Name == "host":
+		if as := strings.TrimSuffix(strings.ToLower(text), "."); as != text && as != "" {
+			return fmt.Sprintf("host is written in small letters, without a dot at its end (did you mean %q?)", as)
+		}
 	default:
 		words := f.Vocabulary()
 		if words == nil || slices.Contains(words, text) {

@@ -624,7 +624,7 @@ func (c *call) httpHost(host []byte) {
 		host = host[:port-1]
 	}
 	if a.Host == "" && !c.f.proxied && nameOfHost(host) {
-		a.Host, a.HostSource = text[:len(host)], event.HostByHTTP
+		a.Host, a.HostSource = c.hostNamed(text[:len(host)]), event.HostByHTTP
 	}
 }
 

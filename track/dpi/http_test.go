@@ -283,3 +283,24 @@ func TestEqualFold(t *testing.T) {
 		}
 	}
 }
+
+// TestHostName: one host has one name, however a client spells it; what was sent stays as it was.
+func TestHostName(t *testing.T) {
+	long := strings.Repeat("Abc.", 60) + "example"
+	for sent, want := range map[string]string{
+		"app.demo.io": "app.demo.io", "App.Demo.IO": "app.demo.io", "app.demo.io.": "app.demo.io", "APP.DEMO.IO.": "app.demo.io", "A": "a",
+		long: strings.ToLower(long), "192.0.2.1": "", "192.0.2.1.": "", ".": "",
+	} {
+		in := NewInspector(Config{})
+		f := in.NewFlow(true, 50000, 443)
+		runSegments(in, f, []message{{Orig, record(1, testHello(0x0303, []uint16{0xc02f}, testServerName(sent)), 16000)}})
+		if a := f.App(); a.Host != want || facts(a)["sni"] != sent {
+			t.Errorf("%q by TLS: got %q and %q, want %q", sent, a.Host, facts(a)["sni"], want)
+		}
+		f = in.NewFlow(true, 50000, 80)
+		runSegments(in, f, []message{{Orig, []byte("GET / HTTP/1.1\r\nHost: " + sent + ":8080\r\n\r\n")}})
+		if a := f.App(); a.Host != want || facts(a)["http_host"] != sent+":8080" {
+			t.Errorf("%q by HTTP: got %q and %q, want %q", sent, a.Host, facts(a)["http_host"], want)
+		}
+	}
+}

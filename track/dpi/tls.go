@@ -501,7 +501,7 @@ func (c *call) serverName(sni []byte) {
 	a, name := c.edit(), c.text(sni)
 	a.SetStr(fieldSNI, name)
 	if !c.f.proxied && nameOfHost(sni) {
-		a.Host, a.HostSource = name, event.HostBySNI
+		a.Host, a.HostSource = c.hostNamed(name), event.HostBySNI
 	}
 }
 

@@ -521,10 +521,30 @@ var hostLetters = func() (of [256]byte) {
 	return of
 }()
 
+// hostNamed gives what the name of a host is as a connection's: one host has one name, however a client spells it (RFC 4343), and whether
+// or not it ends with the root's dot.
+func (c *call) hostNamed(name string) string {
+	if n := len(name) - 1; n > 0 && name[n] == '.' {
+		name = name[:n]
+	}
+	if len(name) > 255 || hostLowered(name) != "" {
+		return name
+	}
+	small := append(c.hash[:0], name...)
+	for i, b := range small {
+		small[i] = lower(b)
+	}
+	c.hash = small
+	return c.text(small)
+}
+
 // nameOfHost tells whether b can be the name of a host and is no address.
 func nameOfHost(b []byte) bool {
 	if !hostName(b) {
 		return false
+	}
+	if n := len(b) - 1; b[n] == '.' { // the root's
+		b = b[:n]
 	}
 	if !digit(b[len(b)-1]) { // as addresses end, of those that have no colons
 		return true

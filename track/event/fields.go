@@ -150,7 +150,7 @@ var core = []Field{
 		}},
 	{Name: "service", Group: groupApp, Type: String, Width: 10, Doc: "IANA's name for the port that was connected to.",
 		Str: func(e *Event) string { return e.service() }},
-	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end.",
+	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end, in small letters, without a dot at its end.",
 		Str: func(e *Event) string { return e.Host() }},
 	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (what a DNS response said of the address), ptr.",
 		Words: hostSourceNames[:], Word: func(e *Event) int { _, s := e.HostAndSource(); return int(s) }},
