@@ -23,9 +23,16 @@ type expectations struct {
 	head  int
 	// related has the connections that came, until they are closed.
 	related map[uint64]*related
+	// How many of ends have a port, of related an identifier, by the lower bits: nearly all events are of none of them.
+	ports, ids tally
 
 	forgotten uint64 // for want of room
 }
+
+// tally counts by the lower bits of a number.
+type tally [1 << 10]int32
+
+func (t *tally) of(n uint64) *int32 { return &t[n%uint64(len(t))] }
 
 // expectedEnd is the end that a connection is known by before it is there.
 type expectedEnd struct {
@@ -63,17 +70,16 @@ func (x *expectations) hear(s *event.Said) {
 func (x *expectations) event(e *event.Event) {
 	switch e.Kind {
 	case event.New:
-		if len(x.ends) > 0 {
-			x.meet(e)
-		}
+		x.meet(e)
 	case event.Updated, event.Closed:
-		if len(x.related) == 0 {
+		if *x.ids.of(e.ID) == 0 {
 			break
 		}
 		if r := x.related[e.ID]; r != nil {
 			r.tell(e)
 			if e.Kind == event.Closed {
 				delete(x.related, e.ID)
+				*x.ids.of(e.ID)--
 			}
 		}
 	}
@@ -99,6 +105,9 @@ func (x *expectations) expect(e *event.Said) {
 	}
 	o := &expected{end: end, by: e.ID, peer: e.Expected.Peer, app: e.Expected.App, until: e.TS + expectedNS,
 		once: e.Expected.Once, content: e.Expected.Content}
+	if x.ends[end] == nil {
+		*x.ports.of(uint64(end.at.Port()))++
+	}
 	x.ends[end] = o
 	x.queue = append(x.queue, o)
 }
@@ -121,6 +130,7 @@ func (x *expectations) pop() *expected {
 	}
 	if x.ends[o.end] == o {
 		delete(x.ends, o.end)
+		*x.ports.of(uint64(o.end.at.Port()))--
 	}
 	return o
 }
@@ -140,11 +150,17 @@ func (x *expectations) meet(e *event.Event) {
 	}
 	o.come = true
 	r := &related{expected: o}
+	if x.related[e.ID] == nil {
+		*x.ids.of(e.ID)++
+	}
 	x.related[e.ID] = r
 	r.tell(e)
 }
 
 func (x *expectations) find(e *event.Event, end, other netip.AddrPort) *expected {
+	if *x.ports.of(uint64(end.Port())) == 0 {
+		return nil
+	}
 	o := x.ends[expectedEnd{end, e.Proto}]
 	if o == nil || o.by == e.ID || o.once && o.come || o.until < e.Start || o.peer.IsValid() && o.peer != other.Addr() {
 		return nil

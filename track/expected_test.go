@@ -308,6 +308,28 @@ func TestExpectedIsBounded(t *testing.T) {
 	if len(x.ends) != 1 {
 		t.Errorf("%d connections are waited for, want 1", len(x.ends))
 	}
+	// What came and is closed is not looked for any more either.
+	b.Said, b.Events = b.Said[:0], []event.Event{
+		{Kind: event.New, ID: 3, Proto: 6, Remote: at, Start: n * 2 * expectedNS}, {Kind: event.New, ID: 4, Proto: 6, Local: at, Start: n * 2 * expectedNS}}
+	x.batch(b)
+	if b.Events[0].Related != 2 || b.Events[1].Related != 2 || x.ids.sum() != 2 {
+		t.Errorf("related to %d and %d, %d are counted; want 2 each", b.Events[0].Related, b.Events[1].Related, x.ids.sum())
+	}
+	for i := range b.Events {
+		b.Events[i].Kind = event.Closed
+	}
+	x.batch(b)
+	if x.ids.sum() != len(x.related) || x.ports.sum() != len(x.ends) || len(x.related) != 0 {
+		t.Errorf("%d related, %d counted; %d waited for, %d counted; want none related, and what is there counted",
+			len(x.related), x.ids.sum(), len(x.ends), x.ports.sum())
+	}
+}
+
+func (t *tally) sum() (n int) {
+	for _, k := range t {
+		n += int(k)
+	}
+	return n
 }
 
 // TestExpectedDoesNotAllocate: events of connections that nobody arranged, while others are waited for, and of one that
