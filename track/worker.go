@@ -122,8 +122,8 @@ func (w *worker) batch(b *decode.Packets) {
 				if isICMP(p) {
 					w.unreachable(p)
 				}
-				if w.mine(p) {
-					w.packet(p, &w.ahead[i])
+				if a := &w.ahead[i]; a.mine {
+					w.packet(p, a)
 				}
 			}
 		}
@@ -145,20 +145,20 @@ func (w *worker) batchWith(b *decode.Packets, said []capture.Comment) {
 		if i%prefetch.Room == 0 {
 			w.fetch(b.Packets[i:min(i+prefetch.Room, len(b.Packets))])
 		}
-		p := &b.Packets[i]
+		p, a := &b.Packets[i], &w.ahead[i%prefetch.Room]
 		for len(ends) > 0 && ends[0].Due < p.TS {
 			w.socketEnd(&ends[0], clock, w.lastFrame)
 			ends = ends[1:]
 		}
 		clock, w.lastFrame = p.Clock, p.Frame
-		if len(said) > 0 && w.mine(p) {
+		if len(said) > 0 && a.mine {
 			said = w.besides(said, p.Frame-b.First)
 		}
 		if isICMP(p) {
 			w.unreachable(p)
 		}
-		if w.mine(p) {
-			w.packet(p, &w.ahead[i%prefetch.Room])
+		if a.mine {
+			w.packet(p, a)
 			if len(b.Labels) > 0 {
 				b.Labels[i] = w.label
 			}
@@ -312,8 +312,8 @@ func (w *worker) fetch(ps []decode.Packet) {
 	all := w.ahead[:len(ps)]
 	for i := range all {
 		p, a := &ps[i], &all[i]
-		*a = ahead{}
-		if !w.mine(p) {
+		*a = ahead{mine: w.mine(p)}
+		if !a.mine {
 			continue
 		}
 		a.hash = w.stage.secret.hash(p)
@@ -322,7 +322,7 @@ func (w *worker) fetch(ps []decode.Packet) {
 	w.soon.Fetch(1)
 	for i := range all {
 		p, a := &ps[i], &all[i]
-		if !w.mine(p) {
+		if !a.mine {
 			continue
 		}
 		l := &w.lanes[p.Lane]
@@ -342,6 +342,7 @@ func (w *worker) fetch(ps []decode.Packet) {
 
 // ahead is what fetch found out of a packet.
 type ahead struct {
+	mine bool // the connection is of this worker's lanes
 	hash uint32
 	at   uint32 // place of conn
 	conn *conn  // that the table has with this hash, most likely the packet's; nil = there is none
