@@ -14,8 +14,8 @@ const (
 	// that are in use at a time stay in a second-level cache, from read(2) to the parsers of payloads.
 	slabSize    = 256 << 10
 	smallSlab   = 64 << 10
-	maxSlabs    = 12 // a reader that is slow holds this many at most, 3 MiB
-	together    = 4  // slabs come back at a time, so that a source that waits for one is woken that much less often: who waits for more may hold 8
+	maxSlabs    = 8 // a reader that is slow holds this many at most, 2 MiB
+	together    = 3 // slabs come back at a time, so that a source that waits for one is woken that much less often: who waits for more may hold 5
 	maxBatches  = 64
 	batchFrames = 256
 )
