@@ -5,9 +5,11 @@ import (
 	"encoding"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +71,13 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 // misfit is why a number of a file is none for a flag, where kong would make another of it: of 5 five
 // nanoseconds, of -1 a count without end.
 func misfit(flag *kong.Flag, value any) error {
+	if table, ok := value.(map[string]any); ok && flag.Target.Kind() == reflect.Map && flag.Target.Type().Elem().Kind() == reflect.String {
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			if _, text := table[name].(string); !text {
+				return fmt.Errorf("%s: %v is no text (put it in quotes)", name, table[name])
+			}
+		}
+	}
 	n, whole := value.(int64)
 	x, broken := value.(float64)
 	if !whole && !broken {
@@ -86,8 +95,14 @@ func misfit(flag *kong.Flag, value any) error {
 // Validate tells what is wrong with the files themselves.
 func (f *Files) Validate(*kong.Application) error { return f.err }
 
+// belowZero is what kong says of a number that its flag cannot have, with and without advice to write it in another way.
+var belowZero = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid 64 bit uint|uint value) but got "(-[0-9]+)"`)
+
 // Explain says which file a value came from that kong refuses.
 func (f *Files) Explain(err error) error {
+	if m := belowZero.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s: %s is below zero", m[1], m[2])
+	}
 	if source := f.source[f.last]; source != "" && strings.Contains(err.Error(), "--"+f.last) {
 		return fmt.Errorf("%s: %w", source, err)
 	}
