@@ -81,6 +81,22 @@ func TestBeside(t *testing.T) {
 			stay(t, db, func() { check(t, db, c.perm) })
 		})
 	}
+	t.Run("a writer ends meanwhile", func(t *testing.T) {
+		db := filepath.Join(t.TempDir(), "s.db")
+		write(t, db, store.Config{}, schema, nil)
+		give(t, db)
+		opening = func() {
+			for _, end := range []string{"-wal", "-shm"} {
+				if err := os.Remove(db + end); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		defer func() { opening = func() {} }()
+		src := open(t, db, Config{}, false, "")
+		check(t, db, 0o600)
+		src.Close()
+	})
 	t.Run("a new one", func(t *testing.T) {
 		db := filepath.Join(t.TempDir(), "s.db")
 		stay(t, db, func() {

@@ -99,6 +99,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
 	beside.Prepare(path)
+	opening()
 	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READONLY)
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, plain(err))
@@ -117,11 +118,16 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 	if err = db.BusyTimeout(busyTimeout); err != nil {
 		return s, err
 	}
-	if err = s.check(); err != nil {
+	err = s.check()
+	beside.Prepare(path) // a writer that ended meanwhile took the files away, and the driver made them anew, as ours
+	if err != nil {
 		return s, err
 	}
 	return s, s.plan(filter)
 }
+
+// opening is what else happens between preparing the files beside a store and opening it, in tests.
+var opening = func() {}
 
 // plain leaves out what SQLite says before it says anything.
 func plain(err error) error {

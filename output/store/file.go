@@ -63,19 +63,42 @@ func openFile(path string, fields *event.Schema) (f *file, err error) {
 	if made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		made.Close()
 	}
-	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		if err := f.open(path, fields); err != nil {
-			return nil, plain(err)
+	// A reader with more rights that is just making the files beside it is waited for. What was met as its own may be ours when
+	// it is looked at, and met anew in the next try, so that it is tried for a second in any case.
+	give, tries := time.Now().Add(busyTimeout), 0
+	err = again(func() error {
+		tries++
+		if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+			if err := f.open(path, fields); err != nil {
+				return err
+			}
+			if err := f.close(); err != nil {
+				return err
+			}
 		}
-		if err := f.close(); err != nil {
-			return nil, plain(err)
+		beside.Prepare(path)
+		return f.open(path, fields)
+	}, func(err error) bool {
+		if !errors.Is(err, sqlite3.CANTOPEN) && !errors.Is(err, sqlite3.IOERR) && !errors.Is(err, sqlite3.READONLY) {
+			return false
 		}
-	}
-	beside.Prepare(path)
-	if err := f.open(path, fields); err != nil {
+		time.Sleep(10 * time.Millisecond)
+		return tries < 100 || beside.Withheld(path) && time.Now().Before(give)
+	})
+	if err != nil {
 		return nil, plain(err)
 	}
 	return f, nil
+}
+
+// again tries until it is done, or what is in the way is there to stay.
+func again(try func() error, passing func(error) bool) error {
+	for {
+		err := try()
+		if err == nil || !passing(err) {
+			return err
+		}
+	}
 }
 
 // open leaves nothing open where it fails.

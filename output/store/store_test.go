@@ -419,3 +419,24 @@ func TestKilled(t *testing.T) {
 	r.end(t)
 	want(t, path, fmt.Sprintf("SELECT tx_bytes FROM connection WHERE id = %d", int64(1)<<50), "9")
 }
+
+// TestAgain: what another has in its hands for a moment is waited for, and nothing else.
+func TestAgain(t *testing.T) {
+	refused := errors.New("refused")
+	for _, tt := range []struct {
+		name            string
+		free, gone, try int // tries until it opens; looks until nothing is in the way; tries there are
+		want            error
+	}{{"at once", 1, 9, 1, nil}, {"withheld for a while", 3, 9, 3, nil}, {"nothing in the way", 9, 0, 1, refused}, {"until it is given up", 9, 2, 3, refused}} {
+		tries, looks := 0, 0
+		err := again(func() error {
+			if tries++; tries < tt.free {
+				return refused
+			}
+			return nil
+		}, func(err error) bool { looks++; return err == refused && looks <= tt.gone })
+		if err != tt.want || tries != tt.try {
+			t.Errorf("%s: got %v after %d tries, want %v after %d", tt.name, err, tries, tt.want, tt.try)
+		}
+	}
+}

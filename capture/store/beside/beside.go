@@ -3,7 +3,9 @@ package beside
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"rustnet/track/event"
@@ -21,8 +23,9 @@ func Prepare(path string) {
 	defer f.Close()
 	info, err := f.Stat()
 	var head [72]byte
-	if _, rerr := io.ReadFull(f, head[:]); err != nil || rerr != nil || !info.Mode().IsRegular() ||
-		head[18] != 2 || binary.BigEndian.Uint32(head[68:]) != event.StoreApplication { // a write-ahead log is what ours have
+	_, rerr := io.ReadFull(f, head[:])
+	if of := binary.BigEndian.Uint32(head[68:]); err != nil || rerr != nil || !info.Mode().IsRegular() ||
+		head[18] != 2 || of != event.StoreApplication && of != 0 { // a write-ahead log is what ours have; one that is being made says no more yet
 		return
 	}
 	for _, end := range []string{"-wal", "-shm"} {
@@ -37,4 +40,19 @@ func Prepare(path string) {
 		own(b, info)
 		b.Close()
 	}
+}
+
+// Withheld tells whether a file beside the store is there that who asks may not write. A reader with more rights makes it so for a
+// moment, between making it and giving it away.
+func Withheld(path string) bool {
+	for _, end := range []string{"-wal", "-shm"} {
+		b, err := os.OpenFile(path+end, os.O_RDWR|noFollow, 0)
+		if errors.Is(err, fs.ErrPermission) {
+			return true
+		}
+		if err == nil {
+			b.Close()
+		}
+	}
+	return false
 }
