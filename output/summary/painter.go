@@ -85,7 +85,7 @@ func (p *painter) totals(e *event.Event, all *series) {
 // heading begins a distribution, and shares out the width by what its rows need.
 func (p *painter) heading(by string, rows []event.Event) {
 	names := strings.Split(by, ",")
-	longest, left := len(by), p.width
+	longest := len(by)
 	p.sum, p.byBytes = 0, false
 	count := 0.0
 	for i := range rows {
@@ -116,7 +116,7 @@ func (p *painter) heading(by string, rows []event.Event) {
 		}
 		p.numbers = slices.DeleteFunc(p.numbers, func(n figures) bool { return n.title == title })
 	}
-	left = room() + 1
+	left := room() + 1
 	p.spark, p.bars = 0, 0
 	if p.graph {
 		p.spark = min(32, max(0, left/4))
