@@ -393,15 +393,15 @@ func (s *Stage) runSpooled(in <-chan *event.Batch) error {
 	go func() {
 		defer close(written)
 		s.writeHeader()
-		var chunk []event.Event
 		for {
-			var more, ok bool
-			if chunk, more, ok = sp.take(chunk[:0]); !ok {
+			b, more, ok := sp.take()
+			if !ok {
 				break
 			}
-			for i := range chunk {
-				s.format(&chunk[i])
+			for i := range b.Events {
+				s.format(&b.Events[i])
 			}
+			b.Release()
 			if !more {
 				s.flush()
 			}
@@ -409,8 +409,7 @@ func (s *Stage) runSpooled(in <-chan *event.Batch) error {
 		s.flush()
 	}()
 	for b := range in {
-		sp.add(b.Events)
-		b.Release()
+		sp.add(b)
 	}
 	sp.close()
 	<-written

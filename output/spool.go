@@ -1,6 +1,7 @@
 package output
 
 import (
+	"slices"
 	"sync"
 
 	"rustnet/track/event"
@@ -15,7 +16,11 @@ const goneMax = 1 << 20
 // chunkSize is how many events the writer takes at a time: few, because what it took can no longer be merged.
 const chunkSize = 256
 
-// spool is a queue that always accepts. What comes for a connection whose update still waits is merged into
+// wholeMax is how many batches wait as they came at most.
+const wholeMax = 8
+
+// spool is a queue that always accepts. A writer that keeps up gets the batches as they came. Where it does not, events wait one by
+// one: what comes for a connection whose update still waits is merged into
 // that; when it is full, waiting updates give up their place, their deltas going to the connection's next
 // event; and only when nothing but new and closed is left are events lost, and said to be. Connections
 // are lost whole: the last quarter is for the ends of those whose new was let in, and of one whose new
@@ -24,6 +29,9 @@ type spool struct {
 	mu     sync.Mutex
 	filled sync.Cond
 	closed bool
+
+	whole []*event.Batch // wait as they came; then nothing else does
+	chunk *event.Batch   // what was taken of the rest
 
 	max  int
 	n    int
@@ -60,22 +68,54 @@ func newSpool(size int, account *Stage) *spool {
 	if size <= 0 {
 		size = spoolSize
 	}
-	s := &spool{max: size, all: list{none, none}, upd: list{none, none}, last: map[uint64]int32{}, owed: map[uint64]owed{}, gone: map[uint64]struct{}{}, account: account}
+	s := &spool{chunk: event.NewBatch(nil), max: size, all: list{none, none}, upd: list{none, none}, last: map[uint64]int32{}, owed: map[uint64]owed{}, gone: map[uint64]struct{}{}, account: account}
 	s.filled.L = &s.mu
 	return s
 }
 
-// add copies the events in. It waits for nothing but a chunk being taken.
-func (s *spool) add(events []event.Event) {
+// add takes a batch, which is the spool's from then on. It waits for nothing but a chunk being taken.
+func (s *spool) add(b *event.Batch) {
 	s.mu.Lock()
-	for i := range events {
-		if s.account.take(&events[i]) {
-			s.push(&events[i])
+	n := 0
+	for i := range b.Events {
+		if !s.account.take(&b.Events[i]) {
+			continue
 		}
+		if n != i {
+			b.Events[n] = b.Events[i]
+		}
+		n++
 	}
+	b.Events = b.Events[:n]
 	s.account.countMade()
+	if n == 0 {
+		s.mu.Unlock()
+		b.Release()
+		return
+	}
+	if s.whole = append(s.whole, b); !s.flows() {
+		for _, b := range s.whole {
+			for i := range b.Events {
+				s.push(&b.Events[i])
+			}
+			b.Release()
+		}
+		s.whole = s.whole[:0]
+	}
 	s.mu.Unlock()
 	s.filled.Signal()
+}
+
+// flows tells whether the writer keeps up, so that no event has to be looked at: nothing waits, or was lost or owed, but a few batches.
+func (s *spool) flows() bool {
+	if s.n+len(s.held)+len(s.owed)+len(s.gone) > 0 || len(s.whole) > wholeMax {
+		return false
+	}
+	n := 0
+	for _, b := range s.whole {
+		n += len(b.Events)
+	}
+	return n <= s.max/8
 }
 
 func (s *spool) close() {
@@ -85,15 +125,21 @@ func (s *spool) close() {
 	s.filled.Signal()
 }
 
-// take waits for events and appends some to dst. more says that others wait behind them; ok is false at the end.
-func (s *spool) take(dst []event.Event) (_ []event.Event, more, ok bool) {
+// take waits for events and gives some, in a batch that is to be released. more says that others wait behind them; ok is false at the end.
+func (s *spool) take() (b *event.Batch, more, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.n == 0 && len(s.held) == 0 && !s.closed {
+	for s.n == 0 && len(s.held) == 0 && len(s.whole) == 0 && !s.closed {
 		s.filled.Wait()
 	}
-	for s.n > 0 && len(dst) < chunkSize {
-		dst = append(dst, s.pop())
+	if len(s.whole) > 0 {
+		b = s.whole[0]
+		s.whole = slices.Delete(s.whole, 0, 1)
+		return b, len(s.whole) > 0, true
+	}
+	b = s.chunk
+	for s.n > 0 && len(b.Events) < chunkSize {
+		s.pop(b)
 	}
 	// Not at the first free place, or half of the lines would be about losses.
 	if len(s.held) > 0 && s.n <= s.max*3/4 {
@@ -102,7 +148,7 @@ func (s *spool) take(dst []event.Event) (_ []event.Event, more, ok bool) {
 		}
 		s.held = s.held[:0]
 	}
-	return dst, s.n > 0, len(dst) > 0 || s.n > 0
+	return b, s.n > 0, len(b.Events) > 0 || s.n > 0
 }
 
 func (s *spool) push(e *event.Event) {
@@ -276,14 +322,15 @@ func (s *spool) append(e *event.Event) int32 {
 	return i
 }
 
-func (s *spool) pop() event.Event {
+// pop moves the event that has waited longest to a batch.
+func (s *spool) pop(b *event.Batch) {
 	i := s.all.head
-	e := s.slot[i].event
-	s.remove(i)
+	e := &s.slot[i].event
+	b.Events = append(b.Events, *e)
 	if j, ok := s.last[e.ID]; ok && j == i && e.Kind != event.Lost {
 		delete(s.last, e.ID)
 	}
-	return e
+	s.remove(i)
 }
 
 func (s *spool) remove(i int32) {

@@ -8,6 +8,14 @@ import (
 	"rustnet/track/event"
 )
 
+func batchOf(events ...event.Event) *event.Batch {
+	b := event.NewBatch(nil)
+	b.Events = events
+	return b
+}
+
+func (s *spool) waiting() bool { return s.n+len(s.held)+len(s.whole) > 0 }
+
 // TestSpoolModel drives a small spool with random connections and a reader of random pace, and checks what a
 // reader is promised: order, no record of a connection twice, bytes that add up, and an account of every loss.
 func TestSpoolModel(t *testing.T) {
@@ -27,12 +35,13 @@ func TestSpoolModel(t *testing.T) {
 		deltas, tots := map[uint64]uint64{}, map[uint64]uint64{}
 		var nextID, told uint64
 		take := func() {
-			if sp.n == 0 && len(sp.held) == 0 {
+			if !sp.waiting() {
 				return
 			}
-			events, _, _ := sp.take(nil)
-			for i := range events {
-				e := &events[i]
+			b, _, _ := sp.take()
+			defer b.Release()
+			for i := range b.Events {
+				e := &b.Events[i]
 				s.written[e.Kind].Add(1)
 				if e.Kind == event.Lost {
 					told += e.LostCount
@@ -50,7 +59,7 @@ func TestSpoolModel(t *testing.T) {
 			c := conns[id]
 			d := uint64(r.IntN(100))
 			c.total += d
-			sp.add([]event.Event{{Kind: kind, ID: id, Tx: event.Side{Bytes: c.total, BytesDelta: d}}})
+			sp.add(batchOf(event.Event{Kind: kind, ID: id, Tx: event.Side{Bytes: c.total, BytesDelta: d}}))
 			if sp.n > size || len(sp.owed) > size || len(sp.slot) > size {
 				t.Fatalf("seed %d: the spool grew to %d of %d, %d owed", seed, sp.n, size, len(sp.owed))
 			}
@@ -82,7 +91,7 @@ func TestSpoolModel(t *testing.T) {
 			}
 		}
 		sp.close()
-		for sp.n > 0 || len(sp.held) > 0 {
+		for sp.waiting() {
 			take()
 		}
 		st := s.Stats()
@@ -118,7 +127,7 @@ func TestSpoolFull(t *testing.T) {
 	}
 	sp := newSpool(4, s)
 	one := func(kind event.Kind, id, delta uint64) {
-		sp.add([]event.Event{{Kind: kind, ID: id, Tx: event.Side{Bytes: delta, BytesDelta: delta}}})
+		sp.add(batchOf(event.Event{Kind: kind, ID: id, Tx: event.Side{Bytes: delta, BytesDelta: delta}}))
 	}
 	one(event.Updated, 1, 5)
 	one(event.Updated, 2, 5)
@@ -133,11 +142,12 @@ func TestSpoolFull(t *testing.T) {
 	sp.close()
 	var got []event.Event
 	for {
-		chunk, _, ok := sp.take(nil)
+		b, _, ok := sp.take()
 		if !ok {
 			break
 		}
-		got = append(got, chunk...)
+		got = append(got, b.Events...)
+		b.Release()
 	}
 	want := []struct {
 		kind      event.Kind
@@ -163,21 +173,22 @@ func TestSpoolHoldsLosses(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp := newSpool(1, s)
-	sp.add([]event.Event{{Kind: event.New, ID: 1}, {Kind: event.Lost, LostWhere: event.InKernel, LostCount: 3},
-		{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 4}, {Kind: event.Lost, LostWhere: event.InTable, LostCount: 5}})
+	sp.add(batchOf(event.Event{Kind: event.New, ID: 1}, event.Event{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 3},
+		event.Event{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 4}, event.Event{Kind: event.Lost, LostWhere: event.InTable, LostCount: 5}))
 	sp.close()
 	told := map[event.Where]uint64{}
 	events := 0
 	for {
-		chunk, _, ok := sp.take(nil)
+		b, _, ok := sp.take()
 		if !ok {
 			break
 		}
-		for i := range chunk {
-			told[chunk[i].LostWhere] += chunk[i].LostCount
+		for _, e := range b.Events {
+			told[e.LostWhere] += e.LostCount
 			events++
-			s.written[chunk[i].Kind].Add(1)
+			s.written[e.Kind].Add(1)
 		}
+		b.Release()
 	}
 	if events != 3 || told[event.InKernel] != 7 || told[event.InTable] != 5 {
 		t.Errorf("%d events, losses %v; want 3, kernel 7, table 5", events, told)
@@ -190,18 +201,28 @@ func BenchmarkSpool(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sp := newSpool(0, s)
-	events := make([]event.Event, 256)
-	var chunk []event.Event
-	b.ReportAllocs()
-	id := uint64(0)
-	for b.Loop() {
-		for i := range events {
-			events[i] = event.Event{Kind: event.New, ID: id}
-			id++
-		}
-		sp.add(events)
-		chunk, _, _ = sp.take(chunk[:0])
+	for name, backlog := range map[string]int{"whole": 0, "one by one": 1 << 14} {
+		b.Run(name, func(b *testing.B) {
+			sp, pool := newSpool(0, s), event.NewPool(wholeMax+1)
+			id := uint64(0)
+			add := func() {
+				batch := pool.Get()
+				for range event.Room {
+					batch.Events = append(batch.Events, event.Event{Kind: event.New, ID: id})
+					id++
+				}
+				sp.add(batch)
+			}
+			for range backlog / event.Room {
+				add()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				add()
+				taken, _, _ := sp.take()
+				taken.Release()
+			}
+		})
 	}
 }
 
@@ -215,11 +236,11 @@ func TestSpoolKeepsAlerts(t *testing.T) {
 	sp := newSpool(4, s)
 	for _, e := range []event.Event{{Kind: event.New, ID: 1}, {Kind: event.New, ID: 2}, {Kind: event.New, ID: 3}, {Kind: event.New, ID: 4},
 		{Kind: event.Alert, ID: 4}, {Kind: event.Updated, ID: 1}, {Kind: event.Alert, ID: 1}} {
-		sp.add([]event.Event{e})
+		sp.add(batchOf(e))
 	}
-	events, _, _ := sp.take(nil)
+	b, _, _ := sp.take()
 	got := ""
-	for _, e := range events {
+	for _, e := range b.Events {
 		got += e.Kind.String() + string('0'+rune(e.ID)) + " "
 	}
 	if got != "new1 new2 new3 alert4 " || s.lost.Load() != 2 {
