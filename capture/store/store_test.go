@@ -315,9 +315,17 @@ func TestLookup(t *testing.T) {
 	if testing.Short() {
 		n = 40
 	}
-	narrowed, found := 0, 0
+	related := v.of[stored.Lookup("related_id")] // no column, but JSON, has these identifiers
+	if len(related) == 0 {
+		t.Fatal("no connection that another one arranged")
+	}
+	filters := []string{fmt.Sprintf("related_id == %q", related[0]), fmt.Sprintf("related_id != %q", related[0]), fmt.Sprintf("related_id startsWith %q", related[0][:3]),
+		fmt.Sprintf("not (related_id in [%q, %q])", related[0], related[len(related)-1]), `related_id != ""`}
 	for range n {
-		text := v.expression(r, 3)
+		filters = append(filters, v.expression(r, 3))
+	}
+	narrowed, found := 0, 0
+	for _, text := range filters {
 		want, err := match(text, rows)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)

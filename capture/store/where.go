@@ -180,10 +180,12 @@ var operators = map[event.Op]string{event.Equal: " = ", event.Unequal: " <> ", e
 	event.Greater: " > ", event.GreaterEqual: " >= "}
 
 func (q *query) operation(column string, c *event.Condition) string {
-	value := c.Value
+	value, asText := c.Value, c.Field.Place() == event.PlaceRest // where identifiers are as JSON has them
 	switch v := value.(type) {
 	case uint64:
-		value = int64(v)
+		if value = int64(v); asText {
+			value = fmt.Sprintf("%016x", v)
+		}
 	case time.Time:
 		if !knows(c) {
 			return "1"
@@ -199,7 +201,7 @@ func (q *query) operation(column string, c *event.Condition) string {
 	}
 	switch c.Op {
 	case event.Prefix:
-		if c.Field.Type == event.ID {
+		if c.Field.Type == event.ID && !asText {
 			return q.identifiers(column, text)
 		}
 		from := column + " >= " + q.arg(text)
