@@ -73,7 +73,7 @@ var exits = []shell.Exit{
 }
 
 // schema is the one list of fields that every format, filter and document uses.
-var schema = event.NewSchema(dpi.Fields())
+var schema = event.NewSchema(dpi.Fields(), dpi.Apps()...)
 
 // cli is every flag there is; the packages' own are declared in their Config.
 type cli struct {
@@ -194,7 +194,7 @@ func execute(args []string) (status int, err error) {
 	}
 	about := shell.About(parser.Model, schema, exits)
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
-		return 0, (&shell.Completer{Program: about.Command, Values: values}).Answer(os.Stdout, args[1:])
+		return 0, (&shell.Completer{Program: about.Command, Values: values, Texts: textsOf}).Answer(os.Stdout, args[1:])
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
@@ -322,6 +322,14 @@ func fieldNames(of *event.Schema) (all []shell.Candidate) {
 		all = append(all, shell.Candidate{Value: f.Name, Help: f.Doc})
 	}
 	return all
+}
+
+// textsOf lists what a field can be, as far as its words are listed.
+func textsOf(field string) []string {
+	if f := schema.Lookup(field); f != nil && f.Form() != nil {
+		return f.Form().Words()
+	}
+	return nil
 }
 
 func version() string {

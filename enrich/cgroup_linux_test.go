@@ -112,7 +112,46 @@ func TestPlaceOf(t *testing.T) {
 			if got := *placeOf(want.Path); got != want {
 				t.Errorf("%s:\n got %+v\nwant %+v", want.Path, got, want)
 			}
+			if wrong := misspelt(&event.Proc{Cgroup: &want}); wrong != "" {
+				t.Errorf("%s: the field's declaration rules out that %s", want.Path, wrong)
+			}
 		})
+	}
+}
+
+// misspelt tells what of a process the declarations of the fields rule out, "" where it keeps to them.
+func misspelt(p *event.Proc) string {
+	e := &event.Event{Kind: event.New, Proc: p}
+	for _, f := range event.NewSchema(nil).Fields {
+		form := f.Form()
+		if form == nil {
+			continue
+		}
+		var texts []string
+		switch f.Type {
+		case event.String:
+			texts = []string{f.Str(e)}
+		case event.List:
+			texts = f.List(e)
+		}
+		for _, text := range texts {
+			if !form.Can(event.Equal, text) {
+				return f.Name + " is " + text
+			}
+		}
+	}
+	return ""
+}
+
+// TestWordsOfProcesses: all that this package can say of a process, its fields can be.
+func TestWordsOfProcesses(t *testing.T) {
+	for _, source := range []string{sourceEBPF, sourceFentry, sourceKprobe, sourceIter, sourceProcFS, sourceListener, sourceSockDiag} {
+		for mode := range event.SeccompModes {
+			p := &event.Proc{PID: 1, Source: source, Exe: "/memfd:x", Security: securityOf(1<<mode, 0, uint8(mode), false, "")}
+			if wrong := misspelt(p); wrong != "" || p.Seccomp == "" || len(p.Caps) != 1 {
+				t.Errorf("%+v: the field's declaration rules out that %s", p, wrong)
+			}
+		}
 	}
 }
 

@@ -35,24 +35,14 @@ func securityOf(caps uint64, userns uint32, seccomp uint8, noNewPrivs bool, labe
 	if userns == firstUserNS {
 		s.UserNS = 0
 	}
-	if int(seccomp) < len(seccompModes) {
-		s.Seccomp = seccompModes[seccomp]
+	if int(seccomp) < len(event.SeccompModes) {
+		s.Seccomp = event.SeccompModes[seccomp]
 	}
 	return s
 }
 
-var seccompModes = [...]string{"disabled", "strict", "filter"} // SECCOMP_MODE_
-
-// capabilities are those of capabilities(7), by number.
-var capabilities = [...]string{"cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_fsetid", "cap_kill",
-	"cap_setgid", "cap_setuid", "cap_setpcap", "cap_linux_immutable", "cap_net_bind_service", "cap_net_broadcast", "cap_net_admin",
-	"cap_net_raw", "cap_ipc_lock", "cap_ipc_owner", "cap_sys_module", "cap_sys_rawio", "cap_sys_chroot", "cap_sys_ptrace",
-	"cap_sys_pacct", "cap_sys_admin", "cap_sys_boot", "cap_sys_nice", "cap_sys_resource", "cap_sys_time", "cap_sys_tty_config",
-	"cap_mknod", "cap_lease", "cap_audit_write", "cap_audit_control", "cap_setfcap", "cap_mac_override", "cap_mac_admin",
-	"cap_syslog", "cap_wake_alarm", "cap_block_suspend", "cap_audit_read", "cap_perfmon", "cap_bpf", "cap_checkpoint_restore"}
-
 // allCaps are those of kernels from 5.9 on. Before, there were three fewer, which a process of such a kernel is told by name.
-const allCaps = 1<<len(capabilities) - 1
+const allCaps = 1<<len(event.Capabilities) - 1
 
 var everyCap = []string{"all"}
 
@@ -62,7 +52,7 @@ func capNames(set uint64) []string {
 		return everyCap
 	}
 	names := make([]string, 0, bits.OnesCount64(set))
-	for i, name := range capabilities {
+	for i, name := range event.Capabilities {
 		if set&(1<<i) != 0 {
 			names = append(names, name)
 		}

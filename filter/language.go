@@ -146,6 +146,7 @@ type rewriter struct {
 	tests  []input
 	free   []string // names set aside in env for address tests
 	ranges map[ast.Node]bool
+	lists  map[*ast.PointerNode]*event.Field // whose member it is, as far as that is known
 	uses   uses
 	err    error // the leftmost
 	errAt  int
@@ -164,7 +165,7 @@ var zero = map[event.Type]any{event.String: "", event.Uint: 0, event.Float: 0.0,
 	event.Addr: "", event.Time: time.Time{}, event.List: []string(nil), event.ID: ""}
 
 func newRewriter(text string, schema *event.Schema) *rewriter {
-	r := &rewriter{text: text, schema: schema, env: map[string]any{}, ranges: map[ast.Node]bool{}}
+	r := &rewriter{text: text, schema: schema, env: map[string]any{}, ranges: map[ast.Node]bool{}, lists: map[*ast.PointerNode]*event.Field{}}
 	for _, f := range schema.Fields {
 		r.env[f.Name] = zero[f.Type]
 	}
@@ -224,6 +225,7 @@ func (r *rewriter) Visit(node *ast.Node) {
 			r.call(node, n, callee.Value)
 		}
 	}
+	r.values(*node)
 	for n := range r.ranges {
 		if (*node) != n && r.rangeEscapes(*node, n) {
 			r.fail(n, `a range may only stand right of "in", as in: remote_port in 1..1023`)
@@ -237,10 +239,6 @@ func (r *rewriter) binary(n *ast.BinaryNode) {
 		r.ranges[n] = true
 	case "in":
 		delete(r.ranges, n.Right)
-		r.compared(n.Left, n.Right)
-	case "==", "!=":
-		r.compared(n.Left, n.Right)
-		r.compared(n.Right, n.Left)
 	}
 }
 

@@ -141,13 +141,21 @@ func writeFieldJSON(b *strings.Builder, schema *event.Schema) error {
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	for _, f := range schema.Fields {
+		form := f.Form()
+		if form == nil {
+			form = &event.Form{}
+		}
 		if err := enc.Encode(struct {
 			Name  string `json:"name"`
 			Type  string `json:"type"`
 			Unit  string `json:"unit,omitempty"`
 			Group string `json:"group"`
 			Doc   string `json:"doc"`
-		}{f.Name, f.Type.String(), f.Unit, f.Group, f.Doc}); err != nil {
+			// What each of its texts is: a word, or of a form.
+			Words   []string `json:"words,omitempty"`
+			Form    string   `json:"form,omitempty"`
+			Example string   `json:"example,omitempty"`
+		}{f.Name, f.Type.String(), f.Unit, f.Group, f.Doc, form.Words(), form.What, form.Example}); err != nil {
 			return err
 		}
 	}

@@ -240,10 +240,10 @@ func (v values) expression(r *rand.Rand, depth int) string {
 			return fmt.Sprintf("%s contains %q", f.Name, text[len(text)/3:len(text)*2/3])
 		case 3:
 			other := "nobody"
-			if words := f.Vocabulary(); words != nil {
-				other = words[r.IntN(len(words))]
-			} else if f.Type == event.Addr {
-				other = "192.0.2.99"
+			if form := f.Form(); form != nil && len(form.Words()) > 0 {
+				other = form.Words()[r.IntN(len(form.Words()))]
+			} else if form != nil && !form.Can(event.Equal, other) {
+				other = form.Example
 			}
 			return fmt.Sprintf("%s in [%q, %q]", f.Name, text, other)
 		case 4:
@@ -292,7 +292,8 @@ func (v values) expression(r *rand.Rand, depth int) string {
 	case event.ID:
 		return fmt.Sprintf("%s %s %q", f.Name, []string{"==", "!="}[r.IntN(2)], text)
 	}
-	return fmt.Sprintf("%q in %s", text, f.Name)
+	member, _, _ := strings.Cut(text, " ") // of a list
+	return fmt.Sprintf("%q in %s", member, f.Name)
 }
 
 // TestLookup: whatever the filter, looking it up gives what reading everything and filtering gives.

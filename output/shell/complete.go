@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,6 +36,8 @@ type Completer struct {
 	// Values gives the candidates of flags whose values are not listed with them, by the name that the flag has for
 	// them. "file" and "dir" are the shell's own matter.
 	Values map[string]func() []Candidate
+	// Texts gives those that a field of an expression can be, as far as they are listed.
+	Texts func(field string) []string
 }
 
 // How the shell goes on with an answer: the first line of what it is told.
@@ -228,13 +231,23 @@ func (c *Completer) value(f *Flag, before, typed string) answer {
 	return a
 }
 
-// expression completes the name at the end of an expression, unless it is within a text.
+// besideText is what stands before a text that a field is compared with, one or one of several.
+var besideText = regexp.MustCompile(`([a-z0-9_]+)\s*(?:==|!=|startsWith|in\s*\[(?:\s*"[^"]*"\s*,)*)\s*$`)
+
+// expression completes the name at the end of an expression, or the text that a field is compared with.
 func (c *Completer) expression(before, typed string) answer {
 	a := answer{how: asPart}
 	at := strings.LastIndexFunc(typed, func(r rune) bool {
 		return !(r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
 	}) + 1
-	if strings.Count(typed, `"`)%2 == 1 || c.Values["expression"] == nil {
+	if strings.Count(typed, `"`)%2 == 1 {
+		at = strings.LastIndexByte(typed, '"') + 1
+		if m := besideText.FindStringSubmatch(typed[:at-1]); m != nil && c.Texts != nil {
+			a.candidates = matching(plainCandidates(c.Texts(m[1])), before+typed[:at], typed[at:])
+		}
+		return a
+	}
+	if c.Values["expression"] == nil {
 		return a
 	}
 	a.candidates = matching(c.Values["expression"](), before+typed[:at], typed[at:])

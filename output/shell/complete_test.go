@@ -48,7 +48,8 @@ func testProgram(t testing.TB) Command {
 
 func testCompleter(t testing.TB) *Completer {
 	field := func() []Candidate { return []Candidate{{"proto", "Transport."}, {"tx_bytes", ""}, {"tx_rate", ""}} }
-	return &Completer{Program: testProgram(t), Values: map[string]func() []Candidate{"field": field, "fields": field,
+	texts := func(field string) []string { return map[string][]string{"proto": {"tcp", "udp"}}[field] }
+	return &Completer{Program: testProgram(t), Texts: texts, Values: map[string]func() []Candidate{"field": field, "fields": field,
 		"expression": func() []Candidate { return append(field(), Candidate{"private(", ""}) },
 		"interface":  func() []Candidate { return []Candidate{{"lo", "loopback"}, {"eth0", "ethernet"}, {"eth1", ""}} }}}
 }
@@ -94,7 +95,11 @@ func TestComplete(t *testing.T) {
 		{"snapshot|--sort=-tx_r", "words: --sort=-tx_rate"},
 		{"snapshot|", "words:"},
 		{"-f|tx_bytes > 5 && pr", "parts: tx_bytes > 5 && proto tx_bytes > 5 && private("},
-		{`-f|proto == "t`, "parts:"},
+		{`-f|proto == "t`, `parts: proto == "tcp`},
+		{`-f|x and proto != "`, `parts: x and proto != "tcp x and proto != "udp`},
+		{`-f|proto in ["tcp", "u`, `parts: proto in ["tcp", "udp`},
+		{`-f|tx_bytes == "u`, "parts:"},
+		{`-f|"u`, "parts:"},
 		{"--read|x", "files:"},
 		{"-r|x|--into|x", "dirs:"},
 		{"shell|", "words: bash zsh"},

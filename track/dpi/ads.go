@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldADSCommand = event.AppString("ads_command", "First command: read-device-info, read, write, read-state, write-control, notify, ….")
+	fieldADSCommand = event.AppString("ads_command", "First command: read-device-info, read, write, read-state, write-control, notify, ….").Spelt(event.OneOf(adsCommands...))
 
 	adsFields = []*event.AppField{fieldADSCommand}
 

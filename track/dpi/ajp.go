@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldAJPMethod = event.AppString("ajp_method", "Method of the first request.")
+	fieldAJPMethod = event.AppString("ajp_method", "Method of the first request.").Spelt(event.OneOf(ajpMethods...))
 	fieldAJPHost   = event.AppString("ajp_host", "Server name of the first request.")
 	fieldAJPPath   = event.AppString("ajp_path", "Path of the first request.")
 

@@ -2,17 +2,20 @@ package dpi
 
 import (
 	"bytes"
+	"strings"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldAMQPVersion   = event.AppString("amqp_version", "Version that the client asked for: 0-9-1, 0-9, 0-10, 1.0.")
+	fieldAMQPVersion   = event.AppString("amqp_version", "Version that the client asked for: 0-9-1, 0-9, 0-10, 1.0.").Spelt(amqpVersionForm)
 	fieldAMQPProduct   = event.AppString("amqp_product", "Product that the server says it is (0-9-1).")
 	fieldAMQPUser      = event.AppString("amqp_user", "User that the client gave with the mechanism PLAIN.")
 	fieldAMQPVhost     = event.AppString("amqp_vhost", "Virtual host that the client opened (0-9-1), or host name it asked for (1.0).")
 	fieldAMQPContainer = event.AppString("amqp_container", "Container id of the client (1.0).")
 )
+
+var amqpVersionForm = event.OneOf("0-8", "0-9", "0-9-1", "0-10", "1.0").Meaning(func(text string) string { return strings.ReplaceAll(text, ".", "-") })
 
 var amqpFields = []*event.AppField{fieldAMQPVersion, fieldAMQPProduct, fieldAMQPUser, fieldAMQPVhost, fieldAMQPContainer}
 

@@ -3,9 +3,11 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldBACnetService = event.AppString("bacnet_service", "First service: who-is, i-am, read-property, …, or its number.")
+	fieldBACnetService = event.AppString("bacnet_service", "First service: who-is, i-am, read-property, ….").Spelt(bacnetServiceForm)
 	fieldBACnetDevice  = event.AppUint("bacnet_device", "", "Instance of the first device that says who it is, or whose object is asked for.")
 )
+
+var bacnetServiceForm = event.OneOf(append(bacnetUnconfirmed[:], bacnetConfirmed[:]...)...)
 
 var bacnetFields = []*event.AppField{fieldBACnetService, fieldBACnetDevice}
 

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldBeanstalkFirst = event.AppString("beanstalk_command", "First command.")
+	fieldBeanstalkFirst = event.AppString("beanstalk_command", "First command.").Spelt(event.Small)
 
 	beanstalkFields = []*event.AppField{fieldBeanstalkFirst}
 

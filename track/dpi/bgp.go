@@ -1,14 +1,20 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
+
+	"rustnet/track/event"
+)
 
 var (
 	fieldBGPClientAS = event.AppUint("bgp_client_as", "", "AS number of the end that opened the connection.")
 	fieldBGPServerAS = event.AppUint("bgp_server_as", "", "AS number of the other end.")
-	fieldBGPClientID = event.AppString("bgp_client_id", "Identifier of the end that opened the connection.")
-	fieldBGPServerID = event.AppString("bgp_server_id", "Identifier of the other end.")
-	fieldBGPError    = event.AppString("bgp_error", "Why the session did not come up: kind and subcode of the NOTIFICATION (RFC 4271 section 6), such as open-message/2, a wrong AS number.")
+	fieldBGPClientID = event.AppString("bgp_client_id", "Identifier of the end that opened the connection.").Spelt(event.Address)
+	fieldBGPServerID = event.AppString("bgp_server_id", "Identifier of the other end.").Spelt(event.Address)
+	fieldBGPError    = event.AppString("bgp_error", "Why the session did not come up: kind and subcode of the NOTIFICATION (RFC 4271 section 6), such as open-message/2, a wrong AS number.").Spelt(bgpErrorForm)
 )
+
+var bgpErrorForm = event.Shaped("kind and subcode", "open-message/2", "("+strings.Join(bgpErrors[1:], "|")+")/[0-9]+")
 
 var bgpFields = []*event.AppField{fieldBGPClientAS, fieldBGPServerAS, fieldBGPClientID, fieldBGPServerID, fieldBGPError}
 

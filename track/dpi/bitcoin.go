@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldBitcoinCommand = event.AppString("bitcoin_command", "First message.")
+	fieldBitcoinCommand = event.AppString("bitcoin_command", "First message.").Spelt(event.Small)
 	fieldBitcoinAgent   = event.AppString("bitcoin_agent", "Program of the first end that says it.")
 
 	bitcoinFields = []*event.AppField{fieldBitcoinCommand, fieldBitcoinAgent}

@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	fieldBitTorrentHash   = event.AppString("bittorrent_infohash", "Hash of the torrent that is exchanged or asked for.")
-	fieldBitTorrentClient = event.AppString("bittorrent_client", "Program of the peer that opened the connection, as the first letters of its identifier, such as -TR4040-.")
+	fieldBitTorrentHash   = event.AppString("bittorrent_infohash", "Hash of the torrent that is exchanged or asked for.").Spelt(event.Hex(40))
+	fieldBitTorrentClient = event.AppString("bittorrent_client", "Program of the peer that opened the connection, as the first letters of its identifier, such as -TR4040-.").Spelt(event.Shaped("between dashes", "-TR4040-", `-.*-`))
 )
 
 var bittorrentFields = []*event.AppField{fieldBitTorrentHash, fieldBitTorrentClient}

@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldCAPWAPMessage = event.AppString("capwap_message", "Kind of the first message in the clear.")
+	fieldCAPWAPMessage = event.AppString("capwap_message", "Kind of the first message in the clear.").Spelt(event.OneOf(capwapMessages...))
 
 	capwapFields = []*event.AppField{fieldCAPWAPMessage}
 

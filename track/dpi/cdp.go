@@ -7,7 +7,7 @@ var (
 	fieldCDPPort     = event.AppString("cdp_port", "Its port.")
 	fieldCDPPlatform = event.AppString("cdp_platform", "Its hardware.")
 	fieldCDPVersion  = event.AppString("cdp_version", "Its system and version; the first line.")
-	fieldCDPAddress  = event.AppString("cdp_address", "Its first address.")
+	fieldCDPAddress  = event.AppString("cdp_address", "Its first address.").Spelt(event.Address)
 	fieldCDPVLAN     = event.AppUint("cdp_vlan", "", "VLAN of its port for frames without a tag.")
 
 	cdpFields = []*event.AppField{fieldCDPDevice, fieldCDPPort, fieldCDPPlatform, fieldCDPVersion, fieldCDPAddress, fieldCDPVLAN}

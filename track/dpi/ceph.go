@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldCephBanner = event.AppString("ceph_version", "Version of the messenger that was told first.")
+	fieldCephBanner = event.AppString("ceph_version", "Version of the messenger that was told first.").Spelt(event.Dotted)
 
 	cephFields = []*event.AppField{fieldCephBanner}
 

@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	fieldCoAPMethod = event.AppString("coap_method", "Method of the first request: GET, POST, PUT, DELETE, FETCH, PATCH, iPATCH.")
+	fieldCoAPMethod = event.AppString("coap_method", "Method of the first request: GET, POST, PUT, DELETE, FETCH, PATCH, iPATCH.").Spelt(event.OneOf(coapMethods[:]...))
 	fieldCoAPPath   = event.AppString("coap_path", "Path of the first request, without its query.")
-	fieldCoAPCode   = event.AppString("coap_code", "Code of the first response, such as 2.05.")
+	fieldCoAPCode   = event.AppString("coap_code", "Code of the first response, such as 2.05.").Spelt(event.Shaped("class and detail", "2.05", `[2-5]\.[0-9]{2}`))
 )
 
 var coapFields = []*event.AppField{fieldCoAPMethod, fieldCoAPPath, fieldCoAPCode}

@@ -1,8 +1,16 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
 
-var fieldDCERPCInterface = event.AppString("dcerpc_interface", "Interface that the client binds to, by its name where it is well known, else its UUID.")
+	"rustnet/track/event"
+)
+
+var fieldDCERPCInterface = event.AppString("dcerpc_interface", "Interface that the client binds to, by its name where it is well known, else its UUID.").Spelt(dcerpcInterfaceForm)
+
+var dcerpcInterfaceForm = event.OneOf(listed(dcerpcNames)...).
+	Or("a name, or the UUID in small letters where it has none", "", `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`).
+	Where(func(text string) bool { return dcerpcNames[text] == "" }).Meaning(func(text string) string { return dcerpcNames[strings.ToLower(text)] })
 
 var dcerpcFields = []*event.AppField{fieldDCERPCInterface}
 

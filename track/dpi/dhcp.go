@@ -3,22 +3,34 @@ package dpi
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldDHCPMessages = event.AppList("dhcp_messages", "Kinds of DHCP messages seen, in the order of their first: DISCOVER, OFFER, REQUEST, ACK, …; of DHCPv6 SOLICIT, ADVERTISE, ….")
+	fieldDHCPMessages = event.AppList("dhcp_messages", "Kinds of DHCP messages seen, in the order of their first: DISCOVER, OFFER, REQUEST, ACK, …; of DHCPv6 SOLICIT, ADVERTISE, ….").Spelt(dhcpMessagesForm)
 	fieldDHCPHost     = event.AppString("dhcp_hostname", "Name that the client gives itself.")
 	fieldDHCPVendor   = event.AppString("dhcp_vendor_class", "Kind of system that the client says it is.")
-	fieldDHCPOptions  = event.AppString("dhcp_fingerprint", "Numbers of the options that the client asks for, in its order, which tells systems apart.")
-	fieldDHCPClient   = event.AppString("dhcp_client", "Hardware address of the client; of DHCPv6 its DUID in hexadecimal.")
-	fieldDHCPAddress  = event.AppString("dhcp_address", "Address that the client was given or asks for; of DHCPv6 perhaps a prefix.")
-	fieldDHCPServer   = event.AppString("dhcp_server", "Address of the server that answers or is asked; of DHCPv6 its DUID in hexadecimal.")
+	fieldDHCPOptions  = event.AppString("dhcp_fingerprint", "Numbers of the options that the client asks for, in its order, which tells systems apart.").Spelt(dhcpFingerprintForm)
+	fieldDHCPClient   = event.AppString("dhcp_client", "Hardware address of the client; of DHCPv6 its DUID in hexadecimal.").Spelt(dhcpClientForm)
+	fieldDHCPAddress  = event.AppString("dhcp_address", "Address that the client was given or asks for; of DHCPv6 perhaps a prefix.").Spelt(dhcpAddressForm)
+	fieldDHCPServer   = event.AppString("dhcp_server", "Address of the server that answers or is asked; of DHCPv6 its DUID in hexadecimal.").Spelt(dhcpServerForm)
 	fieldDHCPLease    = event.AppUint("dhcp_lease", "s", "How long the address is given for.")
 	fieldDHCPDomain   = event.AppString("dhcp_domain", "Domain that the server gives the client.")
-	fieldDHCPRelay    = event.AppString("dhcp_relay", "Address of the relay that the client's network is behind.")
+	fieldDHCPRelay    = event.AppString("dhcp_relay", "Address of the relay that the client's network is behind.").Spelt(event.Address)
 )
+
+var dhcpServerForm = event.Address.Or("an address, or of DHCPv6 hexadecimal digits in small letters", "192.0.2.1", `[0-9a-f.:]+`)
+
+var dhcpAddressForm = event.Address.Or("an address, or of DHCPv6 perhaps a prefix", "192.0.2.7", `[0-9a-f.:]+(/[0-9]+)?`)
+
+var dhcpClientForm = event.MAC.Or("octets in small letters, with colons, or of DHCPv6 without", "02:00:5e:10:00:01", `[0-9a-f]{2}(:[0-9a-f]{2}){5}|([0-9a-f]{2})+`)
+
+var dhcpFingerprintForm = event.Shaped("numbers with commas between them", "1,3,6,15", `[0-9]+(,[0-9]+)*`).Meaning(func(text string) string { return strings.ReplaceAll(text, " ", "") })
+
+var dhcpMessagesForm = event.OneOf(append(append(dhcpTypes[:], dhcpv6Types[:]...), bootpTypes[:]...)...).
+	Meaning(func(text string) string { return strings.TrimPrefix(strings.ToUpper(text), "DHCP") })
 
 var dhcpFields = []*event.AppField{fieldDHCPMessages, fieldDHCPHost, fieldDHCPVendor, fieldDHCPOptions, fieldDHCPClient, fieldDHCPAddress,
 	fieldDHCPServer, fieldDHCPLease, fieldDHCPDomain, fieldDHCPRelay}
@@ -35,6 +47,9 @@ const (
 // dhcpTypes is option 53 (RFC 2132 section 9.6 and the RFCs after it).
 var dhcpTypes = [...]string{1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM",
 	9: "FORCERENEW", 10: "LEASEQUERY", 11: "LEASEUNASSIGNED", 12: "LEASEUNKNOWN", 13: "LEASEACTIVE"}
+
+// bootpTypes are the messages without that option, by RFC 951's opcode.
+var bootpTypes = [...]string{1: "BOOTREQUEST", 2: "BOOTREPLY"}
 
 // dhcpState follows the messages of a connection, which on a busy broadcast domain are those of many clients.
 type dhcpState struct{ seen []string }
@@ -73,7 +88,7 @@ func parseDHCP(c *call) verdict {
 	case kind != 0:
 		c.dhcpMessage(dhcpTypes[kind])
 	case len(b) >= bootpLen:
-		c.dhcpMessage([...]string{1: "BOOTREQUEST", 2: "BOOTREPLY"}[b[0]])
+		c.dhcpMessage(bootpTypes[b[0]])
 	}
 	if options {
 		c.dhcpOptions(b)

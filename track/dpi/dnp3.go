@@ -5,7 +5,7 @@ import "rustnet/track/event"
 var (
 	fieldDNP3Master     = event.AppUint("dnp3_master", "", "Address of the master.")
 	fieldDNP3Outstation = event.AppUint("dnp3_outstation", "", "Address of the outstation.")
-	fieldDNP3Function   = event.AppString("dnp3_function", "First function that the master asks for: READ, WRITE, SELECT, OPERATE, …; or its number.")
+	fieldDNP3Function   = event.AppString("dnp3_function", "First function that the master asks for: READ, WRITE, SELECT, OPERATE, …; or its number.").Spelt(numberedForm(dnp3Functions))
 )
 
 var dnp3Fields = []*event.AppField{fieldDNP3Master, fieldDNP3Outstation, fieldDNP3Function}

@@ -1,19 +1,28 @@
 package dpi
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldDNSQuery   = event.AppString("dns_query", "Name of the first question, without the last dot.")
-	fieldDNSType    = event.AppString("dns_type", "Type of the first question: A, AAAA, PTR, …; TYPE and the number where it has no name.")
-	fieldDNSRcode   = event.AppString("dns_rcode", "What the first question was answered with: NOERROR, NXDOMAIN, SERVFAIL, …; absent until it was.")
+	fieldDNSQuery   = event.AppString("dns_query", "Name of the first question, without the last dot.").Spelt(dnsQueryForm)
+	fieldDNSType    = event.AppString("dns_type", "Type of the first question: A, AAAA, PTR, …; TYPE and the number where it has no name.").Spelt(dnsTypeForm)
+	fieldDNSRcode   = event.AppString("dns_rcode", "What the first question was answered with: NOERROR, NXDOMAIN, SERVFAIL, …; absent until it was.").Spelt(dnsRcodeForm)
 	fieldDNSAnswers = event.AppList("dns_answers", "Answers to dns_query: addresses, names and texts in the order they came.")
 	fieldDNSQueries = event.AppUint("dns_queries", "", "Questions asked on the connection.")
 	fieldDNSCut     = event.AppBool("dns_truncated", "True where the first question's answer did not fit (TC), so that clients ask again over TCP.")
 )
+
+var dnsRcodeForm = event.OneOf(dnsRcodes[:]...).OrNumber("RCODE", 1<<12-1, nameIn(dnsRcodes[:]))
+
+var dnsTypeForm = event.OneOf(append(dnsTypes[:], listed(dnsHighTypes)...)...).OrNumber("TYPE", 1<<16-1,
+	func(n uint64) string { return dnsTypeNamed(uint16(n)) })
+
+var dnsQueryForm = event.Shaped("without a dot at its end", "", `(.*[^.])?|\.`).Meaning(func(text string) string { return strings.TrimRight(text, ".") })
 
 var dnsFields = []*event.AppField{fieldDNSQuery, fieldDNSType, fieldDNSRcode, fieldDNSAnswers, fieldDNSQueries, fieldDNSCut}
 
@@ -350,6 +359,9 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	}
 	st.asked, st.first, st.qtype = true, m.id, m.qtype
 	a := c.edit()
+	if shown := bytes.TrimRight(name, "."); len(shown) > 0 { // the last label itself may end with dots
+		name = shown
+	}
 	a.SetStr(fieldDNSQuery, c.text(name))
 	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
 }

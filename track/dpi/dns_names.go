@@ -18,13 +18,17 @@ var dnsHighTypes = map[uint16]string{99: "SPF", 100: "UINFO", 101: "UID", 102: "
 	107: "LP", 108: "EUI48", 109: "EUI64", 128: "NXNAME", 249: "TKEY", 250: "TSIG", 251: "IXFR", 252: "AXFR", 253: "MAILB",
 	254: "MAILA", 255: "ANY", 256: "URI", 257: "CAA", 258: "AVC", 259: "DOA", 260: "AMTRELAY", 261: "RESINFO", 32768: "TA", 32769: "DLV"}
 
-// dnsTypeName gives a type's mnemonic, TYPE and the number where it has none (RFC 3597 section 5).
-func (in *Inspector) dnsTypeName(t uint16) string {
-	if int(t) < len(dnsTypes) && dnsTypes[t] != "" {
+func dnsTypeNamed(t uint16) string {
+	if int(t) < len(dnsTypes) {
 		return dnsTypes[t]
 	}
-	if n := dnsHighTypes[t]; n != "" {
-		return n
+	return dnsHighTypes[t]
+}
+
+// dnsTypeName gives a type's mnemonic, TYPE and the number where it has none (RFC 3597 section 5).
+func (in *Inspector) dnsTypeName(t uint16) string {
+	if name := dnsTypeNamed(t); name != "" {
+		return name
 	}
 	return in.text(appendUint([]byte("TYPE"), uint64(t)))
 }

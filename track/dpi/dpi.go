@@ -8,6 +8,7 @@ package dpi
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"rustnet/track/event"
 )
@@ -50,6 +51,7 @@ type Config struct {
 // are never proof.
 type parser struct {
 	Name string
+	Also []string  // other names of applications that it gives
 	TCP  parseFunc // nil when the protocol does not run over TCP
 	UDP  parseFunc
 	// Over reads what runs over IP or a link without ports, by the number Proto that decode gives it.
@@ -77,10 +79,10 @@ var table = []parser{
 	{Name: "tls", TCP: parseTLS, First: tlsFirst, Ports: []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 995, 5061, 5671, 8443, 8883}, Follow: 64 << 10, Fields: tlsFields},
 	{Name: "http", TCP: parseHTTP, First: httpFirst, Ports: []uint16{80, 591, 3128, 5000, 5985, 8000, 8008, 8080, 8081, 8888}, Follow: 16 << 20, Fields: httpFields},
 	{Name: "ssh", TCP: parseSSH, First: sshFirst, Ports: []uint16{22, 830, 2222}, Follow: 32 << 10, Fields: sshFields},
-	{Name: "dns", TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 64 << 20, Fields: dnsFields},
+	{Name: "dns", Also: []string{"mdns", "llmnr"}, TCP: parseDNSStream, UDP: parseDNS, Min: dnsHeaderLen, Ports: []uint16{53, mdnsPort, llmnrPort}, Follow: 64 << 20, Fields: dnsFields},
 	{Name: "quic", UDP: parseQUIC, First: quicFirst, Min: 21, Ports: []uint16{443, 80, 853, 4433, 8443}, Follow: 64 << 10, Fields: quicFields},
 	{Name: "smtp", TCP: parseSMTP, First: smtpFirst, Text: true, Ports: []uint16{25, 24, 587, 2525}, Follow: 32 << 10, Fields: smtpFields},
-	{Name: "ftp", TCP: parseFTP, First: ftpFirst, Text: true, Ports: []uint16{21, 2121}, Follow: 1 << 20, Fields: ftpFields},
+	{Name: "ftp", Also: []string{"ftp-data"}, TCP: parseFTP, First: ftpFirst, Text: true, Ports: []uint16{21, 2121}, Follow: 1 << 20, Fields: ftpFields},
 	{Name: "pop3", TCP: parsePOP3, First: pop3First, Text: true, Ports: []uint16{110}, Follow: 16 << 10, Fields: pop3Fields},
 	{Name: "imap", TCP: parseIMAP, First: imapFirst, Text: true, Ports: []uint16{143}, Follow: 16 << 10, Fields: imapFields},
 	{Name: "nntp", TCP: parseNNTP, First: nntpFirst, Text: true, Ports: []uint16{119, 433}, Follow: 16 << 10, Fields: nntpFields},
@@ -132,7 +134,7 @@ var table = []parser{
 	{Name: "iec104", TCP: parseIEC104, First: iec104First, Ports: []uint16{2404}, Follow: 8 << 10, Fields: iec104Fields},
 	{Name: "opcua", TCP: parseOPCUA, First: opcuaFirst, Ports: []uint16{4840}, Follow: 8 << 10, Fields: opcuaFields},
 	{Name: "hislip", TCP: parseHiSLIP, First: hislipFirst, Ports: []uint16{4880}, Follow: 4 << 10, Fields: hislipFields},
-	{Name: "smb", TCP: parseSMB, First: smbFirst, Ports: []uint16{445, 139}, Follow: 128 << 10, Fields: smbFields},
+	{Name: "smb", Also: []string{"netbios-ssn"}, TCP: parseSMB, First: smbFirst, Ports: []uint16{445, 139}, Follow: 128 << 10, Fields: smbFields},
 	{Name: "dcerpc", TCP: parseDCERPCStream, UDP: parseDCERPC, First: dcerpcFirst, Min: dcerpcDatagramLen, Ports: []uint16{135}, Follow: 16 << 10, Fields: dcerpcFields},
 	{Name: "netbios-ns", UDP: parseNetBIOSName, Min: 50, UDPZeros: zeroBits("\x00\x00\x00\x00\xff\xc0\xff\xc0"), Ports: []uint16{137}, Follow: 4 << 10, Fields: netbiosFields},
 	{Name: "netbios-dgm", UDP: parseNetBIOSDatagram, First: netbiosDgmFirst, Min: 10, Ports: []uint16{138}, Follow: 4 << 10},
@@ -164,7 +166,7 @@ var table = []parser{
 	{Name: "collectd", UDP: parseCollectd, First: collectdFirst, Min: 5, Ports: []uint16{25826}, Follow: 4 << 10, Fields: collectdFields},
 	{Name: "rtcp", UDP: parseRTCP, First: rtpFirst, Min: 8, Ports: []uint16{5005}, Follow: 4 << 10},
 	{Name: "rtp", UDP: parseRTP, First: rtpFirst, Min: rtpHeaderLen, Ports: []uint16{5004}, Follow: 4 << 10, Fields: rtpFields},
-	{Name: "rip", UDP: parseRIP, First: ripFirst, Min: ripHeaderLen + ripEntryLen, Ports: []uint16{520, 521}, Follow: 4 << 10, Fields: ripFields},
+	{Name: "rip", Also: []string{"ripng"}, UDP: parseRIP, First: ripFirst, Min: ripHeaderLen + ripEntryLen, Ports: []uint16{520, 521}, Follow: 4 << 10, Fields: ripFields},
 	{Name: "babel", UDP: parseBabel, First: babelFirst, Min: 6, Ports: []uint16{6696}, Follow: 4 << 10},
 	{Name: "gtp", UDP: parseGTP, First: gtpFirst, Min: 8, Ports: []uint16{2123, 2152, 3386}, Follow: 4 << 10, Fields: gtpFields},
 	{Name: "pfcp", UDP: parsePFCP, First: pfcpFirst, Min: 8, Ports: []uint16{8805}, Follow: 4 << 10, Fields: pfcpFields},
@@ -176,7 +178,7 @@ var table = []parser{
 	{Name: "wsd", UDP: parseWSD, First: wsdFirst, Min: 100, Ports: []uint16{3702}, Follow: 8 << 10, Fields: wsdFields},
 	{Name: "wol", UDP: parseWoL, First: wolFirst, Min: 102, Ports: []uint16{9, 7}, Follow: 4 << 10, Fields: wolFields},
 	{Name: "xdmcp", UDP: parseXDMCP, First: xdmcpFirst, Min: 6, Ports: []uint16{177}, Follow: 4 << 10, Fields: xdmcpFields},
-	{Name: "nat-pmp", UDP: parseNATPMP, First: natpmpFirst, Min: 2, Ports: []uint16{5351, 5350}, Follow: 4 << 10, Fields: natpmpFields},
+	{Name: "nat-pmp", Also: []string{"pcp"}, UDP: parseNATPMP, First: natpmpFirst, Min: 2, Ports: []uint16{5351, 5350}, Follow: 4 << 10, Fields: natpmpFields},
 	{Name: "db-lsp-disc", UDP: parseDropbox, First: dropboxFirst, Min: 40, Ports: []uint16{17500}, Follow: 4 << 10},
 	{Name: "syncthing", UDP: parseSyncthing, First: syncthingFirst, Min: 16, Ports: []uint16{21027}, Follow: 4 << 10},
 	{Name: "someip", UDP: parseSOMEIP, Min: 16, Ports: []uint16{30490}, Follow: 4 << 10, Fields: someipFields},
@@ -189,7 +191,7 @@ var table = []parser{
 	{Name: "whois", TCP: parseWhois, Asked: true, Ports: []uint16{43}, Follow: 4 << 10, Fields: whoisFields},
 	{Name: "finger", TCP: parseFinger, Asked: true, Ports: []uint16{79}, Follow: 4 << 10, Fields: fingerFields},
 	{Name: "gopher", TCP: parseGopher, Asked: true, Ports: []uint16{70}, Follow: 4 << 10, Fields: gopherFields},
-	{Name: "rsh", TCP: parseRsh, First: rshFirst, Ports: []uint16{514, 513, 512}, Follow: 4 << 10, Fields: rshFields},
+	{Name: "rsh", Also: []string{"rexec", "rlogin"}, TCP: parseRsh, First: rshFirst, Ports: []uint16{514, 513, 512}, Follow: 4 << 10, Fields: rshFields},
 	{Name: "iscsi", TCP: parseISCSI, First: iscsiFirst, Ports: []uint16{3260}, Follow: 8 << 10, Fields: iscsiFields},
 	{Name: "nbd", TCP: parseNBD, First: nbdFirst, Ports: []uint16{10809}, Follow: 4 << 10, Fields: nbdFields},
 	{Name: "afp", TCP: parseAFP, First: afpFirst, Ports: []uint16{548}, Follow: 8 << 10, Fields: afpFields},
@@ -246,8 +248,8 @@ var table = []parser{
 	{Name: "eigrp", Over: parseEIGRP, Proto: protoEIGRP, Follow: 1 << 10, Fields: eigrpFields},
 	{Name: "ospf", Over: parseOSPF, Proto: protoOSPF, Follow: 1 << 10, Fields: ospfFields},
 	{Name: "pim", Over: parsePIM, Proto: protoPIM, Follow: 1 << 10, Fields: pimFields},
-	{Name: "vrrp", Over: parseVRRP, Proto: protoVRRP, Follow: 1 << 10, Fields: vrrpFields},
-	{Name: "sctp", Over: parseSCTP, Proto: protoSCTP, Follow: 64 << 10},
+	{Name: "vrrp", Also: []string{"carp"}, Over: parseVRRP, Proto: protoVRRP, Follow: 1 << 10, Fields: vrrpFields},
+	{Name: "sctp", Also: listed(sctpPayloads), Over: parseSCTP, Proto: protoSCTP, Follow: 64 << 10},
 	{Name: "lldp", Over: parseLLDP, Proto: protoLLDP, Follow: 1 << 10, Fields: lldpFields},
 	{Name: "cdp", Over: parseCDP, Proto: protoCDP, Follow: 1 << 10, Fields: cdpFields},
 	{Name: "stp", Over: parseSTP, Proto: protoSTP, Follow: 1 << 10, Fields: stpFields},
@@ -286,6 +288,15 @@ func Fields() []*event.AppField {
 		}
 	}
 	return all
+}
+
+// Apps lists the names of all applications that parsers tell.
+func Apps() (all []string) {
+	for i := range table {
+		all = append(append(all, table[i].Name), table[i].Also...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // parserSet is a set of lines of the table.

@@ -1,10 +1,14 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
+
+	"rustnet/track/event"
+)
 
 var (
-	fieldEAPOLType     = event.AppString("eapol_type", "First frame: eap, start, logoff, key or mka.")
-	fieldEAPOLMethod   = event.AppString("eapol_method", "Method of EAP that was asked for first, such as TLS or PEAP.")
+	fieldEAPOLType     = event.AppString("eapol_type", "First frame: eap, start, logoff, key or mka.").Spelt(event.OneOf(eapolTypes...))
+	fieldEAPOLMethod   = event.AppString("eapol_method", "Method of EAP that was asked for first, such as TLS or PEAP.").Spelt(eapolMethodForm)
 	fieldEAPOLIdentity = event.AppString("eapol_identity", "Identity that was given, often an anonymous one.")
 
 	eapolFields = []*event.AppField{fieldEAPOLType, fieldEAPOLMethod, fieldEAPOLIdentity}
@@ -14,6 +18,8 @@ var (
 	eapMethods = []string{4: "MD5", 5: "OTP", 6: "GTC", 13: "TLS", 17: "LEAP", 18: "SIM", 21: "TTLS", 23: "AKA", 25: "PEAP", 26: "MSCHAPV2", 43: "FAST",
 		50: "AKA'", 52: "PWD", 55: "TEAP"}
 )
+
+var eapolMethodForm = event.OneOf(eapMethods...).Meaning(func(text string) string { return strings.TrimPrefix(strings.ToUpper(text), "EAP-") })
 
 const protoEAPOL = 260 // as decode numbers it
 

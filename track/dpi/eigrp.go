@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldEIGRPType = event.AppString("eigrp_type", "First message: update, request, query, reply, hello, siaquery or siareply.")
+	fieldEIGRPType = event.AppString("eigrp_type", "First message: update, request, query, reply, hello, siaquery or siareply.").Spelt(event.OneOf(eigrpTypes...))
 	fieldEIGRPAS   = event.AppUint("eigrp_as", "", "Autonomous system.")
 
 	eigrpFields = []*event.AppField{fieldEIGRPType, fieldEIGRPAS}

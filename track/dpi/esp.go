@@ -1,12 +1,18 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
+
+	"rustnet/track/event"
+)
 
 var (
-	fieldESPSPI = event.AppString("esp_spi", "Security parameters index of the first packet, as ip xfrm shows it.")
+	fieldESPSPI = event.AppString("esp_spi", "Security parameters index of the first packet, as ip xfrm shows it.").Spelt(espSpiForm)
 
 	espFields = []*event.AppField{fieldESPSPI}
 )
+
+var espSpiForm = event.Shaped("0x and eight hexadecimal digits in small letters", "0xc0ffee01", `0x[0-9a-f]{8}`).Meaning(func(text string) string { return "0x" + strings.ToLower(text) })
 
 const protoESP = 50 // IANA's number
 

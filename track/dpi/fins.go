@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldFINSCommand = event.AppString("fins_command", "First command.")
+	fieldFINSCommand = event.AppString("fins_command", "First command.").Spelt(event.OneOf(listed(finsCommands)...))
 
 	finsFields = []*event.AppField{fieldFINSCommand}
 

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldFIXVersion = event.AppString("fix_version", "BeginString, such as FIX.4.4.")
+	fieldFIXVersion = event.AppString("fix_version", "BeginString, such as FIX.4.4.").Spelt(event.Shaped("as it was sent", "FIX.4.4", `FIX.*`))
 	fieldFIXSender  = event.AppString("fix_sender", "SenderCompID of the end that opened the connection.")
 	fieldFIXTarget  = event.AppString("fix_target", "CompID of the other end.")
 )

@@ -11,8 +11,10 @@ var (
 	fieldFTPUser    = event.AppString("ftp_user", "User that the client named; of a data connection (app ftp-data), too.")
 	fieldFTPServer  = event.AppString("ftp_server", "Greeting of the server, without its code.")
 	fieldFTPFile    = event.AppString("ftp_file", "First file that was asked for or sent (RETR, STOR, APPE); of a data connection, what it carries.")
-	fieldFTPCommand = event.AppString("ftp_command", "First transfer that was asked for: RETR, STOR, LIST, …; of a data connection, its own.")
+	fieldFTPCommand = event.AppString("ftp_command", "First transfer that was asked for: RETR, STOR, LIST, …; of a data connection, its own.").Spelt(ftpCommandForm)
 )
+
+var ftpCommandForm = event.OneOf("RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD")
 
 var ftpFields = []*event.AppField{fieldFTPUser, fieldFTPServer, fieldFTPFile, fieldFTPCommand}
 

@@ -155,6 +155,9 @@ func converse(t *testing.T, in *Inspector, b []byte) map[string]string {
 		seq[side] += wire
 		p = p[n:]
 		if r&Changed != 0 {
+			if wrong := misspelt(fl.App()); wrong != "" {
+				t.Fatal(wrong)
+			}
 			for name, v := range facts(fl.App()) {
 				if v == "" || len(v) > 64<<10 {
 					t.Fatalf("%s is %d bytes long", name, len(v))

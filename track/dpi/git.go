@@ -2,17 +2,22 @@ package dpi
 
 import (
 	"bytes"
+	"slices"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldGitCommand = event.AppString("git_command", "Service that the client asked for, such as git-upload-pack.")
+	fieldGitCommand = event.AppString("git_command", "Service that the client asked for, such as git-upload-pack.").Spelt(gitCommandForm)
 	fieldGitPath    = event.AppString("git_path", "Repository that the client asked for.")
 	fieldGitHost    = event.AppString("git_host", "Host that the client named.")
 )
 
+var gitCommandForm = event.OneOf(gitCommands...).Meaning(func(text string) string { return "git-" + text })
+
 var gitFields = []*event.AppField{fieldGitCommand, fieldGitPath, fieldGitHost}
+
+var gitCommands = []string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}
 
 var gitFirst = bytesIn("0", 1, 0)
 
@@ -41,9 +46,7 @@ func parseGit(c *call) verdict {
 	}
 	request, rest, ended := bytes.Cut(b[4:size], []byte{0})
 	command, path := cutWord(request)
-	switch string(command) {
-	case "git-upload-pack", "git-receive-pack", "git-upload-archive":
-	default:
+	if !slices.Contains(gitCommands, string(command)) {
 		return no
 	}
 	if !ended || b[size-1] != 0 || len(path) == 0 || !textLine(path) {

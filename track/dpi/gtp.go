@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 var (
 	fieldGTPVersion = event.AppUint("gtp_version", "", "Version of the header.")
-	fieldGTPMessage = event.AppString("gtp_message", "Kind of the first message, the number where it has no name here.")
+	fieldGTPMessage = event.AppString("gtp_message", "Kind of the first message, the number where it has no name here.").Spelt(gtpMessageForm)
 	fieldGTPAPN     = event.AppString("gtp_apn", "Access point name that a session is asked for.")
 
 	gtpFields = []*event.AppField{fieldGTPVersion, fieldGTPMessage, fieldGTPAPN}
@@ -19,6 +19,8 @@ var (
 		95: "create-bearer-request", 96: "create-bearer-response", 97: "update-bearer-request", 98: "update-bearer-response",
 		99: "delete-bearer-request", 100: "delete-bearer-response", 170: "release-bearers-request", 171: "release-bearers-response"}
 )
+
+var gtpMessageForm = event.OneOf(append(listed(gtp1Messages), listed(gtp2Messages)...)...).Or("a name, or a number", "", `[0-9]+`)
 
 // parseGTP reads GTP 0, 1 and 2 and GTP' (3GPP TS 29.060 section 6, TS 29.274 section 5, TS 32.295 section 6). Headers are short and
 // lengths their only proof, so that they must be on their ports. User data whose

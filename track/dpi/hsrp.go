@@ -1,11 +1,15 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"math/bits"
+
+	"rustnet/track/event"
+)
 
 var (
 	fieldHSRPGroup   = event.AppUint("hsrp_group", "", "Group of routers.")
-	fieldHSRPAddress = event.AppString("hsrp_address", "Address that the group shares. The text that it proves itself with is not shown.")
-	fieldHSRPState   = event.AppString("hsrp_state", "State of the sender: initial, learn, listen, speak, standby, active.")
+	fieldHSRPAddress = event.AppString("hsrp_address", "Address that the group shares. The text that it proves itself with is not shown.").Spelt(event.Address)
+	fieldHSRPState   = event.AppString("hsrp_state", "State of the sender: initial, learn, listen, speak, standby, active.").Spelt(event.OneOf(hsrpStates[:]...))
 )
 
 var hsrpFields = []*event.AppField{fieldHSRPGroup, fieldHSRPAddress, fieldHSRPState}
@@ -16,6 +20,9 @@ const (
 	hsrpLen  = 20
 	hsrp2Len = 42 // of the first part: kind, length, 40 bytes
 )
+
+// hsrpStates are those of version 2 by number.
+var hsrpStates = [...]string{"initial", "initial", "learn", "listen", "speak", "standby", "active"}
 
 // parseHSRP reads HSRP 1 (RFC 2281) and 2, whose form only Cisco's documents show. Both are so short and full of
 // zeros that they must be on their ports.
@@ -34,9 +41,9 @@ func parseHSRP(c *call) verdict {
 	if b[1] == 3 { // advertises no group
 		return c.finish()
 	}
-	state := [...]string{0: "initial", 1: "learn", 2: "listen", 4: "speak", 8: "standby", 16: "active"}
-	if int(b[2]) < len(state) && state[b[2]] != "" {
-		a.SetStr(fieldHSRPState, state[b[2]])
+	// Version 1 numbers the states by bits, from 0 on.
+	if n := bits.Len8(b[2]); n < len(hsrpStates)-1 && bits.OnesCount8(b[2]) <= 1 {
+		a.SetStr(fieldHSRPState, hsrpStates[n+1])
 	}
 	a.SetUint(fieldHSRPGroup, uint64(b[6]))
 	c.address(fieldHSRPAddress, b[16:20])
@@ -49,8 +56,7 @@ func (c *call) hsrp2(b []byte) verdict {
 		return no
 	}
 	a := c.edit()
-	state := [...]string{"initial", "initial", "learn", "listen", "speak", "standby", "active"}
-	a.SetStr(fieldHSRPState, state[b[4]])
+	a.SetStr(fieldHSRPState, hsrpStates[b[4]])
 	a.SetUint(fieldHSRPGroup, uint64(be16(b[6:])))
 	if b[5] == 4 {
 		c.address(fieldHSRPAddress, b[26:30])

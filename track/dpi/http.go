@@ -3,22 +3,23 @@ package dpi
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldHTTPMethod      = event.AppString("http_method", "Method of the first request.")
+	fieldHTTPMethod      = event.AppString("http_method", "Method of the first request.").Spelt(event.Method)
 	fieldHTTPHost        = event.AppString("http_host", "Host that the first request names, with its port where it has one.")
 	fieldHTTPPath        = event.AppString("http_path", "Path of the first request, without the query string and session parameters; of CONNECT, the target.")
 	fieldHTTPStatus      = event.AppUint("http_status", "", "Status of the first response; an interim one (1xx) only until the final one comes.")
 	fieldHTTPUserAgent   = event.AppString("http_user_agent", "User-Agent of the first request.")
-	fieldHTTPVersion     = event.AppString("http_version", "Version that the client speaks: 1.0, 1.1; the server's where no request was seen.")
+	fieldHTTPVersion     = event.AppString("http_version", "Version that the client speaks: 1.0, 1.1; the server's where no request was seen.").Spelt(httpVersionForm)
 	fieldHTTPServer      = event.AppString("http_server", "Server of the first response.")
 	fieldHTTPContentType = event.AppString("http_content_type", "Content-Type of the first response.")
 	fieldHTTPUpgrade     = event.AppString("http_upgrade", "Protocol that the connection went over to, such as websocket.")
 	fieldHTTPRequests    = event.AppUint("http_requests", "", "Requests seen; at least that many were made.")
-	fieldHTTPLastMethod  = event.AppString("http_last_method", "Method of the newest request, where there was more than one.")
+	fieldHTTPLastMethod  = event.AppString("http_last_method", "Method of the newest request, where there was more than one.").Spelt(event.Method)
 	fieldHTTPLastHost    = event.AppString("http_last_host", "Host of the newest request that named one, where there was more than one request.")
 	fieldHTTPLastPath    = event.AppString("http_last_path", "Path of the newest request, where there was more than one.")
 	fieldHTTPLastStatus  = event.AppUint("http_last_status", "", "Status of the newest final response, where there was more than one.")
@@ -27,6 +28,10 @@ var (
 	fieldHTTPLastType    = event.AppString("http_last_content_type", "Content-Type of the newest final response that has one, once it was another than the first's.")
 	fieldWebSocketProto  = event.AppString("websocket_protocol", "Protocol inside a websocket that the server chose (Sec-WebSocket-Protocol), such as mqtt or graphql-ws.")
 )
+
+var httpVersionForm = event.Shaped("a number", "1.1", `1\.[0-9]|2`).Meaning(func(text string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.ToUpper(text), "HTTP/"), ".0")
+})
 
 var httpFields = []*event.AppField{fieldHTTPMethod, fieldHTTPHost, fieldHTTPPath, fieldHTTPStatus, fieldHTTPUserAgent, fieldHTTPVersion,
 	fieldHTTPServer, fieldHTTPContentType, fieldHTTPUpgrade, fieldHTTPRequests,

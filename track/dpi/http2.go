@@ -12,8 +12,10 @@ import (
 // What gRPC adds to the fields of HTTP.
 var (
 	fieldGRPC       = event.AppBool("grpc", "True when the first request is a gRPC call.")
-	fieldGRPCStatus = event.AppString("grpc_status", "Status of the first gRPC call that ended: OK, NOT_FOUND, UNAVAILABLE, …")
+	fieldGRPCStatus = event.AppString("grpc_status", "Status of the first gRPC call that ended: OK, NOT_FOUND, UNAVAILABLE, …").Spelt(grpcStatusForm)
 )
+
+var grpcStatusForm = event.OneOf(grpcStatusNames[:]...).Meaning(numberIn(grpcStatusNames[:]))
 
 var http2Fields = []*event.AppField{fieldGRPC, fieldGRPCStatus}
 
@@ -277,7 +279,9 @@ func (c *call) http2Request(side *http2Side) {
 	for _, f := range side.fields {
 		switch value := []byte(f.Value); f.Name {
 		case ":method":
-			c.fact(method, value)
+			if !slices.ContainsFunc(value, func(b byte) bool { return !methodByte(b) }) { // as with HTTP/1
+				c.fact(method, value)
+			}
 		case ":authority", "host":
 			switch {
 			case len(value) == 0 || !oneLine(value) || authority && f.Name == "host":

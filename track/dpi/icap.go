@@ -7,11 +7,13 @@ import (
 )
 
 var (
-	fieldICAPMethod  = event.AppString("icap_method", "First method: REQMOD, RESPMOD or OPTIONS.")
+	fieldICAPMethod  = event.AppString("icap_method", "First method: REQMOD, RESPMOD or OPTIONS.").Spelt(event.OneOf(icapMethods...))
 	fieldICAPService = event.AppString("icap_service", "Service that it was asked of, as a URL without its query.")
 	fieldICAPStatus  = event.AppUint("icap_status", "", "Status of the first response.")
 
 	icapFields = []*event.AppField{fieldICAPMethod, fieldICAPService, fieldICAPStatus}
+
+	icapMethods = []string{"REQMOD", "RESPMOD", "OPTIONS"}
 
 	icapFirst = bytesIn("ROI", 1, 0)
 )
@@ -37,14 +39,17 @@ func parseICAP(c *call) verdict {
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	url, version, _ := bytes.Cut(rest, []byte(" "))
+	known := spelled(method, icapMethods)
 	switch {
 	case !whole:
 		return v.unfinished()
-	case !oneOf(method, "reqmod respmod options"), !bytes.HasPrefix(url, []byte("icap://")), string(version) != "ICAP/1.0":
+	case known == "", !bytes.HasPrefix(url, []byte("icap://")), string(version) != "ICAP/1.0":
 		return no
 	}
 	c.setClient(c.side)
-	c.firstFact(fieldICAPMethod, method)
+	if !c.f.app.Has(fieldICAPMethod) {
+		c.edit().SetStr(fieldICAPMethod, known)
+	}
 	c.firstFact(fieldICAPService, c.shownURL(url))
 	c.know()
 	return match

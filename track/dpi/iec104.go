@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 var (
 	fieldIEC104Address = event.AppUint("iec104_address", "", "Common address of the first ASDU that is not for all stations.")
-	fieldIEC104Type    = event.AppString("iec104_type", "Type of the first ASDU: C_IC_NA_1, M_ME_NC_1, C_SC_NA_1, …, or its number.")
+	fieldIEC104Type    = event.AppString("iec104_type", "Type of the first ASDU: C_IC_NA_1, M_ME_NC_1, C_SC_NA_1, …, or its number.").Spelt(numberedForm(iec104Types))
 )
 
 var iec104Fields = []*event.AppField{fieldIEC104Address, fieldIEC104Type}

@@ -3,8 +3,8 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldIGMPType  = event.AppString("igmp_type", "First message: query, report or leave.")
-	fieldIGMPGroup = event.AppString("igmp_group", "Multicast group of the first message.")
+	fieldIGMPType  = event.AppString("igmp_type", "First message: query, report or leave.").Spelt(event.OneOf("query", "report", "leave"))
+	fieldIGMPGroup = event.AppString("igmp_group", "Multicast group of the first message.").Spelt(event.Address)
 
 	igmpFields = []*event.AppField{fieldIGMPType, fieldIGMPGroup}
 )

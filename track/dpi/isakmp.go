@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 var (
 	fieldISAKMPVersion  = event.AppUint("isakmp_version", "", "Version of IKE: 1 or 2.")
-	fieldISAKMPExchange = event.AppString("isakmp_exchange", "Kind of the first exchange: main, aggressive, quick, informational; of IKE 2 IKE_SA_INIT, IKE_AUTH, ….")
+	fieldISAKMPExchange = event.AppString("isakmp_exchange", "Kind of the first exchange: main, aggressive, quick, informational; of IKE 2 IKE_SA_INIT, IKE_AUTH, ….").Spelt(event.OneOf(append(isakmpExchanges[:], "acknowledged")...))
 )
 
 var isakmpFields = []*event.AppField{fieldISAKMPVersion, fieldISAKMPExchange}

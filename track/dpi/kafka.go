@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 var (
 	fieldKafkaClient = event.AppString("kafka_client_id", "Client id of the first request that names one.")
-	fieldKafkaAPI    = event.AppString("kafka_api", "Kind of the first request, such as Metadata or Produce.")
+	fieldKafkaAPI    = event.AppString("kafka_api", "Kind of the first request, such as Metadata or Produce.").Spelt(event.OneOf(kafkaAPIs[:]...))
 	fieldKafkaTopic  = event.AppString("kafka_topic", "First topic that the client asks about, produces to or fetches from.")
 )
 

@@ -7,9 +7,11 @@ var (
 	fieldKerberosClient  = event.AppString("kerberos_client", "Principal that asks.")
 	fieldKerberosService = event.AppString("kerberos_service", "Principal that a ticket is asked for, such as krbtgt/EXAMPLE.ORG.")
 	fieldKerberosError   = event.AppUint("kerberos_error", "", "First error code (RFC 4120 section 7.5.9); 25 only asks for proof.")
-	fieldKerberosType    = event.AppString("kerberos_type", "What the first request is for: AS (a login), TGS (a ticket for a service).")
-	fieldKerberosCipher  = event.AppString("kerberos_cipher", "Encryption of the first ticket that was given: aes256-cts-hmac-sha1-96, rc4-hmac, …, or its number.")
+	fieldKerberosType    = event.AppString("kerberos_type", "What the first request is for: AS (a login), TGS (a ticket for a service).").Spelt(kerberosTypeForm)
+	fieldKerberosCipher  = event.AppString("kerberos_cipher", "Encryption of the first ticket that was given: aes256-cts-hmac-sha1-96, rc4-hmac, …, or its number.").Spelt(numberedForm(kerberosCiphers))
 )
+
+var kerberosTypeForm = event.OneOf("AS", "TGS").Elsewhere(map[string]string{"as-req": "AS", "as_req": "AS", "tgs-req": "TGS", "tgs_req": "TGS"})
 
 var kerberosFields = []*event.AppField{fieldKerberosRealm, fieldKerberosClient, fieldKerberosService, fieldKerberosError, fieldKerberosType, fieldKerberosCipher}
 

@@ -3,8 +3,8 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldLACPSystem  = event.AppString("lacp_system", "Link address of the sender's system.")
-	fieldLACPPartner = event.AppString("lacp_partner", "That of the system it sees at the other end.")
+	fieldLACPSystem  = event.AppString("lacp_system", "Link address of the sender's system.").Spelt(event.MAC)
+	fieldLACPPartner = event.AppString("lacp_partner", "That of the system it sees at the other end.").Spelt(event.MAC)
 
 	lacpFields = []*event.AppField{fieldLACPSystem, fieldLACPPartner}
 )

@@ -3,12 +3,14 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldLDAPOperation = event.AppString("ldap_operation", "First operation: bind, search, add, modify, delete, compare, extended, ….")
+	fieldLDAPOperation = event.AppString("ldap_operation", "First operation: bind, search, add, modify, delete, compare, extended, ….").Spelt(ldapOperationForm)
 	fieldLDAPBind      = event.AppString("ldap_bind_name", "Name that the client binds as; its password is never shown.")
 	fieldLDAPAuth      = event.AppString("ldap_auth", "How the client proves who it is: simple, anonymous, or the SASL mechanism.")
 	fieldLDAPBase      = event.AppString("ldap_base", "Where the first search begins.")
 	fieldLDAPResult    = event.AppUint("ldap_result", "", "Code that the first operation was answered with (RFC 4511 section 4.1.9): 0 is success, 49 a wrong password, 14 asks for more of it.")
 )
+
+var ldapOperationForm = event.OneOf(namesOf(func(tag byte) string { name, _ := ldapOperation(tag); return name })...)
 
 var ldapFields = []*event.AppField{fieldLDAPOperation, fieldLDAPBind, fieldLDAPAuth, fieldLDAPBase, fieldLDAPResult}
 

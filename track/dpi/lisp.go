@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldLISPMessage = event.AppString("lisp_message", "Kind of the first message of the control port.")
+	fieldLISPMessage = event.AppString("lisp_message", "Kind of the first message of the control port.").Spelt(event.OneOf(lispMessages...))
 
 	lispFields = []*event.AppField{fieldLISPMessage}
 

@@ -12,9 +12,9 @@ var (
 	fieldLLDPChassis      = event.AppString("lldp_chassis", "Its chassis, by name or address.")
 	fieldLLDPDescription  = event.AppString("lldp_description", "What it says of itself: system and version; the first line.")
 	fieldLLDPPortText     = event.AppString("lldp_port_description", "What it says of its port.")
-	fieldLLDPAddress      = event.AppString("lldp_address", "Address that it is managed by.")
+	fieldLLDPAddress      = event.AppString("lldp_address", "Address that it is managed by.").Spelt(event.Address)
 	fieldLLDPVLAN         = event.AppUint("lldp_vlan", "", "VLAN of its port for frames without a tag.")
-	fieldLLDPCapabilities = event.AppList("lldp_capabilities", "What it works as: repeater, bridge, wlan-ap, router, telephone, docsis, station, other.")
+	fieldLLDPCapabilities = event.AppList("lldp_capabilities", "What it works as: repeater, bridge, wlan-ap, router, telephone, docsis, station, other.").Spelt(event.OneOf(lldpRoles[:]...))
 
 	lldpFields = []*event.AppField{fieldLLDPSystem, fieldLLDPPort, fieldLLDPChassis, fieldLLDPDescription, fieldLLDPPortText, fieldLLDPAddress,
 		fieldLLDPVLAN, fieldLLDPCapabilities}

@@ -3,7 +3,11 @@ package dpi
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 
 	"rustnet/track/event"
 )
@@ -140,6 +144,55 @@ func (c *call) named(f *event.AppField, names []string, i int) {
 	if i >= 0 && i < len(names) && names[i] != "" && !c.f.app.Has(f) {
 		c.edit().SetStr(f, names[i])
 	}
+}
+
+// numberedForm is the form of a field that call.numbered sets.
+func numberedForm(names map[byte]string) event.Form {
+	return event.OneOf(listed(names)...).OrNumber("", 255, func(n uint64) string { return names[byte(n)] })
+}
+
+// listed gives the names of a map by number.
+func listed[K comparable](names map[K]string) []string { return slices.Sorted(maps.Values(names)) }
+
+// nameIn gives the name that a number has in a list, "" where it has none.
+func nameIn(names []string) func(uint64) string {
+	return func(n uint64) string {
+		if n < uint64(len(names)) {
+			return names[n]
+		}
+		return ""
+	}
+}
+
+// spelled gives the one of the names that b is, however its letters are written; "" for none.
+func spelled(b []byte, names []string) string {
+	for _, name := range names {
+		if len(b) == len(name) && strings.EqualFold(string(b), name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// numberIn gives the name in a list of what is asked for by its number.
+func numberIn(names []string) func(string) string {
+	return func(text string) string {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return ""
+		}
+		return nameIn(names)(n)
+	}
+}
+
+// namesOf lists the names that a function gives to numbers.
+func namesOf(name func(byte) string) (all []string) {
+	for n := range 256 {
+		if text := name(byte(n)); text != "" && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
 }
 
 // asker is the state of a parser that waits for what the client asks, or what it is answered.

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldMGCPCommand  = event.AppString("mgcp_command", "First command: CRCX, NTFY, RQNT, ….")
+	fieldMGCPCommand  = event.AppString("mgcp_command", "First command: CRCX, NTFY, RQNT, ….").Spelt(event.OneOf(mgcpCommands...))
 	fieldMGCPEndpoint = event.AppString("mgcp_endpoint", "Endpoint that the first command is about.")
 )
 
@@ -15,9 +15,8 @@ var mgcpFields = []*event.AppField{fieldMGCPCommand, fieldMGCPEndpoint}
 
 var mgcpFirst = bytesIn("EADNRCMeadnrcm", '1', '5')
 
-// mgcpCommands are shown as they are usually written, and may be written in any case.
-var mgcpCommands = [...]struct{ small, shown string }{{"epcf", "EPCF"}, {"crcx", "CRCX"}, {"mdcx", "MDCX"}, {"dlcx", "DLCX"}, {"rqnt", "RQNT"},
-	{"ntfy", "NTFY"}, {"auep", "AUEP"}, {"aucx", "AUCX"}, {"rsip", "RSIP"}, {"mesg", "MESG"}}
+// mgcpCommands may be written in any case.
+var mgcpCommands = []string{"EPCF", "CRCX", "MDCX", "DLCX", "RQNT", "NTFY", "AUEP", "AUCX", "RSIP", "MESG"}
 
 // parseMGCP reads MGCP 1.0 (RFC 3435): a command with its transaction, endpoint and version, or, on its ports only,
 // an answer.
@@ -46,14 +45,13 @@ func parseMGCP(c *call) verdict {
 	if !ok || !bytes.HasPrefix(version, []byte("MGCP ")) || !printable(endpoint) {
 		return no
 	}
-	for i := range mgcpCommands {
-		if equalFold(word, mgcpCommands[i].small) {
-			c.setClient(c.side)
-			a := c.edit()
-			a.SetStr(fieldMGCPCommand, mgcpCommands[i].shown)
-			a.SetStr(fieldMGCPEndpoint, c.text(endpoint))
-			return c.finish()
-		}
+	command := spelled(word, mgcpCommands)
+	if command == "" {
+		return no
 	}
-	return no
+	c.setClient(c.side)
+	a := c.edit()
+	a.SetStr(fieldMGCPCommand, command)
+	a.SetStr(fieldMGCPEndpoint, c.text(endpoint))
+	return c.finish()
 }

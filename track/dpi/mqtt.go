@@ -7,12 +7,14 @@ import (
 )
 
 var (
-	fieldMQTTVersion  = event.AppString("mqtt_version", "Version that the client speaks: 3.1, 3.1.1, 5.0.")
+	fieldMQTTVersion  = event.AppString("mqtt_version", "Version that the client speaks: 3.1, 3.1.1, 5.0.").Spelt(mqttVersionForm)
 	fieldMQTTClient   = event.AppString("mqtt_client_id", "Client id, when it is not left to the server.")
 	fieldMQTTResponse = event.AppUint("mqtt_connack", "", "Code that the server answered the connection with; 0 is accepted.")
 	fieldMQTTUser     = event.AppString("mqtt_user", "User that the client named beside a password; alone it may be the secret itself.")
 	fieldMQTTTopic    = event.AppString("mqtt_topic", "First topic that something was published to, or filter that was subscribed to.")
 )
+
+var mqttVersionForm = event.OneOf("3.1", "3.1.1", "5.0").Elsewhere(map[string]string{"3": "3.1", "4": "3.1.1", "5": "5.0", "v5": "5.0", "v3.1.1": "3.1.1"})
 
 var mqttFields = []*event.AppField{fieldMQTTVersion, fieldMQTTClient, fieldMQTTResponse, fieldMQTTUser, fieldMQTTTopic}
 

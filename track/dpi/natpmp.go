@@ -1,10 +1,14 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"slices"
+
+	"rustnet/track/event"
+)
 
 var (
-	fieldNATPMPRequest  = event.AppString("natpmp_request", "First request: address, map-udp, map-tcp, or of PCP announce, map, peer.")
-	fieldNATPMPAddress  = event.AppString("natpmp_address", "The router's address outside, as it answered (NAT-PMP).")
+	fieldNATPMPRequest  = event.AppString("natpmp_request", "First request: address, map-udp, map-tcp, or of PCP announce, map, peer.").Spelt(natpmpRequestForm)
+	fieldNATPMPAddress  = event.AppString("natpmp_address", "The router's address outside, as it answered (NAT-PMP).").Spelt(event.Address)
 	fieldNATPMPInternal = event.AppUint("natpmp_port", "", "Port of this side that the first mapping is for.")
 
 	natpmpFields = []*event.AppField{fieldNATPMPRequest, fieldNATPMPAddress, fieldNATPMPInternal}
@@ -14,6 +18,8 @@ var (
 	natpmpRequests = []string{"address", "map-udp", "map-tcp"}
 	pcpRequests    = []string{"announce", "map", "peer", "authentication"}
 )
+
+var natpmpRequestForm = event.OneOf(append(slices.Clone(natpmpRequests), pcpRequests...)...)
 
 // parseNATPMP reads NAT-PMP (RFC 6886 section 3) and PCP (RFC 6887 section 7) on their ports.
 func parseNATPMP(c *call) verdict {

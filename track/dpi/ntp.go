@@ -9,7 +9,7 @@ import (
 
 var (
 	fieldNTPVersion   = event.AppUint("ntp_version", "", "Version of NTP in the first message.")
-	fieldNTPMode      = event.AppString("ntp_mode", "Mode of the first message: client, server, symmetric, broadcast, control or private.")
+	fieldNTPMode      = event.AppString("ntp_mode", "Mode of the first message: client, server, symmetric, broadcast, control or private.").Spelt(event.OneOf(ntpModes[:]...))
 	fieldNTPStratum   = event.AppUint("ntp_stratum", "", "Stratum of the server: 1 has its own clock.")
 	fieldNTPReference = event.AppString("ntp_reference", "Where the server has its time from: the kind of its clock, or an address.")
 )

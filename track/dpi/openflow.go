@@ -2,7 +2,7 @@ package dpi
 
 import "rustnet/track/event"
 
-var fieldOpenFlowVersion = event.AppString("openflow_version", "Lower of the versions that both ends say hello with: 1.0 to 1.5.")
+var fieldOpenFlowVersion = event.AppString("openflow_version", "Lower of the versions that both ends say hello with: 1.0 to 1.5.").Spelt(event.OneOf(openflowVersions[:]...))
 
 var openflowFields = []*event.AppField{fieldOpenFlowVersion}
 

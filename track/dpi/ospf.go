@@ -1,17 +1,30 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"encoding/binary"
+	"strconv"
+
+	"rustnet/track/event"
+)
 
 var (
 	fieldOSPFVersion = event.AppUint("ospf_version", "", "Version: 2 for IPv4, 3 for IPv6.")
-	fieldOSPFType    = event.AppString("ospf_type", "First message: hello, description, request, update or acknowledgement.")
-	fieldOSPFRouter  = event.AppString("ospf_router", "Router id of the sender.")
-	fieldOSPFArea    = event.AppString("ospf_area", "Area, as an address: 0.0.0.0 is the backbone.")
+	fieldOSPFType    = event.AppString("ospf_type", "First message: hello, description, request, update or acknowledgement.").Spelt(event.OneOf(ospfTypes...))
+	fieldOSPFRouter  = event.AppString("ospf_router", "Router id of the sender.").Spelt(event.Address)
+	fieldOSPFArea    = event.AppString("ospf_area", "Area, as an address: 0.0.0.0 is the backbone.").Spelt(ospfAreaForm)
 
 	ospfFields = []*event.AppField{fieldOSPFVersion, fieldOSPFType, fieldOSPFRouter, fieldOSPFArea}
 
 	ospfTypes = []string{1: "hello", 2: "description", 3: "request", 4: "update", 5: "acknowledgement"}
 )
+
+var ospfAreaForm = event.Address.Meaning(func(text string) string {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return ""
+	}
+	return string(appendDotted(nil, binary.BigEndian.AppendUint32(nil, uint32(n))))
+})
 
 const protoOSPF = 89 // IANA's number
 

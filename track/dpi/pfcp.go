@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldPFCPMessage = event.AppString("pfcp_message", "Kind of the first message, the number where it has no name here.")
+	fieldPFCPMessage = event.AppString("pfcp_message", "Kind of the first message, the number where it has no name here.").Spelt(event.OneOf(listed(pfcpMessages)...))
 
 	pfcpFields = []*event.AppField{fieldPFCPMessage}
 

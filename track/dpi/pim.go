@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldPIMType = event.AppString("pim_type", "First message, such as hello, register or join-prune.")
+	fieldPIMType = event.AppString("pim_type", "First message, such as hello, register or join-prune.").Spelt(event.OneOf(pimTypes...))
 
 	pimFields = []*event.AppField{fieldPIMType}
 

@@ -8,8 +8,8 @@ import (
 
 var (
 	fieldProxyVersion   = event.AppUint("proxy_version", "", "Version of the PROXY protocol: 1 or 2.")
-	fieldProxyClient    = event.AppString("proxy_client", "Address and port of the client that a load balancer connects for.")
-	fieldProxyServer    = event.AppString("proxy_server", "Address and port that this client connected to.")
+	fieldProxyClient    = event.AppString("proxy_client", "Address and port of the client that a load balancer connects for.").Spelt(event.Endpoint)
+	fieldProxyServer    = event.AppString("proxy_server", "Address and port that this client connected to.").Spelt(event.Endpoint)
 	fieldProxyAuthority = event.AppString("proxy_authority", "Host name that this client asked for, where the load balancer tells.")
 
 	proxyFields = []*event.AppField{fieldProxyVersion, fieldProxyClient, fieldProxyServer, fieldProxyAuthority}

@@ -2,15 +2,24 @@ package dpi
 
 import (
 	"bytes"
+	"strconv"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldQUICVersion     = event.AppString("quic_version", "QUIC version: v1, v2, draft-29, Google's Q046, …; the server's choice when that was seen.")
-	fieldQUICClose       = event.AppString("quic_close", "Why an end gave the handshake up (CONNECTION_CLOSE), where that can be read: CONNECTION_REFUSED, CRYPTO_ERROR, …, the code where it has no name.")
+	fieldQUICVersion     = event.AppString("quic_version", "QUIC version: v1, v2, draft-29, Google's Q046, …; the server's choice when that was seen.").Spelt(quicVersionForm)
+	fieldQUICClose       = event.AppString("quic_close", "Why an end gave the handshake up (CONNECTION_CLOSE), where that can be read: CONNECTION_REFUSED, CRYPTO_ERROR, …, the code where it has no name.").Spelt(quicCloseForm)
 	fieldQUICCloseReason = event.AppString("quic_close_reason", "What it said of that.")
 )
+
+var quicCloseForm = event.OneOf(append(quicErrorNames[:], quicCryptoError)...).OrNumber("", 1<<62-1, quicErrorName)
+
+var quicVersionForm = event.Shaped("v1, v2, another name, or eight hexadecimal digits behind 0x", "draft-29", `v[12]|draft-[0-9]+|mvfst-(22|27|exp)|[QT]0[0-9]{2}|0x[0-9a-f]{8}`).
+	Where(func(text string) bool {
+		n, err := strconv.ParseUint(text, 0, 32)
+		return err != nil || string(appendQUICVersion(nil, uint32(n))) == text
+	}).Meaning(quicVersionMeant)
 
 var quicFields = []*event.AppField{fieldQUICVersion, fieldQUICClose, fieldQUICCloseReason}
 
@@ -364,20 +373,30 @@ var quicErrorNames = [...]string{"NO_ERROR", "INTERNAL_ERROR", "CONNECTION_REFUS
 	"FINAL_SIZE_ERROR", "FRAME_ENCODING_ERROR", "TRANSPORT_PARAMETER_ERROR", "CONNECTION_ID_LIMIT_ERROR", "PROTOCOL_VIOLATION", "INVALID_TOKEN", "APPLICATION_ERROR",
 	"CRYPTO_BUFFER_EXCEEDED", "KEY_UPDATE_ERROR", "AEAD_LIMIT_REACHED", "NO_VIABLE_PATH", "VERSION_NEGOTIATION_ERROR"}
 
-// quicClosed tells why an end gave up. An error of TLS is its alert behind a byte (RFC 9001 section 4.8).
+// quicErrorName gives an error's name, "" where it has none. An error of TLS is its alert behind a byte (RFC 9001 section 4.8).
+func quicErrorName(code uint64) string {
+	const tls = 0x100
+	if code&^0xff == tls {
+		return quicCryptoError
+	}
+	return nameIn(quicErrorNames[:])(code)
+}
+
+const quicCryptoError = "CRYPTO_ERROR"
+
+// quicClosed tells why an end gave up.
 func (c *call) quicClosed(st *quicState, code uint64, reason []byte) {
 	st.closed = true
-	const tls = 0x100
-	switch {
-	case code < uint64(len(quicErrorNames)):
-		c.named(fieldQUICClose, quicErrorNames[:], int(code))
-	case code&^0xff == tls:
-		c.firstFact(fieldQUICClose, []byte("CRYPTO_ERROR"))
+	switch name := quicErrorName(code); name {
+	case quicCryptoError:
+		c.firstFact(fieldQUICClose, []byte(name))
 		if name := tlsAlertName(byte(code)); name != "" && !c.f.app.Has(fieldTLSAlert) {
 			c.edit().SetStr(fieldTLSAlert, name)
 		}
-	default:
+	case "":
 		c.firstFact(fieldQUICClose, appendUint(nil, code))
+	default:
+		c.firstFact(fieldQUICClose, []byte(name))
 	}
 	c.firstFact(fieldQUICCloseReason, reason)
 }

@@ -6,6 +6,9 @@ import (
 	"crypto/cipher"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
+	"strconv"
+	"strings"
 )
 
 const quicV2 = 0x6b3343cf // RFC 9369
@@ -58,27 +61,47 @@ func quicSaltsOf(version uint32) []byte {
 
 // quicVersionName gives the name that people use, the number where there is none.
 func (in *Inspector) quicVersionName(v uint32) string {
+	var b [16]byte
+	return in.text(appendQUICVersion(b[:0], v))
+}
+
+func appendQUICVersion(dst []byte, v uint32) []byte {
 	switch {
 	case v == 1:
-		return "v1"
+		return append(dst, "v1"...)
 	case v == quicV2:
-		return "v2"
+		return append(dst, "v2"...)
 	case v>>8 == 0xff0000:
-		return in.text(appendUint([]byte("draft-"), uint64(v&0xff)))
+		return appendUint(append(dst, "draft-"...), uint64(v&0xff))
 	case v == 0xfaceb001:
-		return "mvfst-22"
+		return append(dst, "mvfst-22"...)
 	case v == 0xfaceb002:
-		return "mvfst-27"
+		return append(dst, "mvfst-27"...)
 	case v == 0xfaceb00e:
-		return "mvfst-exp"
+		return append(dst, "mvfst-exp"...)
 	case googleVersion(v):
-		return in.text([]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+		return binary.BigEndian.AppendUint32(dst, v)
 	}
-	b := []byte("0x")
+	dst = append(dst, "0x"...)
 	for shift := 28; shift >= 0; shift -= 4 {
-		b = append(b, hexDigits[v>>shift&15])
+		dst = append(dst, hexDigits[v>>shift&15])
 	}
-	return in.text(b)
+	return dst
+}
+
+// quicVersionMeant reads a version that is given by its number alone, or as HTTP names it.
+func quicVersionMeant(text string) string {
+	small := strings.TrimPrefix(strings.ToLower(text), "h3-")
+	n, err := strconv.ParseUint(small, 0, 32)
+	switch {
+	case err != nil:
+		return strings.ToUpper(small)
+	case n == 1 || n == 2:
+		return "v" + strconv.FormatUint(n, 10)
+	case n < 1<<8:
+		return "draft-" + strconv.FormatUint(n, 10)
+	}
+	return string(appendQUICVersion(nil, uint32(n)))
 }
 
 // quicKeys opens the Initials of a connection; the keys of each side are made when they are needed.

@@ -3,15 +3,15 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRADIUSCode       = event.AppString("radius_code", "Kind of the first message: Access-Request, Accounting-Request, ….")
-	fieldRADIUSReply      = event.AppString("radius_reply", "Kind of the first answer: Access-Accept, Access-Reject, Access-Challenge, ….")
+	fieldRADIUSCode       = event.AppString("radius_code", "Kind of the first message: Access-Request, Accounting-Request, ….").Spelt(event.OneOf(radiusCodes[:]...))
+	fieldRADIUSReply      = event.AppString("radius_reply", "Kind of the first answer: Access-Accept, Access-Reject, Access-Challenge, ….").Spelt(event.OneOf(radiusCodes[:]...))
 	fieldRADIUSUser       = event.AppString("radius_user", "User that is asked about; passwords are never shown.")
 	fieldRADIUSNAS        = event.AppString("radius_nas", "Name that the device that asks gives itself (NAS-Identifier).")
 	fieldRADIUSCalling    = event.AppString("radius_calling_station", "Station that wants in, mostly its link address (Calling-Station-Id).")
 	fieldRADIUSCalled     = event.AppString("radius_called_station", "Where it wants in, mostly an access point's link address and network (Called-Station-Id).")
-	fieldRADIUSNASAddress = event.AppString("radius_nas_address", "Address that the device that asks gives itself (NAS-IP-Address, NAS-IPv6-Address).")
-	fieldRADIUSFramed     = event.AppString("radius_framed_address", "Address that the station has or is given (Framed-IP-Address).")
-	fieldRADIUSStatus     = event.AppString("radius_accounting", "What is accounted for (Acct-Status-Type): start, stop, interim-update, accounting-on, accounting-off.")
+	fieldRADIUSNASAddress = event.AppString("radius_nas_address", "Address that the device that asks gives itself (NAS-IP-Address, NAS-IPv6-Address).").Spelt(event.Address)
+	fieldRADIUSFramed     = event.AppString("radius_framed_address", "Address that the station has or is given (Framed-IP-Address).").Spelt(event.Address)
+	fieldRADIUSStatus     = event.AppString("radius_accounting", "What is accounted for (Acct-Status-Type): start, stop, interim-update, accounting-on, accounting-off.").Spelt(event.OneOf(radiusStatus...))
 )
 
 var radiusFields = []*event.AppField{fieldRADIUSCode, fieldRADIUSReply, fieldRADIUSUser, fieldRADIUSNAS, fieldRADIUSCalling, fieldRADIUSCalled,

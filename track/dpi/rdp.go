@@ -8,9 +8,9 @@ import (
 
 var (
 	fieldRDPCookie    = event.AppString("rdp_cookie", "Name in the client's cookie (mstshash), mostly that of the user.")
-	fieldRDPRequested = event.AppList("rdp_requested", "Security protocols that the client can do: tls credssp rdstls credssp-ex aad, or rdp for none of them.")
-	fieldRDPSelected  = event.AppString("rdp_selected", "Security protocol that the server chose.")
-	fieldRDPFailure   = event.AppString("rdp_failure", "Why the server chose none: tls-required, tls-not-allowed, no-certificate, inconsistent, credssp-required, tls-with-certificate-required.")
+	fieldRDPRequested = event.AppList("rdp_requested", "Security protocols that the client can do: tls credssp rdstls credssp-ex aad, or rdp for none of them.").Spelt(rdpForm)
+	fieldRDPSelected  = event.AppString("rdp_selected", "Security protocol that the server chose.").Spelt(rdpForm)
+	fieldRDPFailure   = event.AppString("rdp_failure", "Why the server chose none: tls-required, tls-not-allowed, no-certificate, inconsistent, credssp-required, tls-with-certificate-required.").Spelt(event.OneOf(rdpFailures...))
 )
 
 var rdpFields = []*event.AppField{fieldRDPCookie, fieldRDPRequested, fieldRDPSelected, fieldRDPFailure}
@@ -147,6 +147,8 @@ func (c *call) rdpConfirm() verdict {
 	c.become("tls")
 	return match
 }
+
+var rdpForm = event.OneOf(append(rdpNames[:], "rdp")...).Elsewhere(map[string]string{"ssl": "tls", "nla": "credssp", "hybrid": "credssp"})
 
 var rdpNames = [...]string{"tls", "credssp", "rdstls", "credssp-ex", "aad"}
 

@@ -4,7 +4,7 @@ import "rustnet/track/event"
 
 var (
 	fieldRIPVersion = event.AppUint("rip_version", "", "Version of RIP for IPv4; absent for RIPng.")
-	fieldRIPCommand = event.AppString("rip_command", "First message: request or response.")
+	fieldRIPCommand = event.AppString("rip_command", "First message: request or response.").Spelt(event.OneOf(ripCommands...))
 
 	ripFields = []*event.AppField{fieldRIPVersion, fieldRIPCommand}
 

@@ -3,13 +3,16 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRPCProgram   = event.AppString("rpc_program", "Program that is called, by its name where it is well known: portmap, nfs, mount, ….")
+	fieldRPCProgram   = event.AppString("rpc_program", "Program that is called, by its name where it is well known: portmap, nfs, mount, ….").Spelt(rpcProgramForm)
 	fieldRPCVersion   = event.AppUint("rpc_version", "", "Version of that program.")
 	fieldRPCProcedure = event.AppUint("rpc_procedure", "", "Number of the first procedure that was called and is not 0, which only asks whether somebody is there.")
 	fieldRPCHost      = event.AppString("rpc_host", "Name of the client's machine, as its credentials say (AUTH_SYS).")
 	fieldRPCUID       = event.AppUint("rpc_uid", "", "User that calls, as its credentials say.")
 	fieldNFSExport    = event.AppString("nfs_export", "Path that was asked to be mounted.")
 )
+
+var rpcProgramForm = event.OneOf(listed(rpcPrograms)...).OrNumber("", 1<<32-1, func(n uint64) string { return rpcPrograms[uint32(n)] }).
+	Elsewhere(map[string]string{"portmapper": "portmap", "rpcbind": "portmap", "mountd": "mount", "lockd": "nlockmgr"})
 
 var rpcFields = []*event.AppField{fieldRPCProgram, fieldRPCVersion, fieldRPCProcedure, fieldRPCHost, fieldRPCUID, fieldNFSExport}
 

@@ -3,9 +3,11 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRTPPayload = event.AppString("rtp_payload", "Coding of the media: PCMU, G729, H261, … where its number is fixed, else the number.")
+	fieldRTPPayload = event.AppString("rtp_payload", "Coding of the media: PCMU, G729, H261, … where its number is fixed, else the number.").Spelt(rtpPayloadForm)
 	fieldRTPSource  = event.AppUint("rtp_ssrc", "", "Synchronisation source of the first packets.")
 )
+
+var rtpPayloadForm = event.OneOf(rtpCodings[:]...).OrNumber("", 127, nameIn(rtpCodings[:]))
 
 var rtpFields = []*event.AppField{fieldRTPPayload, fieldRTPSource}
 

@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldRTPSVendor = event.AppString("rtps_vendor", "Who made the implementation, the number where it has no name here.")
+	fieldRTPSVendor = event.AppString("rtps_vendor", "Who made the implementation, the number where it has no name here.").Spelt(event.OneOf(rtpsVendors...).OrNumber("", 255, nameIn(rtpsVendors)))
 
 	rtpsFields = []*event.AppField{fieldRTPSVendor}
 

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	fieldRTSPMethod    = event.AppString("rtsp_method", "Method of the first request.")
+	fieldRTSPMethod    = event.AppString("rtsp_method", "Method of the first request.").Spelt(event.Method)
 	fieldRTSPURL       = event.AppString("rtsp_url", "URL of the first request, without user, password and query string.")
 	fieldRTSPStatus    = event.AppUint("rtsp_status", "", "Status of the first response.")
 	fieldRTSPUserAgent = event.AppString("rtsp_user_agent", "User-Agent of the first request.")

@@ -4,37 +4,7 @@ package dpi
 const protoSCTP = 132
 
 // sctpPayloads are the payload protocol identifiers of https://www.iana.org/assignments/sctp-parameters that we have a name for.
-func sctpPayload(id uint32) string {
-	switch id {
-	case 1:
-		return "iua"
-	case 2:
-		return "m2ua"
-	case 3:
-		return "m3ua"
-	case 4:
-		return "sua"
-	case 5:
-		return "m2pa"
-	case 7:
-		return "megaco"
-	case 18:
-		return "s1ap"
-	case 27:
-		return "x2ap"
-	case 46:
-		return "diameter"
-	case 60:
-		return "ngap"
-	case 61:
-		return "xnap"
-	case 62:
-		return "f1ap"
-	case 64:
-		return "e1ap"
-	}
-	return ""
-}
+var sctpPayloads = map[uint32]string{1: "iua", 2: "m2ua", 3: "m3ua", 4: "sua", 5: "m2pa", 7: "megaco", 18: "s1ap", 27: "x2ap", 46: "diameter", 60: "ngap", 61: "xnap", 62: "f1ap", 64: "e1ap"}
 
 // parseSCTP looks for the first data whose sender says what it is (RFC 9260 section 3.3.1). The chunks' lengths must add up.
 func parseSCTP(c *call) verdict {
@@ -46,7 +16,7 @@ func parseSCTP(c *call) verdict {
 			return no
 		}
 		if b[0] == data && len(b) >= dataHeader {
-			if name := sctpPayload(be32(b[12:])); name != "" {
+			if name := sctpPayloads[be32(b[12:])]; name != "" {
 				c.edit().Name = name
 				return c.finish()
 			}

@@ -6,7 +6,7 @@ import (
 	"rustnet/track/event"
 )
 
-var fieldSFlowAgent = event.AppString("sflow_agent", "Address that the sender gives itself.")
+var fieldSFlowAgent = event.AppString("sflow_agent", "Address that the sender gives itself.").Spelt(event.Address)
 
 var sflowFields = []*event.AppField{fieldSFlowAgent}
 

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldSIPMethod    = event.AppString("sip_method", "Method of the first request.")
+	fieldSIPMethod    = event.AppString("sip_method", "Method of the first request.").Spelt(event.Method)
 	fieldSIPFrom      = event.AppString("sip_from", "Who the first message is from: user and host, without password and parameters.")
 	fieldSIPTo        = event.AppString("sip_to", "Who the first message is to.")
 	fieldSIPStatus    = event.AppUint("sip_status", "", "Status of the first final response.")

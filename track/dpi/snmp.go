@@ -1,15 +1,25 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
+
+	"rustnet/track/event"
+)
 
 var (
-	fieldSNMPVersion  = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.")
-	fieldSNMPPDU      = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.")
+	fieldSNMPVersion  = event.AppString("snmp_version", "Version of SNMP: 1, 2c or 3.").Spelt(snmpVersionForm)
+	fieldSNMPPDU      = event.AppString("snmp_pdu", "First message: get, get-next, response, set, trap, get-bulk, inform, report; absent where it is encrypted.").Spelt(snmpPduForm)
 	fieldSNMPUser     = event.AppString("snmp_user", "User of SNMP 3. The communities of the older versions are passwords and never shown.")
-	fieldSNMPOID      = event.AppString("snmp_oid", "Object that the first request is about, or what the first trap tells, as numbers with dots; absent where it is encrypted.")
-	fieldSNMPSecurity = event.AppString("snmp_security", "How messages of SNMP 3 are protected: noAuthNoPriv, authNoPriv, authPriv.")
-	fieldSNMPEngine   = event.AppString("snmp_engine", "Identifier of the engine that decides about them, in hexadecimal.")
+	fieldSNMPOID      = event.AppString("snmp_oid", "Object that the first request is about, or what the first trap tells, as numbers with dots; absent where it is encrypted.").Spelt(event.Dotted)
+	fieldSNMPSecurity = event.AppString("snmp_security", "How messages of SNMP 3 are protected: noAuthNoPriv, authNoPriv, authPriv.").Spelt(event.OneOf(snmpLevels[:]...))
+	fieldSNMPEngine   = event.AppString("snmp_engine", "Identifier of the engine that decides about them, in hexadecimal.").Spelt(event.Hex(0))
 )
+
+var snmpPduForm = event.OneOf(snmpPDUs[:]...).Meaning(func(text string) string {
+	return strings.NewReplacer("getnext", "get-next", "getbulk", "get-bulk", "-request", "", "request", "").Replace(strings.ToLower(text))
+})
+
+var snmpVersionForm = event.OneOf("1", "2c", "3").Elsewhere(map[string]string{"v1": "1", "2": "2c", "v2c": "2c", "v2": "2c", "v3": "3"})
 
 var snmpFields = []*event.AppField{fieldSNMPVersion, fieldSNMPPDU, fieldSNMPUser, fieldSNMPOID, fieldSNMPSecurity, fieldSNMPEngine}
 

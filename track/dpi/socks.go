@@ -3,6 +3,7 @@ package dpi
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"rustnet/track/event"
@@ -12,9 +13,13 @@ var (
 	fieldSOCKSVersion = event.AppUint("socks_version", "", "Version of SOCKS: 4 or 5.")
 	fieldSOCKSTarget  = event.AppString("socks_target", "Host and port that the client asked to be connected to.")
 	fieldSOCKSUser    = event.AppString("socks_user", "User that the client named.")
-	fieldSOCKSCommand = event.AppString("socks_command", "What the client asked for: connect, bind, udp-associate.")
-	fieldSOCKSReply   = event.AppString("socks_reply", "What it was answered: granted, refused, not-allowed, network-unreachable, host-unreachable, ttl-expired, ….")
+	fieldSOCKSCommand = event.AppString("socks_command", "What the client asked for: connect, bind, udp-associate.").Spelt(socksCommandForm)
+	fieldSOCKSReply   = event.AppString("socks_reply", "What it was answered: granted, refused, not-allowed, network-unreachable, host-unreachable, ttl-expired, ….").Spelt(socksReplyForm)
 )
+
+var socksReplyForm = event.OneOf(append(slices.Clone(socksReplies), socks4Replies...)...)
+
+var socksCommandForm = event.OneOf(socksCommands...).Elsewhere(map[string]string{"udp": "udp-associate"})
 
 var socksFields = []*event.AppField{fieldSOCKSVersion, fieldSOCKSTarget, fieldSOCKSUser, fieldSOCKSCommand, fieldSOCKSReply}
 

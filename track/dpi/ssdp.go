@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	fieldSSDPMethod   = event.AppString("ssdp_method", "M-SEARCH, NOTIFY or RESPONSE.")
+	fieldSSDPMethod   = event.AppString("ssdp_method", "M-SEARCH, NOTIFY or RESPONSE.").Spelt(event.OneOf("M-SEARCH", "NOTIFY", "RESPONSE"))
 	fieldSSDPTarget   = event.AppString("ssdp_target", "What is searched for or announced (ST or NT).")
 	fieldSSDPServer   = event.AppString("ssdp_server", "Product of the one that sends (Server or User-Agent).")
 	fieldSSDPLocation = event.AppString("ssdp_location", "Where the device describes itself, without user and query string.")

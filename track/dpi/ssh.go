@@ -7,13 +7,15 @@ import (
 )
 
 var (
-	fieldSSHClient   = event.AppString("ssh_client", "Identification of the client, such as SSH-2.0-OpenSSH_9.2.")
-	fieldSSHServer   = event.AppString("ssh_server", "Identification of the server.")
-	fieldHASSH       = event.AppString("hassh", "HASSH fingerprint of the client.")
-	fieldHASSHServer = event.AppString("hassh_server", "HASSH fingerprint of the server.")
+	fieldSSHClient   = event.AppString("ssh_client", "Identification of the client, such as SSH-2.0-OpenSSH_9.2.").Spelt(sshForm)
+	fieldSSHServer   = event.AppString("ssh_server", "Identification of the server.").Spelt(sshForm)
+	fieldHASSH       = event.AppString("hassh", "HASSH fingerprint of the client.").Spelt(event.Hex(32))
+	fieldHASSHServer = event.AppString("hassh_server", "HASSH fingerprint of the server.").Spelt(event.Hex(32))
 )
 
 var sshFields = []*event.AppField{fieldSSHClient, fieldSSHServer, fieldHASSH, fieldHASSHServer}
+
+var sshForm = event.Shaped("the whole line", "SSH-2.0-OpenSSH_9.2", `SSH-.*`)
 
 var sshFirst = bytesIn("S", 1, 0)
 

@@ -4,11 +4,13 @@ import "rustnet/track/event"
 
 var (
 	fieldSTPVersion = event.AppUint("stp_version", "", "0 is spanning tree, 2 rapid, 3 with instances.")
-	fieldSTPRoot    = event.AppString("stp_root", "Priority and link address of the bridge that the sender takes for the root.")
-	fieldSTPBridge  = event.AppString("stp_bridge", "Priority and link address of the sender.")
+	fieldSTPRoot    = event.AppString("stp_root", "Priority and link address of the bridge that the sender takes for the root.").Spelt(stpForm)
+	fieldSTPBridge  = event.AppString("stp_bridge", "Priority and link address of the sender.").Spelt(stpForm)
 
 	stpFields = []*event.AppField{fieldSTPVersion, fieldSTPRoot, fieldSTPBridge}
 )
+
+var stpForm = event.Shaped("the priority and a link address in small letters", "32768.02:00:5e:10:00:01", `[0-9]+\.[0-9a-f]{2}(:[0-9a-f]{2}){5}`)
 
 const protoSTP = 259 // as decode numbers it
 

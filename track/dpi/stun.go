@@ -7,17 +7,21 @@ import (
 )
 
 var (
-	fieldSTUNMethod   = event.AppString("stun_method", "First method of STUN or TURN: binding, allocate, refresh, …, or its number.")
+	fieldSTUNMethod   = event.AppString("stun_method", "First method of STUN or TURN: binding, allocate, refresh, …, or its number.").Spelt(stunMethodForm)
 	fieldSTUNSoftware = event.AppString("stun_software", "Program that one end says it is.")
-	fieldSTUNMapped   = event.AppString("stun_mapped", "Address and port under which the server sees the client.")
-	fieldSTUNRelayed  = event.AppString("stun_relayed", "Address and port that a TURN server relays for the client.")
-	fieldSTUNPeer     = event.AppString("stun_peer", "First peer, with its port where it is told, that a TURN client wants to exchange data with.")
+	fieldSTUNMapped   = event.AppString("stun_mapped", "Address and port under which the server sees the client.").Spelt(stunForm)
+	fieldSTUNRelayed  = event.AppString("stun_relayed", "Address and port that a TURN server relays for the client.").Spelt(stunForm)
+	fieldSTUNPeer     = event.AppString("stun_peer", "First peer, with its port where it is told, that a TURN client wants to exchange data with.").Spelt(stunForm)
 	fieldSTUNUser     = event.AppString("stun_user", "User that logs in to a TURN server.")
 	fieldSTUNRealm    = event.AppString("stun_realm", "Realm of that login.")
 	fieldSTUNError    = event.AppUint("stun_error", "", "First code that a request was refused with; not 401 and 438, which only ask for a login.")
 )
 
+var stunMethodForm = event.OneOf(stunMethods[:]...).OrNumber("", 1<<12-1, nameIn(stunMethods[:]))
+
 var stunFields = []*event.AppField{fieldSTUNMethod, fieldSTUNSoftware, fieldSTUNMapped, fieldSTUNRelayed, fieldSTUNPeer, fieldSTUNUser, fieldSTUNRealm, fieldSTUNError}
+
+var stunForm = event.Endpoint.Or("an address and a port", "192.0.2.7:443", `[0-9a-f.:\[\]]+`)
 
 var stunFirst = bytesIn("", 0, 0x3f)
 

@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldSynphasorFrame  = event.AppString("synphasor_frame", "Kind of the first frame: data, header, configuration-1, configuration-2, command or configuration-3.")
+	fieldSynphasorFrame  = event.AppString("synphasor_frame", "Kind of the first frame: data, header, configuration-1, configuration-2, command or configuration-3.").Spelt(event.OneOf(synphasorFrames...))
 	fieldSynphasorStream = event.AppUint("synphasor_id", "", "Number of the stream of measurements.")
 
 	synphasorFields = []*event.AppField{fieldSynphasorFrame, fieldSynphasorStream}

@@ -7,11 +7,14 @@ import (
 )
 
 var (
-	fieldSyslogFacility = event.AppString("syslog_facility", "Facility of the first message, such as authpriv.")
-	fieldSyslogSeverity = event.AppString("syslog_severity", "Severity of the first message, such as err.")
+	fieldSyslogFacility = event.AppString("syslog_facility", "Facility of the first message, such as authpriv.").Spelt(event.OneOf(syslogFacilities[:]...))
+	fieldSyslogSeverity = event.AppString("syslog_severity", "Severity of the first message, such as err.").Spelt(syslogSeverityForm)
 	fieldSyslogHost     = event.AppString("syslog_host", "Host that the first message names.")
 	fieldSyslogProgram  = event.AppString("syslog_program", "Program that the first message names.")
 )
+
+var syslogSeverityForm = event.OneOf(syslogSeverities[:]...).Elsewhere(map[string]string{"error": "err", "warn": "warning", "panic": "emerg", "emergency": "emerg",
+	"critical": "crit", "informational": "info"}).Meaning(numberIn(syslogSeverities[:]))
 
 var syslogFields = []*event.AppField{fieldSyslogFacility, fieldSyslogSeverity, fieldSyslogHost, fieldSyslogProgram}
 

@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldTACACSType = event.AppString("tacacs_type", "What the session is for: authentication, authorization or accounting.")
+	fieldTACACSType = event.AppString("tacacs_type", "What the session is for: authentication, authorization or accounting.").Spelt(event.OneOf(tacacsTypes...))
 
 	tacacsFields = []*event.AppField{fieldTACACSType}
 

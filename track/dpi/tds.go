@@ -12,7 +12,7 @@ var (
 	fieldTDSDatabase    = event.AppString("tds_database", "Database that a login in the clear asks for.")
 	fieldTDSApplication = event.AppString("tds_application", "Application that a login in the clear names.")
 	fieldTDSHost        = event.AppString("tds_client_host", "Name of the client's machine in a login in the clear.")
-	fieldTDSVersion     = event.AppString("tds_server_version", "Version of the server, such as 16.0.1000.")
+	fieldTDSVersion     = event.AppString("tds_server_version", "Version of the server, such as 16.0.1000.").Spelt(event.Dotted)
 )
 
 var tdsFields = []*event.AppField{fieldTDSUser, fieldTDSDatabase, fieldTDSApplication, fieldTDSHost, fieldTDSVersion}

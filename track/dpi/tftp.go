@@ -8,8 +8,10 @@ import (
 
 var (
 	fieldTFTPFile = event.AppString("tftp_file", "File that was asked for or sent.")
-	fieldTFTPMode = event.AppString("tftp_operation", "What was asked for: read or write.")
+	fieldTFTPMode = event.AppString("tftp_operation", "What was asked for: read or write.").Spelt(tftpOperationForm)
 )
+
+var tftpOperationForm = event.OneOf("read", "write").Elsewhere(map[string]string{"get": "read", "rrq": "read", "put": "write", "wrq": "write"})
 
 var tftpFields = []*event.AppField{fieldTFTPFile, fieldTFTPMode}
 

@@ -1,21 +1,37 @@
 package dpi
 
-import "rustnet/track/event"
+import (
+	"strings"
+
+	"rustnet/track/event"
+)
 
 var (
 	fieldSNI          = event.AppString("sni", "Server name that the client asked for; with ech it is the outer name, which need not be the true one.")
 	fieldALPN         = event.AppList("alpn", "Protocols that the client offered (ALPN), in its order.")
 	fieldALPNSelected = event.AppString("alpn_selected", "Protocol that the server chose, where that travels in the clear (up to TLS 1.2).")
-	fieldTLSVersion   = event.AppString("tls_version", "Version as the server chose it: 1.3, 1.2, 1.1, 1.0, SSLv3, SSLv2, or the number on the wire.")
-	fieldTLSCipher    = event.AppString("tls_cipher", "Cipher suite as the server chose it, by IANA's name.")
+	fieldTLSVersion   = event.AppString("tls_version", "Version as the server chose it: 1.3, 1.2, 1.1, 1.0, SSLv3, SSLv2, or the number on the wire.").Spelt(tlsVersionForm)
+	fieldTLSCipher    = event.AppString("tls_cipher", "Cipher suite as the server chose it, by IANA's name.").Spelt(tlsCipherForm)
 	fieldECH          = event.AppBool("ech", "True when the hello carries encrypted_client_hello, which clients also send without using it.")
 	fieldESNI         = event.AppBool("esni", "True when the hello carries an encrypted server name by the draft before ECH.")
-	fieldJA3          = event.AppString("ja3", "JA3 fingerprint of the client.")
-	fieldJA3S         = event.AppString("ja3s", "JA3S fingerprint of the server.")
-	fieldJA4          = event.AppString("ja4", "JA4 fingerprint of the client.")
+	fieldJA3          = event.AppString("ja3", "JA3 fingerprint of the client.").Spelt(event.Hex(32))
+	fieldJA3S         = event.AppString("ja3s", "JA3S fingerprint of the server.").Spelt(event.Hex(32))
+	fieldJA4          = event.AppString("ja4", "JA4 fingerprint of the client.").Spelt(ja4Form)
 	fieldTLSResumed   = event.AppBool("tls_resumed", "True when an earlier session was resumed, false when not.")
-	fieldTLSAlert     = event.AppString("tls_alert", "First alert that was sent in the clear, by its name in RFC 8446.")
+	fieldTLSAlert     = event.AppString("tls_alert", "First alert that was sent in the clear, by its name in RFC 8446.").Spelt(tlsAlertForm)
 )
+
+var tlsAlertForm = event.OneOf(namesOf(tlsAlertName)...).Meaning(func(text string) string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(text))
+})
+
+var ja4Form = event.Shaped("three parts in small letters", "t13d1516h2_8daaf6152771_b186095e22b6", `[tqd][0-9a-z]{2}[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}`)
+
+var tlsCipherForm = event.OneOf(listed(tlsCipherNames)...).Or("IANA's name, or the number", "", `0x[0-9a-f]{4}`).
+	Where(unnamed(tlsCipherNames)).Meaning(tlsCipherMeant)
+
+var tlsVersionForm = event.OneOf(listed(tlsVersions)...).Or("a number, SSLv3, SSLv2, or the number on the wire", "1.3", `0x[0-9a-f]{4}`).
+	Where(unnamed(tlsVersions)).Meaning(tlsVersionMeant)
 
 var tlsFields = []*event.AppField{fieldSNI, fieldALPN, fieldALPNSelected, fieldTLSVersion, fieldTLSCipher, fieldECH, fieldESNI,
 	fieldJA3, fieldJA3S, fieldJA4, fieldTLSResumed, fieldTLSAlert, fieldTLSSubject, fieldTLSIssuer, fieldTLSSAN,

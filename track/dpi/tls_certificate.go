@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -15,15 +16,24 @@ import (
 // than its length.
 
 var (
-	fieldTLSSubject   = event.AppString("tls_subject", "Subject of the server's certificate, as RFC 4514 writes names (CN=…,O=…). Certificates travel in the clear up to TLS 1.2; none is verified.")
-	fieldTLSIssuer    = event.AppString("tls_issuer", "Issuer of the server's certificate.")
+	fieldTLSSubject   = event.AppString("tls_subject", "Subject of the server's certificate, as RFC 4514 writes names (CN=…,O=…). Certificates travel in the clear up to TLS 1.2; none is verified.").Spelt(tlsNameForm)
+	fieldTLSIssuer    = event.AppString("tls_issuer", "Issuer of the server's certificate.").Spelt(tlsNameForm)
 	fieldTLSSAN       = event.AppList("tls_san", "Names in the server's certificate (subjectAltName): hosts, addresses, mail addresses, URIs; the first 64.")
 	fieldTLSNotBefore = event.AppTime("tls_not_before", "From when on the server's certificate is valid.")
 	fieldTLSNotAfter  = event.AppTime("tls_not_after", "Until when the server's certificate is valid; absent where it says for ever.")
-	fieldTLSCert      = event.AppString("tls_cert_sha256", "SHA-256 of the server's certificate.")
-	fieldTLSClientSub = event.AppString("tls_client_subject", "Subject of the client's certificate, where it shows one.")
-	fieldTLSClientIss = event.AppString("tls_client_issuer", "Issuer of the client's certificate.")
+	fieldTLSCert      = event.AppString("tls_cert_sha256", "SHA-256 of the server's certificate.").Spelt(event.Hex(64))
+	fieldTLSClientSub = event.AppString("tls_client_subject", "Subject of the client's certificate, where it shows one.").Spelt(tlsNameForm)
+	fieldTLSClientIss = event.AppString("tls_client_issuer", "Issuer of the client's certificate.").Spelt(tlsNameForm)
 )
+
+var tlsNameForm = event.Shaped("a whole name as RFC 4514 writes it", "CN=app.demo.io,O=Demo", `([A-Za-z]+|[0-9.]+)=.*`).
+	Meaning(func(text string) string { // OpenSSL's ways
+		text = strings.NewReplacer(" = ", "=", ", ", ",").Replace(text)
+		if strings.HasPrefix(text, "/") {
+			return strings.ReplaceAll(text[1:], "/", ",")
+		}
+		return text
+	})
 
 const (
 	tlsMaxLeaf     = 12 << 10 // of a certificate that is read

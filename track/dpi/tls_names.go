@@ -382,29 +382,71 @@ func (in *Inspector) tlsCipherName(c uint16) string {
 	return in.hex16(c)
 }
 
+// tlsVersions are the versions as people say them.
+var tlsVersions = map[uint16]string{0x0304: "1.3", 0x0303: "1.2", 0x0302: "1.1", 0x0301: "1.0", 0x0300: "SSLv3", 0x0002: "SSLv2",
+	0xfefc: "DTLS 1.3", 0xfefd: "DTLS 1.2", 0xfeff: "DTLS 1.0"}
+
 // tlsVersionName gives the version as people say it; drafts and what is unknown as the number on the wire.
 func (in *Inspector) tlsVersionName(v uint16) string {
-	switch v {
-	case 0x0304:
-		return "1.3"
-	case 0x0303:
-		return "1.2"
-	case 0x0302:
-		return "1.1"
-	case 0x0301:
-		return "1.0"
-	case 0x0300:
-		return "SSLv3"
-	case 0x0002:
-		return "SSLv2"
-	case 0xfefc:
-		return "DTLS 1.3"
-	case 0xfefd:
-		return "DTLS 1.2"
-	case 0xfeff:
-		return "DTLS 1.0"
+	if name := tlsVersions[v]; name != "" {
+		return name
 	}
 	return in.hex16(v)
+}
+
+// unnamed tells which numbers on the wire have no name.
+func unnamed(names map[uint16]string) func(string) bool {
+	return func(text string) bool {
+		n, err := strconv.ParseUint(text, 0, 16)
+		return err == nil && names[uint16(n)] == ""
+	}
+}
+
+// tlsVersionMeant takes off what others write before a version: TLSv1.3, TLS 1.3, tls_1_3, and the point that TLSv13 leaves out.
+func tlsVersionMeant(text string) string {
+	text = strings.ToLower(text)
+	if n, err := strconv.ParseUint(text, 0, 16); err == nil && tlsVersions[uint16(n)] != "" {
+		return tlsVersions[uint16(n)]
+	}
+	number := strings.ReplaceAll(strings.TrimLeft(text, "dtlsv _-"), "_", ".")
+	switch {
+	case strings.HasPrefix(text, "ssl"):
+		return "SSLv" + number[:min(1, len(number))]
+	case len(number) == 1:
+		number += ".0"
+	case len(number) == 2:
+		number = number[:1] + "." + number[1:]
+	}
+	if strings.HasPrefix(text, "dtls") {
+		return "DTLS " + number
+	}
+	return number
+}
+
+// tlsCipherMeant finds the suite that others write otherwise: OpenSSL leaves out what goes without saying, GnuTLS and others have their
+// own signs between the parts.
+func tlsCipherMeant(text string) string {
+	bare := func(name string) string {
+		name = strings.TrimPrefix(strings.NewReplacer("-", "", "_", "", ":", "").Replace(strings.ToUpper(name)), "TLS")
+		return strings.NewReplacer("WITH", "", "DESCBC3", "3DESEDE", "CBC", "", "RC4128", "RC4").Replace(name)
+	}
+	if n, err := strconv.ParseUint(text, 0, 16); err == nil {
+		return tlsCipherNames[uint16(n)]
+	}
+	asked := bare(text)
+	for _, other := range [][2]string{{"EDH", "DHE"}, {"ADH", "DHANON"}, {"AECDH", "ECDHANON"}} {
+		if rest, ok := strings.CutPrefix(asked, other[0]); ok {
+			asked = other[1] + rest
+		}
+	}
+	for _, tried := range []string{asked, "RSA" + asked, asked + "SHA256"} {
+		for _, name := range tlsCipherNames {
+			if bare(name) == tried {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 func (in *Inspector) hex16(v uint16) string {

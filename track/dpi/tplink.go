@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldTPLinkCommand = event.AppString("tplink_command", "Module of the device that the first message is for or from.")
+	fieldTPLinkCommand = event.AppString("tplink_command", "Module of the device that the first message is for or from.").Spelt(event.Small)
 
 	tplinkFields = []*event.AppField{fieldTPLinkCommand}
 

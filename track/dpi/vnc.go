@@ -2,14 +2,17 @@ package dpi
 
 import (
 	"strconv"
+	"strings"
 
 	"rustnet/track/event"
 )
 
 var (
-	fieldVNCVersion  = event.AppString("vnc_version", "Version that the server offers, such as 3.8.")
-	fieldVNCSecurity = event.AppString("vnc_security", "How the client proves who it is: none, vnc, tight, tls, vencrypt, sasl, ard, or a number.")
+	fieldVNCVersion  = event.AppString("vnc_version", "Version that the server offers, such as 3.8.").Spelt(event.Dotted.Meaning(vncVersionMeant))
+	fieldVNCSecurity = event.AppString("vnc_security", "How the client proves who it is: none, vnc, tight, tls, vencrypt, sasl, ard, or a number.").Spelt(vncSecurityForm)
 )
+
+var vncSecurityForm = event.OneOf(vncSecurities[:]...).OrNumber("", 255, nameIn(vncSecurities[:]))
 
 var vncFields = []*event.AppField{fieldVNCVersion, fieldVNCSecurity}
 
@@ -111,25 +114,22 @@ func (c *call) vncSecurity(st *vncState) verdict {
 	return c.finish()
 }
 
+// vncSecurities are IANA's Remote Framebuffer Security Types.
+var vncSecurities = [...]string{1: "none", 2: "vnc", 16: "tight", 18: "tls", 19: "vencrypt", 20: "sasl", 30: "ard"}
+
 func (c *call) vncSecurityFact(kind byte) {
-	name := ""
-	switch kind { // IANA, Remote Framebuffer Security Types
-	case 1:
-		name = "none"
-	case 2:
-		name = "vnc"
-	case 16:
-		name = "tight"
-	case 18:
-		name = "tls"
-	case 19:
-		name = "vencrypt"
-	case 20:
-		name = "sasl"
-	case 30:
-		name = "ard"
-	default:
+	name := nameIn(vncSecurities[:])(uint64(kind))
+	if name == "" {
 		name = strconv.Itoa(int(kind))
 	}
 	c.edit().SetStr(fieldVNCSecurity, name)
+}
+
+// vncVersionMeant reads a version as it is on the wire: RFB 003.008.
+func vncVersionMeant(text string) string {
+	parts := strings.Split(strings.TrimPrefix(strings.ToUpper(text), "RFB "), ".")
+	for i, p := range parts {
+		parts[i] = strings.TrimLeft(p[:max(0, len(p)-1)], "0") + p[max(0, len(p)-1):]
+	}
+	return strings.Join(parts, ".")
 }

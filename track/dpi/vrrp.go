@@ -6,7 +6,7 @@ var (
 	fieldVRRPVersion  = event.AppUint("vrrp_version", "", "Version of VRRP; absent for CARP.")
 	fieldVRRPGroup    = event.AppUint("vrrp_group", "", "Virtual router id of VRRP, virtual host id of CARP.")
 	fieldVRRPPriority = event.AppUint("vrrp_priority", "", "Priority of the sender; 255 owns the address, 0 gives up.")
-	fieldVRRPAddress  = event.AppString("vrrp_address", "First address that the group shares.")
+	fieldVRRPAddress  = event.AppString("vrrp_address", "First address that the group shares.").Spelt(event.Address)
 
 	vrrpFields = []*event.AppField{fieldVRRPVersion, fieldVRRPGroup, fieldVRRPPriority, fieldVRRPAddress}
 )

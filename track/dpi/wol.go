@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldWoLTarget = event.AppString("wol_target", "Link address of the machine to wake. A password behind it is not shown.")
+	fieldWoLTarget = event.AppString("wol_target", "Link address of the machine to wake. A password behind it is not shown.").Spelt(event.MAC)
 
 	wolFields = []*event.AppField{fieldWoLTarget}
 

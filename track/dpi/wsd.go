@@ -7,9 +7,11 @@ import (
 )
 
 var (
-	fieldWSDAction = event.AppString("wsd_action", "First message: Hello, Bye, Probe, ProbeMatches, Resolve or ResolveMatches.")
+	fieldWSDAction = event.AppString("wsd_action", "First message: Hello, Bye, Probe, ProbeMatches, Resolve or ResolveMatches.").Spelt(event.OneOf(wsdActions...))
 
 	wsdFields = []*event.AppField{fieldWSDAction}
+
+	wsdActions = []string{"Hello", "Bye", "Probe", "ProbeMatches", "Resolve", "ResolveMatches"}
 
 	wsdFirst = bytesIn("<\xef", 1, 0)
 )
@@ -34,8 +36,8 @@ func parseWSD(c *call) verdict {
 				for end < len(action) && alphanumeric(action[end]) {
 					end++
 				}
-				if end < len(action) && oneOf(action[:end], "hello bye probe probematches resolve resolvematches") {
-					c.firstFact(fieldWSDAction, action[:end])
+				if known := spelled(action[:end], wsdActions); end < len(action) && known != "" && !c.f.app.Has(fieldWSDAction) {
+					c.edit().SetStr(fieldWSDAction, known)
 				}
 			}
 		}

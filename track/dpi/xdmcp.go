@@ -3,7 +3,7 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldXDMCPMessage = event.AppString("xdmcp_message", "Kind of the first message.")
+	fieldXDMCPMessage = event.AppString("xdmcp_message", "Kind of the first message.").Spelt(event.OneOf(xdmcpMessages...))
 
 	xdmcpFields = []*event.AppField{fieldXDMCPMessage}
 

@@ -3,9 +3,11 @@ package dpi
 import "rustnet/track/event"
 
 var (
-	fieldZMTPMechanism = event.AppString("zmtp_mechanism", "Security of the connection: NULL, PLAIN, CURVE or GSSAPI.")
+	fieldZMTPMechanism = event.AppString("zmtp_mechanism", "Security of the connection: NULL, PLAIN, CURVE or GSSAPI.").Spelt(event.OneOf(zmtpMechanisms...))
 
 	zmtpFields = []*event.AppField{fieldZMTPMechanism}
+
+	zmtpMechanisms = []string{"NULL", "PLAIN", "CURVE", "GSSAPI"}
 
 	zmtpFirst = bytesIn("\xff", 1, 0)
 )
@@ -37,9 +39,10 @@ func parseZMTP(c *call) verdict {
 		return v.unfinished()
 	}
 	name, _, _ := zeroText(b[mechanism : mechanism+length])
-	if !oneOf(name, "null plain curve gssapi") {
+	known := spelled(name, zmtpMechanisms)
+	if known == "" {
 		return no
 	}
-	c.fact(fieldZMTPMechanism, name)
+	c.edit().SetStr(fieldZMTPMechanism, known)
 	return c.finish()
 }

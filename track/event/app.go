@@ -183,6 +183,12 @@ func AppTime(name, doc string) *AppField {
 	return f
 }
 
+// Spelt says how the field spells its texts.
+func (f *AppField) Spelt(form Form) *AppField {
+	f.form = form
+	return f
+}
+
 func (a *App) get(index uint16) *AppValue {
 	if a == nil || a.has&(1<<(index&31)) == 0 {
 		return nil

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
+	"strconv"
+	"strings"
 )
 
 // Groups of the record, in the order they are written.
@@ -25,12 +27,35 @@ const (
 // conn is true for records about a connection, as opposed to lost.
 func (e *Event) conn() bool { return e.Kind < Lost }
 
+// Forms of fields here.
+var (
+	endAddress = addresses("an address (host is the name)", "192.0.2.7")
+	protoForm  = OneOf(namedProtos()...).OrNumber("", 255, func(n uint64) string {
+		if name := ProtoName(uint16(n)); n <= 255 && name != strconv.FormatUint(n, 10) {
+			return name
+		}
+		return ""
+	})
+	program = FromRoot.Saying("the whole path (process is the name)")
+	pod     = Shaped("namespace/name, or the whole identifier", "default/web-0", `.+/.+|`+podUID)
+	unit    = Shaped("the unit's full name", "nginx.service", `.+\.(service|scope|socket|mount|swap)`).Meaning(func(text string) string { return text + ".service" })
+	// otherApps and otherServices are names that are usual for what app and service call otherwise.
+	otherApps = map[string]string{"ssl": "tls", "https": "tls", "postgres": "postgresql", "pgsql": "postgresql", "mssql": "tds", "ike": "isakmp", "kerberos5": "kerberos",
+		"krb5": "kerberos", "cifs": "smb", "samba": "smb", "ms-rdp": "rdp", "memcache": "memcached", "mongo": "mongodb"}
+	otherServices = map[string]string{"dns": "domain", "rdp": "ms-wbt-server", "smb": "microsoft-ds", "postgres": "postgresql", "mssql": "ms-sql-s",
+		"dhcp": "bootps", "portmap": "sunrpc"}
+)
+
+// podUID is the shape of what Kubernetes and Podman number pods by; a static pod's is a digest of its file.
+const podUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{64}`
+
 // core declares every field that does not belong to a parser. Fields are only ever added, at the
 // end of their group.
 var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
 	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); alert, for what a rule or detector is for; lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
+		form:  OneOf(kindNames[New:Other]...),
 		Words: kindNames[:], Word: func(e *Event) int { return int(e.Kind) }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
 		Time: func(e *Event) int64 { return e.TS }},
@@ -42,6 +67,7 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.Related, e.Related != 0 }},
 
 	{Name: "proto", Group: groupEnds, Type: String, Width: 5, Doc: "Transport: tcp, udp, icmp, icmp6, sctp, arp, …, or the IP protocol number.",
+		form: protoForm,
 		Str: func(e *Event) string {
 			if !e.conn() {
 				return ""
@@ -63,6 +89,7 @@ var core = []Field{
 	{Name: "remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the remote end.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Remote.Port()), e.Remote.Port() != 0 }},
 	{Name: "direction", Group: groupEnds, Type: String, Width: 7, Doc: "Who opened it: out (this machine), in (the remote), local (both ends are here), forward (neither is).",
+		form:  OneOf(directionNames[:]...).Elsewhere(map[string]string{"outbound": "out", "outgoing": "out", "egress": "out", "inbound": "in", "incoming": "in", "ingress": "in"}),
 		Words: directionNames[:], Word: func(e *Event) int { return int(e.Direction) }},
 	{Name: "iface", Group: groupEnds, Type: String, Width: 8, Doc: "Interface it was first seen on.",
 		Str: func(e *Event) string { return e.Iface }},
@@ -71,6 +98,7 @@ var core = []Field{
 	{Name: "netns", Group: groupEnds, Type: Uint, Width: 10, Doc: "Network namespace (inode) it was seen in.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.NetNS), e.NetNS != 0 }},
 	{Name: "tunnel", Group: groupEnds, Type: String, Width: 6, Doc: "What carried it inside another IP packet: ipip, gre, vxlan, geneve, gtp, teredo.",
+		form:  OneOf(tunnelNames[:]...),
 		Words: tunnelNames[:], Word: func(e *Event) int { return int(e.Tunnel) }},
 	{Name: "tunnel_id", Group: groupEnds, Type: Uint, Width: 8, Doc: "The tunnel's network identifier or key.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.TunnelID), e.Tunnel != 0 && e.TunnelID != 0 }},
@@ -80,9 +108,11 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.ICMPCode), e.HasICMP }},
 
 	{Name: "local_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the local end, of protocols without IP.",
-		Str: func(e *Event) string { return macString(e.LocalMAC) }},
+		form: MAC,
+		Str:  func(e *Event) string { return macString(e.LocalMAC) }},
 	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of protocols without IP.",
-		Str: func(e *Event) string { return macString(e.RemoteMAC) }},
+		form: MAC,
+		Str:  func(e *Event) string { return macString(e.RemoteMAC) }},
 	{Name: "nat_local_addr", Group: groupEnds, Type: Addr, Doc: "Address that the local end has on the other side of this machine's NAT, where it is another.",
 		Addr: func(e *Event) netip.Addr { return e.nat().Local.Addr() }},
 	{Name: "nat_local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port that it has there.",
@@ -93,10 +123,12 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { p := e.nat().Remote.Port(); return uint64(p), p != 0 }},
 
 	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states, LISTEN and UNCONN for sockets without a remote end.",
+		form:  OneOf(stateNames[:]...),
 		Words: stateNames[:], Word: func(e *Event) int { return int(e.State) }},
 	{Name: "history", Group: groupState, Type: String, Width: 10, Doc: "Zeek's letters: S SYN, H SYN-ACK, A ACK, D data, F FIN, R RST, T retransmission, W zero window, C bad checksum, G gap, ^ ends swapped; upper case from the end that opened.",
 		Append: appendHistory, Str: func(e *Event) string { return e.HistoryString() }},
 	{Name: "reason", Group: groupState, Type: String, Width: 9, Doc: "Why it closed: fin (orderly), rst, refused, timeout, destroyed (socket closed, no wire sign), evicted (table full), exit (rustnet ended).",
+		form:  OneOf(reasonNames[:]...).Elsewhere(map[string]string{"reset": "rst", "timed out": "timeout", "killed": "destroyed"}),
 		Words: reasonNames[:], Word: func(e *Event) int { return int(e.Reason) }},
 	{Name: "partial", Group: groupState, Type: Bool, Width: 7, Doc: "True when the start was not seen.",
 		Bool: func(e *Event) (bool, bool) { return e.Partial, e.Partial }},
@@ -139,9 +171,11 @@ var core = []Field{
 			return uint64(e.Tx.OutOfOrder) + uint64(e.Rx.OutOfOrder), e.isTCP() && e.counts(NoOrder)
 		}},
 	{Name: "community_id", Group: groupQuality, Type: String, Width: 30, Doc: "Community ID version 1 of the connection.",
+		form:   Shaped("version 1 of it", "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", `1:[A-Za-z0-9+/]{27}=`).Meaning(func(text string) string { return "1:" + text }),
 		Append: appendCommunityID, Str: func(e *Event) string { return e.communityID() }},
 
 	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, by content, never by port.",
+		form: Small.Elsewhere(otherApps),
 		Str: func(e *Event) string {
 			if e.App == nil {
 				return ""
@@ -149,10 +183,13 @@ var core = []Field{
 			return e.App.Name
 		}},
 	{Name: "service", Group: groupApp, Type: String, Width: 10, Doc: "IANA's name for the port that was connected to.",
-		Str: func(e *Event) string { return e.service() }},
+		form: Form{words: serviceNames}.Elsewhere(otherServices),
+		Str:  func(e *Event) string { return e.service() }},
 	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end, in small letters, without a dot at its end.",
-		Str: func(e *Event) string { return e.Host() }},
+		form: Host,
+		Str:  func(e *Event) string { return e.Host() }},
 	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (what a DNS response said of the address), ptr.",
+		form:  OneOf(hostSourceNames[:]...),
 		Words: hostSourceNames[:], Word: func(e *Event) int { _, s := e.HostAndSource(); return int(s) }},
 
 	{Name: "pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process that owns the local end (thread-group leader).",
@@ -160,7 +197,8 @@ var core = []Field{
 	{Name: "process", Group: groupProcess, Type: String, Width: 15, Doc: "Its full name.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Name }) }},
 	{Name: "exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
-		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Exe }) }},
+		form: program,
+		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Exe }) }},
 	{Name: "cmdline", Group: groupProcess, Type: String, Width: 32, Doc: "Its arguments, joined with spaces.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Cmdline }) }},
 	{Name: "uid", Group: groupProcess, Type: Uint, Width: 6, Doc: "User that owns the socket.",
@@ -182,13 +220,15 @@ var core = []Field{
 	{Name: "parent", Group: groupProcess, Type: String, Width: 15, Doc: "Parent's name.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Parent }) }},
 	{Name: "process_source", Group: groupProcess, Type: String, Width: 9, Doc: "How the process is known: ebpf, fentry, kprobe, iter, sock_diag, procfs, listener.",
-		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Source }) }},
+		form: OneOf("ebpf", "fentry", "kprobe", "iter", "sock_diag", "procfs", "listener"),
+		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Source }) }},
 	{Name: "peer_pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process at the other end, when that is on this machine too.",
 		Uint: func(e *Event) (uint64, bool) { return e.Peer.pid() }},
 	{Name: "peer_process", Group: groupProcess, Type: String, Width: 15, Doc: "Its name.",
 		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Name }) }},
 	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
-		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
+		form: program,
+		Str:  func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
 	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable has no file of that name any more, or never had (memfd).",
 		Bool: func(e *Event) (bool, bool) { deleted := e.Proc != nil && e.Proc.ExeDeleted; return deleted, deleted }},
 	{Name: "ancestors", Group: groupProcess, Type: List, Width: 24, Doc: "Names of the processes above it, the parent first.",
@@ -206,24 +246,33 @@ var core = []Field{
 			return uint64(e.Proc.NetNS), e.Proc.NetNS != 0
 		}},
 	{Name: "cgroup", Group: groupProcess, Type: String, Width: 32, Doc: "Path of its cgroup, from the root of the hierarchy in which it is the longest.",
-		Str: func(e *Event) string { return e.Proc.cgroup().Path }},
+		form: Shaped("a path from the root of the hierarchy on", "/system.slice/nginx.service", `/.*`),
+		Str:  func(e *Event) string { return e.Proc.cgroup().Path }},
 	{Name: "container", Group: groupProcess, Type: String, Width: 16, Doc: "Name of the container that it runs in, where its runtime's files tell it; else the identifier.",
 		Str: func(e *Event) string { return e.Proc.cgroup().Container }},
 	{Name: "container_id", Group: groupProcess, Type: String, Width: 12, Doc: "The container's full identifier; absent where containers have names only (LXC, nspawn).",
-		Str: func(e *Event) string { return e.Proc.cgroup().ContainerID }},
+		form: Shaped("the whole identifier; startsWith takes the first of it", "", `[0-9a-f]{64}|[0-9a-z]{25}|[0-9a-f]{32}-.+`),
+		Str:  func(e *Event) string { return e.Proc.cgroup().ContainerID }},
 	{Name: "container_runtime", Group: groupProcess, Type: String, Width: 10, Doc: "What runs the container: docker, podman, containerd, cri-o, lxc, nspawn, libvirt, buildkit.",
-		Str: func(e *Event) string { return e.Proc.cgroup().Runtime }},
+		form: OneOf("docker", "podman", "containerd", "cri-o", "lxc", "nspawn", "libvirt", "buildkit").Elsewhere(map[string]string{"crio": "cri-o", "systemd-nspawn": "nspawn"}),
+		Str:  func(e *Event) string { return e.Proc.cgroup().Runtime }},
 	{Name: "pod", Group: groupProcess, Type: String, Width: 24, Doc: "Kubernetes pod as namespace/name, where the runtime's or the kubelet's files tell it; else the identifier. Also pods of Podman.",
-		Str: func(e *Event) string { return e.Proc.cgroup().Pod }},
+		form: pod,
+		Str:  func(e *Event) string { return e.Proc.cgroup().Pod }},
 	{Name: "pod_uid", Group: groupProcess, Type: String, Width: 36, Doc: "The pod's identifier.",
-		Str: func(e *Event) string { return e.Proc.cgroup().PodUID }},
+		form: Shaped("the whole identifier in small letters", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", podUID),
+		Str:  func(e *Event) string { return e.Proc.cgroup().PodUID }},
 	{Name: "unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit (service or scope); in a container with systemd, that one's.",
-		Str: func(e *Event) string { return e.Proc.cgroup().Unit }},
+		form: unit,
+		Str:  func(e *Event) string { return e.Proc.cgroup().Unit }},
 	{Name: "user_unit", Group: groupProcess, Type: String, Width: 20, Doc: "Unit of the user's own systemd.",
-		Str: func(e *Event) string { return e.Proc.cgroup().UserUnit }},
+		form: unit,
+		Str:  func(e *Event) string { return e.Proc.cgroup().UserUnit }},
 	{Name: "slice", Group: groupProcess, Type: String, Width: 16, Doc: "systemd slice that the unit is in.",
-		Str: func(e *Event) string { return e.Proc.cgroup().Slice }},
+		form: Shaped("the slice's full name", "system.slice", `.+\.slice`).Meaning(func(text string) string { return text + ".slice" }),
+		Str:  func(e *Event) string { return e.Proc.cgroup().Slice }},
 	{Name: "caps", Group: groupProcess, Type: List, Width: 16, Doc: "Effective capabilities; only \"all\" when it has every one. The filter's capable(caps, \"cap_net_raw\") knows both.",
+		form: OneOf(append(Capabilities[:], "all")...).Meaning(func(text string) string { return "cap_" + strings.ToLower(text) }),
 		List: func(e *Event) []string {
 			if e.Proc == nil {
 				return nil
@@ -240,7 +289,8 @@ var core = []Field{
 	{Name: "lsm_label", Group: groupProcess, Type: String, Width: 24, Doc: "Label of SELinux, AppArmor or another security module, read from procfs while the process lives.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Label }) }},
 	{Name: "seccomp", Group: groupProcess, Type: String, Width: 8, Doc: "How its system calls are restricted: disabled (not), strict, filter.",
-		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Seccomp }) }},
+		form: OneOf(SeccompModes[:]...),
+		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Seccomp }) }},
 	{Name: "no_new_privs", Group: groupProcess, Type: Bool, Width: 5, Doc: "Whether it can gain no privileges by executing a program.",
 		Bool: func(e *Event) (v, ok bool) {
 			if e.Proc == nil {
@@ -251,12 +301,15 @@ var core = []Field{
 	{Name: "peer_container", Group: groupProcess, Type: String, Width: 16, Doc: "Container at the other end, named as container is.",
 		Str: func(e *Event) string { return e.Peer.cgroup().Container }},
 	{Name: "peer_pod", Group: groupProcess, Type: String, Width: 24, Doc: "Pod at the other end, named as pod is.",
-		Str: func(e *Event) string { return e.Peer.cgroup().Pod }},
+		form: pod,
+		Str:  func(e *Event) string { return e.Peer.cgroup().Pod }},
 	{Name: "peer_unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit at the other end.",
-		Str: func(e *Event) string { return e.Peer.cgroup().Unit }},
+		form: unit,
+		Str:  func(e *Event) string { return e.Peer.cgroup().Unit }},
 
 	{Name: "country", Group: groupRemote, Type: String, Width: 7, Doc: "With --geoip: country of the remote address, in two letters (ISO 3166).",
-		Str: func(e *Event) string { return e.about().Country }},
+		form: Shaped("two capital letters (ISO 3166)", "NL", `[A-Z]{2}`),
+		Str:  func(e *Event) string { return e.about().Country }},
 	{Name: "city", Group: groupRemote, Type: String, Width: 16, Doc: "With --geoip: its city, in English.",
 		Str: func(e *Event) string { return e.about().City }},
 	{Name: "asn", Group: groupRemote, Type: Uint, Width: 7, Doc: "With --geoip: number of the autonomous system that announces it.",
@@ -264,9 +317,11 @@ var core = []Field{
 	{Name: "as_org", Group: groupRemote, Type: String, Width: 24, Doc: "With --geoip: who runs that system.",
 		Str: func(e *Event) string { return e.about().Org }},
 	{Name: "remote_name", Group: groupRemote, Type: String, Width: 32, Doc: "With --resolve: name of the remote address by reverse DNS.",
-		Str: func(e *Event) string { return e.about().Name }},
+		form: Host,
+		Str:  func(e *Event) string { return e.about().Name }},
 
 	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow), packets (--pcapng's: no room, or could not be written).",
+		form:  OneOf(whereNames[:]...),
 		Words: whereNames[:], Word: func(e *Event) int {
 			if e.Kind != Lost {
 				return int(Nowhere)

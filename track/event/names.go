@@ -52,6 +52,11 @@ const linkProto = 256
 
 var linkNames = [...]string{"arp", "lldp", "cdp", "stp", "eapol", "lacp", "ptp"}
 
+// namedProtos lists the protocols that have a name.
+func namedProtos() []string {
+	return slices.DeleteFunc(slices.Clone(protoNames[:]), func(name string) bool { _, err := strconv.Atoi(name); return err == nil })
+}
+
 // ProtoName gives a protocol's name in the spelling of the field `proto`, the number where it has none.
 // IANA's STP (118) and PTP (123) are stp-ip and ptp-ip: stp and ptp are the link protocols.
 func ProtoName(p uint16) string {
@@ -60,6 +65,17 @@ func ProtoName(p uint16) string {
 	}
 	return strconv.Itoa(int(p))
 }
+
+// Capabilities are those of capabilities(7), by number.
+var Capabilities = [...]string{"cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_fsetid", "cap_kill",
+	"cap_setgid", "cap_setuid", "cap_setpcap", "cap_linux_immutable", "cap_net_bind_service", "cap_net_broadcast", "cap_net_admin",
+	"cap_net_raw", "cap_ipc_lock", "cap_ipc_owner", "cap_sys_module", "cap_sys_rawio", "cap_sys_chroot", "cap_sys_ptrace",
+	"cap_sys_pacct", "cap_sys_admin", "cap_sys_boot", "cap_sys_nice", "cap_sys_resource", "cap_sys_time", "cap_sys_tty_config",
+	"cap_mknod", "cap_lease", "cap_audit_write", "cap_audit_control", "cap_setfcap", "cap_mac_override", "cap_mac_admin",
+	"cap_syslog", "cap_wake_alarm", "cap_block_suspend", "cap_audit_read", "cap_perfmon", "cap_bpf", "cap_checkpoint_restore"}
+
+// SeccompModes are the kernel's SECCOMP_MODE_, by number.
+var SeccompModes = [...]string{"disabled", "strict", "filter"}
 
 // servicesText is IANA's port register in lines of port, name and transports (t u s for TCP, UDP, SCTP).
 //
@@ -133,6 +149,16 @@ func ServiceName(proto, port uint16) string {
 	readServices.Do(loadServices)
 	return allServices[transport].name(port)
 }
+
+// serviceNames lists what `service` can be.
+var serviceNames = sync.OnceValue(func() (all []string) {
+	readServices.Do(loadServices)
+	for i := range allServices {
+		all = append(all, allServices[i].names...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+})
 
 // service names the port of the end that was connected to.
 func (e *Event) service() string {

@@ -2,7 +2,6 @@ package event
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -50,6 +49,7 @@ type Field struct {
 	Sum   Sum
 	app   uint16 // 1 + index among the fields of the parsers, 0 = core
 	needs Part
+	form  Form
 
 	stored int  // 1 + its place in a Stored schema, 0 = a field of a schema of sources
 	parsed bool // in a Stored schema: a parser declared it
@@ -68,16 +68,17 @@ type Field struct {
 	List   func(*Event) []string
 }
 
-// Vocabulary has every text that the field can be, nil where they are not a few; also of a Stored schema.
-func (f *Field) Vocabulary() []string {
-	i := slices.IndexFunc(core, func(c Field) bool { return c.Name == f.Name })
+// Form says how the field, or each member of a list, spells its texts; nil where they can be any.
+func (f *Field) Form() *Form {
 	switch {
-	case i < 0:
-		return nil
-	case f.Name == "event":
-		return core[i].Words[New:Other]
+	case f.form.words != nil || f.form.shape != nil:
+		return &f.form
+	case f.Type == Addr:
+		return &endAddress
+	case f.Type == ID:
+		return &identifier
 	}
-	return core[i].Words
+	return nil
 }
 
 // AppIndex numbers the fields that parsers declare, below MaxAppFields; ok is false for the others.
@@ -90,11 +91,16 @@ type Schema struct {
 }
 
 // NewSchema puts the core fields and those of the parsers in their order: a parser's fields
-// stand behind `service`, where the application is told.
-func NewSchema(parsers []*AppField) *Schema {
+// stand behind `service`, where the application is told. apps are all that `app` can be, none where that is not known.
+func NewSchema(parsers []*AppField, apps ...string) *Schema {
 	s := &Schema{byName: map[string]*Field{}}
 	for i := range core {
 		f := &core[i]
+		if f.Name == "app" && len(apps) > 0 {
+			known := *f
+			known.form = OneOf(apps...).Elsewhere(f.form.elsewhere).WhenRead(f.form)
+			f = &known
+		}
 		if f.Group == groupProcess && s.byName["pid"] == nil && !s.hasGroup(groupProcess) {
 			for _, p := range parsers {
 				if p.Group == "" {

@@ -34,7 +34,10 @@ func (s *Schema) Stored() *Schema {
 	stored := &Schema{byName: map[string]*Field{}}
 	for i, base := range s.Fields {
 		f := &Field{Name: base.Name, Group: base.Group, Unit: base.Unit, Doc: base.Doc, Type: base.Type, Width: base.Width,
-			Sum: base.Sum, stored: i + 1, parsed: base.parsed || base.app != 0}
+			Sum: base.Sum, form: base.form, stored: i + 1, parsed: base.parsed || base.app != 0}
+		if base.form.read != nil {
+			f.form = *base.form.read
+		}
 		if f.Name == "seq" {
 			f.Uint = base.Uint
 		} else {
