@@ -652,6 +652,23 @@ sys.stdin.read()`)...)
 	}
 }
 
+// TestTimeNamespace: where our clocks are set off from the kernel's, what its programs tell of has its time all the same.
+func TestTimeNamespace(t *testing.T) {
+	needs(t, true, "ip", "nsenter", "unshare", "bash")
+	apart := []string{"unshare", "--time", "--monotonic", "86400", "--boottime", "86400", "--"}
+	if out, err := exec.Command(apart[0], append(apart[1:], "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no time namespaces: %v: %s", err, out)
+	}
+	t.Parallel()
+	client, _ := twoHosts(t)
+	must(t, "ip", "-n", client, "neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev", "c0") // is not there
+	w := watch(t, in(client, append(apart, "rustnet", "--json", "-f", `remote_port == 9`)...)...)
+	w.until("the end of a socket", func(r *record) bool { return r.Event == "closed" && r.Proto == "udp" && r.Reason == "destroyed" }, func() {
+		exec.Command("nsenter", "--net=/run/netns/"+client, "bash", "-c", "echo > /dev/udp/10.77.0.9/9").Run()
+	})
+	w.end()
+}
+
 // TestTranslatedEnds: a container's socket ends both forms of a connection that is masqueraded.
 func TestTranslatedEnds(t *testing.T) {
 	needs(t, true, "ip", "nsenter", "nft", "python3")

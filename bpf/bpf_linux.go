@@ -1026,11 +1026,39 @@ func pidNamespace() uint32 {
 	return uint32(st.Ino)
 }
 
-// sinceEpoch is what has to be added to CLOCK_MONOTONIC for the time of day.
+// sinceEpoch is what has to be added to the kernel's CLOCK_MONOTONIC for the time of day.
 func sinceEpoch() int64 {
 	var mono unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono); err != nil {
 		return 0 // no system is without it
 	}
-	return time.Now().UnixNano() - mono.Nano()
+	return time.Now().UnixNano() - (mono.Nano() - timeOffsets().Monotonic)
+}
+
+// BootOffset is what has to be added to a start that the kernel's programs tell of for what /proc says of it, in nanoseconds.
+func BootOffset() int64 { return timeOffsets().Boot }
+
+// offsets are how far ahead of the kernel's clocks those are that our time namespace has, time_namespaces(7), in nanoseconds.
+type offsets struct{ Monotonic, Boot int64 }
+
+var timeOffsets = sync.OnceValue(func() offsets {
+	text, _ := os.ReadFile("/proc/self/timens_offsets") // a kernel without it has one time for all
+	return parseOffsets(string(text))
+})
+
+func parseOffsets(text string) (o offsets) {
+	for line := range strings.Lines(text) {
+		var clock string
+		var s, ns int64
+		if n, _ := fmt.Sscan(line, &clock, &s, &ns); n != 3 {
+			continue
+		}
+		switch clock {
+		case "monotonic":
+			o.Monotonic = s*1e9 + ns
+		case "boottime":
+			o.Boot = s*1e9 + ns
+		}
+	}
+	return o
 }

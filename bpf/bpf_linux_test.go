@@ -32,6 +32,20 @@ import (
 
 // TestLayout compares the Go structures with those in the object, where each field has the same place
 // and size. It needs no privilege.
+// TestTimeOffsets: what time_namespaces(7) says of ours.
+func TestTimeOffsets(t *testing.T) {
+	for text, want := range map[string]offsets{
+		"": {},
+		"monotonic           0         0\nboottime            0         0\n": {},
+		"monotonic       86400         5\nboottime           -1 500000000\n": {86400e9 + 5, -5e8},
+		"boottime            7         0\nrealtime            1         1\n": {0, 7e9},
+	} {
+		if got := parseOffsets(text); got != want {
+			t.Errorf("%q: got %+v, want %+v", text, got, want)
+		}
+	}
+}
+
 func TestLayout(t *testing.T) {
 	for name, tc := range map[string]struct {
 		of     reflect.Type

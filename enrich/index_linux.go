@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rustnet/bpf"
 	"rustnet/capture/sockets"
 	"rustnet/track/event"
 )
@@ -512,8 +513,8 @@ func (x *index) user(uid uint32) *event.Proc { return x.users.proc(uid) }
 func (x *index) userName(uid uint32) string { return x.users.name(uid) }
 
 // ticks makes clock ticks, of which there are 100 a second for user space, of the nanoseconds that
-// the kernel's programs tell of a process's start.
-func ticks(start uint64) uint64 { return start / (1e9 / 100) }
+// the kernel's programs tell of a process's start, by the clock that /proc goes by.
+func ticks(start uint64) uint64 { return (start + uint64(bpf.BootOffset())) / (1e9 / 100) }
 
 func (x *index) program(pid uint32, start uint64) (program, bool) {
 	return x.root.program(pid, ticks(start))

@@ -131,7 +131,8 @@ type socketConn struct {
 	start   int64
 	last    int64
 	toldAt  int64
-	local   int // side
+	iface   string // that it cannot but go over
+	local   int    // side
 	dir     event.Direction
 	partial bool
 	// announced: new was sent. closed: so was closed, or it was over before we began; the entry
@@ -314,6 +315,7 @@ func lingers(sock *sockets.Socket) bool {
 func (c *socketConn) take(sock *sockets.Socket, side int, reading uint64, ts int64) {
 	d := &c.sides[side]
 	c.seen, d.seen = reading, reading
+	c.iface = sock.IfaceName
 	d.cookie, d.state = sock.Cookie, sock.State
 	d.inode, d.uid = sock.Inode, sock.UID
 	d.opened = d.opened || sock.Proto == sockets.TCP && sock.State == sockets.SynSent
@@ -485,7 +487,7 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 		Start: c.start, Last: c.last, RTTMicros: d.rttMicros,
 		Tx:    event.Side{Packets: uint64(d.out), Retransmits: d.retransmits},
 		Rx:    event.Side{Packets: uint64(d.in)},
-		NetNS: c.key.netns, Sockets: c.refs(),
+		Iface: c.iface, NetNS: c.key.netns, Sockets: c.refs(),
 	}
 	e.Without = event.NoBytes | event.NoOrder
 	if !d.has {

@@ -35,6 +35,8 @@ func sockOf(t testing.TB, text string) sockets.Socket {
 			fmt.Sscanf(w, "rtt%d", &s.MinRTTMicros)
 		case strings.HasPrefix(w, "idle"):
 			fmt.Sscanf(w, "idle%d", &s.IdleMillis)
+		case strings.HasPrefix(w, "%"):
+			s.Iface, s.IfaceName = uint32(w[1]), w[1:]
 		case w == "noinode":
 			s.Inode = 0
 		case w == "v6only":
@@ -95,6 +97,9 @@ func describeSocketEvent(e *event.Event) string {
 		return fmt.Sprintf("%d lost %s %d", e.TS/1e9, e.LostWhere, e.LostCount)
 	}
 	w := []string{fmt.Sprint(e.TS / 1e9), e.Kind.String(), fmt.Sprint(e.Proto), e.Local.String(), e.Remote.String(), e.Direction.String(), e.State.String(), e.Reason.String()}
+	if e.Iface != "" {
+		w = append(w, "%"+e.Iface)
+	}
 	if e.Partial {
 		w = append(w, "partial")
 	}
@@ -153,6 +158,8 @@ func TestSockets(t *testing.T) {
 		{name: "a failed reading closes nothing", read: []string{"", "tcp " + a + " " + b + " 1 c1\nudp 10.0.0.1:40000 192.0.2.1:53 1 c2", "failed 6", "tcp " + a + " " + b + " 1 c1"},
 			want: []string{"2 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED", "2 new 17 10.0.0.1:40000 192.0.2.1:53 out ACTIVE",
 				"3 closed 17 10.0.0.1:40000 192.0.2.1:53 out CLOSED destroyed", "4 closed 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED exit"}},
+		{name: "link-local ends, on the interface that they are of", read: []string{"", "tcp [fe80::1]:40000 [fe80::2]:443 1 c1 %e0", ""},
+			want: []string{"2 new 6 [fe80::1]:40000 [fe80::2]:443 out ESTABLISHED %e0", "3 closed 6 [fe80::1]:40000 [fe80::2]:443 out CLOSED destroyed %e0"}},
 		{name: "full", max: 1, read: []string{"", "tcp " + a + " " + b + " 1 c1\nudp 10.0.0.1:40000 192.0.2.1:53 1 c2", "tcp " + a + " " + b + " 1 c1\nudp 10.0.0.1:40000 192.0.2.1:53 1 c2\nlost 4"},
 			want: []string{"2 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED", "2 lost table 1", "3 lost table 4", "3 closed 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED exit"}},
 	} {

@@ -183,6 +183,19 @@ func (c *Conn) IfIndex(name string) uint32 {
 	return ifr.Uint32()
 }
 
+// ifaceName is the other way round: "" when there is none of that index.
+func (c *Conn) ifaceName(index uint32) string {
+	ifr, err := unix.NewIfreq("")
+	if err != nil || c.fd < 0 {
+		return ""
+	}
+	ifr.SetUint32(index)
+	if unix.IoctlIfreq(c.fd, unix.SIOCGIFNAME, ifr) != nil {
+		return ""
+	}
+	return ifr.Name()
+}
+
 func (c *Conn) hasDiag(f int, proto uint8) bool {
 	// Ping sockets have no sock_diag handler in any kernel so far (net/ipv4/ping.c).
 	return c.fd >= 0 && proto != ICMP && proto != ICMP6 && !c.without[f][proto]

@@ -103,8 +103,18 @@ func (p *Poller) read(t *Table) {
 		c.SetMax(p.Max - first)
 		var err error
 		t.Sockets, err = c.Dump(t.Sockets, TCP, UDP, UDPLite, SCTP)
+		var bound uint32 // most sockets are bound to none, and of those that are many to the same
+		var name string
 		for i := first; i < len(t.Sockets); i++ {
-			t.Sockets[i].NetNS = c.netns
+			s := &t.Sockets[i]
+			s.NetNS = c.netns
+			if s.Iface != bound {
+				bound, name = s.Iface, ""
+				if bound != 0 {
+					name = c.ifaceName(bound)
+				}
+			}
+			s.IfaceName = name
 		}
 		t.Lost += c.Lost()
 		t.Failed = append(t.Failed, c.Failed()...)
@@ -146,7 +156,7 @@ func (p *Poller) confirm(t *Table) {
 		s, err := p.get(b)
 		switch {
 		case err == nil && s.Cookie == b.Cookie:
-			s.HasInfo = false
+			s.HasInfo, s.IfaceName = false, b.IfaceName
 			t.Sockets = append(t.Sockets, s)
 		case err != nil && !errors.Is(err, ErrNotFound):
 			t.Err = errors.Join(t.Err, fmt.Errorf("confirm that a socket closed: %w", err))

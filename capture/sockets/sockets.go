@@ -51,7 +51,8 @@ type Socket struct {
 	Inode         uint32         // 0 when no process has a descriptor yet or any more: TIME_WAIT, SYN_RECV, not accepted
 	UID           uint32         // who made the socket
 	Cookie        uint64         // one socket's for its life, 0 when read from /proc/net; TIME_WAIT gets a new one
-	Iface         uint32         // ifindex it is bound to, 0 = any
+	Iface         uint32         // ifindex it is bound to, 0 = any; so is one with a link-local end
+	IfaceName     string         // of that, "" where it is gone; only in a Table
 	NetNS         uint32         // inode of its network namespace, 0 = the reader's own
 	// TCP_INFO, for TCP sockets that have it: only from Dump.
 	HasInfo                   bool

@@ -192,6 +192,17 @@ func TestGetOnBoundInterface(t *testing.T) {
 	if err != nil || s.Inode != inodeOf(t, l.(syscall.Conn)) || s.Iface != lo {
 		t.Errorf("with interface: got %+v, %v", s, err)
 	}
+	p := &Poller{Conns: []*Conn{c}}
+	p.start()
+	var tb Table
+	p.read(&tb)
+	i := slices.IndexFunc(tb.Sockets, func(s Socket) bool { return s.Local == local })
+	if i < 0 || tb.Sockets[i].IfaceName != "lo" {
+		t.Errorf("in a reading: got it at %d of %+v, want its interface's name, lo", i, tb.Sockets)
+	}
+	if slices.ContainsFunc(tb.Sockets, func(s Socket) bool { return s.Iface == 0 && s.IfaceName != "" }) {
+		t.Error("a socket that is bound to no interface has the name of one")
+	}
 }
 
 func TestRaw(t *testing.T) {

@@ -303,6 +303,20 @@ func TestLateName(t *testing.T) {
 	}
 }
 
+// TestBest: of several names the same one, and of a line of the hosts file the one with its domain.
+func TestBest(t *testing.T) {
+	for want, names := range map[string][]string{
+		"a.example":          {"b.example.", "A.example."},
+		"web1.example.test":  {"web1.example.test.", "web.", "alias."},
+		"alias.example.test": {"web", "alias.example.test"},
+		"web":                {"web1.", "WEB."},
+	} {
+		if got := best(names); got != want {
+			t.Errorf("%v: got %q, want %q", names, got, want)
+		}
+	}
+}
+
 // TestPatient: where nothing is lost by waiting the first event has the name.
 func TestPatient(t *testing.T) {
 	var asked atomic.Int32

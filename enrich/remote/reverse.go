@@ -72,8 +72,23 @@ func (r *resolver) lookup(addr netip.Addr) answer {
 	case len(names) == 0:
 		return answer{addr: addr, lasts: noNameLasts}
 	}
-	// Of several the same every time.
-	return answer{addr: addr, lasts: nameLasts, name: strings.ToLower(strings.TrimSuffix(slices.Min(names), "."))}
+	return answer{addr: addr, lasts: nameLasts, name: best(names)}
+}
+
+// best chooses the same of several names every time: one that says its domain before an alias, as of a line in the hosts file.
+func best(names []string) string {
+	for i, name := range names {
+		names[i] = strings.ToLower(strings.TrimSuffix(name, "."))
+	}
+	return slices.MinFunc(names, func(a, b string) int {
+		if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
 }
 
 // askable tells whether anybody can be expected to know the address's name.
