@@ -210,6 +210,11 @@ func execute(args []string) (status int, err error) {
 	if err := files.Check(ctx, "read", "filter", "bpf"); err != nil {
 		return 0, usageError{err}
 	}
+	defer func() {
+		if usage, ok := err.(usageError); ok {
+			err = usageError{files.Whence(ctx, usage.error)}
+		}
+	}()
 	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
 		return 0, usageError{errors.New("--interface is for live capture, which --read and --from are instead of")}
 	}
@@ -371,6 +376,7 @@ func stream(c *cli) (int, error) {
 	if c.Output.Spool = c.live(); c.Output.Spool {
 		c.Output.Host, _ = os.Hostname() // where it has no name, none is written
 	}
+	c.Output.Dated = len(c.From) > 0
 	inFile := c.Output
 	if c.Read != "" && c.Output.Format == output.Table && c.Output.Schema == "" && len(c.Output.Fields) == 0 && !file.Recorded(c.Read) {
 		c.Output.Fields = []string{"-process"} // such a file knows none
@@ -533,7 +539,7 @@ func distribution(c *cli) (int, error) {
 
 // history is the command that looks up connections in a store.
 func history(c *cli) (int, error) {
-	c.fromStore = true
+	c.fromStore, c.Output.Dated = true, true
 	say, cfg, fields := c.teller(), c.History.Rows, c.schema()
 	keep, err := c.prepare(fields, say)
 	if err != nil {
@@ -566,7 +572,7 @@ func history(c *cli) (int, error) {
 
 // show is the command that prints all that a store has of one connection.
 func show(c *cli) (int, error) {
-	c.fromStore = true
+	c.fromStore, c.Output.Dated = true, true
 	fields := c.schema()
 	c.Output.OnTerminal()
 	if c.Store == "" {
@@ -794,6 +800,8 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 		return nil, usageError{errNoStore}
 	case c.Read != "" || len(c.From) > 0:
 		return nil, usageError{errors.New("--store and --read or --from: one place to read from, not several")}
+	case !when.Until.IsZero() && !when.Since.Before(when.Until.Time):
+		return nil, usageError{errors.New("--since is not before --until: nothing was there between them")}
 	case c.BPF != "" || c.Duration != 0:
 		return nil, usageError{errors.New("--bpf and --duration are for packets: of a store ask with --filter, --since and --until")}
 	}

@@ -36,7 +36,7 @@ type Config struct {
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
-	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
+	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day, of what was kept with its day." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
 
 	// Encoder makes what writes the records of Schema, nil where Schema does not count; Host is this machine's name, where they are about it.
 	Encoder func(Config, *event.Schema) (Encoder, error) `kong:"-"`
@@ -45,6 +45,7 @@ type Config struct {
 	Columns   []string `kong:"-"` // of the table by default, most important first, where the usual ones do not fit the records
 	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
 	Height    int      `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
+	Dated     bool     `kong:"-"` // the records may be of many days: the table says of which
 	Listening bool     `kong:"-"` // many records are of sockets that wait, whose local end is all there is to say
 
 	// Size gives the terminal's size anew, zero where it is none any more; nil where Width and Height stay as they are.

@@ -57,6 +57,10 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	if width <= 0 {
 		width = pipeWidth
 	}
+	timeFormat := cfg.TimeFormat
+	if cfg.Dated && (timeFormat == "" || timeFormat == "local") {
+		timeFormat = dated
+	}
 	base := defaultColumns
 	if len(cfg.Columns) > 0 {
 		base = func(timeFormat string) []column { return rankedColumns(cfg.Columns, schema, timeFormat) }
@@ -76,15 +80,15 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	}
 	if len(sel.only) > 0 {
 		for _, f := range sel.only {
-			t.columns = append(t.columns, fieldColumn(f, cfg.TimeFormat))
+			t.columns = append(t.columns, fieldColumn(f, timeFormat))
 		}
 		shrink(t.columns, width)
 	} else {
 		var added []column
 		for _, f := range sel.add {
-			added = append(added, fieldColumn(f, cfg.TimeFormat))
+			added = append(added, fieldColumn(f, timeFormat))
 		}
-		t.columns = layOut(slices.DeleteFunc(base(cfg.TimeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
+		t.columns = layOut(slices.DeleteFunc(base(timeFormat), func(c column) bool { return sel.drop[c.fields[0]] }), added, width)
 	}
 	t.apart = len(sel.only) == 0 && len(cfg.Columns) == 0
 	for _, name := range totalsFields {
@@ -100,6 +104,9 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 		t.losses = t.losses || c.field != nil && c.field.Name == "lost_count"
 		if c.title == "TIME" && c.width < c.max {
 			c.stamp.digits = 0
+			if timeFormat == dated {
+				c.stamp.layout = c.stamp.layout[len("2006-"):]
+			}
 		}
 	}
 	return t
@@ -108,7 +115,9 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 // defaultColumns are those of the table in their order. At 80 columns ranks 0 to 4 are there.
 func defaultColumns(timeFormat string) []column {
 	when := column{title: "TIME", fields: []string{"ts"}, min: 8, max: 12, text: timeText, stamp: dayStamp(timeFormat)}
-	if timeFormat != "" && timeFormat != "local" {
+	if timeFormat == dated {
+		when.min, when.max = len("01-02 15:04:05"), stampWidth(dated)
+	} else if timeFormat != "" && timeFormat != "local" {
 		when.title, when.max = "TS", stampWidth(timeFormat)
 		when.min = when.max
 	}
@@ -282,17 +291,26 @@ func fieldColumn(f *event.Field, timeFormat string) column {
 	return c
 }
 
+// dated is the table's own format of times, beside those of --time-format: local time with its day.
+const dated = "dated"
+
 // dayStamp is local time of day, unless another format is asked for.
 func dayStamp(format string) stamp {
-	if format == "" || format == "local" {
+	switch format {
+	case "", "local":
 		return stamp{loc: time.Local, layout: "15:04:05", digits: 3}
+	case dated:
+		return stamp{loc: time.Local, layout: "2006-01-02 15:04:05", digits: 3}
 	}
 	return newStamp(format)
 }
 
 func stampWidth(format string) int {
-	if format == "unix" {
+	switch format {
+	case "unix":
 		return len("1767225600.000000")
+	case dated:
+		return len("2026-01-01 00:00:00.000")
 	}
 	return len("2026-01-01T00:00:00.000000Z")
 }

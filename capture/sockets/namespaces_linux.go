@@ -52,7 +52,7 @@ func OpenAll() (conns []*Conn, err error) {
 		left = append(left, fmt.Sprintf("%d that could not be entered (%v; needs CAP_SYS_ADMIN)", o.closed, o.err))
 	}
 	if hidden > 0 {
-		left = append(left, fmt.Sprintf("those of %d processes that are hidden from us (needs CAP_SYS_PTRACE)", hidden))
+		left = append(left, fmt.Sprintf("those of processes that are hidden from us, %d in number (needs CAP_SYS_PTRACE)", hidden))
 	}
 	if len(left) == 0 {
 		return conns, nil

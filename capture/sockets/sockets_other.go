@@ -54,6 +54,8 @@ func (c *Conn) Get(uint8, netip.AddrPort, netip.AddrPort, uint32) (Socket, error
 // IfIndex is always 0.
 func (c *Conn) IfIndex(string) uint32 { return 0 }
 
+func (c *Conn) ifaceName(uint32) string { return "" }
+
 func (c *Conn) ephemeralPorts() [2]uint16 { return [2]uint16{49152, 65535} } // IANA's
 
 // NAT hears of translations.

@@ -78,6 +78,7 @@ type Source struct {
 	pool    event.Pool
 	rows    atomic.Uint64
 	losses  bool // read those first
+	lacking bool // what was asked for, records, was never kept
 	cfg     Config
 }
 
@@ -200,7 +201,13 @@ func (s *Source) Progress() (rows uint64, bytes, total int64) { return s.rows.Lo
 func (s *Source) Report() string { return fmt.Sprintf("%d records looked up", s.rows.Load()) }
 
 // Notes says what was passed over: fields of a later version. It may be asked when Run has ended.
-func (s *Source) Notes() []string { return s.parser.Notes() }
+func (s *Source) Notes() []string {
+	notes := s.parser.Notes()
+	if s.lacking {
+		notes = append(notes, "no records were kept, only what is known of each connection: rustnet --store FILE --store-events keeps them")
+	}
+	return notes
+}
 
 // Run sends the records, in the order in which they were stored first, and closes out.
 func (s *Source) Run(ctx, stop context.Context, out chan<- *event.Batch) error {
@@ -222,7 +229,22 @@ func (s *Source) read(ctx, stop context.Context, out chan<- *event.Batch) error 
 			return err
 		}
 	}
-	return s.scan(ctx, stop, out, s.table, s.where, s.args, s.indexed)
+	err := s.scan(ctx, stop, out, s.table, s.where, s.args, s.indexed)
+	if err == nil && s.table == event.StoreEvents && s.rows.Load() == 0 {
+		s.lacking, err = s.lacks()
+	}
+	return err
+}
+
+// lacks tells whether there are no records of connections, and connections that they would be of.
+func (s *Source) lacks() (bool, error) {
+	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT 1 WHERE EXISTS (SELECT 1 FROM %s) AND NOT EXISTS (SELECT 1 FROM %s WHERE event IN ('new', 'updated', 'closed'))",
+		event.StoreConnections, event.StoreEvents))
+	if err != nil {
+		return false, err
+	}
+	found := stmt.Step()
+	return found, errors.Join(stmt.Err(), stmt.Close())
 }
 
 // scan reads the rows of a table in their order.

@@ -98,8 +98,19 @@ func (f *Files) Validate(*kong.Application) error { return f.err }
 // belowZero is what kong says of a number that its flag cannot have, with and without advice to write it in another way.
 var belowZero = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid 64 bit uint|uint value) but got "(-[0-9]+)"`)
 
+// noValue is what kong says when the command line ends, or goes on with another flag, where the value of one should stand.
+var noValue = regexp.MustCompile(`^(--[a-z-]+): expected .+ but got "(.*)" \((<EOL>|short flag|long flag)[^;]*(?:; perhaps try (.+)\?)?$`)
+
 // Explain says which file a value came from that kong refuses.
 func (f *Files) Explain(err error) error {
+	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
+		switch {
+		case m[3] == "<EOL>":
+			return fmt.Errorf("%s: its value is missing", m[1])
+		case m[4] != "" && belowZero.FindString(err.Error()) == "":
+			return fmt.Errorf("%s: its value is missing before %s (to give it that: %s)", m[1], m[2], m[4])
+		}
+	}
 	if m := belowZero.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%s: %s is below zero", m[1], m[2])
 	}
@@ -109,10 +120,43 @@ func (f *Files) Explain(err error) error {
 	return err
 }
 
-// Check finds what kong takes, and nobody means: times and counts below zero, and of the flags once, which would be taken from the last
-// place where they stand, one that stands twice.
+// Whence puts before a mistake in a flag's value where it came from, when that is not the command line.
+func (f *Files) Whence(ctx *kong.Context, err error) error {
+	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ":")
+	for _, flag := range ctx.Flags() {
+		switch {
+		case flag.Name != name || onCommandLine(ctx, flag):
+		case inEnvironment(flag):
+			return fmt.Errorf("%s: %w", flag.Envs[0], err)
+		case f.source[name] != "":
+			return fmt.Errorf("%s: %w", f.source[name], err)
+		}
+	}
+	return err
+}
+
+// nameless tells whether a flag stands on the command line for a file or an interface with no name, as it does when a script's
+// variable is not set.
+func nameless(ctx *kong.Context, flag *kong.Flag) bool {
+	if flag.PlaceHolder != "FILE" && flag.Name != "interface" || !onCommandLine(ctx, flag) {
+		return false
+	}
+	switch value := ctx.FlagValue(flag).(type) {
+	case string:
+		return value == ""
+	case []string:
+		return len(value) == 0 || slices.Contains(value, "")
+	}
+	return false
+}
+
+// Check finds what kong takes, and nobody means: names that are empty, times and counts below zero, and of the flags once, which would
+// be taken from the last place where they stand, one that stands twice.
 func (f *Files) Check(ctx *kong.Context, once ...string) error {
 	for _, flag := range ctx.Flags() {
+		if nameless(ctx, flag) {
+			return fmt.Errorf("--%s: its name is empty (is a variable not set?)", flag.Name)
+		}
 		value := ctx.FlagValue(flag)
 		if v := reflect.ValueOf(value); v.IsValid() && v.CanInt() && v.Int() < 0 {
 			err := fmt.Errorf("--%s: %v is below zero", flag.Name, value)

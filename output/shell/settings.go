@@ -45,6 +45,9 @@ type names struct {
 // The tables that are neither a flag's value nor a command's.
 const commandsKey, profilesKey, profileKey = "commands", "profiles", "profile"
 
+// byteOrderMark is what editors of Windows begin a file with.
+const byteOrderMark = "\ufeff"
+
 // defaultSettings are the files that are read where none is named; they need not be there.
 func defaultSettings() []string {
 	files := []string{systemSettings}
@@ -73,7 +76,7 @@ func readSettings(paths []string, must bool, profile string, names names) (*sett
 		}
 		f := settingsFile{path: path}
 		if err == nil {
-			err = toml.Unmarshal(text, &f.values)
+			err = toml.Unmarshal(bytes.TrimPrefix(text, []byte(byteOrderMark)), &f.values)
 		}
 		if err == nil {
 			err = names.check(f.values, "")
