@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rustnet/track/event"
+	"rustnet/track/places"
 )
 
 const (
@@ -38,8 +39,9 @@ const (
 type Hosts struct {
 	local func(netip.Addr) bool
 	hosts []host
-	index hostIndex // of hosts
-	hand  int       // of the clock that looks for whom to forget
+	index places.Index // of hosts, by the keyed hash of what names them
+	seed  hostKey
+	hand  int // of the clock that looks for whom to forget
 	named map[uint64]string
 
 	learned, forgotten, given atomic.Uint64
@@ -84,7 +86,7 @@ var (
 
 // NewHosts makes the stage; local tells this machine's addresses, nil where nobody knows.
 func NewHosts(local func(netip.Addr) bool) *Hosts {
-	return &Hosts{local: local, index: newHostIndex(), named: map[uint64]string{}}
+	return &Hosts{local: local, index: places.New(), seed: hostKey{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}, named: map[uint64]string{}}
 }
 
 // Stats gives the counts so far.
@@ -233,7 +235,7 @@ func (h *Hosts) set(k hostKey, name string, now, until int64) {
 		if *o = (host{key: k, older: o.older}); o.older != nil {
 			clear(o.older[:])
 		}
-		h.index.add(h.index.hash(&k), at)
+		h.index.Add(h.hash(&k), uint32(at))
 	}
 	if o.latest.name == name {
 		o.latest.until = max(o.latest.until, until)
@@ -251,15 +253,20 @@ func (h *Hosts) set(k hostKey, name string, now, until int64) {
 
 // look finds what is known of a key, nil where nothing is.
 func (h *Hosts) look(k hostKey) *host {
-	hash := h.index.hash(&k)
-	for at := h.index.home(hash); ; at = h.index.next(at) {
-		switch s := h.index.slots[at]; {
-		case s.place == 0:
-			return nil
-		case s.hash == hash && h.hosts[s.place-1].key == k:
-			return &h.hosts[s.place-1]
+	hash := h.hash(&k)
+	for at, from := h.index.First(hash); at != 0; at, from = h.index.Next(hash, from) {
+		if o := &h.hosts[at-1]; o.key == k {
+			return o
 		}
 	}
+	return nil
+}
+
+// hash is keyed: who answers chooses the addresses, and must not choose where they come to lie.
+func (h *Hosts) hash(k *hostKey) uint32 {
+	hi, lo := bits.Mul64(k[2]^h.seed[2], k[3]^h.seed[3])
+	hi, lo = bits.Mul64(k[0]^h.seed[0]^hi, k[1]^h.seed[1]^lo)
+	return uint32(hi ^ lo>>32)
 }
 
 // place finds room. Beyond the bound a clock's hand goes round, and takes what has named no connection since it came by
@@ -280,72 +287,7 @@ func (h *Hosts) place(now int64) int {
 		if o.latest.until >= now {
 			h.forgotten.Add(1)
 		}
-		h.index.remove(h.index.hash(&o.key), at)
+		h.index.Remove(h.hash(&o.key), uint32(at))
 		return at
 	}
-}
-
-// hostIndex finds places in Hosts.hosts. It is a table of plain numbers, half of it free at least: a key is found in one cache line,
-// where a map of such keys would read three.
-type hostIndex struct {
-	slots []hostSlot // a power of two
-	n     int
-	seed  hostKey
-}
-
-type hostSlot struct {
-	hash  uint32 // whole, so that who moves does not ask for the key
-	place uint32 // + 1; 0 = free
-}
-
-func newHostIndex() hostIndex {
-	return hostIndex{slots: make([]hostSlot, 64), seed: hostKey{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}}
-}
-
-// hash is keyed: who answers chooses the addresses, and must not choose where they come to lie.
-func (x *hostIndex) hash(k *hostKey) uint32 {
-	hi, lo := bits.Mul64(k[2]^x.seed[2], k[3]^x.seed[3])
-	hi, lo = bits.Mul64(k[0]^x.seed[0]^hi, k[1]^x.seed[1]^lo)
-	return uint32(hi ^ lo>>32)
-}
-
-func (x *hostIndex) home(hash uint32) int { return int(hash) & (len(x.slots) - 1) }
-func (x *hostIndex) next(at int) int      { return (at + 1) & (len(x.slots) - 1) }
-
-func (x *hostIndex) add(hash uint32, place int) {
-	if x.n++; 2*x.n > len(x.slots) {
-		old := x.slots
-		x.slots = make([]hostSlot, 2*len(old))
-		for _, s := range old {
-			if s.place != 0 {
-				x.put(s)
-			}
-		}
-	}
-	x.put(hostSlot{hash, uint32(place + 1)})
-}
-
-func (x *hostIndex) put(s hostSlot) {
-	at := x.home(s.hash)
-	for x.slots[at].place != 0 {
-		at = x.next(at)
-	}
-	x.slots[at] = s
-}
-
-// remove takes out what is there, and has those behind it that would not be found any more move up.
-func (x *hostIndex) remove(hash uint32, place int) {
-	x.n--
-	gap := x.home(hash)
-	for x.slots[gap].place != uint32(place+1) {
-		gap = x.next(gap)
-	}
-	for at := x.next(gap); x.slots[at].place != 0; at = x.next(at) {
-		// What may stand in the gap is what has come at least as far from its home.
-		if mask := len(x.slots) - 1; (at-x.home(x.slots[at].hash))&mask >= (at-gap)&mask {
-			x.slots[gap] = x.slots[at]
-			gap = at
-		}
-	}
-	x.slots[gap] = hostSlot{}
 }

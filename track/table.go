@@ -5,6 +5,7 @@ import (
 
 	"rustnet/capture/decode"
 	"rustnet/track/dpi"
+	"rustnet/track/places"
 )
 
 // key names a connection by its ends as the first packet had them: src sent it.
@@ -54,9 +55,6 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// minSlots is how many slots a lane has from the beginning.
-const minSlots = 64
-
 const (
 	chunkBits = 8
 	chunkSize = 1 << chunkBits
@@ -66,8 +64,7 @@ const (
 // of lanes by their addresses, and whole lanes over workers: so what is evicted, and with it every
 // byte of output, does not depend on how many workers there are.
 type lane struct {
-	slots  []slot // open addressing, linear probing, a power of two
-	live   int
+	index  places.Index
 	max    int
 	chunks []*[chunkSize]conn
 	made   uint32   // connections of chunks that have been in use at least once
@@ -81,27 +78,7 @@ type lane struct {
 	dpi   *dpi.Inspector
 }
 
-// slot is home at hash & mask. It has the hash with it, so that the table can be mended and grown without a look at
-// connections that no cache holds.
-type slot struct {
-	hash uint32
-	at   uint32 // place+1, 0 = empty
-}
-
 func (l *lane) conn(at uint32) *conn { return &l.chunks[at>>chunkBits][at&(chunkSize-1)] }
-
-// home is where a connection of hash h is looked for first.
-func (l *lane) home(h uint32) *slot { return &l.slots[h&uint32(len(l.slots)-1)] }
-
-// first gives 1 + the place of the first connection with a hash, most likely the only one; 0 = there is none.
-func (l *lane) first(h uint32) uint32 {
-	mask := uint32(len(l.slots) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		if s := l.slots[i]; s.hash == h || s.at == 0 {
-			return s.at
-		}
-	}
-}
 
 // expect is find, which begins where fetch saw the connection; c is nil where there is none.
 func (l *lane) expect(a *ahead, p *decode.Packet) (at uint32, c *conn, back bool) {
@@ -118,25 +95,16 @@ func (l *lane) expect(a *ahead, p *decode.Packet) (at uint32, c *conn, back bool
 }
 
 func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
-	mask := uint32(len(l.slots) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		s := l.slots[i]
-		if s.at == 0 {
-			return 0, false, false
-		}
-		if s.hash == h {
-			if ok, back := l.conn(s.at - 1).key.same(p); ok {
-				return s.at - 1, back, true
-			}
+	for at, from := l.index.First(h); at != 0; at, from = l.index.Next(h, from) {
+		if ok, back := l.conn(at - 1).key.same(p); ok {
+			return at - 1, back, true
 		}
 	}
+	return 0, false, false
 }
 
 // insert makes room for a connection with hash h. The caller has evicted one when the lane was full.
 func (l *lane) insert(h uint32) uint32 {
-	if (l.live+1)*2 > len(l.slots) {
-		l.grow()
-	}
 	var at uint32
 	if n := len(l.free); n > 0 {
 		at, l.free = l.free[n-1], l.free[:n-1]
@@ -150,8 +118,7 @@ func (l *lane) insert(h uint32) uint32 {
 		at = l.made
 		l.made++
 	}
-	l.place(h, at)
-	l.live++
+	l.index.Add(h, at)
 	c := l.conn(at)
 	c.hash, c.used = h, true
 	return at
@@ -178,48 +145,12 @@ func (l *lane) freeDisorder(c *conn) {
 	}
 }
 
-func (l *lane) place(h, at uint32) {
-	mask := uint32(len(l.slots) - 1)
-	i := h & mask
-	for l.slots[i].at != 0 {
-		i = (i + 1) & mask
-	}
-	l.slots[i] = slot{h, at + 1}
-}
-
-func (l *lane) grow() {
-	old := l.slots
-	l.slots = make([]slot, max(minSlots, 2*len(old)))
-	for _, s := range old {
-		if s.at != 0 {
-			l.place(s.hash, s.at-1)
-		}
-	}
-}
-
-// remove takes the connection out and clears it. Entries behind it move up, so that no marks of
-// removed ones lengthen later searches.
+// remove takes the connection out and clears it.
 func (l *lane) remove(at uint32) {
-	mask := uint32(len(l.slots) - 1)
-	i := l.conn(at).hash & mask
-	for l.slots[i].at != at+1 {
-		i = (i + 1) & mask
-	}
-	for j := i; ; {
-		j = (j + 1) & mask
-		s := l.slots[j]
-		if s.at == 0 {
-			break
-		}
-		if (j-s.hash)&mask >= (j-i)&mask {
-			l.slots[i] = s
-			i = j
-		}
-	}
-	l.slots[i] = slot{}
-	*l.conn(at) = conn{}
+	c := l.conn(at)
+	l.index.Remove(c.hash, at)
+	*c = conn{}
 	l.free = append(l.free, at)
-	l.live--
 }
 
 // victim picks whom to evict: a clock's hand goes round, and passes who was heard of since it came

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"rustnet/capture/decode"
+	"rustnet/track/places"
 )
 
 func testPacket(n uint32) *decode.Packet {
@@ -16,7 +17,7 @@ func testPacket(n uint32) *decode.Packet {
 func TestLaneAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	s := secret{1, 2}
-	l := lane{slots: make([]slot, minSlots)}
+	l := lane{index: places.New()}
 	model := map[uint32]uint32{}
 	for step := range 100_000 {
 		n := uint32(rng.IntN(3000))
@@ -38,8 +39,8 @@ func TestLaneAgainstMap(t *testing.T) {
 			l.remove(at)
 			delete(model, n)
 		}
-		if l.live != len(model) {
-			t.Fatalf("step %d: lane counts %d, want %d", step, l.live, len(model))
+		if l.index.Len() != len(model) {
+			t.Fatalf("step %d: lane counts %d, want %d", step, l.index.Len(), len(model))
 		}
 	}
 }

@@ -411,7 +411,7 @@ func (s *Stage) finish(ctx context.Context, out chan<- *event.Batch) error {
 	n := 0
 	for _, w := range s.workers {
 		for l := range w.lanes {
-			n += w.lanes[l].live
+			n += w.lanes[l].index.Len()
 		}
 	}
 	all = slices.Grow(all, n)

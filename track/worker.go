@@ -10,6 +10,7 @@ import (
 	"rustnet/capture/prefetch"
 	"rustnet/track/dpi"
 	"rustnet/track/event"
+	"rustnet/track/places"
 )
 
 // worker owns some of the lanes, and the timers of their connections. It is one goroutine's.
@@ -94,7 +95,7 @@ func newWorker(s *Stage, i, of int) *worker {
 	for l := range w.lanes {
 		w.lanes[l].max = max(1, s.cfg.MaxConnections/lanes)
 		if l%of == i {
-			w.lanes[l].slots = make([]slot, minSlots)
+			w.lanes[l].index = places.New()
 			w.lanes[l].dpi = &inspectors[l]
 		}
 	}
@@ -220,7 +221,7 @@ func (w *worker) fetchDue(ages []age, at func(place int) *conn) {
 	w.soon.Fetch(int(unsafe.Sizeof(conn{}) / 64))
 	for _, a := range ages {
 		if c := at(a.place()); c.closed { // to be dropped
-			w.soon.Add(unsafe.Pointer(w.lanes[c.lane].home(c.hash)))
+			w.soon.Add(w.lanes[c.lane].index.Home(c.hash))
 		} else if c.flow != nil {
 			w.soon.Add(unsafe.Pointer(c.flow))
 		}
@@ -317,7 +318,7 @@ func (w *worker) fetch(ps []decode.Packet) {
 			continue
 		}
 		a.hash = w.stage.secret.hash(p)
-		w.soon.Add(unsafe.Pointer(w.lanes[p.Lane].home(a.hash)))
+		w.soon.Add(w.lanes[p.Lane].index.Home(a.hash))
 	}
 	w.soon.Fetch(1)
 	for i := range all {
@@ -326,7 +327,7 @@ func (w *worker) fetch(ps []decode.Packet) {
 			continue
 		}
 		l := &w.lanes[p.Lane]
-		if at := l.first(a.hash); at != 0 {
+		if at, _ := l.index.First(a.hash); at != 0 {
 			a.at, a.conn = at-1, l.conn(at-1)
 			w.soon.Add(unsafe.Pointer(a.conn))
 		}
@@ -380,7 +381,7 @@ func (w *worker) packet(p *decode.Packet, a *ahead) {
 		}
 	}
 	if first {
-		if l.live >= l.max {
+		if l.index.Len() >= l.max {
 			w.evict(n, l)
 		}
 		at = l.insert(a.hash)
