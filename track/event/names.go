@@ -1,11 +1,8 @@
 package event
 
 import (
-	"crypto/sha1"
 	_ "embed"
-	"encoding/binary"
 	"math/bits"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,125 +166,4 @@ func (e *Event) service() string {
 		return ServiceName(e.Proto, e.Remote.Port())
 	}
 	return ServiceName(e.Proto, e.Local.Port())
-}
-
-// CommunitySeed goes into every community_id. It is set, if at all, before the first event is made.
-var CommunitySeed uint16
-
-// icmpPair gives the type that answers t, as version 1 of Community ID lists them
-// (https://github.com/corelight/community-id-spec): requests and answers share one identifier.
-func icmpPair(proto uint16, t uint8) (answer uint8, ok bool) {
-	if proto == 1 {
-		switch t { // RFC 792, 950, 1256
-		case 0:
-			return 8, true
-		case 8:
-			return 0, true
-		case 9:
-			return 10, true
-		case 10:
-			return 9, true
-		case 13:
-			return 14, true
-		case 14:
-			return 13, true
-		case 15:
-			return 16, true
-		case 16:
-			return 15, true
-		case 17:
-			return 18, true
-		case 18:
-			return 17, true
-		}
-		return 0, false
-	}
-	switch t { // RFC 2710, 4443, 4620, 4861, 4066 (144–145)
-	case 128, 130, 133, 135, 139, 144:
-		return t + 1, true
-	case 129, 131, 134, 136, 140, 145:
-		return t - 1, true
-	}
-	return 0, false
-}
-
-// appendCommunityID appends the connection's Community ID version 1, nothing for link protocols.
-func appendCommunityID(dst []byte, e *Event) []byte {
-	if !e.conn() || e.Proto > 255 || !e.Local.Addr().IsValid() || !e.Remote.Addr().IsValid() {
-		return dst
-	}
-	src, to := e.Local, e.Remote // as the first packet went, which matters for ICMP without an answer
-	if !e.RemoteServes {
-		src, to = to, src
-	}
-	sport, dport, oneWay, hasPorts := src.Port(), to.Port(), false, true
-	switch e.Proto {
-	case 6, 17, 132:
-	case 1, 58:
-		sport, dport = uint16(e.ICMPType), uint16(e.ICMPCode)
-		if answer, ok := icmpPair(e.Proto, e.ICMPType); ok {
-			dport = uint16(answer)
-		} else {
-			oneWay = true
-		}
-	default:
-		hasPorts = false
-	}
-	a, b := src.Addr().Unmap(), to.Addr().Unmap()
-	if a.Is6() {
-		a, b = a.WithZone(""), b.WithZone("")
-	}
-	// The smaller end goes first, compared as bytes of one family; Compare orders IPv4 before IPv6.
-	if c := a.Compare(b); !oneWay && (c > 0 || c == 0 && sport > dport) {
-		a, b, sport, dport = b, a, dport, sport
-	}
-	var block [2 + 16 + 16 + 2 + 4]byte
-	binary.BigEndian.PutUint16(block[:], CommunitySeed)
-	n := 2
-	n += putAddr(block[n:], a)
-	n += putAddr(block[n:], b)
-	block[n] = byte(e.Proto)
-	n += 2
-	if hasPorts {
-		binary.BigEndian.PutUint16(block[n:], sport)
-		binary.BigEndian.PutUint16(block[n+2:], dport)
-		n += 4
-	}
-	sum := sha1.Sum(block[:n])
-	at := len(dst)
-	dst = slices.Grow(dst, 30)[:at+30]
-	dst[at], dst[at+1] = '1', ':'
-	putBase64((*[28]byte)(dst[at+2:]), &sum)
-	return dst
-}
-
-// putAddr writes the bytes of an address and tells how many they are.
-func putAddr(b []byte, a netip.Addr) int {
-	if a.Is4() {
-		*(*[4]byte)(b) = a.As4()
-		return 4
-	}
-	*(*[16]byte)(b) = a.As16()
-	return 16
-}
-
-// putBase64 is encoding/base64's for this one length, at less than half of its cost.
-func putBase64(text *[28]byte, sum *[sha1.Size]byte) {
-	for i := range 3 { // eight letters of six bytes
-		x := binary.BigEndian.Uint64(sum[6*i:])
-		binary.LittleEndian.PutUint64(text[8*i:], letter(x>>58)|letter(x>>52)<<8|letter(x>>46)<<16|letter(x>>40)<<24|
-			letter(x>>34)<<32|letter(x>>28)<<40|letter(x>>22)<<48|letter(x>>16)<<56)
-	}
-	x := uint64(binary.BigEndian.Uint16(sum[18:]))
-	binary.LittleEndian.PutUint32(text[24:], uint32(letter(x>>10)|letter(x>>4)<<8|letter(x<<2)<<16|'='<<24))
-}
-
-// letter gives that of Base64 for the lowest six bits.
-func letter(x uint64) uint64 {
-	return uint64("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[x&63])
-}
-
-func (e *Event) communityID() string {
-	var buf [32]byte
-	return string(appendCommunityID(buf[:0], e))
 }

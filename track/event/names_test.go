@@ -1,9 +1,6 @@
 package event
 
 import (
-	"crypto/sha1"
-	"encoding/base64"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -106,83 +103,5 @@ func TestServicesAreGenerated(t *testing.T) {
 	}
 	if string(got) != servicesText {
 		t.Error("services.txt differs from what services_gen.go makes; run go generate ./track/event")
-	}
-}
-
-// The vectors are the specification's published baseline (corelight/community-id-spec).
-func TestCommunityID(t *testing.T) {
-	const v6a, v6b = "fe80:1:203:405:607:809:a0b:c0d", "fe80:1011:1213:1415:1617:1819:1a1b:1c1d"
-	for _, c := range []struct {
-		name           string
-		proto          uint16
-		origin, target string
-		oport, tport   uint16
-		icmpType, code uint8
-		seed           uint16
-		want           string
-	}{
-		{"tcp", 6, "1.2.3.4", "5.6.7.8", 1122, 3344, 0, 0, 0, "1:wCb3OG7yAFWelaUydu0D+125CLM="},
-		{"tcp back", 6, "5.6.7.8", "1.2.3.4", 3344, 1122, 0, 0, 0, "1:wCb3OG7yAFWelaUydu0D+125CLM="},
-		{"tcp mapped", 6, "::ffff:5.6.7.8", "::ffff:1.2.3.4", 3344, 1122, 0, 0, 0, "1:wCb3OG7yAFWelaUydu0D+125CLM="},
-		{"tcp seed", 6, "1.2.3.4", "5.6.7.8", 1122, 3344, 0, 0, 1, "1:HhA1B+6CoLbiKPEs5nhNYN4XWfk="},
-		{"udp", 17, "1.2.3.4", "5.6.7.8", 1122, 3344, 0, 0, 0, "1:0Mu9InQx6z4ZiCZM/7HXi2WMhOg="},
-		{"udp seed", 17, "1.2.3.4", "5.6.7.8", 1122, 3344, 0, 0, 1, "1:OShq+iKDAMVouh/4bMxB9Sz4amw="},
-		{"sctp", 132, "5.6.7.8", "1.2.3.4", 3344, 1122, 0, 0, 0, "1:EKt4MsxuyaE6mL+hmrEkQ9csDD8="},
-		{"icmp echo", 1, "1.2.3.4", "5.6.7.8", 0, 0, 8, 0, 0, "1:crodRHL2FEsHjbv3UkRrfbs4bZ0="},
-		{"icmp answer", 1, "5.6.7.8", "1.2.3.4", 77, 77, 0, 0, 0, "1:crodRHL2FEsHjbv3UkRrfbs4bZ0="},
-		{"icmp seed", 1, "1.2.3.4", "5.6.7.8", 0, 0, 8, 0, 1, "1:9pr4ZGTICiuZoIh90RRYE2RyXpU="},
-		{"icmp one way", 1, "1.2.3.4", "5.6.7.8", 0, 0, 11, 0, 0, "1:f/YiSyWqczrTgfUCZlBUnvHRcPk="},
-		{"icmp6 echo", 58, v6a, v6b, 0, 0, 128, 0, 0, "1:0bf7hyMJUwt3fMED7z8LIfRpBeo="},
-		{"icmp6 answer", 58, v6b, v6a, 0, 0, 129, 0, 0, "1:0bf7hyMJUwt3fMED7z8LIfRpBeo="},
-		{"icmp6 seed", 58, v6a, v6b, 0, 0, 128, 0, 1, "1:IO27GQzPuCtNnwFvjWALMHu5tJE="},
-		{"no ports", 46, "5.6.7.8", "1.2.3.4", 9, 9, 0, 0, 0, "1:ikv3kmf89luf73WPz1jOs49S768="},
-		{"link protocol", 256, "1.2.3.4", "5.6.7.8", 0, 0, 0, 0, 0, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			defer func(was uint16) { CommunitySeed = was }(CommunitySeed)
-			CommunitySeed = c.seed
-			origin := netip.AddrPortFrom(netip.MustParseAddr(c.origin), c.oport)
-			target := netip.AddrPortFrom(netip.MustParseAddr(c.target), c.tport)
-			e := Event{Kind: New, Proto: c.proto, ICMPType: c.icmpType, ICMPCode: c.code, HasICMP: c.proto == 1 || c.proto == 58}
-			e.Local, e.Remote, e.RemoteServes = origin, target, true
-			if got := e.communityID(); got != c.want {
-				t.Errorf("opened by the local end: got %s, want %s", got, c.want)
-			}
-			e.Local, e.Remote, e.RemoteServes = target, origin, false
-			if got := e.communityID(); got != c.want {
-				t.Errorf("opened by the remote end: got %s, want %s", got, c.want)
-			}
-		})
-	}
-}
-
-func TestPutBase64(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 1000 {
-		var sum [sha1.Size]byte
-		for i := range sum {
-			sum[i] = byte(r.Uint32())
-		}
-		var text [28]byte
-		putBase64(&text, &sum)
-		if want := base64.StdEncoding.EncodeToString(sum[:]); string(text[:]) != want {
-			t.Fatalf("got %s, want %s", text, want)
-		}
-	}
-}
-
-func TestCommunityIDAllocs(t *testing.T) {
-	e := Event{Kind: New, Proto: 6, Local: netip.MustParseAddrPort("10.0.0.1:22"), Remote: netip.MustParseAddrPort("[2001:db8::1]:443")}
-	buf := make([]byte, 0, 64)
-	if n := testing.AllocsPerRun(1000, func() { buf = appendCommunityID(buf[:0], &e) }); n != 0 {
-		t.Errorf("appendCommunityID allocates %v times, want 0", n)
-	}
-}
-
-func BenchmarkCommunityID(b *testing.B) {
-	e := Event{Kind: New, Proto: 6, Local: netip.MustParseAddrPort("10.0.0.1:22"), Remote: netip.MustParseAddrPort("10.0.0.2:443")}
-	buf := make([]byte, 0, 64)
-	for b.Loop() {
-		buf = appendCommunityID(buf[:0], &e)
 	}
 }
