@@ -317,6 +317,11 @@ func TestTimeFormats(t *testing.T) {
 	if got := string(local.append(nil, start)); got != "2025-12-31T20:30:00.123456-03:30" {
 		t.Errorf("local: got %s", got)
 	}
+	for format, want := range map[string]string{"": `{"ts":"2026-01-01T00:00:00.123456Z"}`, "local": time.Unix(0, start).Format(`{"ts":"2006-01-02T15:04:05.000000Z07:00"}`), "unix": `{"ts":1767225600.123456}`} {
+		if got := string(newJSON([]*event.Field{schema.Lookup("ts")}, format).record(nil, &event.Event{TS: start})); got != want+"\n" {
+			t.Errorf("JSON, times %q: got %s, want %s", format, got, want)
+		}
+	}
 }
 
 // records gives each record's cells as they must come out of a CSV reader.

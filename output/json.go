@@ -2,6 +2,7 @@ package output
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,11 +18,14 @@ type jsonEncoder struct {
 	// plans has the columns to ask for each set of parts that an event can have; nil until it is needed.
 	plans [event.NumParts]*jsonPlan
 	// Of some two hundred application fields a record has ten: they are found by what is set, not by
-	// asking each. place is 1<<16 times 1 + a field's place in app, by its AppIndex.
-	place [event.MaxAppFields]uint32
-	order [event.MaxAppFields]uint32 // scratch: place, and which of the values that are set belongs there
-	line  jsonLine
+	// asking each. place is a field's place in app, by its AppIndex, nowhere of those that are not in it.
+	place  [event.MaxAppFields]uint16
+	values [2 * nowhere]uint8 // scratch: which of the values that are set belongs to a place
+	line   jsonLine
 }
+
+// nowhere is behind all places.
+const nowhere = event.MaxAppFields
 
 // jsonPlan is what to ask for.
 type jsonPlan struct {
@@ -53,6 +57,13 @@ const (
 	jsonAddr
 	jsonTime
 	jsonList
+
+	jsonHead // and what follows: runs
+	jsonEnds
+	jsonSpan
+	jsonAgain
+	jsonState
+	jsonNames
 )
 
 var jsonForms = [...]jsonForm{event.String: jsonText, event.Uint: jsonUint, event.Float: jsonFloat, event.Bool: jsonBool,
@@ -61,6 +72,7 @@ var jsonForms = [...]jsonForm{event.String: jsonText, event.Uint: jsonUint, even
 type jsonMore struct {
 	stamp stamp
 	words []jsonWhole // of a field that has Words
+	run   *jsonRun
 }
 
 // keyRoom is more than any key has. Copying all of it, whatever its size, takes two moves and no loop.
@@ -74,6 +86,9 @@ type jsonWhole struct {
 
 func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 	enc := &jsonEncoder{}
+	for i := range enc.place {
+		enc.place[i] = nowhere
+	}
 	if len(fields) > maxColumns {
 		panic("output: more fields than a record's window holds; widen it")
 	}
@@ -102,8 +117,8 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 		index, app := f.AppIndex()
 		switch {
 		case app && len(enc.behind) == 0:
+			enc.place[index] = uint16(len(enc.app))
 			enc.app = append(enc.app, c)
-			enc.place[index] = uint32(len(enc.app)) << 16
 		case len(enc.app) == 0:
 			enc.before = append(enc.before, c)
 		default:
@@ -141,7 +156,7 @@ func (enc *jsonEncoder) plan(has event.Part) *jsonPlan {
 		}
 		return asked
 	}
-	p := &jsonPlan{there(enc.before), there(enc.behind), len(there(enc.app)) > 0}
+	p := &jsonPlan{withRuns(there(enc.before)), withRuns(there(enc.behind)), len(there(enc.app)) > 0}
 	enc.plans[has] = p
 	return p
 }
@@ -170,41 +185,40 @@ func (enc *jsonEncoder) record(dst []byte, e *event.Event) []byte {
 
 // application writes the columns of app whose fields are set, in their order.
 func (enc *jsonEncoder) application(app *event.App) {
-	const mask = event.MaxAppFields - 1
-	values, n := app.Values(), 0
+	values := app.Values()
+	var set [2 * nowhere / 64]uint64 // a bit for each place
 	for i := range values {
-		o := enc.place[values[i].Index&mask] | uint32(i)
-		if o < 1<<16 {
-			continue
-		}
-		at := n // they come nearly in order
-		for ; at > 0 && enc.order[(at-1)&mask] > o; at-- {
-			enc.order[at&mask] = enc.order[(at-1)&mask]
-		}
-		enc.order[at&mask] = o
-		n++
+		at := enc.place[values[i].Index%nowhere] % (2 * nowhere)
+		set[at/64] |= 1 << (at % 64)
+		enc.values[at] = uint8(i)
 	}
-	l := &enc.line
-	for _, o := range enc.order[:n] {
-		c, v := &enc.app[o>>16-1], &values[o&0xffff]
-		if l.n > windowFull {
-			l.spill()
+	for word, places := range set[:(len(enc.app)+63)/64] {
+		for ; places != 0; places &= places - 1 {
+			at := 64*word + bits.TrailingZeros64(places)
+			enc.line.value(&enc.app[at], &values[enc.values[at]])
 		}
-		switch c.how {
-		case jsonText:
-			if s := v.Str(); s != "" {
-				l.begin(c)
-				l.string(s)
-			}
-		case jsonUint:
-			l.uint(c, v.Num())
-		case jsonBool:
-			l.bool(c, v.Num() != 0)
-		case jsonTime:
-			l.time(c, int64(v.Num()))
-		case jsonList:
-			l.list(c, v.List())
+	}
+}
+
+// value writes key and value of an application's field.
+func (l *jsonLine) value(c *jsonColumn, v *event.AppValue) {
+	if l.n > windowFull {
+		l.spill()
+	}
+	switch c.how {
+	case jsonText:
+		if s := v.Str(); s != "" {
+			l.begin(c)
+			l.string(s)
 		}
+	case jsonUint:
+		l.uint(c, v.Num())
+	case jsonBool:
+		l.bool(c, v.Num() != 0)
+	case jsonTime:
+		l.time(c, int64(v.Num()))
+	case jsonList:
+		l.list(c, v.List())
 	}
 }
 
@@ -254,9 +268,7 @@ func (l *jsonLine) columns(e *event.Event, columns []*jsonColumn) {
 			}
 		case jsonWord:
 			if i := c.field.Word(e); i >= 0 {
-				w := &c.more.words[i]
-				*(*[keyRoom]byte)(l.window[l.n:]) = w.text
-				l.n += w.size
+				l.word(&c.more.words[i])
 				break
 			}
 			fallthrough
@@ -288,8 +300,16 @@ func (l *jsonLine) columns(e *event.Event, columns []*jsonColumn) {
 			l.time(c, c.field.Time(e))
 		case jsonList:
 			l.list(c, c.field.List(e))
+		default:
+			l.run(c.how, c.more.run, e)
 		}
 	}
+}
+
+// word writes a key with its value.
+func (l *jsonLine) word(w *jsonWhole) {
+	*(*[keyRoom]byte)(l.window[l.n:]) = w.text
+	l.n += w.size
 }
 
 func (l *jsonLine) uint(c *jsonColumn, n uint64) {
@@ -316,10 +336,11 @@ func (l *jsonLine) time(c *jsonColumn, ns int64) {
 		return
 	}
 	stamp := &c.more.stamp
-	l.n += uint16(stamp.put(l.begin(c), ns))
-	if !stamp.number {
-		l.byte('"')
+	if stamp.number {
+		l.n += uint16(putUnix(l.begin(c), ns))
+		return
 	}
+	l.n += uint16(stamp.put(l.begin(c), ns)) + 1 // and the quote behind it
 }
 
 // made is for texts that are made on demand; they hold nothing that needs escaping.

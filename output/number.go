@@ -64,24 +64,45 @@ func digits8(n uint32) uint64 {
 
 const zeros8 = 0x3030303030303030 // eight times the digit 0
 
-// small has the digits of the numbers below a thousand, and behind them how many they are.
-var small = func() (t [1000][4]byte) {
-	for i := range t {
-		t[i][3] = byte(copy(t[i][:], strconv.Itoa(i)))
+// small has the digits of the numbers below a thousand, and behind them how many they are. three has them with the zeros
+// that lead, the first one in the lowest byte.
+var small, three = func() (small [1000][4]byte, three [1000]uint32) {
+	for i := range small {
+		small[i][3] = byte(copy(small[i][:], strconv.Itoa(i)))
+		three[i] = uint32('0'+i/100) | uint32('0'+i/10%10)<<8 | uint32('0'+i%10)<<16
 	}
-	return t
+	return small, three
 }()
+
+// digits6 gives the six digits of a number below a million, the first one in the lowest byte.
+func digits6(n uint32) uint64 {
+	thousands := n / 1000
+	return uint64(three[thousands]) | uint64(three[n-1000*thousands])<<24
+}
 
 func putUint(b *cell, n uint64) int {
 	if n >= 1000 {
 		return putLong(b, n)
 	}
-	*(*[4]byte)(b[:]) = small[n]
-	return int(b[3])
+	return int(putSmall(b, n))
+}
+
+// putSmall is putUint of what is below a thousand.
+func putSmall(b *cell, n uint64) uint16 {
+	t := &small[n]
+	*(*[4]byte)(b[:]) = *t
+	return uint16(t[3])
 }
 
 func putLong(b *cell, n uint64) int {
-	if n >= 1e8 {
+	switch {
+	case n < 1e6:
+		thousands := uint32(n) / 1000
+		*(*[4]byte)(b[:]) = small[thousands]
+		size := small[thousands][3]
+		binary.LittleEndian.PutUint32(b[size&3:], three[uint32(n)-1000*thousands])
+		return int(size + 3)
+	case n >= 1e8:
 		size := putUint(b, n/1e8)
 		binary.LittleEndian.PutUint64(b[size:], digits8(uint32(n%1e8))|zeros8)
 		return size + 8
@@ -130,20 +151,29 @@ func putFloat(b *cell, f float64) int {
 	}
 	if f < 1e9 && !math.Signbit(f) {
 		if n := int64(f*1e6 + 0.5); float64(n)/1e6 == f {
-			size := putUint(b, uint64(n)/1e6)
-			d := digits8(uint32(uint64(n) % 1e6))
-			if d == 0 {
-				return size
-			}
-			b[size] = '.'
-			binary.LittleEndian.PutUint64(b[size+1:], (d|zeros8)>>16)
-			return size + 1 + 6 - bits.LeadingZeros64(d)/8
+			return putMillionths(b, uint64(n))
 		}
 	}
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		return len(strconv.AppendFloat(b[:0], f, 'e', -1, 64))
 	}
 	return len(strconv.AppendFloat(b[:0], f, 'f', -1, 64))
+}
+
+// maxMillionths is how many putMillionths writes as putFloat writes the number that is nearest.
+const maxMillionths = 1e15
+
+// putMillionths writes n/1e6.
+func putMillionths(b *cell, n uint64) int {
+	size := putUint(b, n/1e6)
+	d := digits6(uint32(n % 1e6))
+	zeros := bits.LeadingZeros64((d^zeros8)<<16) / 8 // at its end
+	b[size] = '.'
+	binary.LittleEndian.PutUint64(b[size+1:], d)
+	if zeros == 8 {
+		return size
+	}
+	return size + 1 + 6 - zeros
 }
 
 // putAddr writes an address without a zone as netip does, in the form of RFC 5952.

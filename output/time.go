@@ -14,8 +14,9 @@ type stamp struct {
 	digits int            // of the fraction, six at most
 	zone   bool           // the offset follows
 
-	text          [32]byte // the second's, with the place of the fraction
+	text          [40]byte // the second's, with the place of the fraction, and a quote behind it
 	size, seconds int      // of text; where the seconds are in it
+	behind        uint64   // the two bytes behind a fraction of six digits, in the top of a word that it begins
 	second        int64    // when it began, in nanoseconds since the epoch
 	length        uint64   // of it: none of the zero stamp
 	from, to      int64    // the seconds since the epoch that the minute in text is for
@@ -66,14 +67,13 @@ func (s *stamp) put(b *cell, ns int64) int {
 		s.renew(ns)
 	}
 	*(*[len(s.text)]byte)(b[:]) = s.text
-	micros, point := (digits8(uint32(ns-s.second)/1000)|zeros8)>>16, s.seconds+2
+	micros, fraction := digits6(uint32(ns-s.second)/1000), s.seconds+3
 	if s.digits == 6 {
-		binary.LittleEndian.PutUint32(b[point+1:], uint32(micros))
-		binary.LittleEndian.PutUint16(b[point+5:], uint16(micros>>32))
+		binary.LittleEndian.PutUint64(b[fraction&31:], micros|s.behind)
 		return s.size
 	}
 	for i := range s.digits {
-		b[point+1+i] = byte(micros >> (8 * i))
+		b[fraction+i] = byte(micros >> (8 * i))
 	}
 	return s.size
 }
@@ -86,7 +86,7 @@ func putUnix(b *cell, ns int64) (size int) {
 		size = putUint(b, uint64(ns/1e9))
 	}
 	b[size] = '.'
-	binary.LittleEndian.PutUint64(b[size+1:], (digits8(uint32(ns%1e9/1000))|zeros8)>>16)
+	binary.LittleEndian.PutUint64(b[size+1:], digits6(uint32(ns%1e9/1000)))
 	return size + 7
 }
 
@@ -124,4 +124,8 @@ func (s *stamp) renewMinute(sec int64) {
 		text = t.AppendFormat(text, "Z07:00")
 	}
 	s.size = len(text)
+	s.text[s.size] = '"'
+	if s.digits == 6 {
+		s.behind = uint64(binary.LittleEndian.Uint16(s.text[s.seconds+9:])) << 48
+	}
 }

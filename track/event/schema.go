@@ -84,6 +84,9 @@ func (f *Field) Form() *Form {
 // AppIndex numbers the fields that parsers declare, below MaxAppFields; ok is false for the others.
 func (f *Field) AppIndex() (i int, ok bool) { return int(f.app) - 1, f.app != 0 }
 
+// Core tells fields of every record's own, as this package declares them, from those that parsers declare and those of a Stored schema.
+func (f *Field) Core() bool { return f.app == 0 && f.stored == 0 }
+
 // Schema is the ordered list of all fields.
 type Schema struct {
 	Fields []*Field
