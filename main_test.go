@@ -593,7 +593,7 @@ func TestImports(t *testing.T) {
 		"track/dpi":            {"track/event"},
 		"track":                {"capture", "capture/decode", "capture/prefetch", "capture/sockets", "track/dpi", "track/event", "track/places"},
 		"bpf":                  {},
-		"enrich":               {"bpf", "capture/sockets", "track/event", "track/places"},
+		"enrich":               {"bpf", "capture/prefetch", "capture/sockets", "track/event", "track/places"},
 		"enrich/remote":        {"track/event"},
 		"enrich/doctor":        {"bpf", "capture/live", "capture/sockets", "enrich"},
 		"filter":               {"track/event"},

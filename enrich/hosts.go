@@ -9,7 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
+	"rustnet/capture/prefetch"
 	"rustnet/track/event"
 	"rustnet/track/places"
 )
@@ -43,6 +45,8 @@ type Hosts struct {
 	seed  hostKey
 	hand  int // of the clock that looks for whom to forget
 	named map[uint64]string
+	next  ahead
+	few   int // hosts that are in a cache anyhow
 
 	learned, forgotten, given atomic.Uint64
 }
@@ -86,7 +90,7 @@ var (
 
 // NewHosts makes the stage; local tells this machine's addresses, nil where nobody knows.
 func NewHosts(local func(netip.Addr) bool) *Hosts {
-	return &Hosts{local: local, index: places.New(), seed: hostKey{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}, named: map[uint64]string{}}
+	return &Hosts{local: local, index: places.New(), seed: hostKey{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}, named: map[uint64]string{}, few: 512}
 }
 
 // Stats gives the counts so far.
@@ -103,7 +107,63 @@ func (s HostStats) Report() string {
 }
 
 // Batch names the connections of the next batch of events, and learns from what was said before each.
-func (h *Hosts) Batch(b *event.Batch) { b.Walk(h.hear, h.event) }
+func (h *Hosts) Batch(b *event.Batch) {
+	if len(h.hosts) > h.few {
+		h.askAhead(b)
+	}
+	b.Walk(h.hear, h.event)
+}
+
+// ahead is keys that will be looked for soon.
+type ahead struct {
+	hashes [prefetch.Room]uint32
+	n      int
+	list   prefetch.List
+}
+
+// askAhead asks for what the batch's answers and new connections will be looked for in: nothing of it is in a cache, and
+// one waits for the other where they are looked for one by one.
+func (h *Hosts) askAhead(b *event.Batch) {
+	for i := range b.Said {
+		if a := b.Said[i].Answer; a != nil {
+			for j := range a.Hosts {
+				addr := a.Hosts[j].Addr.Unmap()
+				h.ask(keyOf(everybody, addr))
+				h.ask(keyOf(h.client(a.Asker), addr))
+			}
+		}
+	}
+	for i := range b.Events {
+		if e := &b.Events[i]; e.Kind == event.New && e.Host() == "" {
+			h.ask(keyOf(everybody, e.Remote.Addr()))
+		}
+	}
+	h.fetch()
+}
+
+func (h *Hosts) ask(k hostKey) {
+	a := &h.next
+	if a.n == len(a.hashes) {
+		h.fetch()
+	}
+	hash := h.hash(&k)
+	a.hashes[a.n] = hash
+	a.n++
+	a.list.Add(h.index.Home(hash))
+}
+
+// fetch asks for the slots, and then for the hosts that are in them.
+func (h *Hosts) fetch() {
+	a := &h.next
+	a.list.Fetch(1)
+	for _, hash := range a.hashes[:a.n] {
+		if at, _ := h.index.First(hash); at != 0 {
+			a.list.Add(unsafe.Pointer(&h.hosts[at-1]))
+		}
+	}
+	a.n = 0
+	a.list.Fetch(2)
+}
 
 func (h *Hosts) hear(s *event.Said) {
 	if s.Answer != nil {

@@ -163,6 +163,9 @@ func TestHosts(t *testing.T) {
 			if len(h.named) > 0 {
 				t.Errorf("%d connections kept after their end", len(h.named))
 			}
+			h = NewHosts(h.local)
+			h.few = -1 // all is asked for ahead
+			hostScript(t, h, text)
 		})
 	}
 }
@@ -225,6 +228,7 @@ func TestHostsBound(t *testing.T) {
 
 func TestHostsAllocs(t *testing.T) {
 	h := NewHosts(nil)
+	h.few = -1
 	client, server := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.1")
 	e := event.Event{RemoteServes: true, Local: netip.AddrPortFrom(client, 1), Remote: netip.AddrPortFrom(server, 2)}
 	b := &event.Batch{Events: make([]event.Event, 0, 4)}
@@ -238,5 +242,27 @@ func TestHostsAllocs(t *testing.T) {
 		h.Batch(b)
 	}); n != 0 {
 		t.Errorf("a connection allocates %v times, want 0", n)
+	}
+}
+
+// TestHostsAskedAhead: more of a batch than a list of what to ask for holds, of which some is known.
+func TestHostsAskedAhead(t *testing.T) {
+	h := NewHosts(nil)
+	h.few = -1
+	client, addr := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::")
+	b := &event.Batch{}
+	for i := range 1000 {
+		addr = addr.Next()
+		a := &event.Answer{Asker: client, Asked: true, Hosts: []event.HostAddr{{Name: fmt.Sprint("host-", i), Addr: addr, TTL: 60}}}
+		b.Said = append(b.Said, event.Said{At: i, Answer: a})
+		b.Events = append(b.Events, event.Event{Kind: event.New, ID: uint64(i), RemoteServes: true, Local: netip.AddrPortFrom(client, 1), Remote: netip.AddrPortFrom(addr, 2)})
+	}
+	for range 2 { // before they are known, and then
+		h.Batch(b)
+		for i := range b.Events {
+			if got, want := b.Events[i].RemoteName, fmt.Sprint("host-", i); got != want {
+				t.Fatalf("connection %d: got %q, want %q", i, got, want)
+			}
+		}
 	}
 }
