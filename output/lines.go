@@ -6,6 +6,9 @@ import "rustnet/track/event"
 type Lines struct {
 	json encoder
 	text []csvColumn
+
+	kinds          [event.NumKinds]bool // that --events asks for
+	count, counted uint64               // Config.Count, and how far it has come
 }
 
 // NewLines checks what cfg says of fields and times.
@@ -14,7 +17,10 @@ func NewLines(cfg Config, schema *event.Schema) (*Lines, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lines{}
+	l := &Lines{count: cfg.Count}
+	if l.kinds, err = kindsOf(cfg.Events); err != nil {
+		return nil, err
+	}
 	if cfg.foreign() {
 		cfg.Format = JSON
 		f, err := cfg.Encoder(cfg, schema)
@@ -33,6 +39,17 @@ func NewLines(cfg Config, schema *event.Schema) (*Lines, error) {
 
 // JSON appends the record as a line, with Config.Schema as the lines that it is there, which may be none.
 func (l *Lines) JSON(dst []byte, e *event.Event) []byte { return l.json.record(dst, e) }
+
+// Past tells, asked of every record in turn, whether Config.Count was reached before this one.
+func (l *Lines) Past(e *event.Event) bool {
+	if l.count > 0 && l.counted == l.count {
+		return true
+	}
+	if l.kinds[e.Kind] && counts(e.Kind) && l.Writes(e.Kind) {
+		l.counted++
+	}
+	return false
+}
 
 // Writes tells whether there may be a line for events of this kind.
 func (l *Lines) Writes(k event.Kind) bool {

@@ -197,7 +197,8 @@ func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
 	if cfg.TimeFormat != "" && !slices.Contains([]string{"rfc3339", "unix", "local"}, cfg.TimeFormat) {
 		return nil, fmt.Errorf("--time-format: unknown format %q (rfc3339, unix or local)", cfg.TimeFormat)
 	}
-	if err := s.selectKinds(cfg.Events); err != nil {
+	var err error
+	if s.kinds, err = kindsOf(cfg.Events); err != nil {
 		return nil, err
 	}
 	if cfg.foreign() {
@@ -233,18 +234,19 @@ func newStage(cfg Config, schema *event.Schema) (*Stage, error) {
 // selectable are the kinds that --events chooses from; the others come anyway.
 var selectable = []string{event.New.String(), event.Updated.String(), event.Closed.String()}
 
-func (s *Stage) selectKinds(names []string) error {
+// kindsOf are the kinds of events that --events asks for.
+func kindsOf(names []string) (kinds [event.NumKinds]bool, err error) {
 	words := splitList(names)
-	for k := range s.kinds {
+	for k := range kinds {
 		name := event.Kind(k).String()
-		s.kinds[k] = len(words) == 0 || slices.Contains(words, name) || name != "" && !slices.Contains(selectable, name)
+		kinds[k] = len(words) == 0 || slices.Contains(words, name) || name != "" && !slices.Contains(selectable, name)
 	}
 	for _, w := range words {
 		if w != event.Alert.String() && !slices.Contains(selectable, w) {
-			return fmt.Errorf("--events: unknown event %q%s (new, updated, closed or alert)", w, didYouMean(w, selectable))
+			return kinds, fmt.Errorf("--events: unknown event %q%s (new, updated, closed or alert)", w, didYouMean(w, selectable))
 		}
 	}
-	return nil
+	return kinds, nil
 }
 
 // omitKinds takes out the kinds that a form has no lines for.

@@ -139,7 +139,7 @@ func (h *Hook) run(ctx context.Context, in <-chan *event.Batch) error {
 	}
 	for b := range in {
 		for i := range b.Events {
-			if e := &b.Events[i]; h.kinds[e.Kind] {
+			if e := &b.Events[i]; !h.lines.Past(e) && h.kinds[e.Kind] {
 				h.put(ctx, e)
 			}
 		}
