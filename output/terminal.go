@@ -16,6 +16,12 @@ func (c *Config) OnTerminal() {
 	}
 }
 
+// InFile is for what does not go to stdout: as a pipe would get it, and never coloured.
+func (c Config) InFile() Config {
+	c.Width, c.Height, c.Size, c.Color = 0, 0, nil, "never"
+	return c
+}
+
 // Dumb tells whether the terminal takes nothing but text, as a shell within Emacs does: no colours, and nothing is written over.
 func Dumb() bool { return os.Getenv("TERM") == "dumb" }
 

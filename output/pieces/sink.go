@@ -45,7 +45,7 @@ type Sink struct {
 
 // New opens the file. out says which records it gets, and which of their fields.
 func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Sink, error) {
-	out.Width, out.Height, out.Size, out.Color = 0, 0, nil, "never"
+	out = out.InFile()
 	switch {
 	case cfg.WriteFormat != "":
 		out.Format = cfg.WriteFormat

@@ -55,9 +55,13 @@ type Show struct {
 // New checks the configuration and makes the stage; fields are the records'.
 func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Show, error) {
 	s := &Show{cfg: cfg, out: out, base: fields, fields: fields, w: w, ask: newAsker(fields)}
-	if cfg.Size == nil {
+	if cfg.OutputFile != "" {
+		s.out = out.InFile()
+	}
+	if cfg.Size == nil || cfg.OutputFile != "" {
 		s.cfg.Size = func() (int, int) { return 0, 0 }
 	}
+	s.out.Size = nil // a frame is as large as the terminal is when it begins
 	if cfg.Top < 0 {
 		return nil, fmt.Errorf("--top: %d is no number of rows", cfg.Top)
 	}
@@ -80,7 +84,7 @@ func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Sho
 		return nil, err
 	}
 	width, _ := s.cfg.Size()
-	if cfg.OutputFile == "" && cfg.Watch > 0 && width > 0 && !output.Dumb() {
+	if cfg.Watch > 0 && width > 0 && !output.Dumb() {
 		s.screen = &screen{w: w}
 	}
 	return s, nil
@@ -190,15 +194,12 @@ func (s *Show) write(events []event.Event) error {
 		return err
 	}
 	cfg := s.out
+	cfg.Width, cfg.Height = s.cfg.Size()
 	if s.screen == nil && s.cfg.OutputFile == "" { // a table to a pipe, or once
-		width, _ := s.cfg.Size()
-		cfg.Width = width
 		return s.table(cfg, events, s.w)
 	}
 	var text bytes.Buffer
-	if s.screen != nil {
-		cfg.Width, _ = s.cfg.Size()
-	}
+	cfg.Height = 0 // the header does not come again on a screen, which ends before, nor in a file
 	if err := s.table(cfg, events, &text); err != nil {
 		return err
 	}

@@ -414,6 +414,60 @@ func TestScreen(t *testing.T) {
 	}
 }
 
+// TestFrameOfResized: a frame is as wide as the terminal has become, with one header; a file is as a pipe would get it.
+func TestFrameOfResized(t *testing.T) {
+	width, height := 120, 24
+	size := func() (int, int) { return width, height }
+	out := output.Config{Format: output.Table, Width: width, Height: 24, Size: size, Color: "auto"}
+	path := filepath.Join(t.TempDir(), "rows")
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		want int // columns of the terminal, 0 = a pipe's
+	}{
+		{"once", Config{}, 70},
+		{"screen", Config{Watch: time.Second}, 70},
+		{"file", Config{Rows: Rows{OutputFile: path}}, 0},
+		{"file again and again", Config{Rows: Rows{OutputFile: path}, Watch: time.Second}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			width, height = 120, 24
+			var w, want bytes.Buffer
+			tt.cfg.Size = size
+			s, err := New(tt.cfg, out, schema, &w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			width, height = 70, 12
+			rows := []event.Event{conn(1, "a", 1, 1), conn(2, "b", 1, 1)}
+			if err := s.write(rows); err != nil {
+				t.Fatal(err)
+			}
+			got := w.String()
+			if tt.cfg.OutputFile != "" {
+				text, err := os.ReadFile(path)
+				if err != nil || got != "" {
+					t.Fatalf("got %v, and %q on stdout", err, got)
+				}
+				got = string(text)
+			} else if s.screen != nil {
+				got = string(s.screen.last)
+			}
+			plain := output.Config{Format: output.Table, Width: tt.want, Color: "auto"}
+			stage, err := output.New(plain, schema, &want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stage.Frame(rows); err != nil {
+				t.Fatal(err)
+			}
+			if got != want.String() {
+				t.Errorf("got\n%q\nwant\n%q", got, want.String())
+			}
+		})
+	}
+}
+
 func TestReplaceFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.prom")
