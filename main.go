@@ -240,6 +240,12 @@ func execute(args []string) (status int, err error) {
 			}
 		}
 	}
+	switch doing := ctx.Selected().Name; {
+	case doing == "snapshot" && shell.OnCommandLine(ctx, "store"):
+		return 0, usageError{errors.New("--store is for the stream of events, and for looking back at it: history, show and stats")}
+	case doing == "stats" && shell.OnCommandLine(ctx, "store") && !c.live():
+		return 0, usageError{errPlaces}
+	}
 	if err := c.Keep.Check(c.Store); err != nil {
 		return 0, usageError{err}
 	}
@@ -514,6 +520,9 @@ func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 // distribution is the command stats.
 func distribution(c *cli) (int, error) {
 	c.fromStore = c.Store != "" && c.live() // which may be written by a configuration file
+	if when := c.Stats.When; !c.fromStore && (!when.Since.IsZero() || !when.Until.IsZero()) {
+		return 0, usageError{errors.New(`--since and --until are for what a store has (--store); of files ask with --filter 'ts > date("2026-01-31T08:00:00Z")'`)}
+	}
 	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
 	keep, err := c.prepare(fields, say)
 	if err != nil {
@@ -791,6 +800,8 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 	return readBack(r, "lines", enrichers{remote: c.remote}), nil
 }
 
+var errPlaces = errors.New("--store and --read or --from: one place to read from, not several")
+
 var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
 
 // openStore is the source of what was kept in a store, as far as the filter does not rule it out.
@@ -799,7 +810,7 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 	case c.Store == "":
 		return nil, usageError{errNoStore}
 	case c.Read != "" || len(c.From) > 0:
-		return nil, usageError{errors.New("--store and --read or --from: one place to read from, not several")}
+		return nil, usageError{errPlaces}
 	case !when.Until.IsZero() && !when.Since.Before(when.Until.Time):
 		return nil, usageError{errors.New("--since is not before --until: nothing was there between them")}
 	case c.BPF != "" || c.Duration != 0:

@@ -24,6 +24,9 @@ const (
 	chunkSize = 128 << 10
 )
 
+// byteOrderMark is what programs of Windows begin a file with.
+var byteOrderMark = []byte("\ufeff")
+
 // Source reads files one after the other, such as the pieces of a rotated one.
 type Source struct {
 	kind, ts *event.Field
@@ -151,6 +154,9 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 		buf = slices.Grow(buf, chunkSize/2)
 		n, err := f.Read(stop, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		if line == 0 && bytes.HasPrefix(buf, byteOrderMark) {
+			buf = append(buf[:0], buf[len(byteOrderMark):]...)
+		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			if errors.Is(err, context.Canceled) {
 				return err
