@@ -38,7 +38,9 @@ const (
 
 // Check says what does not go together, before anything is opened; snapLen is how many bytes of each packet are asked for.
 func (c Config) Check(snapLen int) error {
-	switch {
+	switch err := pieces.Known(c.File); {
+	case err != nil:
+		return fmt.Errorf("--pcapng: %w", err)
 	case c.File != "" && snapLen != 0 && snapLen < minSnapLen:
 		return fmt.Errorf("--snaplen %d: must be at least %d bytes", snapLen, minSnapLen)
 	case c.File == "" && c.Buffer != 0:

@@ -21,7 +21,9 @@ type Config struct {
 // Check says what does not go together, before anything is opened; another tells that there is another file that is cut
 // into pieces.
 func (c Config) Check(another bool) error {
-	switch {
+	switch err := Known(c.Write); {
+	case err != nil:
+		return fmt.Errorf("--write: %w", err)
 	case c.Write == "" && !another && c.Rotation != Rotation{}:
 		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the files that --write and --pcapng name")
 	case c.Write == "-":
