@@ -321,6 +321,29 @@ func TestDetectors(t *testing.T) {
 	}
 }
 
+// TestBeaconGoesOn: one that goes on is told of when it has done so twice as often, and anew when it is back after another rhythm.
+func TestBeaconGoesOn(t *testing.T) {
+	at := func(first, every float64, n int) []event.Event {
+		return many(n, func(i int) talk {
+			return talk{at: first + every*float64(i), program: "implant", to: "203.0.113.9:443"}
+		})
+	}
+	fits := many(12, func(i int) talk {
+		return talk{at: 6000 + 40*float64(i*i), program: "implant", to: "203.0.113.9:443"}
+	})
+	all := slices.Concat(at(0, 60, 100), fits, at(20000, 60, 12))
+	var got []string
+	for line := range strings.Lines(told(judge(t, stage(t, Config{Detect: []string{"beacon"}, AlertEvery: time.Second}), all))) {
+		_, line, _ = strings.Cut(line, " every ")
+		got = append(got, strings.TrimSpace(line))
+	}
+	want := []string{"1m, give or take 0s: 12 times (1) [beacon]", "1m, give or take 0s: 23 times (1) [beacon]", "1m, give or take 0s: 45 times (1) [beacon]",
+		"1m, give or take 0s: 89 times (1) [beacon]", "1m, give or take 0s: 12 times (1) [beacon]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func b2i(b bool) int {
 	if b {
 		return 1

@@ -18,14 +18,17 @@ type beacon struct {
 	pairs *lru[starts]
 
 	every, jitter int64 // of what was found last
+	times         int   // and how many of its connections there were
 }
 
 func newBeacon() *beacon { return &beacon{pairs: newLRU[starts](pairsMax)} }
 
-// starts are the latest times of one program and one place.
+// starts are the latest times of one program and one place. Of a beacon that goes on is told when it has done so twice as often as
+// when it was told of before, or it would be told of all day.
 type starts struct {
-	n     int
-	times [beaconStarts]int64
+	n, told int // of times; connections of the beacon when it was told of last
+	regular int // connections in a row at regular intervals, up to times[0]
+	times   [beaconStarts]int64
 }
 
 // timers are protocols that are regular by their nature.
@@ -41,24 +44,32 @@ func (d *beacon) look(s *seen) (found, bool) {
 			return found{}, false
 		}
 	}
-	if p.n == len(p.times) {
+	if p.n == len(p.times) { // out of its rhythm, if it had one
 		copy(p.times[:], p.times[1:])
 		p.n--
+		p.told, p.regular = 0, 0
 	}
 	p.times[p.n] = s.start
 	if p.n++; p.n < len(p.times) {
 		return found{}, false
 	}
-	var ok bool
-	if d.every, d.jitter, ok = regular(&p.times); ok {
-		p.times[0], p.n = s.start, 1
+	every, jitter, ok := regular(&p.times)
+	if !ok {
+		return found{}, false
 	}
-	return found{}, ok
+	p.regular += len(p.times) - 1
+	p.times[0], p.n = s.start, 1
+	if p.regular < 2*p.told {
+		return found{silent: true}, true
+	}
+	p.told = p.regular
+	d.every, d.jitter, d.times = every, jitter, p.regular+1
+	return found{}, true
 }
 
 func (d *beacon) why(s *seen) string {
 	return fmt.Sprintf("%s connects to %s port %d every %s, give or take %s: %d times", s.subject(), s.object(), s.rport,
-		span(d.every), span(d.jitter), beaconStarts)
+		span(d.every), span(d.jitter), d.times)
 }
 
 // regular gives the median interval, and the median of how far the others are from it, if that is little:
