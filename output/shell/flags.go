@@ -175,7 +175,11 @@ func (f *Files) Check(ctx *kong.Context, once ...string) error {
 	for flag, n := range times {
 		switch {
 		case n > 1 && slices.Contains(once, flag.Name):
-			return fmt.Errorf("--%s is given %d times, and can be once", flag.Name, n)
+			hint := ""
+			if flag.Name == "read" {
+				hint = " (several captures: mergecap -w - FILE... | rustnet -r -)"
+			}
+			return fmt.Errorf("--%s is given %d times, and can be once%s", flag.Name, n, hint)
 		case flag.Target.Kind() == reflect.Map && n > reflect.ValueOf(ctx.FlagValue(flag)).Len():
 			return fmt.Errorf("--%s: a name is given twice, and can be once", flag.Name)
 		}
@@ -237,12 +241,15 @@ func inEnvironment(flag *kong.Flag) bool {
 	return slices.ContainsFunc(flag.Envs, func(name string) bool { _, set := os.LookupEnv(name); return set })
 }
 
+// unsettled tells whether a flag is for the command line only.
+func unsettled(flag *kong.Flag) bool { return slices.Contains([]string{"help", "help-all", "config"}, flag.Name) }
+
 // names are those that a configuration file may use.
 func namesOf(app *kong.Application) names {
 	n := names{commands: map[string][]string{}}
 	add := func(flags []*kong.Flag, to *[]string) {
 		for _, flag := range flags {
-			if flag.Name == "help" || flag.Name == "config" {
+			if unsettled(flag) {
 				continue
 			}
 			*to = append(*to, flag.Name)
@@ -275,7 +282,7 @@ func (f *Files) Print(w io.Writer, ctx *kong.Context, asJSON bool) error {
 	form := "" // whence the short for --output came
 	for _, flag := range ctx.Model.Flags {
 		switch {
-		case flag.Name == "help" || flag.Name == "config":
+		case unsettled(flag):
 		case len(flag.Xor) > 0:
 			if flag.Target.Bool() {
 				form = whence(flag)
