@@ -218,6 +218,9 @@ func execute(args []string) (status int, err error) {
 	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
 		return 0, usageError{errors.New("--interface is for live capture, which --read and --from are instead of")}
 	}
+	if shell.OnCommandLine(ctx, "local") && c.Read == "" && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, ctx.Selected().Name) {
+		return 0, usageError{errors.New("--local is for captures that --read reads: live this side is this machine, and records say theirs")}
+	}
 	if ctx.Selected().Name == "snapshot" && !c.passes() {
 		for _, flag := range []string{"interface", "bpf"} {
 			if shell.OnCommandLine(ctx, flag) {
