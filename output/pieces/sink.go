@@ -48,6 +48,7 @@ type Sink struct {
 // New opens the file. out says which records it gets, and which of their fields.
 func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Sink, error) {
 	out = out.InFile()
+	out.Dated = true // it goes on for days
 	switch {
 	case cfg.WriteFormat != "":
 		out.Format = cfg.WriteFormat

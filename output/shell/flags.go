@@ -242,7 +242,9 @@ func inEnvironment(flag *kong.Flag) bool {
 }
 
 // unsettled tells whether a flag is for the command line only.
-func unsettled(flag *kong.Flag) bool { return slices.Contains([]string{"help", "help-all", "config"}, flag.Name) }
+func unsettled(flag *kong.Flag) bool {
+	return slices.Contains([]string{"help", "help-all", "config"}, flag.Name)
+}
 
 // names are those that a configuration file may use.
 func namesOf(app *kong.Application) names {
