@@ -66,16 +66,33 @@ func openKnowledge(path string, learn int64, n names) (*knowledge, error) {
 	if path == "" {
 		return k, nil
 	}
-	f, err := os.Open(path)
-	if err == nil {
-		defer f.Close()
-		err = k.read(f)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = errors.New("it is a directory")
+	case !info.Mode().IsRegular(): // a file would be put in its place, also in that of /dev/null
+		err = errors.New("it is no regular file")
+	default:
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			k.path = real // a link stays one
+		}
+		err = k.load()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("--learned %s: %w", path, cause(err))
 	}
 	k.dirty = true
 	return k, k.save()
+}
+
+func (k *knowledge) load() error {
+	f, err := os.Open(k.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return k.read(f)
 }
 
 // read takes what a file says.

@@ -85,6 +85,9 @@ func replaceFile(path string, content []byte) (err error) {
 			return fmt.Errorf("--output-file: %s: it is no regular file", path)
 		}
 		mode = old.Mode().Perm()
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real // a link stays one
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
