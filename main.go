@@ -366,7 +366,8 @@ func fields(c *cli) error {
 	if c.Fields.Markdown {
 		format = "markdown"
 	}
-	return output.WriteFields(os.Stdout, schema, format)
+	width, _ := output.TerminalSize()
+	return output.WriteFields(os.Stdout, schema, format, width)
 }
 
 // stream is the default command: from a source to lines on stdout.

@@ -967,7 +967,7 @@ func copyProgram(t *testing.T, from, to string) {
 // TestDoctor: what doctor says is in its exit status, and the command that it gives to who has no rights mends it,
 // whatever the shell makes of the program's path.
 func TestDoctor(t *testing.T) {
-	needs(t, true, "setpriv", "setcap", "sh")
+	needs(t, true, "setpriv", "setcap", "sh", "unshare", "umount")
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "rustnet-test")
 	if err != nil {
@@ -1005,6 +1005,16 @@ func TestDoctor(t *testing.T) {
 		}
 		return all
 	}
+	// Without /proc the kernel can not even be asked, which does not make it an old one.
+	t.Run("without /proc", func(t *testing.T) {
+		out, err := exec.Command("unshare", "-m", "sh", "-c", `umount -l /proc && exec "$0" doctor`, self).CombinedOutput()
+		switch {
+		case !strings.Contains(string(out), "bypass "):
+			t.Skipf("/proc cannot be taken away here: %v\n%s", err, out)
+		case strings.Contains(string(out), "older than"), !strings.Contains(string(out), "/proc/self/"):
+			t.Errorf("got %s\nwant that /proc is missing", out)
+		}
+	})
 	before := doctor(1)
 	for _, name := range []string{"capabilities", "packets", "ebpf", "main"} {
 		if !strings.Contains(before[name].Mend, "setcap cap_net_raw,cap_bpf") {

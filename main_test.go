@@ -679,7 +679,7 @@ func TestReadme(t *testing.T) {
 			protocols = append(protocols, "| "+f.Group+" | `"+f.Name+"`")
 		}
 	}
-	if err := output.WriteFields(&table, &core, "markdown"); err != nil {
+	if err := output.WriteFields(&table, &core, "markdown", 0); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&table, "\n| of | more |\n|---|---|\n%s |\n", strings.Join(protocols, " |\n"))

@@ -430,8 +430,13 @@ func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, err
 	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	if !older && !hasExchange() {
-		return nil, errOlder
+	if !older {
+		switch has, err := hasExchange(); {
+		case err != nil:
+			return nil, err
+		case !has:
+			return nil, errOlder
+		}
 	}
 	if Lockdown() == "confidentiality" {
 		return nil, fmt.Errorf("attach kernel programs: %w", errLockdown)
@@ -580,8 +585,8 @@ func (l *loader) program(name string, maps map[string]*ebpf.Map) (*ebpf.Collecti
 }
 
 // hasExchange tells whether the kernel has atomic exchange. That came with what the programs for newer kernels
-// rest on: socket storage, cookies and the typed task in tracing programs.
-func hasExchange() bool {
+// rest on: socket storage, cookies and the typed task in tracing programs. err is why that can not be told.
+func hasExchange() (has bool, err error) {
 	exchange := asm.Xchg.Mem(asm.RFP, asm.R0, asm.DWord, -8)
 	exchange.Constant = 0xe1 // BPF_XCHG; version 0.22 of the library leaves it out
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SocketFilter, License: "Dual BSD/GPL", Instructions: asm.Instructions{
@@ -590,11 +595,15 @@ func hasExchange() bool {
 		exchange,
 		asm.Return(),
 	}})
-	if err != nil {
-		return errors.Is(err, unix.EPERM) // the next who asks is told so
+	switch {
+	case err == nil:
+		return true, prog.Close()
+	case errors.Is(err, unix.EPERM): // the next who asks is told so
+		return true, nil
+	case errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported): // the verifier's word
+		return false, nil
 	}
-	prog.Close()
-	return true
+	return false, fmt.Errorf("try a kernel program: %w", err)
 }
 
 // permitted asks the kernel for what it gives to nobody without the capabilities, and whether it has it.

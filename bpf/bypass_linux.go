@@ -57,8 +57,11 @@ func OpenBypass() (*Bypass, error) {
 }
 
 func (b *Bypass) open() (err error) {
-	if !hasExchange() { // before 5.12
-		return fmt.Errorf("count connections in the kernel: this kernel is older than 5.12: %w", errors.ErrUnsupported)
+	switch has, err := hasExchange(); {
+	case err != nil:
+		return fmt.Errorf("count connections in the kernel: %w", err)
+	case !has:
+		return fmt.Errorf("count connections in the kernel: %w", errOlder)
 	}
 	if b.table, err = ebpf.NewMap(b.spec.Maps["table"]); err != nil {
 		if errors.Is(err, unix.EPERM) {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -513,7 +514,7 @@ func decodeAny(b *testing.B, line []byte) (m map[string]any) {
 func TestWriteFields(t *testing.T) {
 	var table, asJSON, markdown strings.Builder
 	for format, w := range map[string]io.Writer{"table": &table, "json": &asJSON, "markdown": &markdown} {
-		if err := WriteFields(w, schema, format); err != nil {
+		if err := WriteFields(w, schema, format, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -536,8 +537,22 @@ func TestWriteFields(t *testing.T) {
 	if lines.More() {
 		t.Error("json: more fields than the schema has")
 	}
-	if err := WriteFields(io.Discard, schema, "yaml"); err == nil {
+	if err := WriteFields(io.Discard, schema, "yaml", 0); err == nil {
 		t.Error("format yaml: no error")
+	}
+	for _, width := range []int{40, 80, 132, 1000} {
+		var filled strings.Builder
+		if err := WriteFields(&filled, schema, "table", width); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(filled.String()) {
+			if n := utf8.RuneCountInString(line) - 1; n > width {
+				t.Errorf("%d columns of %d: %s", n, width, line)
+			}
+		}
+		if got, want := strings.Fields(filled.String()), strings.Fields(table.String()); !slices.Equal(got, want) {
+			t.Errorf("%d columns wide the table has other words than without a width", width)
+		}
 	}
 }
 

@@ -91,12 +91,13 @@ func didYouMean(name string, among []string) string {
 	return ""
 }
 
-// WriteFields writes the schema as a table for people, as JSON or as a Markdown table.
-func WriteFields(w io.Writer, schema *event.Schema, format string) error {
+// WriteFields writes the schema as a table for people, as JSON or as a Markdown table. That for people fills a terminal of this width; 0 = a
+// field is a line.
+func WriteFields(w io.Writer, schema *event.Schema, format string, width int) error {
 	var b strings.Builder
 	switch format {
 	case Table, "":
-		writeFieldTable(&b, schema)
+		writeFieldTable(&b, schema, width)
 	case JSON:
 		if err := writeFieldJSON(&b, schema); err != nil {
 			return err
@@ -118,7 +119,7 @@ func typeAndUnit(f *event.Field) string {
 	return f.Type.String() + ", " + f.Unit
 }
 
-func writeFieldTable(b *strings.Builder, schema *event.Schema) {
+func writeFieldTable(b *strings.Builder, schema *event.Schema, width int) {
 	nameWidth, typeWidth := 0, 0
 	for _, f := range schema.Fields {
 		nameWidth, typeWidth = max(nameWidth, len(f.Name)), max(typeWidth, len(typeAndUnit(f)))
@@ -132,7 +133,18 @@ func writeFieldTable(b *strings.Builder, schema *event.Schema) {
 			group = f.Group
 			b.WriteString(group + "\n")
 		}
-		fmt.Fprintf(b, "  %-*s  %-*s  %s\n", nameWidth, f.Name, typeWidth, typeAndUnit(f), f.Doc)
+		fmt.Fprintf(b, "  %-*s  %-*s", nameWidth, f.Name, typeWidth, typeAndUnit(f))
+		const least = 30 // columns that sentences can be read in
+		switch beside := 2 + nameWidth + 2 + typeWidth + 2; {
+		case width <= 0:
+			b.WriteString("  " + f.Doc + "\n")
+		case width-beside >= least:
+			b.WriteString("  ")
+			Fill(b, f.Doc, 0, beside, width)
+		default: // below it
+			b.WriteByte('\n')
+			Fill(b, f.Doc, 6, 6, width)
+		}
 	}
 }
 

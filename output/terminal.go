@@ -1,7 +1,11 @@
 package output
 
 import (
+	"cmp"
+	"fmt"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -35,4 +39,26 @@ func TerminalSize() (width, height int) {
 	}
 	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
 	return width, height
+}
+
+// Fill fills lines with the words of a text: the first begins at a column, the others below another.
+func Fill(b *strings.Builder, text string, first, rest, width int) {
+	fmt.Fprintf(b, "%*s", first, "")
+	at, begun := cmp.Or(first, rest), false
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case !begun:
+		case at+1+n > width:
+			fmt.Fprintf(b, "\n%*s", rest, "")
+			at = rest
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+		begun = true
+	}
+	b.WriteByte('\n')
 }

@@ -618,9 +618,9 @@ func (s *Source) linkIs(d device) {
 			s.cfg.Warn(fmt.Sprintf("interface %s is back", r.name))
 		case r.name != "" && r.index == d.Index && r.up != d.Up:
 			if r.up = d.Up; d.Up {
-				s.cfg.Warn(fmt.Sprintf("interface %s is up", r.name))
+				s.cfg.Warn(fmt.Sprintf("interface %s is up", d.calledNow(r.name)))
 			} else {
-				s.cfg.Warn(fmt.Sprintf("interface %s went down: waiting for it", r.name))
+				s.cfg.Warn(fmt.Sprintf("interface %s went down: waiting for it", d.calledNow(r.name)))
 			}
 		}
 	}

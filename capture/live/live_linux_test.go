@@ -231,6 +231,9 @@ func TestInterfaceDownAndUp(t *testing.T) {
 		ip(t, "link set v1 down")
 		eventually(t, "warning that it is down", c.sawWarning("v1 went down"))
 	}
+	ip(t, "link set v1 name w1")
+	ip(t, "link set w1 up")
+	eventually(t, "warning under its new name", c.sawWarning("w1 is up"))
 	c.finish(t)
 	c.want(t, map[where]int{{"v1", capture.DirIn}: 200})
 }

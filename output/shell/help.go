@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"rustnet/track/event"
+
+	"rustnet/output"
 )
 
 // WriteShortHelp writes the screen that most need: examples, the flags that are used most, the commands. It
@@ -53,10 +54,10 @@ func (p *Program) WriteCommandHelp(w io.Writer, name string, width int) error {
 	}
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "Usage: %s [FLAGS]\n\n", c.synopsis(p.Name))
-	writeFilled(b, c.Help, 0, 0, width)
+	output.Fill(b, c.Help, 0, 0, width)
 	for _, a := range c.Args {
 		if len(a.Enum) > 0 {
-			writeFilled(b, fmt.Sprintf("%s is one of: %s.", strings.ToUpper(a.Name), strings.Join(a.Enum, ", ")), 0, 0, width)
+			output.Fill(b, fmt.Sprintf("%s is one of: %s.", strings.ToUpper(a.Name), strings.Join(a.Enum, ", ")), 0, 0, width)
 		}
 	}
 	examples := ""
@@ -93,7 +94,7 @@ func (p *Program) WriteLongHelp(w io.Writer, width int) error {
 	b.WriteString("\nCommands, and flags of their own:\n")
 	for _, c := range p.Commands {
 		fmt.Fprintf(b, "\n%s\n", strings.TrimPrefix(c.synopsis(p.Name), p.Name+" "))
-		writeFilled(b, c.Help, 2, 2, width)
+		output.Fill(b, c.Help, 2, 2, width)
 		writeFlags(b, c.Flags, width)
 	}
 	_, err := io.WriteString(w, b.String())
@@ -211,7 +212,7 @@ func writeRows(b *strings.Builder, rows []row, width int, cut bool) {
 			fmt.Fprintf(b, "\n%*s", left+2, "")
 		}
 		b.WriteString("  ")
-		writeFilled(b, r.right, 0, left+4, width)
+		output.Fill(b, r.right, 0, left+4, width)
 	}
 }
 
@@ -256,26 +257,4 @@ func clip(text string, width int) string {
 		cut = cut[:at]
 	}
 	return strings.TrimRight(cut, ",") + "…"
-}
-
-// writeFilled fills lines with the words of a text: the first begins at a column, the others below another.
-func writeFilled(b *strings.Builder, text string, first, rest, width int) {
-	fmt.Fprintf(b, "%*s", first, "")
-	at, begun := cmp.Or(first, rest), false
-	for word := range strings.FieldsSeq(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case !begun:
-		case at+1+n > width:
-			fmt.Fprintf(b, "\n%*s", rest, "")
-			at = rest
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += n
-		begun = true
-	}
-	b.WriteByte('\n')
 }

@@ -31,6 +31,7 @@ type Distribution struct {
 	top               int
 	graph, table      bool
 	chosen            bool // the person said by what
+	rowsOnly          bool // no totals: what adds up a column of CSV would count all twice
 	every             time.Duration
 	seconds           func() float64 // how long was looked, where the records' times do not say it
 
@@ -53,7 +54,7 @@ type Distribution struct {
 // NewStats makes the stage of the command stats. fields are the records'. With live, rates are over the
 // time that was looked, not that of the records.
 func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Schema, w io.Writer) (*Distribution, error) {
-	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, conns: map[uint64]event.Event{},
+	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, conns: map[uint64]event.Event{},
 		ask: newAsker(fields), id: fields.Lookup("id"), ts: fields.Lookup("ts"), start: fields.Lookup("start"), lostCount: fields.Lookup("lost_count"),
 		txDelta: fields.Lookup("tx_bytes_delta"), rxDelta: fields.Lookup("rx_bytes_delta"), drawn: map[*event.Stored]*series{}}
 	if live {
@@ -264,7 +265,10 @@ func (d *Distribution) frame() []event.Event {
 			d.count(&e, copies, all)
 		}
 	}
-	frame := []event.Event{d.totals(all, period)}
+	var frame []event.Event
+	if !d.rowsOnly {
+		frame = append(frame, d.totals(all, period))
+	}
 	d.left = map[string]int{}
 	clear(d.drawn)
 	for _, g := range copies {

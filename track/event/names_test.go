@@ -39,6 +39,7 @@ func TestServiceName(t *testing.T) {
 		{6, 443, "https"}, {17, 443, "https"}, {17, 53, "domain"}, {6, 22, "ssh"}, {132, 22, "ssh"}, {6, 5432, "postgresql"},
 		{17, 5353, "mdns"}, {136, 53, "domain"}, {6, 0, ""}, {6, 65535, ""}, {1, 443, ""}, {256, 80, ""}, {17, 22, "ssh"},
 		{6, 88, "kerberos"}, {17, 4789, "vxlan"}, {6, 4789, ""},
+		{6, 3283, "net-assistant"}, {17, 3679, "newton-dock"}, {132, 3283, ""},
 	} {
 		if got := ServiceName(c.proto, c.port); got != c.want {
 			t.Errorf("ServiceName(%d, %d): got %q, want %q", c.proto, c.port, got, c.want)

@@ -9,15 +9,28 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"regexp"
 	"sort"
 	"strings"
 
 	"github.com/google/gopacket/layers"
 )
 
+// described are names that the tables have from the register's column of descriptions, and what they are in that of names.
+var described = map[string]string{"Apple Remote Desktop (Net Assistant)": "net-assistant", "Escale (Newton Dock)": "newton-dock"}
+
+// spelt is how names are (RFC 6335 section 5.1); a few that are older have an underscore.
+var spelt = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,13}[A-Za-z0-9])?$`)
+
 func main() {
 	over := map[int]map[string]string{} // port → name → transports
 	add := func(port int, name, transport string) {
+		if right, ok := described[name]; ok {
+			name = right
+		}
+		if !spelt.MatchString(name) {
+			log.Fatalf("port %d: %q is a description, not a name", port, name)
+		}
 		if over[port] == nil {
 			over[port] = map[string]string{}
 		}
