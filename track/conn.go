@@ -230,6 +230,33 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	}
 }
 
+// payload is how much a side sent over TCP, without what was sent again, where that is known exactly: where its first and its last sequence
+// number were seen, whatever was captured in between.
+func (c *conn) payload(i int) (n uint64, ok bool) {
+	if c.key.proto != decode.TCP {
+		return 0, false
+	}
+	s := &c.sides[i]
+	head := uint64(40) // without options
+	if c.key.version == 6 {
+		head = 60
+	}
+	switch t := &s.tcp; {
+	case t.is(hasISN) && t.is(finSent):
+		n = uint64(t.finSeq - t.isn - 2) // both take a number of their own
+		const lap = 1 << 32
+		if most := s.bytes - min(s.bytes, s.packets*head); most > n { // numbers begin again; what was lost or sent again is less than half of them
+			n += (most - n + lap/2) / lap * lap
+		}
+		return n, true
+	case c.reason != event.Refused:
+		return 0, false
+	case t.is(hasISN):
+		return uint64(t.next - t.isn - 1), true
+	}
+	return 0, !s.tcp.is(started) // it sent nothing but resets
+}
+
 func (c *conn) side(e *event.Side, i int) {
 	s := &c.sides[i]
 	e.Bytes, e.Packets, e.BytesDelta = s.bytes, s.packets, s.bytes-c.toldBytes[i]

@@ -77,6 +77,12 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 		if w.infoSide != int(c.localSide) {
 			e.TxPayload, e.RxPayload = e.RxPayload, e.TxPayload
 		}
+	} else if kind == event.Closed {
+		tx, ok := c.payload(int(c.localSide))
+		rx, also := c.payload(1 - int(c.localSide))
+		if e.HasPayload = ok && also; e.HasPayload {
+			e.TxPayload, e.RxPayload = tx, rx
+		}
 	}
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)

@@ -742,3 +742,41 @@ func BenchmarkIdle(b *testing.B) {
 		})
 	}
 }
+
+// TestPayload: what an end sent is told where it is known to the byte, and only there.
+func TestPayload(t *testing.T) {
+	const opens = `
+			0ms > S 100
+			1ms < SA 500 101
+			2ms > A 101 501
+			`
+	const closes = `
+			90ms > FA 121 506
+			91ms < FA 506 122
+			92ms > A 122 507`
+	for _, tc := range []struct{ name, script, want string }{
+		{"TCP", opens + "3ms > PA 101 501 20\n4ms < PA 501 121 5" + closes, "20/5"},
+		{"TCP, sent again", opens + "3ms > PA 101 501 20\n5ms > PA 101 501 20\n4ms < PA 501 121 5" + closes, "20/5"},
+		{"TCP, not captured in between", opens + closes, "20/5"},
+		{"TCP, more than the numbers reach", opens + strings.Repeat("3ms > A 101 501 2000000000\n", 3) + closes, "4294967316/5"},
+		{"TCP, without its start", "2ms > A 101 501\n3ms > PA 101 501 20" + closes, ""},
+		{"TCP, reset", opens + "3ms > PA 101 501 20\n4ms < R 501", ""},
+		{"TCP, half closed", opens + "3ms > PA 101 501 20\n90ms > FA 121 506", ""},
+		{"TCP, refused", "0ms > S 100\n1ms < RA 0 101", "0/0"},
+		{"TCP, no answer", "0ms > S 100", ""},
+		{"UDP", "0ms > udp 20\n1ms < udp 5", ""},
+		{"ICMP", "0ms > echo 1", ""},
+	} {
+		ps := script(t, tc.script)
+		cfg := testConfig()
+		cfg.Local = func(a netip.Addr) bool { return a == client.Netip(4) }
+		es, _ := run(t, cfg, ps, 3)
+		last, got := es[len(es)-1], ""
+		if last.HasPayload {
+			got = fmt.Sprintf("%d/%d", last.TxPayload, last.RxPayload)
+		}
+		if last.Kind != event.Closed || got != tc.want {
+			t.Errorf("%s: got %q on %s, want %q on closed", tc.name, got, last.Kind, tc.want)
+		}
+	}
+}

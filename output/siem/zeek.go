@@ -30,8 +30,8 @@ var zeek = form{
 		{to: "service", from: "app", as: words("`tls` and `dtls` are `ssl`, `mdns` and `llmnr` are `dns`, `kerberos` is `krb`, `vnc` is `rfb`, `isakmp` is `ipsec`, `http2` is `http`; others by rustnet's names",
 			"tls", "ssl", "dtls", "ssl", "mdns", "dns", "llmnr", "dns", "kerberos", "krb", "vnc", "rfb", "isakmp", "ipsec", "http2", "http"), typ: "string"},
 		{to: "duration", from: "duration", as: zeekInterval, typ: "interval"},
-		{to: "orig_bytes", from: "tx_payload", peer: "rx_payload", typ: "count"},
-		{to: "resp_bytes", from: "rx_payload", peer: "tx_payload", typ: "count"},
+		{to: "orig_bytes", from: "tx_payload", peer: "rx_payload", as: zeekPayload, typ: "count"},
+		{to: "resp_bytes", from: "rx_payload", peer: "tx_payload", as: zeekPayload, typ: "count"},
 		{to: "conn_state", from: "history", as: connState, typ: "string"},
 		{to: "local_orig", from: "direction", as: zeekLocal("out"), typ: "bool"},
 		{to: "local_resp", from: "direction", as: zeekLocal("in"), typ: "bool"},
@@ -63,6 +63,10 @@ var zeekAdded = []string{"reason", "partial", "host", "sni", "pid", "process", "
 
 // addedColumn names the column of a field that Zeek has none for.
 func addedColumn(f *event.Field) string { return "rustnet." + f.Name }
+
+// zeekPayload says of the count what Zeek's own does not: where it is not exact, there is none.
+var zeekPayload = conversion{doc: "payload; unset where it is not known exactly: of TCP where a start or FIN was not seen (resets, timeouts) and no kernel counted it, of UDP, ICMP and others, " +
+	"whose headers are counted with it, and of what is still open", make: (*encoder).plain}
 
 func nothing(doc string) conversion {
 	return conversion{doc: doc, make: func(*encoder, *event.Field, *event.Event) value { return value{} }}

@@ -324,8 +324,7 @@ func TestDistribution(t *testing.T) {
 	if err := d.Run(t.Context(), frames(events)); err != nil {
 		t.Fatal(err)
 	}
-	want := `stats,,,,3,2,1,260,65
-group,process,curl,,2,2,0,60,15
+	want := `group,process,curl,,2,2,0,60,15
 group,process,ssh,,1,0,1,200,50
 group,"proto,remote_port",,1,1,0,1,200,50
 group,"proto,remote_port",,2,1,1,0,50,12.5

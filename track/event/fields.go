@@ -155,7 +155,7 @@ var core = []Field{
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
 	{Name: "rx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
-	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent over the whole connection, without what was repeated, as its kernel counted; also where packets were not captured.",
+	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent over the whole connection, without what was repeated: as its kernel counted, also where packets were not captured; else by the sequence numbers of its start and end, where those of both ends were seen.",
 		Uint: func(e *Event) (uint64, bool) { return e.TxPayload, e.HasPayload }},
 	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that it received.",
 		Uint: func(e *Event) (uint64, bool) { return e.RxPayload, e.HasPayload }},
