@@ -194,7 +194,9 @@ func execute(args []string) (status int, err error) {
 	}
 	about := shell.About(parser.Model, schema, exits)
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
-		return 0, (&shell.Completer{Program: about.Command, Values: values, Texts: textsOf}).Answer(os.Stdout, args[1:])
+		c := shell.NewCompleter(about.Command, schema, filter.Functions())
+		c.Values["interface"] = interfaceNames
+		return 0, c.Answer(os.Stdout, args[1:])
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
@@ -312,38 +314,13 @@ func (c *cli) apart(doing string) error {
 	return nil
 }
 
-// values are what completion offers for flags whose values are not listed with them.
-var values = map[string]func() []shell.Candidate{
-	"field": func() []shell.Candidate { return fieldNames(schema.Stored()) }, "fields": func() []shell.Candidate { return fieldNames(schema) },
-	"expression": func() []shell.Candidate {
-		all := fieldNames(schema)
-		for _, f := range filter.Functions() {
-			all = append(all, shell.Candidate{Value: f + "("})
-		}
-		return all
-	},
-	"interface": func() (all []shell.Candidate) {
-		devices, _ := live.Interfaces() // where they cannot be listed, there are none to offer
-		for _, d := range devices {
-			all = append(all, shell.Candidate{Value: d.Name, Help: d.Kind})
-		}
-		return all
-	},
-}
-
-func fieldNames(of *event.Schema) (all []shell.Candidate) {
-	for _, f := range of.Fields {
-		all = append(all, shell.Candidate{Value: f.Name, Help: f.Doc})
+// interfaceNames are what completion offers.
+func interfaceNames() (all []shell.Candidate) {
+	devices, _ := live.Interfaces() // where they cannot be listed, there are none to offer
+	for _, d := range devices {
+		all = append(all, shell.Candidate{Value: d.Name, Help: d.Kind})
 	}
 	return all
-}
-
-// textsOf lists what a field can be, as far as its words are listed.
-func textsOf(field string) []string {
-	if f := schema.Lookup(field); f != nil && f.Form() != nil {
-		return f.Form().Words()
-	}
-	return nil
 }
 
 func version() string {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"rustnet/track/event"
 )
 
 // CompleteCommand is the word after the program's name by which the shells' scripts ask what may come next:
@@ -38,6 +40,32 @@ type Completer struct {
 	Values map[string]func() []Candidate
 	// Texts gives those that a field of an expression can be, as far as they are listed.
 	Texts func(field string) []string
+}
+
+// NewCompleter makes one that knows the fields, by which records are filtered, sorted and shown, and what an expression over them can call.
+func NewCompleter(program Command, schema *event.Schema, functions []string) *Completer {
+	names := func(of *event.Schema) (all []Candidate) {
+		for _, f := range of.Fields {
+			all = append(all, Candidate{f.Name, f.Doc})
+		}
+		return all
+	}
+	return &Completer{Program: program, Values: map[string]func() []Candidate{
+		"field":  func() []Candidate { return names(schema.Stored()) },
+		"fields": func() []Candidate { return names(schema) },
+		"expression": func() []Candidate {
+			all := names(schema)
+			for _, f := range functions {
+				all = append(all, Candidate{f + "(", ""})
+			}
+			return all
+		},
+	}, Texts: func(field string) []string {
+		if f := schema.Lookup(field); f != nil && f.Form() != nil {
+			return f.Form().Words()
+		}
+		return nil
+	}}
 }
 
 // How the shell goes on with an answer: the first line of what it is told.

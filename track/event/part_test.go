@@ -54,28 +54,8 @@ func TestNeeds(t *testing.T) {
 			Local: end, NAT: &NAT{end, end}, App: app, Proc: proc, Peer: proc, LostWhere: InKernel, LostCount: 1,
 			Totals: &Totals{1, 1, 1, 1, 1, 1, 1, 1}}
 	}
-	there := func(f *Field, e *Event) bool {
-		switch f.Type {
-		case String:
-			return f.Str(e) != ""
-		case Uint, ID:
-			_, ok := f.Uint(e)
-			return ok
-		case Float:
-			_, ok := f.Float(e)
-			return ok
-		case Bool:
-			_, ok := f.Bool(e)
-			return ok
-		case Addr:
-			return f.Addr(e).IsValid()
-		case Time:
-			return f.Time(e) != 0
-		}
-		return len(f.List(e)) > 0
-	}
 	for _, f := range schema.Fields {
-		if e := full(); f.Needs()&partReport != 0 && there(f, e) {
+		if e := full(); f.Needs()&partReport != 0 && read(f, e) {
 			t.Errorf("%s is there of a connection", f.Name)
 		}
 	}
@@ -96,10 +76,10 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s: the event has the same parts without it", name)
 		}
 		for _, f := range schema.Fields {
-			if f.Needs()&missing != 0 && there(f, after) {
+			if f.Needs()&missing != 0 && read(f, after) {
 				t.Errorf("%s: %s is there without it", name, f.Name)
 			}
-			if f.Needs()&missing == 0 && there(f, before) != there(f, after) && name != "App" {
+			if f.Needs()&missing == 0 && read(f, before) != read(f, after) && name != "App" {
 				t.Errorf("%s: %s went with it, and does not say that it needs it", name, f.Name)
 			}
 		}
