@@ -27,8 +27,8 @@ fields=(frame.protocols frame.time_epoch ip.src ip.dst ip.len ipv6.src ipv6.dst 
 dissect() {
 	local f args=()
 	for f in "${fields[@]}"; do args+=(-e "$f"); done
-	# Ethernet over MPLS cannot be told from the bytes, and these ports mean nothing to Wireshark.
-	tshark --enable-protocol communityid -o tcp.reassemble_out_of_order:TRUE -d mpls.label==299,pwethcw -d tcp.port==9443-9444,tls -d tcp.port==8443-8445,tls -d tcp.port==2022,ssh \
+	# Ethernet over MPLS cannot be told from the bytes, and these ports mean nothing to Wireshark, which takes 802.11 in CAPWAP for Cisco's.
+	tshark --enable-protocol communityid -o tcp.reassemble_out_of_order:TRUE -o capwap.swap_fc:FALSE -d mpls.label==299,pwethcw -d tcp.port==9443-9444,tls -d tcp.port==8443-8445,tls -d tcp.port==2022,ssh \
 		-n -r "$1" -T fields -E occurrence=a -E 'aggregator=|' -E separator=/t "${args[@]}" 2>/dev/null || true
 }
 

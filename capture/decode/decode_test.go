@@ -118,6 +118,8 @@ func TestSkips(t *testing.T) {
 		{"discovery", frameOf(capture.LinkEthernet, ethOf(0x8863, make([]byte, 46))), SkipNotIP},
 		{"encrypted wifi", encrypted, SkipNotIP},
 		{"beacon", frameOf(linkWiFi, wifiOf("8000", nil, make([]byte, 40))), SkipNotIP},
+		{"wifi of another version", frameOf(linkWiFi, wifiOf("0901", nil, snapOf(0, 0x800, data4))), SkipNotIP},
+		{"docsis management", frameOf(linkDOCSIS, unhex("c200 0000 1234 00")), SkipNotIP},
 		{"ppp lcp", frameOf(capture.LinkPPP, unhex("ff03c0210101000408020000")), SkipNotIP},
 		{"unknown link", frameOf(147, data4), SkipLinkType},
 		{"unknown link above a byte", frameOf(9999, data4), SkipLinkType},

@@ -6,6 +6,7 @@ import "rustnet/capture"
 const (
 	etherIPv4       = 0x0800
 	etherARP        = 0x0806
+	etherTRILL      = 0x22f3
 	etherCDP        = 0x2000 // Cisco HDLC and SNAP
 	etherERSPAN3    = 0x22eb
 	etherBridged    = 0x6558
@@ -29,12 +30,16 @@ const (
 	etherFabricPath = 0x8903
 	etherCiscoMeta  = 0x8909
 	etherVNTag      = 0x8926
+	etherHSR        = 0x892f
 	etherETag       = 0x893f
 	etherNSH        = 0x894f
 	etherQinQ9100   = 0x9100
 	etherQinQ9200   = 0x9200
+	etherRTag       = 0xf1c1
 
-	etherAnyIP = 0xffff // IPv4 or IPv6, as its first bits say
+	etherAnyIP       = 0xffff // IPv4 or IPv6, as its first bits say
+	etherWiFi        = 0xfffe // an IEEE 802.11 frame
+	etherWiFiSwapped = 0xfffd // one whose frame control has its second byte first
 
 	maxLLC  = 1500 // what is no more is a length and an LLC header follows (IEEE 802.3 §3.2.6)
 	vidMask = 0xfff
@@ -70,9 +75,9 @@ func (d *Decoder) etherType(t uint16, macs, b []byte, wire int, p *Packet) Skip 
 				p.VLAN = be.Uint16(b) & vidMask
 			}
 			t, b, wire = be.Uint16(b[2:]), b[4:], wire-4
-		case etherVNTag, etherETag, etherCiscoMeta: // tags of switches: Cisco's, IEEE 802.1BR §7, Cisco's
+		case etherVNTag, etherETag, etherCiscoMeta, etherHSR, etherRTag: // tags of switches: Cisco's, IEEE 802.1BR §7, Cisco's, IEC 62439-3, IEEE 802.1CB §7.8
 			n := 8
-			if t == etherVNTag {
+			if t == etherVNTag || t == etherHSR || t == etherRTag {
 				n = 6
 			}
 			if len(b) < n {
@@ -103,6 +108,15 @@ func (d *Decoder) rareType(t uint16, macs, b []byte, wire int, p *Packet) Skip {
 		return d.ppp(b, wire, p)
 	case etherBridged:
 		return d.ethernet(b, wire, p)
+	case etherWiFi:
+		return d.wifi(b, wire, 0, p)
+	case etherWiFiSwapped:
+		return d.wifi(b, wire, wifiSwapped, p)
+	case etherTRILL: // RFC 6325 §3: two nicknames and options, then the frame
+		if len(b) < 6 {
+			return SkipTruncated
+		}
+		return d.skipping(6+4*int(be.Uint16(b)>>6&31), capture.LinkEthernet, b, wire, p)
 	case etherFabricPath: // Cisco's tag, then the frame
 		return d.skipping(2, capture.LinkEthernet, b, wire, p)
 	case etherMACsec:

@@ -22,6 +22,7 @@ const (
 	fragment   Proto = 44
 	noNext     Proto = 59
 	destOpts   Proto = 60
+	etherIP    Proto = 97
 	mobility   Proto = 135
 	udpLite    Proto = 136
 	mplsInIP   Proto = 137
@@ -139,7 +140,7 @@ func (d *Decoder) upper(proto Proto, b []byte, wire int, p *Packet) Skip {
 			return d.ports(proto, udpHeader, b, wire, p)
 		case dccp:
 			return d.dccp(b, wire, p)
-		case GRE, ipInIP, ip6InIP, mplsInIP:
+		case GRE, ipInIP, ip6InIP, mplsInIP, etherIP:
 			return d.ipTunnel(proto, b, wire, p)
 		case fragment:
 			if p.IPVersion != 6 {

@@ -14,6 +14,8 @@ const (
 	linkCHDLC        = 104
 	linkWiFi         = 105
 	linkFrameRelay   = 107
+	linkEnc          = 109
+	linkPFLOG        = 117
 	linkPrism        = 119
 	linkIPOverFC     = 122
 	linkSunATM       = 123
@@ -21,6 +23,7 @@ const (
 	linkARCNET       = 129
 	linkFireWire     = 138 // Apple's
 	linkUser2        = 149 // what Apple's tools wrote for PKTAP
+	linkDOCSIS       = 143
 	linkAVS          = 163
 	linkJuniperEther = 178
 	linkPPI          = 192
@@ -29,6 +32,8 @@ const (
 	linkFRelayDir    = 206
 	linkIPNET        = 226
 	linkNFLOG        = 239
+	linkNetAnalyzer  = 240
+	linkNetTransp    = 241
 	linkIPoIB        = 242
 	linkPKTAP        = 258
 	linkBrcmTag      = 281
@@ -68,6 +73,19 @@ func (d *Decoder) link(t capture.LinkType, b []byte, wire int, p *Packet) Skip {
 		return d.skipping(16, capture.LinkRaw, b, wire, p)
 	case linkIPNET: // Solaris: all that its header says is in IP's, too
 		return d.skipping(24, capture.LinkRaw, b, wire, p)
+	case linkEnc: // OpenBSD: family, security parameters, flags
+		return d.skipping(12, capture.LinkRaw, b, wire, p)
+	case linkPFLOG: // BSD's packet filter: its header says its length, which is rounded up
+		if len(b) == 0 {
+			return SkipTruncated
+		}
+		return d.skipping((int(b[0])+3)&^3, capture.LinkRaw, b, wire, p)
+	case linkNetAnalyzer: // Hilscher: four bytes of its own
+		return d.skipping(4, capture.LinkEthernet, b, wire, p)
+	case linkNetTransp: // the same, then the preamble
+		return d.skipping(12, capture.LinkEthernet, b, wire, p)
+	case linkDOCSIS:
+		return d.docsis(b, wire, p)
 	case linkTokenRing:
 		return d.tokenRing(b, wire, p)
 	case linkRFC1483: // LLC, without addresses
@@ -246,6 +264,22 @@ func (d *Decoder) null(b []byte, wire int, p *Packet) Skip {
 		return d.etherType(uint16(family), nil, b, wire, p)
 	}
 	return SkipNotIP
+}
+
+// docsis reads a frame of a cable modem (DOCSIS 3.0 MAC and Upper Layer Protocols §6.2) that holds a packet.
+func (d *Decoder) docsis(b []byte, wire int, p *Packet) Skip {
+	const kind, extended = 0xc0, 0x01
+	if len(b) < 6 {
+		return SkipTruncated
+	}
+	if b[0]&kind != 0 {
+		return SkipNotIP
+	}
+	n := 6
+	if b[0]&extended != 0 {
+		n += int(b[1])
+	}
+	return d.skipping(n, capture.LinkEthernet, b, wire, p)
 }
 
 // tokenRing reads IEEE 802.5 with its source route, if there is one.

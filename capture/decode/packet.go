@@ -90,6 +90,13 @@ const (
 	TunnelGeneve
 	TunnelGTP
 	TunnelTeredo
+	TunnelAYIYA
+	TunnelCAPWAP
+	TunnelEtherIP
+	TunnelL2TP
+	TunnelLISP
+	TunnelMPLS // in UDP
+	TunnelTZSP
 )
 
 // Packet is the decoder's result: a value, no pointers into it but the batch's bytes.
@@ -114,7 +121,7 @@ type Packet struct {
 	Tunnel    Tunnel
 	// Lane, below Lanes, spreads connections: it is of addresses, ports, protocol and tunnel, equal for both directions, equal in every run.
 	Lane     uint8
-	TunnelID uint32 // VNI (VXLAN, Geneve), key (GRE), TEID (GTP)
+	TunnelID uint32 // VNI (VXLAN, Geneve), key (GRE), TEID (GTP), tunnel and session (L2TP)
 	Dir      capture.Dir
 	Fragment bool // a fragment: counted, but Payload is only there with the one that completes the datagram
 	BadSum   bool // the header says a checksum that is wrong and was not left to hardware (never set for DirOut)
@@ -134,9 +141,9 @@ type Packet struct {
 }
 
 // TunnelKey is the part of TunnelID that both directions of a connection share, and so the one to
-// look a connection up by. A GTP TEID is chosen by each receiver for itself (3GPP TS 29.281 §5.1).
+// look a connection up by. A GTP TEID is chosen by each receiver for itself (3GPP TS 29.281 §5.1), as L2TP's numbers are.
 func (p *Packet) TunnelKey() uint32 {
-	if p.Tunnel == TunnelGTP {
+	if p.Tunnel == TunnelGTP || p.Tunnel == TunnelL2TP {
 		return 0
 	}
 	return p.TunnelID

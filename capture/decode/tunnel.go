@@ -4,20 +4,26 @@ package decode
 // carries must make sense as far as a whole IP or ARP packet within, else the packet is an ordinary
 // one of the outer connection.
 
-// UDP ports that tunnels are known by (IANA; 8472 is what Linux had before there was a number).
+// UDP ports that tunnels are known by (IANA; 8472 is what Linux had before there was a number, 37008 is MikroTik's).
 const (
+	portL2TP     = 1701
 	portGTP      = 2152
-	portGRE      = 4754
 	portTeredo   = 3544
+	portLISP     = 4341
+	portGRE      = 4754
 	portVXLAN    = 4789
 	portVXLANGPE = 4790
+	portAYIYA    = 5072
+	portCAPWAP   = 5247
 	portGeneve   = 6081
+	portMPLS     = 6635
 	portVXLANOld = 8472
+	portTZSP     = 37008
 )
 
 func tunnelPort(p uint16) bool {
 	switch p {
-	case portGTP, portTeredo, portGRE, portVXLAN, portVXLANGPE, portGeneve, portVXLANOld:
+	case portL2TP, portGTP, portTeredo, portLISP, portGRE, portVXLAN, portVXLANGPE, portAYIYA, portCAPWAP, portGeneve, portMPLS, portVXLANOld, portTZSP:
 		return true
 	}
 	return false
@@ -66,6 +72,10 @@ func (d *Decoder) ipTunnel(proto Proto, b []byte, wire int, p *Packet) Skip {
 		s, ok = d.inner(TunnelIPIP, 0, etherIPv6, b, wire, p)
 	case mplsInIP: // RFC 4023
 		s, ok = d.inner(TunnelIPIP, 0, etherMPLS, b, wire, p)
+	case etherIP: // RFC 3378: a version, then Ethernet
+		if len(b) > 2 && b[0] == 0x30 && b[1] == 0 {
+			s, ok = d.inner(TunnelEtherIP, 0, etherBridged, b[2:], wire-2, p)
+		}
 	case GRE:
 		s, ok = d.gre(b, wire, p)
 	}
@@ -83,6 +93,11 @@ const (
 	greSeq     = 0x1000
 	greAck     = 0x0080
 	greVersion = 0x0007
+
+	// What it carries, where the number is no EtherType.
+	greEoIP      = 0x6400
+	greAruba     = 0x8200 // and each 16 more, up to 0x83f0
+	greAruba9000 = 0x9000
 )
 
 func (d *Decoder) gre(b []byte, wire int, p *Packet) (Skip, bool) {
@@ -144,6 +159,12 @@ func (d *Decoder) gre(b []byte, wire int, p *Packet) (Skip, bool) {
 		if b[n]>>4 != 4 {
 			n += 4
 		}
+	case greEoIP: // MikroTik's; the key's place holds a length and, its low byte first, the tunnel's number
+		proto, id = etherBridged, uint32(le.Uint16(b[6:]))
+	default:
+		if proto&^0x01f0 == greAruba || proto == greAruba9000 { // what access points bring to their controller
+			proto = etherWiFi
+		}
 	}
 	if len(b) < n {
 		return SkipTruncated, false
@@ -170,6 +191,18 @@ func (d *Decoder) udpTunnel(b []byte, wire int, p *Packet) (Skip, bool) {
 			s, ok = d.gre(b, wire, p)
 		case portTeredo:
 			s, ok = d.teredo(b, wire, p)
+		case portL2TP:
+			s, ok = d.l2tp(b, wire, p)
+		case portLISP:
+			s, ok = d.lisp(b, wire, p)
+		case portAYIYA:
+			s, ok = d.ayiya(b, wire, p)
+		case portCAPWAP:
+			s, ok = d.capwap(b, wire, p)
+		case portMPLS: // RFC 7510
+			s, ok = d.inner(TunnelMPLS, 0, etherMPLS, b, wire, p)
+		case portTZSP:
+			s, ok = d.tzsp(b, wire, p)
 		}
 		if ok {
 			return s, true
@@ -263,4 +296,115 @@ func (d *Decoder) teredo(b []byte, wire int, p *Packet) (Skip, bool) {
 		return SkipNotIP, false
 	}
 	return d.guess(TunnelTeredo, 0, etherIPv6, b, wire, p)
+}
+
+// l2tp: RFC 2661 §3.1, a message of data, which holds PPP.
+func (d *Decoder) l2tp(b []byte, wire int, p *Packet) (Skip, bool) {
+	const control, hasLength, reserved, hasSeq, hasOffset, version = 0x8000, 0x4000, 0x34f0, 0x0800, 0x0200, 2
+	if len(b) < 6 {
+		return SkipTruncated, false
+	}
+	flags, n := be.Uint16(b), 2
+	if flags&(control|reserved) != 0 || flags&0xf != version {
+		return SkipNotIP, false
+	}
+	if flags&hasLength != 0 {
+		if int(be.Uint16(b[2:])) != wire {
+			return SkipNotIP, false
+		}
+		n += 2
+	}
+	if len(b) < n+10 {
+		return SkipTruncated, false
+	}
+	id := be.Uint32(b[n:])
+	n += 4
+	if flags&hasSeq != 0 {
+		n += 4
+	}
+	if flags&hasOffset != 0 {
+		n += 2 + int(be.Uint16(b[n:]))
+	}
+	if len(b) <= n {
+		return SkipTruncated, false
+	}
+	return d.guess(TunnelL2TP, id, etherPPP, b[n:], wire-n, p)
+}
+
+// lisp: RFC 9300 §5.1. The header says nothing of what follows, which is IP.
+func (d *Decoder) lisp(b []byte, wire int, p *Packet) (Skip, bool) {
+	const header = 8
+	if len(b) <= header || b[0]&7 != 0 {
+		return SkipNotIP, false
+	}
+	return d.guess(TunnelLISP, 0, etherAnyIP, b[header:], wire-header, p)
+}
+
+// ayiya: draft-massar-v6ops-ayiya §3. The lengths of identity and signature stand before them.
+func (d *Decoder) ayiya(b []byte, wire int, p *Packet) (Skip, bool) {
+	const forward = 1
+	if len(b) < 8 || b[2]&15 != forward {
+		return SkipNotIP, false
+	}
+	n := 8 + 1<<(b[0]>>4) + int(b[1]>>4)*4
+	if len(b) <= n || Proto(b[3]) != ip6InIP && Proto(b[3]) != ipInIP {
+		return SkipNotIP, false
+	}
+	return d.guess(TunnelAYIYA, 0, etherAnyIP, b[n:], wire-n, p)
+}
+
+// capwap: RFC 5415 §4.3, data between an access point and its controller that is not in DTLS: Ethernet, or 802.11's
+// own form (RFC 5416 §2.3), where Cisco has the two bytes of the frame control the other way round. What comes in
+// fragments is not put together.
+func (d *Decoder) capwap(b []byte, wire int, p *Packet) (Skip, bool) {
+	const native, fragment, keepAlive, wifi = 0x100, 0x80, 0x08, 1
+	if len(b) < 8 || b[0] != 0 {
+		return SkipNotIP, false
+	}
+	flags, n := be.Uint16(b[2:]), int(b[1]>>3)*4
+	if n < 8 || len(b) < n+14 || flags&(fragment|keepAlive) != 0 {
+		return SkipNotIP, false
+	}
+	t := uint16(etherBridged)
+	if flags&native != 0 {
+		if flags>>9&31 != wifi {
+			return SkipNotIP, false
+		}
+		if t = etherWiFi; b[n]&0xf != 0x08 && b[n+1]&0xf == 0x08 {
+			t = etherWiFiSwapped
+		}
+	}
+	return d.guess(TunnelCAPWAP, 0, t, b[n:], wire-n, p)
+}
+
+// tzsp is what wireless sensors and MikroTik's routers send of frames that they saw: version, kind, what follows, and tags.
+func (d *Decoder) tzsp(b []byte, wire int, p *Packet) (Skip, bool) {
+	const padding, end = 0, 1
+	if len(b) < 5 || b[0] != 1 || b[1] > 1 {
+		return SkipNotIP, false
+	}
+	var t uint16
+	switch be.Uint16(b[2:]) {
+	case 1:
+		t = etherBridged
+	case 18:
+		t = etherWiFi
+	default:
+		return SkipNotIP, false
+	}
+	n := 4
+	for {
+		if n+1 >= len(b) {
+			return SkipTruncated, false
+		}
+		switch b[n] {
+		case end:
+			n++
+			return d.guess(TunnelTZSP, 0, t, b[n:], wire-n, p)
+		case padding:
+			n++
+		default:
+			n += 2 + int(b[n+1])
+		}
+	}
 }

@@ -12,6 +12,8 @@ var le = binary.LittleEndian
 const (
 	wifiSum = 0x10 // four bytes of checksum at the end
 	wifiPad = 0x20 // the 802.11 header is padded to a multiple of 4
+
+	wifiSwapped = 0x100 // none of theirs: the second byte of the frame control stands first
 )
 
 // radiotap reads the header of radiotap.org. Of its fields only the flags matter, which stand first
@@ -42,7 +44,7 @@ func (d *Decoder) radiotap(b []byte, wire int, p *Packet) Skip {
 	if present&2 != 0 && at < n {
 		flags = b[at]
 	}
-	return d.wifi(b[n:], wire-n, flags, p)
+	return d.wifi(b[n:], wire-n, uint16(flags), p)
 }
 
 // prism reads the header of the Prism chips or the AVS one that came after it.
@@ -78,7 +80,7 @@ func (d *Decoder) ppi(b []byte, wire int, p *Packet) Skip {
 	if t != linkWiFi {
 		return d.behind(t, b[n:], wire-n, p)
 	}
-	var flags byte
+	var flags uint16
 	if n >= 8+4+10 && le.Uint16(b[8:]) == 2 && b[8+4+8]&1 != 0 { // 802.11-Common, FCS present
 		flags = wifiSum
 	}
@@ -143,7 +145,7 @@ func (d *Decoder) nflog(b []byte, wire int, p *Packet) Skip {
 
 // wifi reads an IEEE 802.11 data frame as far as its LLC header. Of several packets in one frame
 // (A-MSDU) the first is taken. What is encrypted, or goes on in another frame, is not IP to us.
-func (d *Decoder) wifi(b []byte, wire int, flags byte, p *Packet) Skip {
+func (d *Decoder) wifi(b []byte, wire int, flags uint16, p *Packet) Skip {
 	if flags&wifiSum != 0 && wire >= 4 {
 		wire -= 4
 		b = b[:min(len(b), wire)]
@@ -152,8 +154,12 @@ func (d *Decoder) wifi(b []byte, wire int, flags byte, p *Packet) Skip {
 		return SkipTruncated
 	}
 	const data, null, protected = 2, 4, 0x40
-	kind, sub, toDS, fromDS := b[0]>>2&3, b[0]>>4, b[1]&1 != 0, b[1]&2 != 0
-	if kind != data || sub&null != 0 || b[1]&protected != 0 {
+	what, how := b[0], b[1]
+	if flags&wifiSwapped != 0 {
+		what, how = how, what
+	}
+	kind, sub, toDS, fromDS := what>>2&3, what>>4, how&1 != 0, how&2 != 0
+	if kind != data || what&3 != 0 || sub&null != 0 || how&protected != 0 {
 		return SkipNotIP
 	}
 	n, qos := 24, sub&8 != 0
@@ -163,7 +169,7 @@ func (d *Decoder) wifi(b []byte, wire int, flags byte, p *Packet) Skip {
 	control := n
 	if qos {
 		n += 2
-		if b[1]&0x80 != 0 { // HT control
+		if how&0x80 != 0 { // HT control
 			n += 4
 		}
 	}

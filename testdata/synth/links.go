@@ -100,6 +100,30 @@ func tunnels(base []frame) {
 	save("gtp", 1, overUDP(2152, func(_ []byte, _ uint16, p []byte) []byte { // TS 29.281: G-PDU with a sequence number
 		return join(uint8(0x32), uint8(255), uint16(len(p)+4), uint32(0xbeef), uint16(1), uint8(0), uint8(0), p)
 	}))
+	save("l2tp-data", 1, overUDP(1701, func(_ []byte, t uint16, p []byte) []byte { // RFC 2661 §3.1: length and sequence numbers, PPP with its whole header
+		return join(uint16(0x4802), uint16(12+4+len(p)), uint16(7), uint16(9), uint16(1), uint16(0), "\xff\x03", pppProto(t), p)
+	}))
+	save("lisp", 1, overUDP(4341, func(_ []byte, _ uint16, p []byte) []byte { // RFC 9300 §5.1: with a nonce and locator status bits
+		return join(uint32(0xc0000000|0x123456), uint32(1), p)
+	}))
+	save("ayiya", 1, overUDP(5072, func(_ []byte, t uint16, p []byte) []byte { // draft-massar-v6ops-ayiya-02 §3: identity of 16 bytes, SHA-1
+		next := "\x04"
+		if t == 0x86dd {
+			next = "\x29"
+		}
+		return join("\x41\x52\x11"+next, uint32(1767225600), "identity of 16 b", "signature of 20 byte", p)
+	}))
+	save("capwap", 1, overUDP(5247, func(eth []byte, t uint16, p []byte) []byte { // RFC 5415 §4.3, RFC 5416 §2.3: 802.11 data to the distribution system, LLC
+		return join("\x00\x10\x03\x00", uint32(0), "\x08\x01\x00\x00", eth[:6], eth[6:12], eth[:6], uint16(0x1000), "\xaa\xaa\x03\x00\x00\x00", t, p)
+	}))
+	save("mpls-udp", 1, overUDP(6635, func(_ []byte, _ uint16, p []byte) []byte { return join(uint32(16001<<12|1<<8|64), p) })) // RFC 7510
+	save("tzsp", 1, overUDP(37008, func(eth []byte, t uint16, p []byte) []byte { // with the tag of a signal's strength
+		return join("\x01\x00\x00\x01\x0a\x01\xd8\x00\x01", eth, t, p)
+	}))
+	save("etherip", 1, each(base, func(eth []byte, t uint16, p []byte) []byte { // RFC 3378
+		src, dst := ends(eth, tunnelA4, tunnelB4)
+		return join(eth, uint16(0x0800), ip4(src, dst, 97, nil, join(uint16(0x3000), eth, t, p)))
+	}))
 	save("tunnel-deep", 1, each(base, func(eth []byte, t uint16, p []byte) []byte { // ten times IP in IP: deeper than any sane network
 		proto := uint8(4)
 		if t == 0x86dd {

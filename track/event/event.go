@@ -104,7 +104,7 @@ func (r Reason) String() string { return reasonNames[r] }
 // Tunnel is what carried a connection's packets inside others; its numbers are those of package decode.
 type Tunnel uint8
 
-var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "teredo"}
+var tunnelNames = [...]string{"", "ipip", "gre", "vxlan", "geneve", "gtp", "teredo", "ayiya", "capwap", "etherip", "l2tp", "lisp", "mpls", "tzsp"}
 
 func (t Tunnel) String() string { return tunnelNames[t] }
 

@@ -97,7 +97,7 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.VLAN), e.VLAN != 0 }},
 	{Name: "netns", Group: groupEnds, Type: Uint, Width: 10, Doc: "Network namespace (inode) it was seen in.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.NetNS), e.NetNS != 0 }},
-	{Name: "tunnel", Group: groupEnds, Type: String, Width: 6, Doc: "What carried it inside another IP packet: ipip, gre, vxlan, geneve, gtp, teredo.",
+	{Name: "tunnel", Group: groupEnds, Type: String, Width: 6, Doc: "What carried it inside another IP packet: ipip, gre, vxlan, geneve, gtp, teredo, ayiya, capwap, etherip, l2tp, lisp, mpls, tzsp.",
 		form:  OneOf(tunnelNames[:]...),
 		Words: tunnelNames[:], Word: func(e *Event) int { return int(e.Tunnel) }},
 	{Name: "tunnel_id", Group: groupEnds, Type: Uint, Width: 8, Doc: "The tunnel's network identifier or key.",
