@@ -83,8 +83,8 @@ from_registry() {
 	[[ "$(cat "$at/have" 2>/dev/null)" != "$*" ]] || return 0
 	mkdir -p "$at"
 	case $kind in
-	python) python3 -m venv "$at" && "$at/bin/pip" install -q --disable-pip-version-check "$@" ;;
-	node) (cd "$at" && npm install --silent --no-audit --no-fund --ignore-scripts --no-save "$@") ;;
+	python*) python3 -m venv "$at" && "$at/bin/pip" install -q --disable-pip-version-check "$@" ;;
+	node*) (cd "$at" && npm install --prefix . --silent --no-audit --no-fund --ignore-scripts --no-save "$@") ;;
 	esac || { echo "record.sh: not to be had from the registry of $kind packages: $*" >&2; exit 1; }
 	echo "$*" >"$at/have"
 }

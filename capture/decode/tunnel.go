@@ -21,13 +21,16 @@ const (
 	portTZSP     = 37008
 )
 
-func tunnelPort(p uint16) bool {
-	switch p {
-	case portL2TP, portGTP, portTeredo, portLISP, portGRE, portVXLAN, portVXLANGPE, portAYIYA, portCAPWAP, portGeneve, portMPLS, portVXLANOld, portTZSP:
-		return true
+// tunnelPorts has them by their lower byte, which no two share.
+var tunnelPorts = func() (by [256]uint16) {
+	by[0] = 1 // port 0 is none
+	for _, p := range [...]uint16{portL2TP, portGTP, portTeredo, portLISP, portGRE, portVXLAN, portVXLANGPE, portAYIYA, portCAPWAP, portGeneve, portMPLS, portVXLANOld, portTZSP} {
+		by[p&0xff] = p
 	}
-	return false
-}
+	return by
+}()
+
+func tunnelPort(p uint16) bool { return tunnelPorts[p&0xff] == p }
 
 func TunnelPorts(src, dst uint16) bool { return tunnelPort(dst) || tunnelPort(src) }
 

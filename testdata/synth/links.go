@@ -117,7 +117,7 @@ func tunnels(base []frame) {
 		return join("\x00\x10\x03\x00", uint32(0), "\x08\x01\x00\x00", eth[:6], eth[6:12], eth[:6], uint16(0x1000), "\xaa\xaa\x03\x00\x00\x00", t, p)
 	}))
 	save("mpls-udp", 1, overUDP(6635, func(_ []byte, _ uint16, p []byte) []byte { return join(uint32(16001<<12|1<<8|64), p) })) // RFC 7510
-	save("tzsp", 1, overUDP(37008, func(eth []byte, t uint16, p []byte) []byte { // with the tag of a signal's strength
+	save("tzsp", 1, overUDP(37008, func(eth []byte, t uint16, p []byte) []byte {                                                // with the tag of a signal's strength
 		return join("\x01\x00\x00\x01\x0a\x01\xd8\x00\x01", eth, t, p)
 	}))
 	save("etherip", 1, each(base, func(eth []byte, t uint16, p []byte) []byte { // RFC 3378

@@ -28,6 +28,9 @@ func parseCAPWAP(c *call) verdict {
 		}
 		return no
 	}
+	if c.hasPort(5247) {
+		return c.capwapData(v)
+	}
 	at := int(b[1]>>3) * 4
 	if !c.hasPort(5246) || at < 8 || len(b) < at+8 {
 		return no
@@ -37,5 +40,25 @@ func parseCAPWAP(c *call) verdict {
 		return no
 	}
 	c.named(fieldCAPWAPMessage, capwapMessages, int(kind))
+	return c.finish()
+}
+
+// capwapData knows what goes between an access point and its controller beside the control (RFC 5415 section 4.4): a keep-alive, whose
+// only element is the session, and frames of 802.11 that hold no packet.
+func (c *call) capwapData(v *view) verdict {
+	const native, keepAlive, wifi, session, sessionLen = 0x100, 0x08, 1, 35, 16
+	b := v.b
+	at, flags := int(b[1]>>3)*4, be16(b[2:])
+	if at < 8 || len(b) < at+10 || flags&7 != 0 {
+		return no
+	}
+	switch {
+	case flags&keepAlive != 0:
+		if n := int(be16(b[at:])); n < 4+sessionLen || !v.exactly(at+n) || be16(b[at+2:]) != session || be16(b[at+4:]) != sessionLen && be16(b[at+4:]) != 4 {
+			return no
+		}
+	case flags&native == 0 || flags>>9&31 != wifi || be32(b[4:]) != 0 || b[at]&3 != 0 && b[at+1]&3 != 0:
+		return no
+	}
 	return c.finish()
 }

@@ -36,3 +36,26 @@ func TestNobodyElseClaims(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnPorts holds that a parser which is only asked where its port is would not say anything elsewhere.
+func TestOwnPorts(t *testing.T) {
+	own := 0
+	for _, s := range append(samples(), recorded(t)...) {
+		i := theFinder().index[s.want["app"]]
+		if s.tcp || s.over != 0 || s.want["app"] == "" || !table[i].Own {
+			continue
+		}
+		own++
+		in := onlyParser(int(i))
+		if got := s.on(in); got["app"] != s.want["app"] {
+			t.Errorf("%s: got %v, want %s", s.name, got, s.want["app"])
+		}
+		s.orig, s.resp = 40001, 40002
+		if got := s.on(in); len(got) > 0 {
+			t.Errorf("%s on other ports: got %v, want nothing", s.name, got)
+		}
+	}
+	if own < 9 {
+		t.Errorf("%d conversations of such parsers, want at least one of each", own)
+	}
+}

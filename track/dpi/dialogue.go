@@ -15,6 +15,8 @@ type dialogue struct {
 	server, client func(line []byte) likeness
 	// fromServer and fromClient read the lines once the connection is this protocol's.
 	fromServer, fromClient func(c *call, st *dialogueState, line []byte) step
+	// port is the protocol's own: of a side that nobody is seen to answer it tells whose such lines are.
+	port uint16
 }
 
 // dialogueState follows a dialogue.
@@ -106,8 +108,11 @@ func (d *dialogue) recognise(c *call) (client Side, v verdict) {
 		return c.side, match
 	case asServer == unlike && asClient == unlike:
 		return 0, no
-	case len(other.b) == 0 && (other.gap || own.fin && other.fin):
-		return 0, no
+	case len(other.b) == 0 && (other.gap || own.gap || own.fin && other.fin):
+		if c.f.resp != d.port || asClient == alike && c.side == Resp || asServer == alike && c.side == Orig {
+			return 0, no
+		}
+		return Orig, match
 	case len(other.b) == 0:
 		return 0, more
 	}

@@ -1,6 +1,10 @@
 package dpi
 
-import "testing"
+import (
+	"maps"
+	"strings"
+	"testing"
+)
 
 // TestEnds closes directions where it hurts: before a word was said, after every message, one end
 // without the other. Nothing may be said that is not so.
@@ -44,5 +48,61 @@ func TestEnds(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOneSideAlone gives a connection of which only one side was captured: what that says, and the port that it goes to where others say
+// the like, are all there is.
+func TestOneSideAlone(t *testing.T) {
+	settings := "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+	user := "USER anna\r\nPASS " + secret + "\r\n"
+	login := mysqlPacket(1, l32(mysqlProto41|mysqlSecure|mysqlWithDB)+l32(1<<24)+"\x21"+nuls(23)+"anna\x00\x00shop\x00")
+	for _, test := range []struct {
+		name string
+		port uint16
+		side Side
+		said string
+		want facted
+	}{
+		{"client of ftp", 21, Orig, user, facted{"app": "ftp", "ftp_user": "anna"}},
+		{"server of ftp", 21, Resp, "220 hello\r\n331 go on\r\n", facted{"app": "ftp", "ftp_server": "hello"}},
+		{"client of pop3", 110, Orig, user, facted{"app": "pop3", "pop3_user": "anna"}},
+		{"server of pop3", 110, Resp, "+OK\r\n+OK\r\n", facted{"app": "pop3"}},
+		{"server of nntp", 119, Resp, "200 hello\r\n", facted{"app": "nntp", "nntp_server": "hello"}},
+		{"client of nobody", 7777, Orig, user, facted{}},
+		{"server of nobody", 7777, Resp, "220 hello\r\n", facted{}},
+		{"client's words from a server's port", 21, Resp, user, facted{}},
+		{"client of mysql", 3307, Orig, login, facted{"app": "mysql", "mysql_user": "anna", "mysql_schema": "shop"}},
+		{"no client of mysql", 3306, Orig, strings.Replace(login, "anna", "an\x02a", 1), facted{}},
+		{"server of mqtt", 1883, Resp, "\x20\x02\x00\x00", facted{"app": "mqtt"}},
+		{"server of mqtt elsewhere", 18830, Resp, "\x20\x02\x00\x00\x90\x03\x00\x01\x00\x30\x06\x00\x03a/bx", facted{"app": "mqtt"}},
+		{"four bytes", 18830, Resp, "\x20\x02\x00\x00", facted{}},
+		{"server of postgresql", 5433, Resp, postgresMessage("R", u32(10)+"SCRAM-SHA-256\x00\x00"), facted{"app": "postgresql"}},
+		{"server of postgresql that trusts", 5433, Resp, postgresMessage("R", u32(0)) + postgresMessage("S", "TimeZone\x00UTC\x00") + postgresMessage("S", "server_version\x0016.2\x00"),
+			facted{"app": "postgresql"}},
+		{"server that says R", 5432, Resp, "READY\r\n", facted{}},
+		{"server of http2", 50051, Resp, settings + "\x00\x00\x00\x04\x01\x00\x00\x00\x00", facted{"app": "http2", "http_version": "2"}},
+		{"server of http2 with a window", 50051, Resp, settings + "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x01", facted{"app": "http2", "http_version": "2"}},
+		{"settings only", 50051, Resp, settings, facted{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for size := range len(test.said) { // in one segment, and cut everywhere
+				in := NewInspector(Config{})
+				f := in.NewFlow(true, 50000, test.port)
+				in.Segment(f, test.side, testISN, true, false, nil, 0, 0)
+				for at, n := 0, size; at < len(test.said); at, n = at+n, len(test.said) {
+					if n == 0 {
+						n = len(test.said)
+					}
+					part := test.said[at:min(at+n, len(test.said))]
+					in.Segment(f, test.side, testISN+1+uint32(at), false, false, []byte(part), uint32(len(part)), 1)
+				}
+				in.End(f, 2)
+				if got := facts(f.App()); !maps.Equal(got, test.want) {
+					t.Fatalf("cut after %d: got %v, want %v", size, got, test.want)
+				}
+				in.Free(f)
+			}
+		})
 	}
 }

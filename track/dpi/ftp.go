@@ -21,7 +21,7 @@ var ftpFields = []*event.AppField{fieldFTPUser, fieldFTPServer, fieldFTPFile, fi
 var ftpFirst = bytesIn("1235UPAFSTECuapfstec", 1, 0)
 
 // ftp is FTP's control connection with AUTH TLS (RFC 959, 2228 and 4217).
-var ftp = dialogue{server: ftpServerLike, client: ftpClientLike, fromServer: ftpServer, fromClient: ftpClient}
+var ftp = dialogue{server: ftpServerLike, client: ftpClientLike, fromServer: ftpServer, fromClient: ftpClient, port: 21}
 
 func parseFTP(c *call) verdict { return ftp.run(c) }
 

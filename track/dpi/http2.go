@@ -32,6 +32,7 @@ const (
 	http2Settings     = 4
 	http2Push         = 5
 	http2GoAway       = 7
+	http2WindowUpdate = 8
 	http2Continuation = 9
 
 	http2EndHeaders = 4
@@ -103,6 +104,10 @@ func (c *call) http2Start() (client Side, got verdict) {
 	if b[3] == http2Settings {
 		if be32(b[5:]) != 0 || b[4] > 1 || n%6 != 0 || n > 6*32 || b[4] == 1 && n != 0 {
 			return 0, no
+		}
+		if rest := b[min(len(b), http2FrameLen+n):]; v.whole && n > 0 && len(rest) >= http2FrameLen && rest[4] <= 1 && be32(rest[5:]) == 0 &&
+			(rest[3] == http2Settings && rest[4] == 1 && be24(rest) == 0 || rest[3] == http2WindowUpdate && rest[4] == 0 && be24(rest) == 4) {
+			return 1 - c.side, match // of a server of whose client nothing was captured
 		}
 		return 0, v.unfinished()
 	}

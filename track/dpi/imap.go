@@ -26,7 +26,7 @@ var imapFirst = func() *byteSet {
 }()
 
 // imap is IMAP4 with STARTTLS (RFC 3501 and 9051).
-var imap = dialogue{server: imapServerLike, client: imapClientLike, fromServer: imapServer, fromClient: imapClient}
+var imap = dialogue{server: imapServerLike, client: imapClientLike, fromServer: imapServer, fromClient: imapClient, port: 143}
 
 func parseIMAP(c *call) verdict { return imap.run(c) }
 

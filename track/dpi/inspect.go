@@ -139,6 +139,7 @@ type finder struct {
 	gates    [3][]gate        // by what the connection runs over, then as in the table
 	texts    parserSet        // over TCP, those whose directions begin with text
 	asked    parserSet        // likewise, of the end that opened the connection
+	own      parserSet        // over UDP, those that need one of their ports
 	limit    []uint32         // Follow, as in the table
 }
 
@@ -169,6 +170,9 @@ var theFinder = sync.OnceValue(func() *finder {
 		}
 		if p.Asked {
 			f.asked.add(i)
+		}
+		if p.Own {
+			f.own.add(i)
 		}
 		f.parse[overUDP] = append(f.parse[overUDP], p.UDP)
 		f.parse[overTCP] = append(f.parse[overTCP], p.TCP)
@@ -698,6 +702,9 @@ func (in *Inspector) recognise(f *Flow, s Side) {
 				return
 			}
 			mask.drop(&hint)
+		}
+		if !f.tcp {
+			mask.drop(&in.own)
 		}
 	}
 	if in.ask(f, s, &mask, &open, lead, false) {

@@ -21,7 +21,10 @@ var mqttFields = []*event.AppField{fieldMQTTVersion, fieldMQTTClient, fieldMQTTR
 // mqttFirst: CONNECT, CONNACK; PUBLISH, PUBACK, SUBSCRIBE and PINGREQ with what answers them where the start was not seen.
 var mqttFirst = bytesIn("\x10\x20\x40\x82\x90\xc0\xd0", 0x30, 0x3d)
 
-const mqttMaxConnect = 8 << 10
+const (
+	mqttPort       = 1883
+	mqttMaxConnect = 8 << 10
+)
 
 type mqttState struct {
 	server   Side
@@ -37,7 +40,7 @@ func parseMQTT(c *call) verdict {
 		v := &c.view[c.side]
 		if len(v.b) > 0 && v.b[0] != 0x10 {
 			if v.b[0] == 0x20 && v.whole { // comes into order later than what it answers
-				return mqttConnack(v)
+				return c.mqttAlone(v)
 			}
 			if v.whole || !mqttChain(v.b) {
 				return no
@@ -143,6 +146,20 @@ func mqttConnack(v *view) verdict {
 		return no
 	}
 	return more
+}
+
+// mqttAlone judges CONNACK while nothing is seen of what it answers. What follows may be proof; that nothing does, is none but on the protocol's port.
+func (c *call) mqttAlone(v *view) verdict {
+	got := mqttConnack(v)
+	if got != more {
+		return got
+	}
+	n, size, ok := mqttLength(v.b)
+	if ok && len(v.b) > size+n && mqttChain(v.b[size+n:]) || v.gap && ok && len(v.b) == size+n && c.side == Resp && c.f.resp == mqttPort {
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
+	return v.unfinished()
 }
 
 // mqttConnect returns the variable header behind the protocol's name, and the payload.

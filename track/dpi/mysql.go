@@ -43,17 +43,55 @@ func parseMySQL(c *call) verdict {
 			c.setClient(c.side)
 			return c.finish()
 		}
-		if got := mysqlGreeting(v); got != match {
-			return got
+		login := mysqlLogin(v)
+		switch {
+		case login == no:
+			if got := mysqlGreeting(v); got != match {
+				return got
+			}
+		case login == more || len(c.view[1-c.side].b) > 0: // of nobody who is seen to greet
+			return v.unfinished()
 		}
-		st = &mysqlState{server: c.side}
+		st = &mysqlState{server: c.side ^ sideIf(login == match), greeted: login == match}
 		c.f.state = st
-		c.setClient(1 - c.side)
+		c.setClient(1 - st.server)
 	}
 	if c.mysqlServer(st) || c.mysqlClient(st) {
 		return c.finish()
 	}
 	return match // or handed over to TLS
+}
+
+// mysqlLogin judges a client's first packet, the second of the session: flags, sizes, 23 zeros, a user.
+func mysqlLogin(v *view) verdict {
+	const fixed, zeros = mysqlHeaderLen + 9, 23
+	b := v.b
+	if len(b) > 2 && b[2] != 0 || len(b) > 3 && b[3] != 1 {
+		return no
+	}
+	if len(b) < 4 {
+		return no // its length says which of them it is, nothing else does
+	}
+	if len(b) < fixed+zeros+1 {
+		return v.unfinished()
+	}
+	n := le24(b) + mysqlHeaderLen
+	if n < fixed+zeros+1 || len(b) > n || le32(b[mysqlHeaderLen:])&(mysqlProto41|mysqlSecure) != mysqlProto41|mysqlSecure {
+		return no
+	}
+	for _, zero := range b[fixed : fixed+zeros-4] { // MariaDB has flags in the last four
+		if zero != 0 {
+			return no
+		}
+	}
+	user, _, ok := zeroText(b[fixed+zeros:])
+	if !ok {
+		return v.unfinished()
+	}
+	if len(user) > 0 && !oneLine(user) {
+		return no
+	}
+	return match
 }
 
 // mysqlGreeting judges the first packet of a server: a greeting, or an error in its place.

@@ -12,7 +12,7 @@ var pop3Fields = []*event.AppField{fieldPOP3User, fieldPOP3Server}
 var pop3First = bytesIn("+CAUSQcausq", 1, 0)
 
 // pop3 is POP3 with STLS (RFC 1939 and 2595).
-var pop3 = dialogue{server: pop3ServerLike, client: pop3ClientLike, fromServer: pop3Server, fromClient: pop3Client}
+var pop3 = dialogue{server: pop3ServerLike, client: pop3ClientLike, fromServer: pop3Server, fromClient: pop3Client, port: 110}
 
 func parsePOP3(c *call) verdict { return pop3.run(c) }
 

@@ -16,8 +16,8 @@ var (
 
 var postgresFields = []*event.AppField{fieldPostgresUser, fieldPostgresDatabase, fieldPostgresApplication, fieldPostgresVersion, fieldPostgresError}
 
-// postgresFirst: the length of a start message, or the type of a later one where the start was not seen.
-var postgresFirst = bytesIn("\x00QPBTDC12S", 1, 0)
+// postgresFirst: the length of a start message, or the type of a server's first or, where the start was not seen, later one.
+var postgresFirst = bytesIn("\x00QPBTDC12SR", 1, 0)
 
 // Request codes in the place of a version (PostgreSQL documentation, Message Formats).
 const (
@@ -42,6 +42,9 @@ func parsePostgreSQL(c *call) verdict {
 	st, _ := c.f.state.(*postgresState)
 	if st == nil {
 		v := &c.view[c.side]
+		if len(v.b) > 0 && v.b[0] == 'R' && v.whole {
+			return c.postgresAlone(v)
+		}
 		if len(v.b) > 0 && v.b[0] != 0 {
 			if v.whole || !postgresChain(v.b) {
 				return no
@@ -93,6 +96,30 @@ func postgresStart(v *view) verdict {
 		}
 	}
 	return no
+}
+
+// postgresAlone judges what a server says first while nothing is seen of what it answers: how to log in, by SASL, or that nothing is needed, and what it tells then.
+func (c *call) postgresAlone(v *view) verdict {
+	b := v.b
+	if len(b) > 2 && (b[1] != 0 || b[2] != 0) {
+		return no
+	}
+	if len(b) < 9 {
+		return v.unfinished()
+	}
+	const done, sasl = 0, 10
+	n, first := int(be32(b[1:]))+1, min(len(b), int(be32(b[1:]))+1)
+	switch kind := be32(b[5:]); {
+	case n < 9 || n > 1<<10 || kind > 12:
+		return no
+	case kind == sasl && bytes.Contains(b[9:first], []byte("SCRAM-SHA-256\x00")),
+		kind == done && n == 9 && bytes.Contains(b[9:], []byte("server_version\x00")):
+		c.setClient(1 - c.side)
+		return c.finish()
+	case len(b) > n && b[n] != 'S' && b[n] != 'R' && b[n] != 'K' && b[n] != 'E' && b[n] != 'N':
+		return no
+	}
+	return v.unfinished()
 }
 
 // postgresClient reads the client's side. It returns true when nothing follows that is wanted.

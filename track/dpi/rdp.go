@@ -164,3 +164,19 @@ func rdpProtocols(bits uint32) []string {
 	}
 	return list
 }
+
+const rdpSYNLen = 16
+
+var rdpFirst = bytesIn("\x03\xff", 1, 0)
+
+// parseRDPDatagram knows how a connection over UDP begins (MS-RDPEUDP section 2.2.5.1): nothing to acknowledge, a window, flags with SYN, a sequence
+// number, and how much fits both ways.
+func parseRDPDatagram(c *call) verdict {
+	const syn, ack, minMTU, maxMTU = 1, 4, 1132, 1232
+	b := c.view[c.side].b
+	if be32(b) != 0xffffffff || be16(b[6:])&(syn|ack) != syn || be16(b[12:]) < minMTU || be16(b[12:]) > maxMTU || be16(b[14:]) < minMTU || be16(b[14:]) > maxMTU {
+		return more
+	}
+	c.setClient(c.side)
+	return c.finish()
+}

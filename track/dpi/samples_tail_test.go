@@ -67,7 +67,53 @@ func tailSamples() []sample {
 		return "\x69\x00\x00\x01" + "\x12\x34\x56\x78" + be32Text(1) + be32Text(1) + be32Text(1) + string([]byte{kind, flags, 0, 0}) + "\x00\x00" + be16Text(52) + "args"
 	}
 	mndp := "\x00\x00\x00\x07" + item(1, "\x02\x00\x00\x00\x00\x01") + item(5, "edge-router") + item(7, "7.16 (stable)") + item(8, "MikroTik") + item(12, "RB4011")
+	noise := "WA\x06\x03\x00\x00\x24\x12\x22\x0a\x20" + strings.Repeat("e", 32)
+	tuya := func(mark, end, head, body string) string {
+		return "\x00\x00" + mark + head + behind32(body+"\x00\x00"+end)
+	}
+	sealed := "\x00\x00\x66\x99\x00\x00" + be32Text(7) + be32Text(0x13) + behind32(strings.Repeat("s", 40)) + "\x00\x00\x99\x66"
+	discv4 := func(kind byte, list string) string {
+		return strings.Repeat("h", 32) + strings.Repeat("s", 64) + "\x01" + string([]byte{kind}) + list
+	}
+	ends := "\xcb\x84\xc0\x00\x02\x0a\x82\x76\x5f\x82\x76\x5f"
+	team := func(command byte, body string) string {
+		return "\x17\x24" + string([]byte{command}) + le16Text(len(body)) + body
+	}
+	glbp := "\x01\x00" + be16Text(10) + "\x00\x00" + "\x02\x00\x00\x00\x00\x01" + "\x01\x1c" + nuls(26) + "\x02\x14" + nuls(18)
+	bfcp := func(first, kind byte, attributes string) string {
+		return string([]byte{first, kind}) + be16Text(len(attributes)/4) + be32Text(4711) + be16Text(3) + be16Text(9) + attributes
+	}
+	association := func(spdu byte) string {
+		return tpktTest("\x02\xf0\x80" + string([]byte{spdu}) + "\x1e\x05\x06\x13\x01\x00\x16\x01\x02\xc1\x12\x60\x10\xa1\x07\x06\x05\x28\xca\x22\x02\x03\xa2\x05\x06\x03\x29\x01\x01")
+	}
+	guid := func(newer byte) string { return "8 bytes." + string([]byte{newer}) + "7 bytes" }
 	return []sample{
+		streamOf("whatsapp", 50000, 5222, facted{"app": "whatsapp"}, "o"+noise, "r\x00\x00\x03\x1a\x01\x00"),
+		streamOf("whatsapp that knows its way", 50000, 443, facted{"app": "whatsapp"}, "oED\x00\x01", "o\x00\x00\x04\x08\x05\x08\x02"+noise),
+		datagramsOf("spotify", 57621, 57621, facted{"app": "spotify"}, "oSpotUdp0"+nuls(36)),
+		datagramsOf("tuya", 49154, 6667, facted{"app": "tuya"}, "o"+tuya("\x55\xaa", "\xaa\x55", be32Text(0)+be32Text(0x13), strings.Repeat("e", 20))),
+		streamOf("tuya over tcp", 50000, 6668, facted{"app": "tuya"}, "o"+tuya("\x55\xaa", "\xaa\x55", be32Text(1)+be32Text(10), strings.Repeat("e", 20))),
+		datagramsOf("tuya sealed", 50000, 7000, facted{"app": "tuya"}, "o"+sealed),
+		datagramsOf("ethereum ping", 30303, 30303, facted{"app": "ethereum"}, "o"+discv4(1, "\xdd\x04"+ends[:12]+ends[:12]+"\x84\x65\x00\x00")),
+		datagramsOf("ethereum find", 30303, 30303, facted{"app": "ethereum"}, "o"+discv4(3, "\xf8\x47\xb8\x40"+strings.Repeat("k", 64)+"\x84\x65\x00\x00\x00")),
+		datagramsOf("ethereum neighbours", 30303, 30303, facted{"app": "ethereum"}, "o"+discv4(4, "\xf9\x01\x07\xf9\x00\xff"+strings.Repeat("n", 255)+"\x84\x65\x00\x00\x00")),
+		datagramsOf("dnscrypt", 50000, 443, facted{"app": "dnscrypt"}, "oown key."+strings.Repeat("q", 248), "rr6fnvWj8"+strings.Repeat("a", 248)),
+		streamOf("rmi", 50000, 1099, facted{"app": "rmi"}, "oJRMI\x00\x02\x4b", "r\x4e"+behind16("192.0.2.10")+be32Text(50000)),
+		streamOf("teamviewer", 50000, 5938, facted{"app": "teamviewer"}, "o"+team(0x28, nuls(24))),
+		streamOf("teamviewer elsewhere", 50000, 443, facted{"app": "teamviewer"}, "o"+team(0x28, nuls(24))+team(0x3c, nuls(32))),
+		datagramsOf("glbp", glbpPort, glbpPort, facted{"app": "glbp", "glbp_group": "10"}, "o"+glbp),
+		datagramsOf("bfcp", 50000, 5070, facted{"app": "bfcp"}, "o"+bfcp(0x40, 1, "\x05\x04\x00\x01")),
+		datagramsOf("bfcp without attributes", 50000, 5070, facted{"app": "bfcp"}, "o"+bfcp(0x40, 11, ""), "r"+bfcp(0x50, 15, "")),
+		streamOf("bfcp over tcp", 50000, 5070, facted{"app": "bfcp"}, "o"+bfcp(0x20, 11, ""), "r"+bfcp(0x20, 12, "\x15\x06\x02\x04\x06\x00\x00\x00")),
+		streamOf("mms", 50000, 102, facted{"app": "mms"}, "o"+tpktTest("\x11\xe0\x00\x00\x00\x01\x00\xc0\x01\x0a\xc1\x02\x00\x01\xc2\x02\x00\x01"),
+			"r"+tpktTest("\x11\xd0\x00\x01\x00\x02\x00\xc0\x01\x0a\xc1\x02\x00\x01\xc2\x02\x00\x01"), "o"+association(13), "r"+association(14)),
+		datagramsOf("gnutella vendor message", 6346, 50000, facted{"app": "gnutella"}, "o"+guid(0)+"\x31\x01\x00"+le32Text(9)+"\x00\x00\x00\x00\x0a\x00\x01\x00\x05"),
+		datagramsOf("gnutella ping", 6346, 50000, facted{"app": "gnutella"}, "o"+guid(0xff)+"\x00\x01\x00"+le32Text(0)),
+		datagramsOf("gnutella hash table", 6346, 50000, facted{"app": "gnutella"}, "o"+guid(0)+"\x44\x00\x00"+le32Text(58)+"\x05GTKG"+nuls(53)),
+		datagramsOf("gnutella part", 6346, 50000, facted{"app": "gnutella"}, "oGND\x10\x3e\x9c\x01\x01"+strings.Repeat("z", 24)),
+		datagramsOf("rdp over udp", 50000, 3389, facted{"app": "rdp"}, "o\xff\xff\xff\xff\x00\x40\x18\x01\x0b\x12\x7f\x15\x04\xd0\x04\xd0"+nuls(1216)),
+		datagramsOf("capwap keep-alive", 50000, 5247, facted{"app": "capwap"}, "o\x00\x10\x02\x08\x00\x00\x00\x00"+be16Text(22)+"\x00\x23"+behind16(strings.Repeat("i", 16))),
+		datagramsOf("capwap probe", 50000, 5247, facted{"app": "capwap"}, "o\x00\x10\x03\x00\x00\x00\x00\x00\x40\x00"+nuls(60)),
 		streamOf("tacacs", 50000, 49, facted{"app": "tacacs", "tacacs_type": "authentication"}, "o"+tacacs(1, 1, "obfuscated"), "r"+tacacs(1, 2, "obfuscated too")),
 		streamOf("tacacs accounting elsewhere", 50000, 50001, facted{"app": "tacacs", "tacacs_type": "accounting"}, "o"+tacacs(3, 1, "obfuscated"), "r"+tacacs(3, 2, "obfuscated too")),
 		streamOf("icap", 50000, 1344, facted{"app": "icap", "icap_method": "REQMOD", "icap_service": "icap://av.example/scan", "icap_status": "204"},

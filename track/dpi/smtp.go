@@ -19,7 +19,7 @@ var smtpFields = []*event.AppField{fieldSMTPHelo, fieldSMTPServer, fieldSMTPFrom
 var smtpFirst = bytesIn("245EHLMRSAehlmrsa", 1, 0)
 
 // smtp is SMTP and LMTP with STARTTLS (RFC 5321, 2033 and 3207).
-var smtp = dialogue{server: smtpServerLike, client: smtpClientLike, fromServer: smtpServer, fromClient: smtpClient}
+var smtp = dialogue{server: smtpServerLike, client: smtpClientLike, fromServer: smtpServer, fromClient: smtpClient, port: 25}
 
 func parseSMTP(c *call) verdict { return smtp.run(c) }
 

@@ -34,6 +34,7 @@ const (
 	trailSNMP
 	trailRx
 	trailSOCKS
+	trailBFCP
 )
 
 const trailMask = 1<<56 - 1
