@@ -42,6 +42,9 @@ func CgroupRoot() (string, error) { return "", errors.ErrUnsupported }
 // Lockdown is "": what has none.
 func Lockdown() string { return "" }
 
+// BootOffset is 0: nobody tells of a start.
+func BootOffset() int64 { return 0 }
+
 func why(_ string, err error) string { return err.Error() }
 
 // Ends cannot be made here.
