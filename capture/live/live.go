@@ -137,14 +137,6 @@ type Device struct {
 // Called tells whether a name is its.
 func (d Device) Called(name string) bool { return d.Name == name || slices.Contains(d.AltNames, name) }
 
-// calledNow is the name by which it was asked for, unless it is called otherwise by now.
-func (d Device) calledNow(name string) string {
-	if d.Called(name) {
-		return name
-	}
-	return d.Name
-}
-
 // DeviceColumns names what Row gives.
 var DeviceColumns = []string{"name", "index", "type", "link", "up", "captured", "mtu", "mac", "addresses", "altnames"}
 

@@ -687,3 +687,11 @@ func (s *Source) closeAll() {
 		s.wakeFD = -1
 	}
 }
+
+// calledNow is the name by which it was asked for, unless it is called otherwise by now.
+func (d Device) calledNow(name string) string {
+	if d.Called(name) {
+		return name
+	}
+	return d.Name
+}
