@@ -204,7 +204,7 @@ func (d *Decoder) readHead(g *datagram, b []byte, wire int, p *Packet) bool {
 		return false
 	}
 	switch proto {
-	case TCP, GRE, ipInIP, ip6InIP, mplsInIP, fragment:
+	case TCP, GRE, ipInIP, ip6InIP, mplsInIP, etherIP, fragment:
 		return false
 	case UDP:
 		if len(rest) < udpHeader || TunnelPorts(be.Uint16(rest), be.Uint16(rest[2:])) {
