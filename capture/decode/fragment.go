@@ -203,13 +203,11 @@ func (d *Decoder) readHead(g *datagram, b []byte, wire int, p *Packet) bool {
 	if !ok {
 		return false
 	}
-	switch proto {
-	case TCP, GRE, ipInIP, ip6InIP, mplsInIP, etherIP, fragment:
+	switch {
+	case proto == TCP || proto == fragment || isTunnel(proto):
 		return false
-	case UDP:
-		if len(rest) < udpHeader || TunnelPorts(be.Uint16(rest), be.Uint16(rest[2:])) {
-			return false
-		}
+	case proto == UDP && (len(rest) < udpHeader || TunnelPorts(be.Uint16(rest), be.Uint16(rest[2:]))):
+		return false
 	}
 	g.head = *p
 	sums := d.sums

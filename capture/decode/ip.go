@@ -140,13 +140,14 @@ func (d *Decoder) upper(proto Proto, b []byte, wire int, p *Packet) Skip {
 			return d.ports(proto, udpHeader, b, wire, p)
 		case dccp:
 			return d.dccp(b, wire, p)
-		case GRE, ipInIP, ip6InIP, mplsInIP, etherIP:
-			return d.ipTunnel(proto, b, wire, p)
 		case fragment:
 			if p.IPVersion != 6 {
 				return d.other(proto, b, wire, p)
 			}
 			return d.fragment6(b, wire, p)
+		}
+		if isTunnel(proto) {
+			return d.ipTunnel(proto, b, wire, p)
 		}
 		n, ok := extension(proto, p.IPVersion, b)
 		if !ok {

@@ -64,7 +64,16 @@ func (d *Decoder) guess(kind Tunnel, id uint32, etherType uint16, b []byte, wire
 // taken tells that the bytes were what they were tried as, whether or not a packet came of it now.
 func (s Skip) taken() bool { return s == SkipNone || s == Held || s == SkipFragment }
 
-// ipTunnel reads the tunnels that are IP protocols.
+// isTunnel tells whether a protocol is one of those that ipTunnel reads.
+func isTunnel(proto Proto) bool {
+	switch proto {
+	case GRE, ipInIP, ip6InIP, mplsInIP, etherIP:
+		return true
+	}
+	return false
+}
+
+// ipTunnel reads the tunnels that are IP protocols, see isTunnel.
 func (d *Decoder) ipTunnel(proto Proto, b []byte, wire int, p *Packet) Skip {
 	var s Skip
 	var ok bool
