@@ -76,6 +76,7 @@ func init() {
 		"connected":   func(a []string) error { return actUDP(a[0], true, "") },
 		"unconnected": func(a []string) error { return actUDP(a[0], false, "") },
 		"bound":       func(a []string) error { return actUDP(a[0], false, a[1]) },
+		"port":        func(a []string) error { return actUDP(a[0], true, a[1]) },
 		"mapped":      func(a []string) error { return actUDP(a[0], false, "[::]:0") },
 		"mmsg":        actBatch,
 		"ping":        func(a []string) error { return actEcho(unix.SOCK_DGRAM, a[0], a[1]) },
@@ -315,6 +316,8 @@ func actUDP(to string, connected bool, from string) error {
 	var c *net.UDPConn
 	var err error
 	switch {
+	case connected && from != "":
+		c, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)), at)
 	case connected:
 		c, err = net.DialUDP("udp", nil, at)
 	case from == "[::]:0":

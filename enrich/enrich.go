@@ -613,7 +613,7 @@ func (s *Stage) ask(c *owners, e *event.Event) {
 
 // askTranslated asks for an end of a connection that NAT changes: its socket has the ends that conntrack says.
 func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
-	if d.sock == nil {
+	if d.sock == nil || d.stale(begun) {
 		at := c.nat.answerer
 		if opened {
 			at = c.nat.opener
@@ -625,15 +625,15 @@ func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
 }
 
 func (s *Stage) askEnd(c *owners, d *end, e *event.Event, remote bool, in scope) {
-	if d.sock == nil {
-		held := quality(d.proc) == 3 // found in procfs: of several that have the socket, any
+	if d.sock == nil || d.stale(e.Start) {
+		held := d.sock == nil && quality(d.proc) == 3 // found in procfs: of several that have the socket, any
 		if held && e.Proto != protoTCP {
 			return
 		}
 		if sock, listener := s.kernel.find(e, remote, in); !held || !listener {
 			s.found(c, d, sock, listener)
 		}
-	} else if e.Proto == protoUDP && d.sock.till != 0 && e.Last > d.sock.till+slack {
+	} else if e.Proto == protoUDP && d.sock.closedBefore(e.Last) {
 		s.successor(c, d, e, remote, in)
 	}
 	s.own(d)
@@ -670,10 +670,14 @@ func (s *Stage) successor(c *owners, d *end, e *event.Event, remote bool, in sco
 	}
 }
 
+// stale tells that the end's socket was closed before the connection began, so that another may have its port: what came
+// after the last word of one, or its owner not told yet.
+func (d *end) stale(begun int64) bool { return d.sock != nil && d.sock.closedBefore(begun) }
+
 // unused tells that nobody has used the accepted socket of this end yet: only who listens there is known, or who has
 // it, which may be several.
 func (d *end) unused(e *event.Event) bool {
-	return quality(d.proc) == 2 || d.sock == nil && e.Proto == protoTCP && d.proc != nil && d.proc.Source == sourceProcFS
+	return quality(d.proc) == 2 || d.stale(e.Start) || d.sock == nil && e.Proto == protoTCP && d.proc != nil && d.proc.Source == sourceProcFS
 }
 
 // worthWaiting tells whether the kernel may be about to tell more than is known: of a socket of ours
@@ -687,11 +691,11 @@ func (s *Stage) worthWaiting(c *owners, e *event.Event) bool {
 	}
 	switch e.Direction {
 	case event.Out:
-		return quality(c.local.proc) < 3
+		return quality(c.local.proc) < 3 || c.local.stale(e.Start)
 	case event.In:
 		return c.local.unused(e)
 	case event.Local:
-		return quality(c.local.proc) < 3 || c.remote.unused(e)
+		return quality(c.local.proc) < 3 || c.local.stale(e.Start) || c.remote.unused(e)
 	case event.Forward:
 		return quality(c.local.proc) < 3 && s.kernel.inSpace(e.Local.Addr())
 	}

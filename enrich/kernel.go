@@ -650,36 +650,32 @@ func (k *kernel) findAt(at tuple, in scope, begun int64, served bool) (s *sock, 
 	if !hasPorts(at.proto) {
 		return k.portless(at, in, begun), false
 	}
-	if s := k.connected(at, in, begun); s != nil {
-		return s, false
-	}
+	s = k.connected(at, in, begun)
 	if at.proto == protoTCP {
-		if served {
+		if s == nil && served {
 			return k.oneEnded(at, in, true, begun), true
 		}
-		return nil, false
-	}
-	if s := k.met(at, in); s != nil {
 		return s, false
 	}
-	return k.oneEnded(at, in, false, begun), false
+	s = nearer(s, k.met(at, in), begun)
+	if s == nil || s.away(begun) > 0 {
+		s = nearer(s, k.oneEnded(at, in, false, begun), begun)
+	}
+	return s, false
 }
 
-// connected gives the socket with both ends. Of several in turn it is the first that was not closed
-// when the connection began. Several at once are of different namespaces, and nobody knows which is meant.
+// connected gives the socket with both ends. Of several in turn it is the one that was there when the connection began, or
+// nearest to that. Several at once are of different namespaces, and nobody knows which is meant.
 func (k *kernel) connected(at tuple, in scope, begun int64) (s *sock) {
 	clear := true
 	for o := k.tuples[at]; o != nil; o = o.next { // the newest first
 		if k.isHere(o) && in == elsewhere || !k.isHere(o) && in == here {
 			continue
 		}
-		switch open := o.openAt(begun); {
-		case s == nil:
-			s = o
-		case !open:
-		case o.netns == s.netns || !s.openAt(begun):
+		switch {
+		case s == nil || o.away(begun) < s.away(begun) || o.netns == s.netns && o.away(begun) == s.away(begun):
 			s, clear = o, true
-		default:
+		case o.away(begun) == s.away(begun):
 			clear = false
 		}
 	}
@@ -714,7 +710,27 @@ func (k *kernel) met(at tuple, in scope) (s *sock) {
 // slack is what two clocks of the kernel may differ by, and what it takes to tell of a socket.
 const slack = 1_000_000
 
-func (s *sock) openAt(ts int64) bool { return s.till == 0 || s.till+slack >= ts }
+// away is how long the socket was closed, or not told yet, when the connection began; 0 = it was there. A port, and both ends
+// together, may be another's at once, and what is asked for is seldom the newest by the time it is asked.
+func (s *sock) away(begun int64) int64 {
+	switch {
+	case s.closedBefore(begun):
+		return begun - s.till
+	case s.since > begun+slack:
+		return s.since - begun
+	}
+	return 0
+}
+
+func (s *sock) closedBefore(ts int64) bool { return s.till != 0 && s.till+slack < ts }
+
+// nearer gives the one that was there when the connection began rather than the other; a where both were. nil = there is none.
+func nearer(a, b *sock, begun int64) *sock {
+	if a == nil || b != nil && b.away(begun) < a.away(begun) {
+		return b
+	}
+	return a
+}
 
 // oneEnded gives the socket that takes packets for the port, or that sent them without having one. One
 // that was open when the connection began goes before others.
@@ -725,10 +741,10 @@ func (k *kernel) oneEnded(at tuple, in scope, listens bool, begun int64) *sock {
 	toAll := at.proto == protoUDP && (isGroup(at.local) || isGroup(at.remote))
 	for _, s := range k.ports[port{at.proto, at.lport}] {
 		v := k.fit(s, &at, in, toAll, begun)
-		if v == 0 || s.listens != listens || v < score {
+		if v == 0 || s.listens != listens || v < score || v == score && s.away(begun) > best.away(begun) {
 			continue
 		}
-		if v > score {
+		if v > score || s.away(begun) < best.away(begun) {
 			best, score, clear = s, v, true
 			continue
 		}
@@ -744,7 +760,7 @@ func (k *kernel) oneEnded(at tuple, in scope, listens bool, begun int64) *sock {
 func (k *kernel) portless(at tuple, in scope, begun int64) *sock {
 	var s *sock
 	if at.lport != 0 {
-		if s = k.oneEnded(at, in, false, begun); s != nil && s.openAt(begun) {
+		if s = k.oneEnded(at, in, false, begun); s != nil && s.away(begun) == 0 {
 			return s
 		}
 	}
@@ -787,7 +803,7 @@ func (k *kernel) fit(s *sock, at *tuple, in scope, toAll bool, begun int64) int 
 		}
 		v += 4
 	}
-	if s.openAt(begun) && s.since <= begun+slack {
+	if s.away(begun) == 0 {
 		v += 8
 	}
 	// Without ports several may have sent it. The first of a socket is told right after it is sent.

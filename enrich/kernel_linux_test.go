@@ -382,6 +382,14 @@ func TestToldUDP(t *testing.T) {
 		{"the port's second user", conn(1, 17, event.Out, "10.0.0.1:5000", "192.0.2.1:53"),
 			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:5000", "192.0.2.1:53")), at(8*second, sockEvent(bpf.Released, 1, 20, 17, none, none)),
 				at(9*second, sockEvent(bpf.Used, 2, 21, 17, "10.0.0.1:5000", "192.0.2.1:53"))}, "ebpf 21 b"},
+		{"the port's second user, that is not connected", conn(1, 17, event.Out, "10.0.0.1:5000", "192.0.2.1:53"),
+			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:5000", "192.0.2.1:53")), at(8*second, sockEvent(bpf.Released, 1, 20, 17, none, none)),
+				at(9*second, sockEvent(bpf.Used, 2, 21, 17, "0.0.0.0:5000", none))}, "ebpf 21 b"},
+		{"the port's second user, that is not connected, when the first was not either", conn(1, 17, event.Out, "10.0.0.1:5000", "192.0.2.1:53"),
+			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Peer, 1, 20, 17, "0.0.0.0:5000", "192.0.2.1:53")), at(8*second, sockEvent(bpf.Released, 1, 20, 17, none, none)),
+				at(9*second, sockEvent(bpf.Used, 2, 21, 17, "0.0.0.0:5000", none))}, "ebpf 21 b"},
+		{"the port's only user, closed before a late answer", conn(1, 17, event.In, "10.0.0.1:5000", "192.0.2.1:53"),
+			[]bpf.SocketEvent{at(7*second, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:5000", "192.0.2.1:53")), at(8*second, sockEvent(bpf.Released, 1, 20, 17, none, none))}, "ebpf 20 a"},
 		{"a raw socket, the one that just sent", echo(0x1234),
 			[]bpf.SocketEvent{at(2*second, raw(1, 20)), at(10*second+1000, raw(2, 21))}, "ebpf 21 b"},
 		{"raw sockets of two", echo(0x1234),
@@ -426,6 +434,41 @@ func TestToldSuccessor(t *testing.T) {
 	wantOwner(t, "before the second", b.send(e, event.Updated).Proc, "ebpf 20 a")
 	e.Last = 1300 * 1_000_000
 	wantOwner(t, "the second", b.send(e, event.Closed).Proc, "ebpf 21 b")
+}
+
+// TestToldStale: what is known first is who had the ends before, and the kernel tells the next one later.
+func TestToldStale(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		proto        uint16
+		d            event.Direction
+		first, after bpf.SocketEvent
+	}{
+		{"UDP", 17, event.Out, sockEvent(bpf.Used, 1, 20, 17, "10.0.0.1:80", "192.0.2.1:53"), sockEvent(bpf.Used, 2, 21, 17, "0.0.0.0:80", "0.0.0.0:0")},
+		{"accepted TCP", 6, event.In, sockEvent(bpf.Used, 1, 20, 6, "10.0.0.1:80", "192.0.2.1:53"), sockEvent(bpf.Used, 2, 21, 6, "10.0.0.1:80", "192.0.2.1:53")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newTold(t)
+			b.procs.programs = map[uint32]program{20: {comm: "a"}, 21: {comm: "b"}}
+			at := func(ms int64, e bpf.SocketEvent) { e.TS = ms * 1_000_000; b.hooks.socket(e) }
+			at(1000, tc.first)
+			at(1100, sockEvent(bpf.Released, 1, 20, tc.proto, "0.0.0.0:0", "0.0.0.0:0"))
+			e := conn(1, tc.proto, tc.d, "10.0.0.1:80", "192.0.2.1:53")
+			e.Kind, e.Start, e.Last = event.New, 1200*1_000_000, 1200*1_000_000
+			b.listen(false)
+			if b.event(&e) {
+				t.Fatalf("got %+v at once, want it to wait", e.Proc)
+			}
+			at(1205, tc.after)
+			b.listen(false)
+			if len(b.ready) != 1 {
+				t.Fatalf("got %d events, want the one that waited", len(b.ready))
+			}
+			wantOwner(t, "the next one", b.ready[0].Proc, "ebpf 21 b")
+			b.ready = nil
+			wantOwner(t, "closed", b.send(e, event.Closed).Proc, "ebpf 21 b")
+		})
+	}
 }
 
 // What passes through is between sockets of other namespaces, or from one to ours.
