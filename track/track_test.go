@@ -595,35 +595,38 @@ func TestCountsAddUp(t *testing.T) {
 	}
 }
 
-// benchPackets is a cycle over n open connections.
-func benchPackets(n int) []decode.Packet {
-	ps := make([]decode.Packet, n)
-	for i := range ps {
-		p := *testPacket(uint32(i))
-		p.TCPFlags, p.Window, p.IPLen, p.Frames, p.Iface = decode.ACK, 100, 40, 1, eth0
-		p.Lane = uint8(mix(p.Src.Lo^uint64(p.SrcPort), 77) >> 60)
-		ps[i] = p
-	}
-	return ps
+// benchPacket is a packet of the nth of many open connections.
+func benchPacket(n uint32) decode.Packet {
+	p := *testPacket(n)
+	p.TCPFlags, p.Window, p.IPLen, p.Frames, p.Iface = decode.ACK, 100, 40, 1, eth0
+	p.Lane = benchLane(&p)
+	return p
 }
+
+func benchLane(p *decode.Packet) uint8 { return uint8(mix(p.Src.Lo^uint64(p.SrcPort), 77) >> 60) }
 
 func BenchmarkKnownConnection(b *testing.B) {
 	for _, n := range []int{1000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := mustNew(b, Config{MaxConnections: 1 << 20, Settle: time.Second})
 			w := s.workers[0]
-			ps := benchPackets(n)
-			rand.New(rand.NewPCG(1, 1)).Shuffle(n, func(i, j int) { ps[i], ps[j] = ps[j], ps[i] })
+			turn := make([]uint32, n)
+			for i := range turn {
+				turn[i] = uint32(i)
+			}
+			rand.New(rand.NewPCG(1, 1)).Shuffle(n, func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
 			w.flush = func() { w.out.Release(); w.out = s.pool.Get() }
 			ts := int64(epoch)
 			const size = 250
-			var b0 decode.Packets
+			b0 := decode.Packets{Packets: slices.Repeat([]decode.Packet{benchPacket(0)}, size)}
 			step := func(i int) {
-				b0.Packets = ps[i*size%n:][:size]
-				for k := range b0.Packets {
+				// The packets are new, as a decoder's are, and in the cache: it is the connections that no cache holds.
+				for k, n := range turn[i*size%n:][:size] {
 					ts += 1000
 					p := &b0.Packets[k]
-					p.TS, p.Clock, p.Seq = ts, ts, p.Seq+1
+					p.Src, p.SrcPort = decode.AddrFrom4(0x0a000000+n>>8), uint16(n)
+					p.Lane = benchLane(p)
+					p.TS, p.Clock, p.Seq = ts, ts, uint32(i*size/len(turn))
 				}
 				b0.Clock = ts
 				w.batch(&b0)
@@ -644,7 +647,7 @@ func TestKnownConnectionDoesNotAllocate(t *testing.T) {
 	s := mustNew(t, testConfig())
 	w := s.workers[0]
 	w.flush = func() { w.out.Release(); w.out = s.pool.Get() }
-	b := decode.Packets{Packets: benchPackets(1)}
+	b := decode.Packets{Packets: []decode.Packet{benchPacket(0)}}
 	ts := int64(epoch)
 	if n := testing.AllocsPerRun(5000, func() {
 		ts += 1_000_000
