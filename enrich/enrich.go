@@ -98,10 +98,9 @@ type searchStats struct {
 
 // Stats counts what the stage has done; safe to read at any time.
 type Stats struct {
-	Connections uint64 // that owners were looked for
-	Opened      uint64 // events that were dropped here: the tracker's hints
-	Retried     uint64 // looks at a later event of the connection
-	Shed        uint64 // looks left out because events came faster than owners can be looked for
+	Opened  uint64 // events that were dropped here: the tracker's hints
+	Retried uint64 // looks at a later event of the connection
+	Shed    uint64 // looks left out because events came faster than owners can be looked for
 	// How the local end's owner was known when the connection closed.
 	EBPF, Iter, ProcFS, Listener, UserOnly, Unknown uint64
 	Told                                            uint64 // records of sockets and processes from the kernel
@@ -149,7 +148,7 @@ type owners struct {
 	hopes         bool         // is among renewals.hopes
 	mine, shown   bool         // with Config.Follow: is to be let through; has been
 	over          bool         // of a mine one: nothing more will be of it
-	loose         bool         // of this event only: there is no room for more
+	loose         bool         // of this event only: there is no room for more, or nothing to remember
 	tries         int
 	nat           *translation // nil = none
 	form          *event.NAT   // what nat makes of its ends, once asked for
@@ -524,8 +523,7 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 	fresh := c == nil
 	if fresh {
 		c = s.take()
-		s.n.Connections++
-		if c.loose = e.Kind == event.Closed || len(s.conns) >= connsMax; !c.loose {
+		if c.loose = e.Kind == event.Closed || len(s.conns) >= connsMax || s.passes(e); !c.loose {
 			s.conns[e.ID] = c
 		}
 	}
@@ -553,6 +551,15 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 		return false
 	}
 	return s.put(c, e)
+}
+
+// passes tells whether nothing can be known of the connection, and so nothing need be remembered, until its next event.
+func (s *Stage) passes(e *event.Event) bool {
+	if e.Direction != event.Forward || s.kernel != nil && !s.kernel.passes(e) {
+		return false
+	}
+	nat, _ := s.nat.find(e)
+	return nat == nil
 }
 
 // put writes the owners onto an event that goes out, and tells whether it does.

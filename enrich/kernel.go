@@ -43,6 +43,8 @@ type kernel struct {
 	closed   []*sock           // since when: in order
 	at       time.Time         // of this draining
 	spaces   map[uint32]*space // other network namespaces with sockets
+	far      map[addr]uint32   // in how many of those an address is
+	blind    uint32            // how many of those have more addresses than are kept
 	ours     space             // our addresses only
 	oursRead time.Time
 	dropped  uint64  // open sockets that there was no room for
@@ -145,7 +147,7 @@ const (
 func newKernel(h hooks, procs processes, netns uint32, now func() time.Time) *kernel {
 	k := &kernel{hooks: h, procs: procs, netns: netns, source: h.Source(), complete: h.Complete(), now: now, tasksN: tasksSweep,
 		socks: map[uint64]*sock{}, tuples: map[tuple]*sock{}, ports: map[port][]*sock{}, peers: map[farPort]met{},
-		tasks: map[uint32]*task{}, spaces: map[uint32]*space{}, ours: space{addrs: map[addr]struct{}{}}}
+		tasks: map[uint32]*task{}, spaces: map[uint32]*space{}, far: map[addr]uint32{}, ours: space{addrs: map[addr]struct{}{}}}
 	k.drain()
 	return k
 }

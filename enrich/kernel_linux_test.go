@@ -494,6 +494,32 @@ func TestToldNamespaces(t *testing.T) {
 	wantOwner(t, "peer of an outbound connection", b.send(outbound, event.New).Peer, "")
 }
 
+// TestPassing: of what passes through, and is no namespace's of this machine, nothing is remembered until it is one's.
+func TestPassing(t *testing.T) {
+	there := func(e bpf.SocketEvent) bpf.SocketEvent { e.NetNS = 5; return e }
+	through := conn(1, 6, event.Forward, "198.51.100.1:4000", "192.0.2.1:443")
+	b := newTold(t)
+	b.hooks.process(bpf.Process, 20, 200, "inside", "", "")
+	b.hooks.socket(there(sockEvent(bpf.Used, 1, 20, 6, "172.17.0.2:4000", "192.0.2.1:443")))
+	for _, kind := range []event.Kind{event.Opened, event.New, event.Updated} {
+		if p := b.send(through, kind).Proc; p != nil || len(b.conns) != 0 {
+			t.Fatalf("%v: got owner %+v, %d connections remembered, want none", kind, p, len(b.conns))
+		}
+	}
+	b.hooks.socket(there(sockEvent(bpf.Used, 2, 20, 6, "198.51.100.1:4000", "192.0.2.1:443")))
+	wantOwner(t, "told late", b.send(through, event.Updated).Proc, "ebpf 20 inside")
+	if len(b.conns) != 1 {
+		t.Errorf("%d connections remembered, want the one of a namespace", len(b.conns))
+	}
+	wantOwner(t, "closed", b.send(through, event.Closed).Proc, "ebpf 20 inside")
+	// Of a namespace with more addresses than are kept each connection may be.
+	for i := range spaceAddrsMax {
+		b.hooks.socket(there(sockEvent(bpf.Used, uint64(10+i), 20, 6, fmt.Sprintf("172.18.%d.%d:4000", i>>8, i&255), "192.0.2.1:443")))
+	}
+	b.hooks.socket(there(sockEvent(bpf.Used, 1000, 20, 6, "198.51.100.2:4000", "192.0.2.1:443")))
+	wantOwner(t, "of many addresses", b.send(conn(2, 6, event.Forward, "198.51.100.2:4000", "192.0.2.1:443"), event.New).Proc, "ebpf 20 inside")
+}
+
 func TestFoundBefore(t *testing.T) {
 	has := func(pid uint32) bpf.SocketEvent {
 		return sockEvent(bpf.Found, 1, pid, 6, "10.0.0.1:40000", "192.0.2.1:443")

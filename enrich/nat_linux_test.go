@@ -203,8 +203,8 @@ func TestSpacesAreForgotten(t *testing.T) {
 	b.listen(false)
 	b.clock = b.clock.Add(graceFor + time.Second)
 	b.listen(false)
-	if len(b.kernel.spaces) != 0 {
-		t.Errorf("got %v, want none", b.kernel.spaces)
+	if k := b.kernel; len(k.spaces)+len(k.far) != 0 || k.blind != 0 {
+		t.Errorf("got %v with the addresses %v, %d of them full, want none", k.spaces, k.far, k.blind)
 	}
 }
 

@@ -3,6 +3,8 @@ package enrich
 import (
 	"net/netip"
 	"time"
+
+	"rustnet/track/event"
 )
 
 // scope says in which network namespaces a socket is looked for.
@@ -53,6 +55,14 @@ func (k *kernel) leave(s *sock) {
 	}
 	if s.space.sockets--; s.space.sockets == 0 {
 		delete(k.spaces, s.netns)
+		for a := range s.space.addrs {
+			if k.far[a]--; k.far[a] == 0 {
+				delete(k.far, a)
+			}
+		}
+		if s.space.full() {
+			k.blind--
+		}
 	}
 	s.space = nil
 }
@@ -64,22 +74,38 @@ func (k *kernel) learn(s *sock) {
 		return
 	}
 	if !s.local.any() {
-		sp.add(s.local)
+		k.extend(sp, s.local)
 	}
 	if sp.tries < spaceTriesMax && s.owner != nil {
 		sp.tries++
 		for _, a := range k.procs.addresses(s.owner.pid, s.owner.start) {
-			sp.add(addrOf(a))
+			k.extend(sp, addrOf(a))
 			sp.tries = spaceTriesMax
 		}
 	}
 }
 
-func (sp *space) add(a addr) {
-	if len(sp.addrs) < spaceAddrsMax && !a.loopback() {
-		sp.addrs[a] = struct{}{}
+// extend adds an address to another namespace's.
+func (k *kernel) extend(sp *space, a addr) {
+	if !sp.add(a) {
+		return
+	}
+	k.far[a]++
+	if sp.full() {
+		k.blind++
 	}
 }
+
+// add tells whether the address was not there yet, and is now.
+func (sp *space) add(a addr) bool {
+	if _, has := sp.addrs[a]; has || sp.full() || a.loopback() {
+		return false
+	}
+	sp.addrs[a] = struct{}{}
+	return true
+}
+
+func (sp *space) full() bool { return len(sp.addrs) >= spaceAddrsMax }
 
 func (a addr) loopback() bool {
 	return a.v4() && a.lo>>24&0xff == 127 || a.hi == 0 && a.lo == 1
@@ -121,11 +147,10 @@ func (k *kernel) isOurs(a addr) bool {
 }
 
 // inSpace tells whether an address is one of another namespace's.
-func (k *kernel) inSpace(a netip.Addr) bool {
-	for _, sp := range k.spaces {
-		if _, has := sp.addrs[addrOf(a)]; has {
-			return true
-		}
-	}
-	return false
+func (k *kernel) inSpace(a netip.Addr) bool { return k.far[addrOf(a)] > 0 }
+
+// passes tells of a connection that is neither from us nor to us that it is not another namespace's of this machine
+// either, as those that a router forwards and a mirror shows: no socket that is known has an end of it.
+func (k *kernel) passes(e *event.Event) bool {
+	return k.blind == 0 && len(k.spaces) < spacesMax && !k.inSpace(e.Local.Addr()) && !k.inSpace(e.Remote.Addr())
 }
