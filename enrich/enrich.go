@@ -189,7 +189,9 @@ const (
 	triesMax = 6
 	connsMax = 1 << 20
 	workWait = 20 * time.Millisecond // between two slices of a search
-	tellWait = 50 * time.Millisecond // between two looks at what the kernel has told, when nothing comes
+	// Between two looks at what the kernel has told, when no batch comes. Those in which a live source tells the time come
+	// more often.
+	tellWait = time.Second
 	// A packet can be here before the kernel has told of its socket: a datagram is told right after it
 	// is sent, an accepted connection when it is first read.
 	holdFor  = 10 * time.Millisecond
@@ -373,15 +375,14 @@ func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *eve
 			}
 			s.listen(false)
 			s.behind = cap(in) >= 8 && len(in) > cap(in)*3/4
+			beat := len(b.Events) == 0
 			s.batch(b)
 			if err := s.send(ctx, out, b); err != nil {
 				return err
 			}
 			// A busy stream must not keep the search from going on.
-			if s.procs.work() {
-				work.Reset(workWait)
-			} else if len(s.held) > 0 {
-				work.Reset(holdStep)
+			if wait := s.next(s.procs.work()); wait > 0 && (beat || wait < tellWait) {
+				work.Reset(wait)
 			}
 		case <-work.C:
 			s.listen(false)

@@ -23,8 +23,11 @@ type renewals struct {
 // comes with their next event.
 const keptMax = 1 << 14
 
-// hopesMax bounds what asking again costs, twenty times a second.
-const hopesMax = 1 << 11
+// hopesMax bounds what asking again costs, each hopeEvery.
+const (
+	hopesMax  = 1 << 11
+	hopeEvery = 50 * time.Millisecond
+)
 
 // keep keeps an event that goes out.
 func (s *Stage) keep(c *owners, e *event.Event) {
@@ -83,7 +86,7 @@ func (s *Stage) renew() {
 		k.changed[i] = nil
 	}
 	k.changed = k.changed[:0]
-	if len(s.hopes) > 0 && k.at.Sub(s.asked) >= tellWait {
+	if len(s.hopes) > 0 && k.at.Sub(s.asked) >= hopeEvery {
 		s.asked = k.at
 		s.hope()
 	}

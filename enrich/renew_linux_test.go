@@ -33,7 +33,7 @@ func TestRenewed(t *testing.T) {
 	e.Interval = 5
 	b.send(e, event.New)
 	b.hooks.processAt(bpf.Renamed, 200, 20, 200, "worker")
-	if out := b.pass(tellWait); len(out) != 0 {
+	if out := b.pass(hopeEvery); len(out) != 0 {
 		t.Fatalf("at once: got %+v, want nothing within the interval", out)
 	}
 	b.hooks.processAt(bpf.Renamed, 300, 20, 200, "worker 2")
@@ -110,7 +110,7 @@ func TestRenewedWithTheNext(t *testing.T) {
 	b := newRenewing(t)
 	b.send(outbound, event.New)
 	b.hooks.process(bpf.Renamed, 20, 200, "worker", "", "")
-	b.pass(tellWait)
+	b.pass(hopeEvery)
 	wantOwner(t, "the tracker's own", b.send(outbound, event.Updated).Proc, "ebpf 20 worker")
 	if out := b.pass(time.Hour); len(out) != 0 {
 		t.Errorf("afterwards: got %+v, want it told once", out)

@@ -102,7 +102,7 @@ func (s *Source) tellEnds(hard context.Context, now time.Time, out chan<- *captu
 	case now.Before(s.ends.quiet):
 		return s.ends.quiet.Sub(now)
 	}
-	return beatEvery
+	return calmEvery // beat says when, if that is sooner
 }
 
 func (s *Source) flushEnds(hard context.Context, reach int64, out chan<- *capture.Frames) {

@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// beatEvery is how often time is told while nothing arrives.
+	// beatEvery is how often time is told while nothing arrives, and calmEvery how often once nothing has for calmAfter: each
+	// wakes the whole pipeline, and by then no line is about to be due but of what was silent for long.
 	beatEvery = 50 * time.Millisecond
+	calmEvery = 200 * time.Millisecond
+	calmAfter = time.Second
 	// beatLag is how far heartbeats stay behind the clock. What is in the rings is looked at
 	// (ring.dry), so this covers only frames that were stamped and not yet put there: those in a
 	// CPU's backlog, when some program made the kernel stamp frames on arrival.
@@ -58,6 +61,7 @@ type Source struct {
 	lost     uint64 // drops that no batch has told of yet
 	lastTime int64  // greatest packet time sent
 	lastSent time.Time
+	lastSeen time.Time // when something was captured
 	lastWait time.Time
 	ends     ends
 	busy     bool // a block came because it was full, not because its time was up
@@ -295,7 +299,7 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	})
 	defer unhook()
 
-	s.lastSent, s.lastWait = time.Now(), time.Now()
+	s.lastSent, s.lastSeen, s.lastWait = time.Now(), time.Now(), time.Now()
 	for stop.Err() == nil && !s.isClosing() {
 		sent := s.deliver(hard, out)
 		now := time.Now()
@@ -429,13 +433,15 @@ func (s *Source) send(hard context.Context, out chan<- *capture.Frames, b *batch
 	s.lost, s.ends.lost = 0, 0
 	s.lastTime = max(s.lastTime, last, now)
 	s.lastSent = time.Now()
+	s.lastSeen = s.lastSent
 }
 
 // beat tells the pipeline the time, and drops, when nothing was sent for a while, and says when
 // to look again. It never waits: a pipeline that is busy does not need it.
 func (s *Source) beat(now time.Time, out chan<- *capture.Frames) (again time.Duration) {
-	if idle := now.Sub(s.lastSent); idle < beatEvery {
-		return beatEvery - idle
+	every := s.every(now)
+	if idle := now.Sub(s.lastSent); idle < every {
+		return every - idle
 	}
 	for _, r := range s.rings {
 		s.countDrops(r)
@@ -457,7 +463,15 @@ func (s *Source) beat(now time.Time, out chan<- *capture.Frames) (again time.Dur
 		b.Release()
 	}
 	s.lastSent = now
-	return beatEvery
+	return every
+}
+
+// every is the time between two heartbeats.
+func (s *Source) every(now time.Time) time.Duration {
+	if now.Sub(s.lastSeen) < calmAfter {
+		return beatEvery
+	}
+	return calmEvery
 }
 
 func (s *Source) countDrops(r *ring) {
