@@ -56,6 +56,10 @@ func init() {
 	actors = map[string]func([]string) error{
 		"tcp":      func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 10) }) },
 		"bulk":     func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 5<<20) }) },
+		"again":    func(a []string) error { return actAgain(a[0], a[1]) },
+		"refused":  actRefused,
+		"retry":    actRetry,
+		"fastopen": func(a []string) error { return actFastOpen(a[0]) },
 		"thread":   actThread,
 		"sendfile": func(a []string) error { return talk(a[0], sendFile) },
 		"splice":   func(a []string) error { return talk(a[0], splice) },
@@ -78,6 +82,7 @@ func init() {
 		"bound":       func(a []string) error { return actUDP(a[0], false, a[1]) },
 		"port":        func(a []string) error { return actUDP(a[0], true, a[1]) },
 		"mapped":      func(a []string) error { return actUDP(a[0], false, "[::]:0") },
+		"reconnect":   actReconnect,
 		"mmsg":        actBatch,
 		"ping":        func(a []string) error { return actEcho(unix.SOCK_DGRAM, a[0], a[1]) },
 		"raw ping":    func(a []string) error { return actEcho(unix.SOCK_RAW, a[0], a[1]) },
@@ -149,6 +154,107 @@ func sendAll(fd, n int) error {
 			return err
 		}
 		n -= m
+	}
+	return nil
+}
+
+// actAgain talks from an end that may have been another's just now, and gives it back at once: with a reset nothing lingers.
+func actAgain(to, from string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, address(netip.MustParseAddrPort(from))); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, address(netip.MustParseAddrPort(to))); err != nil {
+		return err
+	}
+	if err := sendAll(fd, 10); err != nil {
+		return err
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// actRefused asks where nobody listens.
+func actRefused(a []string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, address(netip.MustParseAddrPort(a[1]))); err != nil {
+		return err
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[0]))); err != unix.ECONNREFUSED {
+		return fmt.Errorf("connect: %v, want it to be refused", err)
+	}
+	return nil
+}
+
+// actRetry is refused, and connects the same socket to who does listen.
+func actRetry(a []string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, address(netip.MustParseAddrPort(a[2]))); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[0]))); err != unix.ECONNREFUSED {
+		return fmt.Errorf("connect: %v, want it to be refused", err)
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[1]))); err != nil {
+		return err
+	}
+	if err := sendAll(fd, 10); err != nil {
+		return err
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	return finish(fd)
+}
+
+// actFastOpen sends with the SYN, which connects.
+func actFastOpen(to string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Sendto(fd, []byte("0123456789"), unix.MSG_FASTOPEN, address(netip.MustParseAddrPort(to))); err != nil {
+		return err
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	return finish(fd)
+}
+
+// actReconnect has one socket for several peers, one after the other.
+func actReconnect(a []string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)}); err != nil {
+		return err
+	}
+	for _, to := range a {
+		if err := unix.Connect(fd, address(netip.MustParseAddrPort(to))); err != nil {
+			return err
+		}
+		if err := sendAll(fd, 10); err != nil {
+			return err
+		}
+		if _, err := unix.Read(fd, make([]byte, 100)); err != nil {
+			return err
+		}
+		tell(sockaddr(unix.Getsockname(fd)))
 	}
 	return nil
 }

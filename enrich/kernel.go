@@ -37,7 +37,7 @@ type kernel struct {
 	socks    map[uint64]*sock  // by cookie
 	tuples   map[tuple]*sock   // those with both ends; several with the same, in turn or in other namespaces, are chained
 	ports    map[port][]*sock  // those with one end only
-	peers    map[farPort]met   // who sent to or received from there without being connected
+	peers    map[farPort]met   // who sent to or received from there without being connected, or was
 	past     []farPort         // keys of peers, the oldest first
 	tasks    map[uint32]*task  // by PID
 	closed   []*sock           // since when: in order
@@ -214,7 +214,7 @@ func (k *kernel) Socket(e *bpf.SocketEvent) {
 		if s.lport == 0 {
 			k.place(s, e)
 		}
-		k.meet(s, e)
+		k.meet(s, farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort, s.netns})
 	case bpf.Created:
 	default:
 		k.place(s, e)
@@ -357,6 +357,9 @@ func (k *kernel) place(s *sock, e *bpf.SocketEvent) {
 		if s.tuple == at {
 			return
 		}
+		if s.rport != 0 { // it is connected to another by now, and may yet be asked for
+			k.meet(s, farPort{s.remote, s.proto, s.lport, s.rport, s.netns})
+		}
 		k.unplace(s)
 	}
 	s.tuple, s.indexed = at, true
@@ -409,9 +412,8 @@ func (k *kernel) unplace(s *sock) {
 	s.next = nil
 }
 
-// meet files the socket under the other end that it has talked to, for a while.
-func (k *kernel) meet(s *sock, e *bpf.SocketEvent) {
-	far := farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort, s.netns}
+// meet files the socket under another end that it has talked to, for a while.
+func (k *kernel) meet(s *sock, far farPort) {
 	if _, ok := k.peers[far]; !ok {
 		k.passBy(2) // more go than come, as soon as there are any to go
 		if len(k.past) >= peersMax {
@@ -652,16 +654,15 @@ func (k *kernel) findAt(at tuple, in scope, begun int64, served bool) (s *sock, 
 	if !hasPorts(at.proto) {
 		return k.portless(at, in, begun), false
 	}
-	s = k.connected(at, in, begun)
-	if at.proto == protoTCP {
-		if s == nil && served {
-			return k.oneEnded(at, in, true, begun), true
-		}
+	if s = k.connected(at, in, begun); s != nil && s.away(begun) == 0 {
 		return s, false
 	}
 	s = nearer(s, k.met(at, in), begun)
-	if s == nil || s.away(begun) > 0 {
+	switch {
+	case at.proto != protoTCP && (s == nil || s.away(begun) > 0):
 		s = nearer(s, k.oneEnded(at, in, false, begun), begun)
+	case s == nil && served:
+		return k.oneEnded(at, in, true, begun), true
 	}
 	return s, false
 }

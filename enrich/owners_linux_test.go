@@ -99,7 +99,8 @@ type scene struct {
 	t                     *testing.T
 	dir                   string
 	times                 int
-	tcp, tcp6, udp, udp6  netip.AddrPort
+	tcp, tcp6             netip.AddrPort
+	udp, udp2, udp6       netip.AddrPort
 	slow, web             netip.AddrPort
 	before                []*opener
 	beside, world, natted string // namespaces, by process; the address of a server in world
@@ -139,6 +140,35 @@ var scenarios = []scenario{
 			x.client("bound", "udp", x.udp, at.String())
 		}
 	}},
+	{"UDP, one socket connected to two", "one after the other", 10, func(x *scene) {
+		for range x.times {
+			cmd := x.command("reconnect", x.udp.String(), x.udp2.String())
+			for i, end := range x.act(cmd) {
+				x.flows = append(x.flows, flow{"udp", end, []netip.AddrPort{x.udp, x.udp2}[i], cmd.Process.Pid, os.Getpid(), ""})
+			}
+		}
+	}},
+	{"TCP, a port used again at once", "by the next program, after a reset", 20, func(x *scene) {
+		at := netip.AddrPortFrom(x.address(), 0)
+		for range x.times {
+			at = x.client("again", "tcp", x.tcp, at.String()).client
+		}
+	}},
+	{"TCP, refused", "nobody listens there", 10, func(x *scene) {
+		for range x.times {
+			x.client("refused", "tcp", netip.AddrPortFrom(x.tcp.Addr(), 11), netip.AddrPortFrom(x.address(), 0).String()).peer = 0
+		}
+	}},
+	{"TCP, refused, and then not", "the same socket", 10, func(x *scene) {
+		for range x.times {
+			first := netip.AddrPortFrom(x.tcp.Addr(), 11)
+			cmd := x.command("retry", first.String(), x.tcp.String(), netip.AddrPortFrom(x.address(), 0).String())
+			for i, end := range x.act(cmd) {
+				x.flows = append(x.flows, flow{"tcp", end, []netip.AddrPort{first, x.tcp}[i], cmd.Process.Pid, i * os.Getpid(), ""})
+			}
+		}
+	}},
+	{"TCP fast open", "sent with the SYN", 10, func(x *scene) { x.clients("fastopen", "tcp", x.tcp) }},
 	{"sendmmsg and recvmmsg", "eight datagrams at once", 10, func(x *scene) { x.clients("mmsg", "udp", x.udp) }},
 	{"sendfile", "", 10, func(x *scene) { x.clients("sendfile", "tcp", x.tcp) }},
 	{"splice", "from a pipe", 10, func(x *scene) { x.clients("splice", "tcp", x.tcp) }},
@@ -247,9 +277,7 @@ func (x *scene) act(cmd *exec.Cmd) []netip.AddrPort {
 // client runs an actor that has one connection to us.
 func (x *scene) client(kind, proto string, server netip.AddrPort, args ...string) *flow {
 	x.t.Helper()
-	if kind != "inject" && kind != "bound" && kind != "port" && kind != "exec" || len(args) == 0 {
-		args = []string{server.String()}
-	} else if kind != "inject" {
+	if kind != "inject" {
 		args = append([]string{server.String()}, args...)
 	}
 	cmd := x.command(kind, args...)
@@ -479,7 +507,7 @@ func (x *scene) prepare() {
 	for _, s := range []struct {
 		network, at string
 		addr        *netip.AddrPort
-	}{{"udp4", "127.0.0.1:0", &x.udp}, {"udp6", "[::1]:0", &x.udp6}} {
+	}{{"udp4", "127.0.0.1:0", &x.udp}, {"udp4", "127.0.0.1:0", &x.udp2}, {"udp6", "[::1]:0", &x.udp6}} {
 		c, err := net.ListenPacket(s.network, s.at)
 		if err != nil {
 			t.Fatal(err)
