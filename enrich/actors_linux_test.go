@@ -56,6 +56,7 @@ func init() {
 	actors = map[string]func([]string) error{
 		"tcp":      func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 10) }) },
 		"bulk":     func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 5<<20) }) },
+		"dual":     actDual,
 		"again":    func(a []string) error { return actAgain(a[0], a[1]) },
 		"refused":  actRefused,
 		"retry":    actRetry,
@@ -94,7 +95,7 @@ func init() {
 }
 
 // tell says which local end the actor has.
-func tell(local netip.AddrPort) { fmt.Println(local) }
+func tell(local netip.AddrPort) { fmt.Println(netip.AddrPortFrom(local.Addr().Unmap(), local.Port())) }
 
 // open makes a socket that is connected to the address, by plain system calls.
 func open(to string, kind int) (fd int, err error) {
@@ -156,6 +157,23 @@ func sendAll(fd, n int) error {
 		n -= m
 	}
 	return nil
+}
+
+// actDual reaches an IPv4 address through a socket of IPv6, as many programs reach all.
+func actDual(a []string) error {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	at := netip.MustParseAddrPort(a[0])
+	if err := unix.Connect(fd, &unix.SockaddrInet6{Addr: at.Addr().As16(), Port: int(at.Port())}); err != nil {
+		return err
+	}
+	if err := sendAll(fd, 10); err != nil {
+		return err
+	}
+	tell(sockaddr(unix.Getsockname(fd)))
+	return finish(fd)
 }
 
 // actAgain talks from an end that may have been another's just now, and gives it back at once: with a reset nothing lingers.

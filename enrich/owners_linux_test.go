@@ -99,7 +99,7 @@ type scene struct {
 	t                     *testing.T
 	dir                   string
 	times                 int
-	tcp, tcp6             netip.AddrPort
+	tcp, tcp6, dual       netip.AddrPort
 	udp, udp2, udp6       netip.AddrPort
 	slow, web             netip.AddrPort
 	before                []*opener
@@ -121,6 +121,7 @@ type opener struct {
 var scenarios = []scenario{
 	{"TCP", "IPv4, a few bytes", 20, func(x *scene) { x.clients("tcp", "tcp", x.tcp) }},
 	{"TCP over IPv6", "a few bytes", 20, func(x *scene) { x.clients("tcp", "tcp", x.tcp6) }},
+	{"TCP, IPv4 between sockets of both", "", 10, func(x *scene) { x.clients("dual", "tcp", x.dual) }},
 	{"TCP in bulk", "5 MB", 5, func(x *scene) { x.clients("bulk", "tcp", x.tcp) }},
 	{"500 curls", "each lives milliseconds", 500, (*scene).curls},
 	{"threads", "UDP and TCP, each in a thread of its own", 10, (*scene).threads},
@@ -493,6 +494,9 @@ func (x *scene) prepare() {
 	l, x.tcp = listen("tcp4", "127.0.0.1:0")
 	go drain(l)
 	l, x.tcp6 = listen("tcp6", "[::1]:0")
+	go drain(l)
+	l, x.dual = listen("tcp", "[::]:0")
+	x.dual = netip.AddrPortFrom(x.tcp.Addr(), x.dual.Port())
 	go drain(l)
 	l, x.slow = listen("tcp4", "127.0.0.1:0")
 	go func() {
