@@ -848,7 +848,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 		}
 	}
 	if c.Process == enrich.ModeAuto { // the ends of sockets are told by eBPF as well
-		ends, err := lifecycle.Open(lifecycle.Config{Types: c.Types, Filtered: c.BPF != "" || len(c.Live.Interfaces) > 0})
+		ends, err := lifecycle.Open(lifecycle.Config{Types: c.Types})
 		switch {
 		case err == nil:
 			cfg.Ends, c.Track.Ends = ends, true

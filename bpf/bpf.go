@@ -23,7 +23,6 @@ type Config struct {
 	Types     string
 	Older     bool // as if the kernel were older than 5.12
 	NoRing    bool // and older than 5.8; only together with Older
-	Filtered  bool // of Ends: not all packets are seen, so that every end is worth a wake-up
 	RingBytes int  // of the ring buffer: a power of two and pages; 0 = what is right for a busy machine
 }
 

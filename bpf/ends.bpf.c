@@ -50,9 +50,6 @@ _Static_assert(sizeof(struct end_event) == 88, "end_event: user space reads 88 b
 
 const struct end_event *in_btf __attribute__((unused));
 
-/* Set before loading: packets do not show all connections, so that their ends have to wake the reader. */
-const volatile _Bool filtered = 0;
-
 volatile __u64 lost = 0; /* the ring was full */
 /*
  * Set by a reader that is about to sleep, cleared by the event that wakes it: whatever follows before it
@@ -93,7 +90,7 @@ static __always_inline void submit(void *ctx, struct end_event *e, _Bool silent)
 {
 	__u64 how = BPF_RB_NO_WAKEUP;
 
-	if ((silent || filtered) && wanted) {
+	if (silent && wanted) {
 		wanted = 0;
 		how = BPF_RB_FORCE_WAKEUP;
 	}

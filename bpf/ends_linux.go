@@ -55,7 +55,6 @@ func (e *Ends) open(cfg Config, older bool) error {
 		return err
 	}
 	defer l.close()
-	l.constants["filtered"] = cfg.Filtered
 	if err := e.make(l, 0, true); err != nil {
 		return err
 	}
@@ -90,8 +89,7 @@ func (e *Ends) Report() []Hook { return slices.Clone(e.report) }
 // FD is for poll(2): it is readable after an event that followed on Wake.
 func (e *Ends) FD() int { return e.queue.fd() }
 
-// Wake asks to be woken by the next event that no packet goes with, or the next of all with Config.Filtered. What
-// came before it does not wake: Drain after Wake, then sleep.
+// Wake asks to be woken by the next event that no packet goes with. What came before it does not wake: Drain after Wake, then sleep.
 func (e *Ends) Wake() {
 	if e.maps.Maps["ring"].Type() == ebpf.RingBuf { // else every event wakes
 		e.maps.Variables["wanted"].Set(uint32(1)) // a store: where there are rings, the memory can be mapped

@@ -64,7 +64,7 @@ func TestEndsFullRing(t *testing.T) {
 	}
 }
 
-// TestEndsWake: the first end after Wake wakes who waits, the second does not.
+// TestEndsWake: the first end that no packet goes with wakes who waits after Wake, the second does not.
 func TestEndsWake(t *testing.T) {
 	e := openEnds(t, Config{})
 	needsRelease(t, e)

@@ -97,6 +97,8 @@ const (
 	// Events are handed on when event.Room of them are there, when no packets wait, or after so many batches of packets: who takes
 	// them is woken that much less often.
 	packetBatches = 8
+	// timeNS is how much time passes before it is told on though nothing happened.
+	timeNS = 50_000_000
 )
 
 // Stats counts what the stage has done; safe to read at any time.
@@ -255,9 +257,14 @@ func (s *Stage) run(ctx context.Context, in iter.Seq[*decode.Packets], more func
 func (s *Stage) runOne(ctx context.Context, in iter.Seq[*decode.Packets], more func() bool, out chan<- *event.Batch) error {
 	w := s.workers[0]
 	var err error
-	kept := 0 // batches of packets whose events are still here
+	kept := 0       // batches of packets whose events are still here
+	told := w.clock // when something was sent last
 	flush := func() {
-		kept, w.out.Now = 0, w.clock
+		kept = 0
+		if len(w.out.Events) == 0 && len(w.out.Said) == 0 && w.clock-told < timeNS {
+			return // it would wake all that follow, for the time alone
+		}
+		told, w.out.Now = w.clock, w.clock
 		if err == nil {
 			err = s.send(ctx, w.out, out)
 		}

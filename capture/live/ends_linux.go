@@ -21,9 +21,9 @@ type ends struct {
 	quiet time.Time
 }
 
-// lookAgain is how soon ends are looked for after there were some: closer together they are not worth a wake-up each,
-// which costs the kernel ten times what telling one does.
-const lookAgain = 4 * time.Millisecond
+// lookAgain is how soon ends are looked for after there were some, if no packets come with them: closer together they are
+// not worth a wake-up each, which costs a hundred times what telling one does.
+const lookAgain = beatEvery
 
 // readEnds takes what the kernel has told.
 func (s *Source) readEnds() (some bool) {
@@ -98,7 +98,7 @@ func (s *Source) tellEnds(hard context.Context, now time.Time, out chan<- *captu
 	}
 	switch {
 	case len(s.ends.held) > 0:
-		return min(max(time.Duration(s.ends.held[0].Due-now.UnixNano()), 100*time.Microsecond), retireAfter)
+		return retireAfter
 	case now.Before(s.ends.quiet):
 		return s.ends.quiet.Sub(now)
 	}
