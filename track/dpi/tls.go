@@ -119,6 +119,8 @@ func parseTLS(c *call) verdict {
 		}
 	}
 	if c.tlsSide(st, st.client) || c.tlsSide(st, 1-st.client) {
+		c.tlsCutHello(st, Orig)
+		c.tlsCutHello(st, Resp)
 		c.know()
 		return done
 	}
@@ -360,6 +362,9 @@ func (c *call) tlsMessage(st *tlsState, s Side) bool {
 			if n := c.tlsWanted(st, s, kind, want); n > 0 {
 				msg, cut := c.tlsGather(s, n)
 				if len(msg) < n && !cut {
+					if c.view[s].gap {
+						c.tlsCutHello(st, s)
+					}
 					return false
 				}
 				if len(msg) == n {
@@ -478,6 +483,44 @@ func (c *call) tlsHandshake(st *tlsState, s Side, kind byte, b []byte) {
 		c.know()
 	}
 }
+
+// tlsCutHello reads what there is of a hello whose end is missing for good, where a side's view begins in one: cut by the snap length, or
+// in a segment that was lost. What fingerprints need is not all there.
+func (c *call) tlsCutHello(st *tlsState, s Side) {
+	side := &st.side[s]
+	if side.hello || side.left == 0 || side.pass > 0 {
+		return
+	}
+	b, _ := c.tlsGather(s, tlsMaxHello)
+	if len(b) < 4 {
+		return
+	}
+	switch b[0] {
+	case 1:
+		var h clientHello
+		h.parse(b[4:], false)
+		c.setClient(s)
+		c.serverName(h.sni)
+		if list := c.alpnList(h.alpn); list != nil {
+			c.edit().SetList(fieldALPN, list)
+		}
+	case 2:
+		var h serverHello
+		h.parse(b[4:])
+		c.setClient(1 - s)
+		if h.cipher == 0 {
+			return
+		}
+		a := c.edit()
+		a.SetStr(fieldTLSCipher, c.tlsCipherName(h.cipher))
+		if h.negotiated != h.version || h.cipher>>8 != tls13Suites { // else the version may stand in what is missing
+			a.SetStr(fieldTLSVersion, c.tlsVersionName(h.negotiated))
+		}
+	}
+}
+
+// tls13Suites is the upper byte of those of TLS 1.3, which no earlier version has (RFC 8446 appendix B.4).
+const tls13Suites = 0x13
 
 // offered notes what of a ClientHello says later whether a session is resumed.
 func (st *tlsState) offered(h *clientHello) {

@@ -89,6 +89,7 @@ func be24(b []byte) int    { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
 // parse takes a ClientHello without its handshake header apart (RFC 8446 section 4.1.2). DTLS puts a cookie behind the session.
+// Of one that ends too early it answers false, and has read the extensions that are there whole.
 func (h *clientHello) parse(b []byte, dtls bool) bool {
 	*h = clientHello{}
 	r := cursor{b: b}
@@ -106,11 +107,12 @@ func (h *clientHello) parse(b []byte, dtls bool) bool {
 	if len(r.b) == 0 { // SSL 3.0 and early TLS 1.0 have no extensions
 		return true
 	}
+	there := r.b[min(2, len(r.b)):]
 	h.exts = r.vector16()
 	if r.bad {
-		return false
+		h.exts = there
 	}
-	return h.parseExtensions()
+	return h.parseExtensions() && !r.bad
 }
 
 func (h *clientHello) parseExtensions() bool {
@@ -166,7 +168,8 @@ var helloRetry = sha256.Sum256([]byte("HelloRetryRequest"))
 
 func (h *serverHello) retry() bool { return string(h.random) == string(helloRetry[:]) }
 
-// parse takes a ServerHello without its handshake header apart (RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3).
+// parse takes a ServerHello without its handshake header apart (RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3). Of one
+// that ends too early it answers false, and has read the extensions that are there whole; cipher is 0 where not even that is.
 func (h *serverHello) parse(b []byte) bool {
 	*h = serverHello{}
 	r := cursor{b: b}
@@ -180,15 +183,20 @@ func (h *serverHello) parse(b []byte) bool {
 		h.cipher = uint16(r.u16())
 		r.u8() // compression
 	}
-	if r.bad || len(h.session) > 32 {
+	if len(h.session) > 32 {
+		h.cipher = 0
+		return false
+	}
+	if r.bad {
 		return false
 	}
 	if len(r.b) == 0 {
 		return true
 	}
+	there := r.b[min(2, len(r.b)):]
 	h.exts = r.vector16()
 	if r.bad {
-		return false
+		h.exts = there
 	}
 	for e := (cursor{b: h.exts}); len(e.b) > 0; {
 		kind, body := e.u16(), cursor{b: e.vector16()}
@@ -207,7 +215,7 @@ func (h *serverHello) parse(b []byte) bool {
 			h.psk = true
 		}
 	}
-	return true
+	return !r.bad
 }
 
 // grease tells the values that clients send to keep servers tolerant (RFC 8701).

@@ -1,10 +1,12 @@
 package dpi
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -157,6 +159,59 @@ func TestTLSHellos(t *testing.T) {
 		if got := exchange(443, []byte(noTLS+strings.Repeat("z", 100)), nil); len(got) != 0 {
 			t.Errorf("%q: got %v, want nothing", noTLS, got)
 		}
+	}
+}
+
+// TestTLSHelloCut: of a hello whose end the capture cut, or lost with a segment, what stands before is told, and no fingerprint.
+func TestTLSHelloCut(t *testing.T) {
+	alpn := testExt{extALPN, vec16(vec8([]byte("h2")...)...)}
+	share := testExt{51, make([]byte, 1216)} // as large as a post-quantum one
+	client := record(1, testHello(0x0303, []uint16{0x1301, 0xc02f}, testServerName("cut.example"), alpn, share), 16000)
+	serverHello := func(cipher uint16, exts ...testExt) []byte {
+		b := append(append(u16s(0x0303), make([]byte, 33)...), u16s(cipher)...)
+		var e []byte
+		for _, x := range exts {
+			e = append(append(e, u16s(x.kind)...), vec16(x.body...)...)
+		}
+		return record(2, append(append(b, 0), vec16(e...)...), 16000)
+	}
+	versions := testExt{extSupportedVersions, u16s(0x0304)}
+	for _, c := range []struct {
+		name string
+		side Side
+		b    []byte
+		kept int
+		want map[string]string
+	}{
+		{"in the key share", Orig, client, 400, map[string]string{"app": "tls", "sni": "cut.example", "host": "cut.example by sni", "alpn": "h2"}},
+		{"in the protocols", Orig, client, bytes.Index(client, []byte("h2")) + 1, map[string]string{"app": "tls", "sni": "cut.example", "host": "cut.example by sni"}},
+		{"behind the name", Orig, client, bytes.Index(client, []byte("cut.example")) + 11, map[string]string{"app": "tls", "sni": "cut.example", "host": "cut.example by sni"}},
+		{"in the name", Orig, client, bytes.Index(client, []byte("cut.example")) + 10, map[string]string{"app": "tls"}},
+		{"in the random", Orig, client, 20, map[string]string{"app": "tls"}},
+		{"server, its version not seen", Resp, serverHello(0x1301, testExt{51, make([]byte, 36)}, versions), 60, map[string]string{"app": "tls", "tls_cipher": "TLS_AES_128_GCM_SHA256"}},
+		{"server, its version seen", Resp, serverHello(0x1301, versions, testExt{51, make([]byte, 36)}), 60, map[string]string{"app": "tls", "tls_version": "1.3", "tls_cipher": "TLS_AES_128_GCM_SHA256"}},
+		{"server, of a cipher before 1.3", Resp, serverHello(0xc02f, testExt{0x4444, make([]byte, 99)}), 60, map[string]string{"app": "tls", "tls_version": "1.2", "tls_cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
+		{"server, in its cipher", Resp, serverHello(0xc02f), tlsHeaderLen + 4 + 2 + 32 + 1 + 1, map[string]string{"app": "tls"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := NewInspector(Config{})
+			open := func() *Flow {
+				f := in.NewFlow(true, 40000, 9999)
+				in.Segment(f, Orig, 0, true, false, nil, 0, 0)
+				in.Segment(f, Resp, 0, true, false, nil, 0, 0)
+				return f
+			}
+			snapped, lost := open(), open()
+			in.Segment(snapped, c.side, 1, false, false, c.b[:c.kept], uint32(len(c.b)), 0)
+			in.Segment(lost, c.side, 1, false, false, c.b[:c.kept], uint32(c.kept), 0)
+			in.End(lost, 1e9)
+			for how, f := range map[string]*Flow{"snapped": snapped, "lost": lost} {
+				if got := facts(f.App()); !maps.Equal(got, c.want) {
+					t.Errorf("%s: got %v, want %v", how, got, c.want)
+				}
+				in.Free(f)
+			}
+		})
 	}
 }
 
