@@ -51,6 +51,8 @@ type conn struct {
 	endDue    int64     // clock at which the end is told
 	rttMicros uint32
 	tunnelID  uint32
+	otherKey  uint32 // of the tunnel that the other half of it goes through, where joined is set
+	otherHash uint32 // the connection's with that
 	vlan      uint16
 	icmpType  uint8
 	icmpCode  uint8
@@ -65,7 +67,8 @@ type conn struct {
 	recorded  bool // a file says which end is local, and who opened
 	settled   bool // direction and localSide are computed
 	localSide uint8
-	_         [10]byte // to the end of the line
+	joined    bool          // see halves
+	other     decode.Tunnel // like otherKey
 }
 
 // side is what one end sent, as far as every packet needs it.

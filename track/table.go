@@ -73,9 +73,10 @@ type lane struct {
 	// disorders are to be used again.
 	disorders []*[2]disorder
 	// marks are of the latest datagrams, each in the place that it has by its hash: see elsewhere.
-	marks [1 << 11]uint32
-	iface int32 // 1 + index of the only interface of datagrams so far, -1 = there are several
-	dpi   *dpi.Inspector
+	marks  [1 << 11]uint32
+	iface  int32   // 1 + index of the only interface of datagrams so far, -1 = there are several
+	halves *halves // nil = no tunnel was met yet
+	dpi    *dpi.Inspector
 }
 
 func (l *lane) conn(at uint32) *conn { return &l.chunks[at>>chunkBits][at&(chunkSize-1)] }
@@ -96,11 +97,84 @@ func (l *lane) expect(a *ahead, p *decode.Packet) (at uint32, c *conn, back bool
 
 func (l *lane) find(h uint32, p *decode.Packet) (at uint32, back, ok bool) {
 	for at, from := l.index.First(h); at != 0; at, from = l.index.Next(h, from) {
-		if ok, back := l.conn(at - 1).key.same(p); ok {
+		c := l.conn(at - 1)
+		if ok, back := c.key.same(p); ok {
 			return at - 1, back, true
+		}
+		if c.joined {
+			k := c.otherHalf()
+			if ok, back := k.same(p); ok {
+				return at - 1, back, true
+			}
 		}
 	}
 	return 0, false, false
+}
+
+// halves has the places + 1 of connections that began lately, by addresses and ports alone: where the one direction goes through a tunnel
+// and the other through one with another number (a router between two virtual networks, a mirror that numbers directions) or
+// through none, a packet of the other direction finds its connection here. What is forgotten stays two halves.
+type halves [256]uint32
+
+// soonNS is how long after a datagram one the other way through another tunnel is its answer.
+const soonNS = 5_000_000_000
+
+func (h *halves) of(p *decode.Packet) *uint32 {
+	// Not keyed: what is forgotten for what must be the same in every run.
+	return &h[mix((p.Src.Hi+p.Dst.Hi+uint64(p.SrcPort)+uint64(p.DstPort))^uint64(p.Proto)<<32, p.Src.Lo+p.Dst.Lo)>>56]
+}
+
+// began notes a connection that p began.
+func (l *lane) began(at uint32, p *decode.Packet) {
+	if l.halves == nil {
+		l.halves = new(halves)
+	}
+	*l.halves.of(p) = at + 1
+}
+
+// join finds the connection whose other half p, which none has yet, belongs to: only one end of it was heard so far, and p is of the other.
+// TCP's numbers must fit.
+func (l *lane) join(h uint32, p *decode.Packet) (at uint32, c *conn, back bool) {
+	if l.halves == nil {
+		return 0, nil, false
+	}
+	if at = *l.halves.of(p); at == 0 {
+		return 0, nil, false
+	}
+	at--
+	c = l.conn(at)
+	k := c.key
+	k.tunnel, k.tunnelKey = p.Tunnel, p.TunnelKey()
+	ok, back := k.same(p)
+	if !ok || c.closed || c.joined {
+		return 0, nil, false
+	}
+	mine, its := &c.sides[0], &c.sides[1]
+	if back {
+		mine, its = its, mine
+	}
+	if mine.packets > 0 || its.packets == 0 {
+		return 0, nil, false
+	}
+	if p.Proto == decode.TCP {
+		if d := int32(p.Ack - its.tcp.next); p.TCPFlags&decode.ACK == 0 || !its.tcp.is(started) || d > 1<<20 || d < -1<<20 {
+			return 0, nil, false
+		}
+	} else if p.Clock-c.heard > soonNS {
+		return 0, nil, false
+	}
+	c.joined, c.other, c.otherKey, c.otherHash = true, k.tunnel, k.tunnelKey, h
+	if h != c.hash {
+		l.index.Add(h, at)
+	}
+	return at, c, back
+}
+
+// otherHalf is the connection as the other direction has it, where it is joined.
+func (c *conn) otherHalf() key {
+	k := c.key
+	k.tunnel, k.tunnelKey = c.other, c.otherKey
+	return k
 }
 
 // insert makes room for a connection with hash h. The caller has evicted one when the lane was full.
@@ -149,6 +223,9 @@ func (l *lane) freeDisorder(c *conn) {
 func (l *lane) remove(at uint32) {
 	c := l.conn(at)
 	l.index.Remove(c.hash, at)
+	if c.joined && c.otherHash != c.hash {
+		l.index.Remove(c.otherHash, at)
+	}
 	*c = conn{}
 	l.free = append(l.free, at)
 }

@@ -32,7 +32,7 @@ const epoch = 1_700_000_000_000_000_000
 //	20ms < udp 30           time, direction, udp, payload length
 //	30ms > echo 7           ICMP echo request, number 7; "reply" is the answer
 //
-// A word "on br0" at the end tells another interface, "port 1234" another client port.
+// A word "on br0" at the end tells another interface, "port 1234" another client port, "in 7" the tunnel.
 func script(t *testing.T, text string) []decode.Packet {
 	t.Helper()
 	var ps []decode.Packet
@@ -50,6 +50,11 @@ func script(t *testing.T, text string) []decode.Packet {
 			Src: client, Dst: server, SrcPort: 40000, DstPort: 443, Window: 100}
 		if n := len(f); f[n-2] == "on" {
 			p.Iface, f = br0, f[:n-2]
+		}
+		if n := len(f); f[n-2] == "in" {
+			p.Tunnel = decode.TunnelGeneve
+			fmt.Sscan(f[n-1], &p.TunnelID)
+			f = f[:n-2]
 		}
 		if n := len(f); f[n-2] == "port" {
 			fmt.Sscan(f[n-1], &p.SrcPort)
@@ -294,6 +299,57 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 10ms ESTABLISHED hA 1/40 1/40 partial rtt=10000
 			closed 20ms ESTABLISHED hA 1/40 1/40 partial rtt=10000 exit`},
+		{name: "each direction in a tunnel of its own", script: `
+			0ms  > S 100 in 11
+			10ms < SA 500 101 in 10
+			20ms > PA 101 501 50 in 11
+			30ms < A 501 151 in 10
+			40ms > A 151 501 in 11`,
+			want: `
+			new 0s ESTABLISHED ShDaA 3/170 2/80 rtt=20000
+			closed 40ms ESTABLISHED ShDaA 3/170 2/80 rtt=20000 exit`},
+		{name: "one direction in a tunnel, the start not seen", script: `
+			0ms  > PA 101 501 50 in 11
+			10ms < PA 501 151 20
+			20ms > PA 151 521 50 in 11
+			30ms < A 521 201`,
+			want: `
+			new 0s ESTABLISHED Dda 2/180 2/100 partial rtt=20000
+			closed 30ms ESTABLISHED Dda 2/180 2/100 partial rtt=20000 exit`},
+		{name: "datagrams, the answer in another tunnel", script: `
+			0ms > udp 10 in 11
+			9ms < udp 20 in 10
+			20ms > echo 7 in 11
+			25ms < reply 7 in 10`,
+			want: `
+			new 20ms ACTIVE D 1/84 0/0
+			new 0s ACTIVE Dd 1/38 1/48
+			closed 25ms ACTIVE Dd 1/38 1/48 exit
+			closed 25ms ACTIVE Dd 1/84 1/84 rtt=5000 exit`},
+		{name: "the same ends in two tunnels, both whole", script: `
+			0ms > S 100 in 11
+			1ms > S 100 in 10
+			2ms < SA 500 101 in 10
+			3ms < SA 500 101 in 11`,
+			want: `
+			new 0s ESTABLISHED Sh 1/40 1/40 rtt=3000
+			closed 3ms ESTABLISHED Sh 1/40 1/40 rtt=3000 exit
+			new 1ms ESTABLISHED Sh 1/40 1/40 rtt=1000
+			closed 3ms ESTABLISHED Sh 1/40 1/40 rtt=1000 exit`},
+		{name: "the same ends in two tunnels, numbers that do not fit, an answer too late", script: `
+			0ms > S 100 in 11
+			1ms < SA 500 9000000 in 10
+			2ms > udp 10 in 11
+			6s  < udp 20 in 10`,
+			want: `
+			new 0s SYN_SENT S 1/40 0/0
+			new 1ms ESTABLISHED h 0/0 1/40 partial
+			new 2ms ACTIVE D 1/38 0/0
+			closed 6s SYN_SENT S 1/40 0/0 exit
+			closed 6s ESTABLISHED h 0/0 1/40 partial exit
+			closed 6s ACTIVE D 1/38 0/0 exit
+			new 6s ACTIVE d 0/0 1/48
+			closed 6s ACTIVE d 0/0 1/48 exit`},
 		{name: "sent again", script: open + `
 			30ms > PA 101 501 50
 			230ms > PA 101 501 50
@@ -517,6 +573,9 @@ func traffic(seed uint64, n int) []decode.Packet {
 		}
 		p.IPLen = 40 + p.PayloadLen
 		p.Payload = make([]byte, p.PayloadLen)
+		if n := rng.IntN(8); n < 3 {
+			p.Tunnel, p.TunnelID = decode.TunnelGeneve, uint32(n)
+		}
 		if rng.IntN(2) == 0 {
 			p.Src, p.Dst, p.SrcPort, p.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
 		}

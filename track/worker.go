@@ -355,6 +355,9 @@ func (w *worker) packet(p *decode.Packet, a *ahead) {
 	n := int(p.Lane)
 	l := &w.lanes[n]
 	at, c, back := l.expect(a, p)
+	if c == nil && l.halves != nil {
+		at, c, back = l.join(a.hash, p)
+	}
 	s := 0
 	if back {
 		s = 1
@@ -387,6 +390,9 @@ func (w *worker) packet(p *decode.Packet, a *ahead) {
 		at = l.insert(a.hash)
 		c = l.conn(at)
 		s = w.open(c, p)
+		if l.halves != nil || p.Tunnel != decode.NoTunnel {
+			l.began(at, p)
+		}
 		if w.ports != nil && hasPort(c) {
 			w.ports.add(ref(n, at), c)
 		}

@@ -196,9 +196,10 @@ func TestLane(t *testing.T) {
 	if base != 11 { // the same in every run and on every machine
 		t.Errorf("got %d, want %d", base, 11)
 	}
-	a, b := &Packet{Tunnel: TunnelGTP, TunnelID: 1}, &Packet{Tunnel: TunnelGTP, TunnelID: 2}
-	if laneOf(a) != laneOf(b) {
-		t.Error("the two directions of a GTP tunnel have different lanes")
+	for _, other := range []*Packet{{Tunnel: TunnelGTP, TunnelID: 2}, {Tunnel: TunnelGeneve, TunnelID: 1}, {}} {
+		if laneOf(&Packet{Tunnel: TunnelGTP, TunnelID: 1}) != laneOf(other) {
+			t.Errorf("one direction through GTP and one through %v have different lanes", other.Tunnel)
+		}
 	}
 	// Whatever it is in which connections differ, it spreads them.
 	for what, make := range map[string]func(p *Packet, i int){
@@ -209,7 +210,6 @@ func TestLane(t *testing.T) {
 		"IPv6 network": func(p *Packet, i int) { p.Dst = Addr{0x20010db8<<32 | uint64(i), 1} },
 		"IPv6 host":    func(p *Packet, i int) { p.Dst = Addr{0x20010db8 << 32, uint64(i) * 0x9e3779b97f4a7c15} },
 		"protocol":     func(p *Packet, i int) { p.Proto = Proto(i) },
-		"tunnel":       func(p *Packet, i int) { p.Tunnel, p.TunnelID = TunnelVXLAN, uint32(i) },
 		"two of it": func(p *Packet, i int) {
 			p.Src, p.SrcPort = AddrFrom4(0x0a000000+uint32(i>>6)), uint16(1024+i&63)
 		},

@@ -119,7 +119,7 @@ type Packet struct {
 
 	IPVersion uint8 // 4, 6, or 0 for link protocols; 4 for ARP, whose addresses are IPv4's
 	Tunnel    Tunnel
-	// Lane, below Lanes, spreads connections: it is of addresses, ports, protocol and tunnel, equal for both directions, equal in every run.
+	// Lane, below Lanes, spreads connections: it is of addresses, ports and protocol, equal for both directions, equal in every run.
 	Lane     uint8
 	TunnelID uint32 // VNI (VXLAN, Geneve), key (GRE), TEID (GTP), tunnel and session (L2TP)
 	Dir      capture.Dir

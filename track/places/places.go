@@ -50,7 +50,7 @@ func (x *Index) look(hash, i uint32) (at, from uint32) {
 	}
 }
 
-// Add puts in a place, which must not be there yet and is below 1<<32 - 1.
+// Add puts in a place, which must not be there yet under this hash and is below 1<<32 - 1.
 func (x *Index) Add(hash, place uint32) {
 	if x.n++; 2*x.n > len(x.slots) {
 		old := x.slots
@@ -73,13 +73,13 @@ func (x *Index) put(s slot) {
 	x.slots[i] = s
 }
 
-// Remove takes out a place that is there. What is behind it and would not be found any more moves up, so that no marks of
+// Remove takes out a place that is there under a hash. What is behind it and would not be found any more moves up, so that no marks of
 // removed ones lengthen later searches.
 func (x *Index) Remove(hash, place uint32) {
 	x.n--
 	mask := uint32(len(x.slots) - 1)
 	gap := hash & mask
-	for x.slots[gap].at != place+1 {
+	for x.slots[gap] != (slot{hash, place + 1}) {
 		gap = (gap + 1) & mask
 	}
 	for i := (gap + 1) & mask; x.slots[i].at != 0; i = (i + 1) & mask {
