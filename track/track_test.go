@@ -192,6 +192,38 @@ func TestHandedOn(t *testing.T) {
 	}
 }
 
+// TestTimeIsHandedOn: packets that tell nothing wake nobody, but that the time goes on is told now and then.
+func TestTimeIsHandedOn(t *testing.T) {
+	const step = timeNS / 5
+	cfg := testConfig()
+	cfg.Settle, cfg.Interval = time.Hour, 0
+	s := mustNew(t, cfg)
+	in, out := make(chan *decode.Packets), make(chan *event.Batch, 100)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(t.Context(), in, out) }()
+	for i := range int64(21) {
+		b := decode.NewPackets(func(*decode.Packets) {})
+		p := *testPacket(1)
+		p.Frame, p.TS, p.Clock, p.TCPFlags, p.Frames = uint64(i+1), epoch+i*step, epoch+i*step, decode.ACK, 1
+		b.Packets, b.Clock = append(b.Packets, p), p.Clock
+		in <- b
+	}
+	close(in)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for b := range out {
+		if len(b.Events) == 0 {
+			got = append(got, (b.Now-epoch)/step)
+		}
+		b.Release()
+	}
+	if want := []int64{0, 5, 10, 15, 20, 20}; !slices.Equal(got, want) { // and once at the end
+		t.Errorf("got the time told at steps %v, want %v", got, want)
+	}
+}
+
 func describe(e *event.Event) string {
 	s := fmt.Sprintf("%s %v", e.Kind, time.Duration(e.TS-epoch))
 	if e.Direction != 0 {

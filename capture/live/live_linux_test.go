@@ -361,6 +361,28 @@ func TestHeartbeats(t *testing.T) {
 	}
 }
 
+// TestCalm: where nothing is captured time is told less often, and as before from the next packet on.
+func TestCalm(t *testing.T) {
+	seen := time.Now()
+	s := Source{lastSeen: seen}
+	for _, tc := range []struct{ after, want time.Duration }{{0, beatEvery}, {calmAfter - 1, beatEvery}, {calmAfter, calmEvery}, {time.Hour, calmEvery}} {
+		if got := s.every(seen.Add(tc.after)); got != tc.want {
+			t.Errorf("%v after a packet: told every %v, want %v", tc.after, got, tc.want)
+		}
+	}
+	enterNamespace(t)
+	addVeth(t, "v0", "v1")
+	c := catch(t, Config{}, catchOptions{})
+	newSender(t, "v0").send(t, testFrame(testType, 60), 1)
+	eventually(t, "heartbeats far apart", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n := len(c.beats)
+		return n > 1 && time.Duration(c.beats[n-1]-c.beats[n-2]) >= calmEvery
+	})
+	c.finish(t)
+}
+
 // A pipeline that does not read gets one heartbeat, not a heap of them, and Run stops all the same.
 func TestStopWithoutReader(t *testing.T) {
 	enterNamespace(t)
