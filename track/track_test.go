@@ -544,6 +544,23 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// TestSYNACKTellsWhoOpened: where the SYN was not seen, what a protocol's parser takes for the client does not count against the SYN-ACK.
+func TestSYNACKTellsWhoOpened(t *testing.T) {
+	ps := script(t, `
+		0ms < SA 500 101
+		1ms > A 101 501
+		2ms < PA 501 101 6`)
+	copy(ps[2].Payload, "\xff\xfd\x18\xff\xfd\x20") // a Telnet server's options
+	es, _ := run(t, testConfig(), ps, 3)
+	if len(es) != 2 {
+		t.Fatalf("%d events, want new and closed", len(es))
+	}
+	e := &es[1]
+	if e.App == nil || e.App.Name != "telnet" || e.Local != netip.AddrPortFrom(client.Netip(4), 40000) || e.Tx.Packets != 1 || e.Rx.Packets != 2 {
+		t.Errorf("got %s of %v, %+v, want telnet that the client opened", describe(e), e.Local, e.App)
+	}
+}
+
 func localServer(c *Config) {
 	c.Local = func(a netip.Addr) bool { return a == server.Netip(4) }
 }

@@ -755,8 +755,8 @@ func (w *worker) learn(c *conn, in *dpi.Inspector, p *decode.Packet, r dpi.Resul
 	if us := c.flow.RTTMicros(); us != 0 {
 		c.rttMicros = us
 	}
-	// Who asks is the client: evidence, where the start was not seen, and only until it is told.
-	if client, ok := c.flow.Client(); ok && !c.published && (c.partial || c.key.proto == decode.UDP) && client != c.dpiSide(0) {
+	// Who asks is the client: evidence, where the start was not seen, a SYN-ACK neither, and only until it is told.
+	if client, ok := c.flow.Client(); ok && !c.published && (c.partial && !c.tcp.synAck || c.key.proto == decode.UDP) && client != c.dpiSide(0) {
 		c.swap()
 	}
 	answered := r&dpi.Ended != 0

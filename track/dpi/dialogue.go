@@ -80,6 +80,9 @@ func (d *dialogue) run(c *call) verdict {
 func (d *dialogue) recognise(c *call) (client Side, v verdict) {
 	own, other := &c.view[c.side], &c.view[1-c.side]
 	line, whole := firstLine(own)
+	if own.gap && line == nil && bytes.IndexByte(own.b, '\n') < 0 && len(own.b) <= dialogueFirstLine && textLine(trimCR(own.b)) {
+		line, whole = own.b, true // the capture cut it; what is there may be enough
+	}
 	if !whole {
 		if line == nil {
 			return 0, no

@@ -52,6 +52,9 @@ func parseNTP(c *call) verdict {
 	}
 	if c.f.parser != 0 {
 		c.ntpServer(b, mode)
+		if mode == 3 || mode == 1 { // asked again, or shown twice by a mirror
+			return match
+		}
 		return c.finish()
 	}
 	if !c.hasPort(ntpPort) && !c.ntpAnswers(b, mode) {

@@ -1,7 +1,9 @@
 package dpi
 
+import "hash/crc32"
+
 // parseRTCP recognises RTCP (RFC 3550 section 6): a report of the right length for the number of its blocks, with
-// packets behind it that fill the datagram. A report alone needs a second one of the same source.
+// packets behind it that fill the datagram. A report alone needs a second one of the same source, which is not the same one again.
 func parseRTCP(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
@@ -31,10 +33,10 @@ func parseRTCP(c *call) verdict {
 	if packets > 1 && size == fixed+24*blocks {
 		return c.finish()
 	}
-	ssrc := uint64(be32(b[4:]))
-	if a, _, ok := c.trail(trailRTCP, c.side); ok && a == ssrc {
+	ssrc, said := uint64(be32(b[4:])), crc32.ChecksumIEEE(b)
+	if a, before, ok := c.trail(trailRTCP, c.side); ok && a == ssrc && before != said {
 		return c.finish()
 	}
-	c.leave(trailRTCP, ssrc, 0)
+	c.leave(trailRTCP, ssrc, said)
 	return more
 }

@@ -2,9 +2,43 @@ package dpi
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 )
+
+// TestGreetingCut: of a greeting whose end the capture cut, what is there tells the protocol, by its words or by the port; what
+// it says is not told, and nothing else is made of what follows.
+func TestGreetingCut(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		port         uint16
+		server, said string
+		want         map[string]string
+	}{
+		{"pop3 by its words", 7777, "+OK POP3 server re", "AUTH\r\n", map[string]string{"app": "pop3"}},
+		{"pop3 by its port", 110, "+OK Dov", "USER anna\r\n", map[string]string{"app": "pop3", "pop3_user": "anna"}},
+		{"smtp", 25, "220 mx.example ESM", "EHLO client.example\r\n", map[string]string{"app": "smtp", "smtp_helo": "client.example"}},
+		{"ftp", 21, "220 Welcome to", "USER anna\r\n", map[string]string{"app": "ftp", "ftp_user": "anna"}},
+		{"none of them", 7777, "hello wor", "whatever\r\n", nil},
+		{"no text", 110, "+OK \x01\x02", "whatever\r\n", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := NewInspector(Config{})
+			f := in.NewFlow(true, 40000, c.port)
+			in.Segment(f, Orig, 0, true, false, nil, 0, 0)
+			in.Segment(f, Resp, 0, true, false, nil, 0, 0)
+			in.Segment(f, Resp, 1, false, false, []byte(c.server), uint32(len(c.server)+30), 0)
+			in.Segment(f, Orig, 1, false, false, []byte(c.said), uint32(len(c.said)), 1)
+			answer := "-ERR what\r\n"
+			in.Segment(f, Resp, uint32(len(c.server)+31), false, false, []byte(answer), uint32(len(answer)), 2)
+			if got := facts(f.App()); !maps.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+			in.Free(f)
+		})
+	}
+}
 
 // TestTextNotNamed sends what looks like one of the protocols and is not, or not enough to tell.
 func TestTextNotNamed(t *testing.T) {
