@@ -1,7 +1,6 @@
 package dpi
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 )
 
 var (
-	fieldDNSQuery   = event.AppString("dns_query", "Name of the first question, without the last dot.").Spelt(dnsQueryForm)
+	fieldDNSQuery   = event.AppString("dns_query", "Name of the first question, without the last dot; a dot within a label is \\.").Spelt(dnsQueryForm)
 	fieldDNSType    = event.AppString("dns_type", "Type of the first question: A, AAAA, PTR, …; TYPE and the number where it has no name.").Spelt(dnsTypeForm)
 	fieldDNSRcode   = event.AppString("dns_rcode", "What the first question was answered with: NOERROR, NXDOMAIN, SERVFAIL, …; absent until it was.").Spelt(dnsRcodeForm)
 	fieldDNSAnswers = event.AppList("dns_answers", "Answers to dns_query: addresses, names and texts in the order they came.")
@@ -22,7 +21,7 @@ var dnsRcodeForm = event.OneOf(dnsRcodes[:]...).OrNumber("RCODE", 1<<12-1, nameI
 var dnsTypeForm = event.OneOf(append(dnsTypes[:], listed(dnsHighTypes)...)...).OrNumber("TYPE", 1<<16-1,
 	func(n uint64) string { return dnsTypeNamed(uint16(n)) })
 
-var dnsQueryForm = event.Shaped("without a dot at its end", "", `(.*[^.])?|\.`).Meaning(func(text string) string { return strings.TrimRight(text, ".") })
+var dnsQueryForm = event.Shaped("without a dot at its end", "", `(.*[^.])?|(.*\\)?\.`).Meaning(func(text string) string { return strings.TrimRight(text, ".") })
 
 var dnsFields = []*event.AppField{fieldDNSQuery, fieldDNSType, fieldDNSRcode, fieldDNSAnswers, fieldDNSQueries, fieldDNSCut}
 
@@ -359,9 +358,6 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	}
 	st.asked, st.first, st.qtype = true, m.id, m.qtype
 	a := c.edit()
-	if shown := bytes.TrimRight(name, "."); len(shown) > 0 { // the last label itself may end with dots
-		name = shown
-	}
 	a.SetStr(fieldDNSQuery, c.text(name))
 	a.SetStr(fieldDNSType, c.dnsTypeName(m.qtype))
 }
@@ -410,15 +406,18 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 }
 
 // asksFor tells whether the first question's name lies in the message as it is written, letter by letter. Most do: a name in
-// other letters, or compressed, may be the same all the same.
+// other letters, compressed, or with a backslash (dnsName) may be the same all the same.
 func (m *dnsMessage) asksFor(name string) bool {
+	if strings.IndexByte(name, '\\') >= 0 {
+		return false
+	}
 	at := m.question
 	for len(name) > 0 {
 		n := int(m.b[at])
 		if n == 0 || n > 63 || n > len(name) || at+1+n >= m.asked {
 			return false
 		}
-		if string(m.b[at+1:at+1+n]) != name[:n] {
+		if string(m.b[at+1:at+1+n]) != name[:n] || strings.IndexByte(name[:n], '.') >= 0 {
 			return false
 		}
 		at, name = at+1+n, name[n:]

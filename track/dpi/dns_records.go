@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/netip"
 )
@@ -67,9 +68,10 @@ func dnsPrintable(b []byte, at int) bool {
 	return true
 }
 
-// dnsName appends a name in dotted form. Pointers lead only back, which bounds their number.
+// dnsName appends a name in dotted form; a dot or backslash within a label has a backslash before it (RFC 6763, 4.3), so that no two
+// names read the same. Pointers lead only back, which bounds their number.
 func dnsName(dst, b []byte, at int) ([]byte, bool) {
-	start := len(dst)
+	start, length := len(dst), 0
 	for limit := len(b); at < len(b); {
 		n := int(b[at])
 		switch {
@@ -88,16 +90,31 @@ func dnsName(dst, b []byte, at int) ([]byte, bool) {
 			}
 			at, limit = to, to
 			continue
-		case n > 63 || at+1+n > len(b) || len(dst)-start+n > dnsMaxName:
+		case n > 63 || at+1+n > len(b) || length+n > dnsMaxName:
 			return dst, false
 		}
 		if len(dst) > start {
 			dst = append(dst, '.')
 		}
-		dst = append(dst, b[at+1:at+1+n]...)
+		dst = dnsText(dst, b[at+1:at+1+n])
 		at += 1 + n
+		length += 1 + n
 	}
 	return dst, false
+}
+
+// dnsText appends a label.
+func dnsText(dst, label []byte) []byte {
+	if bytes.IndexByte(label, '.') < 0 && bytes.IndexByte(label, '\\') < 0 {
+		return append(dst, label...)
+	}
+	for _, b := range label {
+		if b == '.' || b == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, b)
+	}
+	return dst
 }
 
 // Types whose data is read by name.

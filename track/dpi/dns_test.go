@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -105,7 +106,6 @@ func TestDNSZoneTransfer(t *testing.T) {
 	subset(t, got, map[string]string{"dns_query": "example.com", "dns_type": "AXFR", "dns_rcode": "NOERROR", "dns_queries": "2"})
 }
 
-// TestAsksFor holds that a name found as it is written is the one that reading it would give.
 func TestLower8(t *testing.T) {
 	for b := range 256 {
 		in := [8]byte{byte(b), '@', byte(b), 0xff, 'A', byte(b), 'Z', byte(b)}
@@ -121,6 +121,38 @@ func TestLower8(t *testing.T) {
 	}
 }
 
+// TestDNSLabels holds that names whose labels contain what separates labels are told from those that they would look like: as
+// questions, in answers, and where an answer is matched with its question.
+func TestDNSLabels(t *testing.T) {
+	label := func(wire string) []byte { // a question for one label, under example.com
+		m := dnsTest(9, 0x0100, "example.com", 1)
+		return slices.Insert(m, dnsHeaderLen, []byte(wire)...)
+	}
+	response := func(m []byte, rr string) []byte {
+		m = slices.Clone(m)
+		m[2], m[3], m[7] = 0x81, 0x80, 1
+		return append(m, rr...)
+	}
+	alias := dnsTestRR(dnsCNAME, "\x09bank.test\x04evil\x00")
+	for _, tc := range []struct{ name, wire, other, query string }{
+		{"a dot", "\x03a.b", "\x01a\x01b", `a\.b.example.com`},
+		{"a dot, read as two", "\x01a\x01b", "\x03a.b", `a.b.example.com`},
+		{"a dot at the end", "\x02a.", "\x01a", `a\..example.com`},
+		{"a backslash", "\x03a\\b", "\x02ab", `a\\b.example.com`},
+		{"a backslash before the border", "\x02a\\\x01b", "\x03a.b", `a\\.b.example.com`},
+		{"both", "\x04a\\.b", "\x03a.b", `a\\\.b.example.com`},
+		{"as long as a name can be", strings.Repeat("\x3f"+strings.Repeat(".", 63), 3), "\x01a", strings.Repeat(strings.Repeat(`\.`, 63)+".", 3) + "example.com"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, _, _ := datagrams(4000, 53, message{Orig, label(tc.wire)}, message{Resp, response(label(tc.wire), alias)})
+			subset(t, got, map[string]string{"dns_query": tc.query, "dns_rcode": "NOERROR", "dns_answers": `bank\.test.evil`})
+			got, _, _ = datagrams(4000, 53, message{Orig, label(tc.wire)}, message{Resp, response(label(tc.other), alias)})
+			subset(t, got, map[string]string{"dns_query": tc.query, "dns_answers": ""})
+		})
+	}
+}
+
+// TestAsksFor holds that a name found as it is written is the one that reading it would give.
 func TestAsksFor(t *testing.T) {
 	for _, tc := range []struct {
 		wire, name string
@@ -128,12 +160,15 @@ func TestAsksFor(t *testing.T) {
 	}{
 		{"\x03www\x07example\x03org\x00", "www.example.org", true},
 		{"\x01a\x00", "a", true},
-		{"\x03a.b\x00", "a.b", true},
+		{"\x03a.b\x00", "a.b", false}, // one label reads as one: no other name's text
+		{"\x03a.b\x00", `a\.b`, false},
+		{"\x02a\\\x01b\x00", `a\.b`, false},
+		{"\x04a\\.b\x00", `a\.b`, false},
 		{"\x03wwW\x07example\x03org\x00", "www.example.org", false}, // the same, but not as it is written
 		{"\x03www\x07example\x00", "www.example.org", false},
 		{"\x03www\x07example\x03org\x02uk\x00", "www.example.org", false},
 		{"\x01a\x00", "a.", false},
-		{"\x02a.\x00", "a.", true},
+		{"\x02a.\x00", "a.", false},
 		{"\x00", ".", false},
 		{"\x00", "a", false},
 		{"\xc0\x0c", "a", false},
