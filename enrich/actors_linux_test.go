@@ -57,8 +57,7 @@ func init() {
 		"tcp":      func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 10) }) },
 		"bulk":     func(a []string) error { return talk(a[0], func(fd int) error { return sendAll(fd, 5<<20) }) },
 		"dual":     actDual,
-		"again":    func(a []string) error { return actAgain(a[0], a[1]) },
-		"refused":  actRefused,
+		"again":    actAgain,
 		"retry":    actRetry,
 		"fastopen": func(a []string) error { return actFastOpen(a[0]) },
 		"thread":   actThread,
@@ -176,19 +175,24 @@ func actDual(a []string) error {
 	return finish(fd)
 }
 
-// actAgain talks from an end that may have been another's just now, and gives it back at once: with a reset nothing lingers.
-func actAgain(to, from string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// bound makes a socket with an end of its own, which may have been another's just now.
+func bound(from string) (fd int, err error) {
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return 0, err
+	}
+	return fd, unix.Bind(fd, address(netip.MustParseAddrPort(from)))
+}
+
+// actAgain gives its end back at once: with a reset nothing lingers.
+func actAgain(a []string) error {
+	fd, err := bound(a[1])
 	if err != nil {
 		return err
 	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return err
-	}
-	if err := unix.Bind(fd, address(netip.MustParseAddrPort(from))); err != nil {
-		return err
-	}
-	if err := unix.Connect(fd, address(netip.MustParseAddrPort(to))); err != nil {
+	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[0]))); err != nil {
 		return err
 	}
 	if err := sendAll(fd, 10); err != nil {
@@ -201,29 +205,10 @@ func actAgain(to, from string) error {
 	return unix.Close(fd)
 }
 
-// actRefused asks where nobody listens.
-func actRefused(a []string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	if err := unix.Bind(fd, address(netip.MustParseAddrPort(a[1]))); err != nil {
-		return err
-	}
-	tell(sockaddr(unix.Getsockname(fd)))
-	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[0]))); err != unix.ECONNREFUSED {
-		return fmt.Errorf("connect: %v, want it to be refused", err)
-	}
-	return nil
-}
-
-// actRetry is refused, and connects the same socket to who does listen.
+// actRetry is refused where nobody listens, and connects the same socket to who does.
 func actRetry(a []string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := bound(a[2])
 	if err != nil {
-		return err
-	}
-	if err := unix.Bind(fd, address(netip.MustParseAddrPort(a[2]))); err != nil {
 		return err
 	}
 	if err := unix.Connect(fd, address(netip.MustParseAddrPort(a[0]))); err != unix.ECONNREFUSED {

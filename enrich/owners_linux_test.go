@@ -155,11 +155,6 @@ var scenarios = []scenario{
 			at = x.client("again", "tcp", x.tcp, at.String()).client
 		}
 	}},
-	{"TCP, refused", "nobody listens there", 10, func(x *scene) {
-		for range x.times {
-			x.client("refused", "tcp", netip.AddrPortFrom(x.tcp.Addr(), 11), netip.AddrPortFrom(x.address(), 0).String()).peer = 0
-		}
-	}},
 	{"TCP, refused, and then not", "the same socket", 10, func(x *scene) {
 		for range x.times {
 			first := netip.AddrPortFrom(x.tcp.Addr(), 11)
