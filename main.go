@@ -14,10 +14,12 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -161,11 +163,13 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func run(args []string) int {
+	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	status, err := execute(args)
 	var usage usageError
 	var child *command.Error
 	switch {
-	case err == nil:
+	case err == nil || errors.Is(err, output.ErrReaderGone):
 		return status
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "rustnet: %v\n", usage)
@@ -196,7 +200,7 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		c := shell.NewCompleter(about.Command, schema, filter.Functions())
 		c.Values["interface"] = interfaceNames
-		return 0, c.Answer(os.Stdout, args[1:])
+		return printed(0, c.Answer(os.Stdout, args[1:]))
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
@@ -206,6 +210,9 @@ func execute(args []string) (status int, err error) {
 	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
+	if _, failed := printed(0, err); failed != err { // it was --help
+		return 0, failed
+	}
 	if err != nil {
 		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
 	}
@@ -269,9 +276,9 @@ func execute(args []string) (status int, err error) {
 	}
 	switch ctx.Selected().Name {
 	case "doctor":
-		return examine(&c)
+		return printed(examine(&c))
 	case "interfaces":
-		return 0, interfaces(&c)
+		return printed(0, interfaces(&c))
 	case "snapshot":
 		return snapshot(&c)
 	case "stats":
@@ -281,22 +288,30 @@ func execute(args []string) (status int, err error) {
 	case "show":
 		return show(&c)
 	case "fields":
-		return 0, fields(&c)
+		return printed(0, fields(&c))
 	case "config":
-		return 0, files.Print(os.Stdout, ctx, c.Output.Format == output.JSON)
+		return printed(0, files.Print(os.Stdout, ctx, c.Output.Format == output.JSON))
 	case "completion":
 		_, err := os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
-		return 0, err
+		return printed(0, err)
 	case "manual":
 		if c.Manual.Form == "schemas" {
-			return 0, siem.Write(os.Stdout)
+			return printed(0, siem.Write(os.Stdout))
 		}
-		return 0, about.Write(os.Stdout, c.Manual.Form)
+		return printed(0, about.Write(os.Stdout, c.Manual.Form))
 	case "version":
 		_, err := fmt.Println("rustnet", version())
-		return 0, err
+		return printed(0, err)
 	}
 	return stream(&c)
+}
+
+// printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
+func printed(status int, err error) (int, error) {
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) && failed.Path == os.Stdout.Name() {
+		return status, output.WriteError(err)
+	}
+	return status, err
 }
 
 // apart checks that no file is read and written at once.

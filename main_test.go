@@ -840,6 +840,39 @@ func TestCompletion(t *testing.T) {
 
 // BenchmarkFile runs the whole program over files of make bench-data, for profiles (make profile has one):
 // BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
+// TestReaderGone: whoever read has gone, which is no failure; a full disk is one.
+func TestReaderGone(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"--help-all"}, {"help", "snapshot"}, {"fields"}, {"fields", "--json"}, {"manual"}, {"manual", "schemas"}, {"completion", "bash"},
+		{"config"}, {"interfaces"}, {"version"}, {"doctor"}, {"--json", "-q", "-r", filepath.Join("testdata", "mixed.pcap")}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Close()
+			run := func(to *os.File) (stderr bytes.Buffer, state string) {
+				defer to.Close()
+				cmd := exec.Command("rustnet", args...)
+				cmd.Stdout, cmd.Stderr = to, &stderr
+				if err := cmd.Run(); cmd.ProcessState == nil {
+					t.Fatal(err)
+				}
+				return stderr, cmd.ProcessState.String()
+			}
+			if said, state := run(w); state != "exit status 0" && (args[0] != "doctor" || state != "exit status 1") || strings.Contains(said.String(), "rustnet: ") {
+				t.Errorf("got %s, %q, want it to end as if all had been read", state, &said)
+			}
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip("needs /dev/full: ", err)
+			}
+			if said, state := run(full); state != "exit status 1" || !strings.Contains(said.String(), "rustnet: write stdout: no space left on device") {
+				t.Errorf("to a full disk: got %s, %q", state, &said)
+			}
+		})
+	}
+}
+
 func BenchmarkFile(b *testing.B) {
 	files := strings.Fields(os.Getenv("BENCH"))
 	if len(files) == 0 {

@@ -428,7 +428,7 @@ func newLoader(cfg Config, object, olderObject []byte, older bool) (*loader, err
 		}
 	}
 	if err := rlimit.RemoveMemlock(); err != nil { // before 5.11 maps are locked memory
-		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", advise(err))
 	}
 	if !older {
 		switch has, err := hasExchange(); {
@@ -758,12 +758,26 @@ func (p *programs) attach(l *loader, name string) error {
 	return nil
 }
 
-// advise says what a refusal may be mended by, and shortens the verifier's log to its last words.
+// advise says what a refusal may be mended by.
 func advise(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err) {
-		return fmt.Errorf("%w (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; try: sudo)", err)
+	const needs = "(needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; try: sudo)"
+	switch {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err):
+		return fmt.Errorf("%w %s", err, needs)
+	case errors.Is(err, unix.EFAULT) && !perfmon(): // the verifier's, of what it takes for its own mistake
+		return fmt.Errorf("refused by the verifier %s", needs)
 	}
 	return err
+}
+
+// perfmon tells whether the verifier lets us have what CAP_PERFMON (Linux 5.8) is for.
+func perfmon() bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return true
+	}
+	return data[unix.CAP_PERFMON/32].Effective>>(unix.CAP_PERFMON%32)&1 != 0 || data[0].Effective>>unix.CAP_SYS_ADMIN&1 != 0
 }
 
 func isVerifier(err error) bool {

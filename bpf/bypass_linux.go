@@ -126,7 +126,8 @@ func (b *Bypass) Filter(classic []bpf.RawInstruction, snapLen int) (fd int, err 
 	front[0] = btf.WithFuncMetadata(front[0].WithSymbol(bypassProgram).WithSource(first.Source()), btf.FuncMetadata(first))
 	*first = btf.WithFuncMetadata(first.WithSymbol(""), nil)
 	p.Instructions = slices.Concat(front, p.Instructions)
-	coll, err := ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{"table": b.table}})
+	coll, err := ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{"table": b.table},
+		Programs: ebpf.ProgramOptions{LogDisabled: !perfmon()}}) // what it would say is refused is long, and made again and again
 	if err != nil {
 		return -1, fmt.Errorf("load the socket filter: %w", advise(err))
 	}

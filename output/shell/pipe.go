@@ -57,7 +57,6 @@ func NewPipe(signals <-chan os.Signal, hung bool) *Pipe {
 			signal.Notify(p.own, syscall.SIGHUP)
 		}
 	}
-	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error of write, and no end with a bang
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
