@@ -200,7 +200,7 @@ func execute(args []string) (status int, err error) {
 	if len(args) > 0 && args[0] == shell.CompleteCommand {
 		c := shell.NewCompleter(about.Command, schema, filter.Functions())
 		c.Values["interface"] = interfaceNames
-		return printed(0, c.Answer(os.Stdout, args[1:]))
+		return 0, printed(c.Answer(os.Stdout, args[1:]))
 	}
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
@@ -210,7 +210,7 @@ func execute(args []string) (status int, err error) {
 	}
 	args, program, given := command.Cut(args)
 	ctx, err := parser.Parse(args)
-	if _, failed := printed(0, err); failed != err { // it was --help
+	if failed := printed(err); failed != err { // it was --help
 		return 0, failed
 	}
 	if err != nil {
@@ -276,9 +276,10 @@ func execute(args []string) (status int, err error) {
 	}
 	switch ctx.Selected().Name {
 	case "doctor":
-		return printed(examine(&c))
+		status, err := examine(&c)
+		return status, printed(err)
 	case "interfaces":
-		return printed(0, interfaces(&c))
+		return 0, printed(interfaces(&c))
 	case "snapshot":
 		return snapshot(&c)
 	case "stats":
@@ -288,30 +289,30 @@ func execute(args []string) (status int, err error) {
 	case "show":
 		return show(&c)
 	case "fields":
-		return printed(0, fields(&c))
+		return 0, printed(fields(&c))
 	case "config":
-		return printed(0, files.Print(os.Stdout, ctx, c.Output.Format == output.JSON))
+		return 0, printed(files.Print(os.Stdout, ctx, c.Output.Format == output.JSON))
 	case "completion":
 		_, err := os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
-		return printed(0, err)
+		return 0, printed(err)
 	case "manual":
 		if c.Manual.Form == "schemas" {
-			return printed(0, siem.Write(os.Stdout))
+			return 0, printed(siem.Write(os.Stdout))
 		}
-		return printed(0, about.Write(os.Stdout, c.Manual.Form))
+		return 0, printed(about.Write(os.Stdout, c.Manual.Form))
 	case "version":
 		_, err := fmt.Println("rustnet", version())
-		return printed(0, err)
+		return 0, printed(err)
 	}
 	return stream(&c)
 }
 
 // printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
-func printed(status int, err error) (int, error) {
+func printed(err error) error {
 	if failed := (*fs.PathError)(nil); errors.As(err, &failed) && failed.Path == os.Stdout.Name() {
-		return status, output.WriteError(err)
+		return output.WriteError(err)
 	}
-	return status, err
+	return err
 }
 
 // apart checks that no file is read and written at once.

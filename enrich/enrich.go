@@ -521,10 +521,10 @@ func (s *Stage) batch(b *event.Batch) {
 // the event goes on now: Opened never does, and others may have to wait.
 func (s *Stage) event(e *event.Event) (goes bool) {
 	c := s.conns[e.ID]
-	fresh := c == nil
+	fresh, passes := c == nil, false
 	if fresh {
-		c = s.take()
-		if c.loose = e.Kind == event.Closed || len(s.conns) >= connsMax || s.passes(e); !c.loose {
+		c, passes = s.take(), s.passes(e)
+		if c.loose = e.Kind == event.Closed || len(s.conns) >= connsMax || passes; !c.loose {
 			s.conns[e.ID] = c
 		}
 	}
@@ -534,7 +534,9 @@ func (s *Stage) event(e *event.Event) (goes bool) {
 		}
 		return false
 	}
-	s.ask(c, e)
+	if !passes {
+		s.ask(c, e)
+	}
 	if (e.Kind == event.New || fresh && e.Kind != event.Opened) && len(s.held) < holdMax && s.worthWaiting(c, e) {
 		s.n.Held++
 		c.wait = &wait{events: []event.Event{*e}, until: s.now().Add(holdFor)}

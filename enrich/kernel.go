@@ -44,7 +44,7 @@ type kernel struct {
 	at       time.Time         // of this draining
 	spaces   map[uint32]*space // other network namespaces with sockets
 	far      map[addr]uint32   // in how many of those an address is
-	blind    uint32            // how many of those have more addresses than are kept
+	blind    uint32            // how many of those have more addresses than are kept, and sockets of which there was no room for theirs
 	ours     space             // our addresses only
 	oursRead time.Time
 	dropped  uint64  // open sockets that there was no room for

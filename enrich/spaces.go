@@ -39,6 +39,7 @@ func (k *kernel) enter(s *sock) {
 	sp := k.spaces[s.netns]
 	if sp == nil {
 		if len(k.spaces) >= spacesMax {
+			k.blind++
 			return // its sockets are found by both their ends only
 		}
 		sp = &space{addrs: map[addr]struct{}{}}
@@ -152,5 +153,5 @@ func (k *kernel) inSpace(a netip.Addr) bool { return k.far[addrOf(a)] > 0 }
 // passes tells of a connection that is neither from us nor to us that it is not another namespace's of this machine
 // either, as those that a router forwards and a mirror shows: no socket that is known has an end of it.
 func (k *kernel) passes(e *event.Event) bool {
-	return k.blind == 0 && len(k.spaces) < spacesMax && !k.inSpace(e.Local.Addr()) && !k.inSpace(e.Remote.Addr())
+	return k.blind == 0 && !k.inSpace(e.Local.Addr()) && !k.inSpace(e.Remote.Addr())
 }
