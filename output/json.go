@@ -64,6 +64,7 @@ const (
 	jsonAgain
 	jsonState
 	jsonNames
+	jsonProc
 )
 
 var jsonForms = [...]jsonForm{event.String: jsonText, event.Uint: jsonUint, event.Float: jsonFloat, event.Bool: jsonBool,
@@ -125,6 +126,7 @@ func newJSON(fields []*event.Field, timeFormat string) *jsonEncoder {
 			enc.behind = append(enc.behind, c)
 		}
 	}
+	enc.before, enc.behind = withProcs(enc.before), withProcs(enc.behind)
 	return enc
 }
 

@@ -7,8 +7,21 @@ import "rustnet/track/event"
 // is written is the same: TestJSONAgainstEncodingJSON knows nothing of runs.
 type jsonRun struct {
 	columns []*jsonColumn
-	words   []jsonWhole // of the first of its columns that has Words, with what comes before
+	words   []jsonWhole          // of the first of its columns that has Words, with what comes before
+	told    *[toldProcs]procText // of jsonProc
 }
+
+// procText is what columns say of a process, which is never changed once an event points at it. It stays for the next record: one
+// process has many connections, a connection two records at least.
+type procText struct {
+	proc *event.Proc
+	text []byte
+}
+
+const (
+	toldProcs = 64      // found by the PID
+	toldBytes = 4 << 10 // longer texts are made anew
+)
 
 // jsonRuns has the fields of each run.
 var jsonRuns = [...]struct {
@@ -34,6 +47,25 @@ next:
 			}
 		}
 		all, columns = append(all, columns[0]), columns[1:]
+	}
+	return all
+}
+
+// withProcs puts a run in the place of columns that stand together and say something of the process.
+func withProcs(columns []jsonColumn) (all []jsonColumn) {
+	for len(columns) > 0 {
+		run := &jsonRun{}
+		for i := 0; i < len(columns) && columns[i].field.OfProc(); i++ {
+			run.columns = append(run.columns, &columns[i])
+		}
+		n := max(1, len(run.columns))
+		if n == 1 {
+			all = append(all, columns[0])
+		} else {
+			run.told = new([toldProcs]procText)
+			all = append(all, jsonColumn{how: jsonProc, field: columns[0].field, more: &jsonMore{run: run}})
+		}
+		columns = columns[n:]
 	}
 	return all
 }
@@ -80,6 +112,8 @@ func (l *jsonLine) run(how jsonForm, r *jsonRun, e *event.Event) {
 		done = l.state(r, e)
 	case jsonNames:
 		done = l.names(r, e)
+	case jsonProc:
+		done = l.proc(r, e)
 	}
 	if !done {
 		l.columns(e, r.columns)
@@ -166,6 +200,26 @@ func (l *jsonLine) names(r *jsonRun, e *event.Event) bool {
 		l.string(host)
 	}
 	l.word(&r.words[source])
+	return true
+}
+
+// proc is for events that have a process.
+func (l *jsonLine) proc(r *jsonRun, e *event.Event) bool {
+	told := &r.told[e.Proc.PID%toldProcs]
+	if told.proc == e.Proc {
+		if int(l.n)+len(told.text) > windowFull {
+			l.spill()
+		}
+		l.n += uint16(copy(l.window[l.n:], told.text))
+		return true
+	}
+	l.spill()
+	start := len(l.dst)
+	l.columns(e, r.columns)
+	l.spill()
+	if text := l.dst[start:]; len(text) <= toldBytes {
+		told.proc, told.text = e.Proc, append(told.text[:0], text...)
+	}
 	return true
 }
 

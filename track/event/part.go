@@ -25,6 +25,9 @@ const (
 // Needs is what an event must have for the field to be there; the field is absent where any of it is missing.
 func (f *Field) Needs() Part { return f.needs }
 
+// OfProc tells whether the field says something of Event.Proc and of nothing else.
+func (f *Field) OfProc() bool { return f.needs == partProc }
+
 func init() {
 	for i := range core {
 		f := &core[i]
