@@ -2,8 +2,7 @@ package output
 
 import (
 	"bytes"
-	"math"
-	"strconv"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -13,53 +12,41 @@ import (
 // csvEncoder writes RFC 4180, which ends lines with CR LF (§2.1); so do sqlite3 and Python's csv. Every
 // record has every column, so that a file can be appended to by a later run. Lists are joined with a space.
 type csvEncoder struct {
-	columns []csvColumn
-	escape  bool // it goes to a terminal
-}
-
-type csvColumn struct {
-	field *event.Field
-	stamp stamp
-	needs event.Part
+	cells  cells
+	commas string
+	escape bool // it goes to a terminal
 }
 
 func newCSV(fields []*event.Field, timeFormat string, terminal bool) *csvEncoder {
-	enc := &csvEncoder{escape: terminal}
-	for _, f := range fields {
-		enc.columns = append(enc.columns, csvColumn{f, newStamp(timeFormat), f.Needs()})
-	}
-	return enc
+	return &csvEncoder{newCells(fields, timeFormat), strings.Repeat(",", len(fields)), terminal}
 }
 
 const lineEnd = "\r\n"
 
 func (enc *csvEncoder) header(dst []byte) []byte {
-	for i := range enc.columns {
+	for i := range enc.cells.columns {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, enc.columns[i].field.Name...)
+		dst = append(dst, enc.cells.columns[i].field.Name...)
 	}
 	return append(dst, lineEnd...)
 }
 
 func (enc *csvEncoder) record(dst []byte, e *event.Event) []byte {
-	has := e.Parts()
-	for i := range enc.columns {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		if enc.columns[i].needs&^has != 0 && len(enc.columns) > 1 {
-			continue
-		}
+	begin, column := len(dst), 0 // whose cell begins at the end of dst
+	for at, v := range enc.cells.of(e) {
+		dst = append(dst, enc.commas[:at-column]...)
 		start := len(dst)
-		dst = appendValue(dst, enc.columns[i].field, &enc.columns[i].stamp, e)
-		if t := enc.columns[i].field.Type; t == event.String || t == event.List {
+		dst = enc.cells.append(dst, at, v, e)
+		if f := enc.cells.columns[at].field; f.Type == event.List || f.Type == event.String && f.Append == nil { // else nothing in it needs quotes
 			dst = enc.text(dst, start)
 		}
-		if len(enc.columns) == 1 && len(dst) == start {
-			dst = append(dst, `""`...) // an empty line would be no record
-		}
+		column = at
+	}
+	dst = append(dst, enc.commas[:len(enc.commas)-1-column]...)
+	if len(dst) == begin {
+		dst = append(dst, `""`...) // an empty line would be no record
 	}
 	return append(dst, lineEnd...)
 }
@@ -67,6 +54,9 @@ func (enc *csvEncoder) record(dst []byte, e *event.Event) []byte {
 // text makes a cell of the raw text in dst[start:]: valid UTF-8, and quoted where it must be.
 func (enc *csvEncoder) text(dst []byte, start int) []byte {
 	raw := dst[start:]
+	if isPlainCell(raw) {
+		return dst
+	}
 	if enc.escape && !isPlain(raw) {
 		dst = appendEscaped(dst[:start], string(raw))
 		raw = dst[start:]
@@ -75,58 +65,25 @@ func (enc *csvEncoder) text(dst []byte, start int) []byte {
 		dst = append(dst[:start], strings.ToValidUTF8(string(raw), "\uFFFD")...)
 		raw = dst[start:]
 	}
-	if bytes.IndexByte(raw, '"') < 0 && bytes.IndexByte(raw, ',') < 0 && bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+	if !bytes.ContainsAny(raw, "\",\r\n") {
 		return dst
 	}
 	quoted := strings.ReplaceAll(string(raw), `"`, `""`)
 	return append(append(append(dst[:start], '"'), quoted...), '"')
 }
 
-// AppendText appends a field's value as text, nothing when it is absent.
-func AppendText(dst []byte, f *event.Field, e *event.Event) []byte {
-	st := stamp{number: true}
-	return appendValue(dst, f, &st, e)
-}
-
-// appendValue writes a value as it is, texts unescaped; nothing when it is absent.
-func appendValue(dst []byte, f *event.Field, st *stamp, e *event.Event) []byte {
-	switch f.Type {
-	case event.String:
-		if f.Append != nil {
-			return f.Append(dst, e)
-		}
-		return append(dst, f.Str(e)...)
-	case event.Uint:
-		if n, ok := f.Uint(e); ok {
-			return appendUint(dst, n)
-		}
-	case event.ID:
-		if n, ok := f.Uint(e); ok {
-			return appendHex(dst, n)
-		}
-	case event.Float:
-		if n, ok := f.Float(e); ok && !math.IsNaN(n) && !math.IsInf(n, 0) {
-			return appendFloat(dst, n)
-		}
-	case event.Bool:
-		if b, ok := f.Bool(e); ok {
-			return strconv.AppendBool(dst, b)
-		}
-	case event.Addr:
-		if a := f.Addr(e); a.IsValid() {
-			return appendAddr(dst, a)
-		}
-	case event.Time:
-		if ns := f.Time(e); ns != 0 {
-			return st.append(dst, ns)
-		}
-	case event.List:
-		for i, s := range f.List(e) {
-			if i > 0 {
-				dst = append(dst, ' ')
-			}
-			dst = append(dst, s...)
+// isPlainCell tells that a text is printable ASCII and needs no quotes. Of a few others it says no as well.
+func isPlainCell(text []byte) bool {
+	const commas = 0x0101010101010101 * ','
+	marked := uint64(0)
+	for ; len(text) >= 8; text = text[8:] {
+		x := binary.LittleEndian.Uint64(text)
+		marked |= special(x) | (x ^ commas - 0x0101010101010101)
+	}
+	for _, c := range text {
+		if !plainASCII[c] || c == ',' {
+			return false
 		}
 	}
-	return dst
+	return marked&tops == 0
 }

@@ -5,7 +5,7 @@ import "rustnet/track/event"
 // Lines makes of single records what programs are handed: NDJSON, and the values by their names.
 type Lines struct {
 	json encoder
-	text []csvColumn
+	text cells
 
 	kinds          [event.NumKinds]bool // that --events asks for
 	count, counted uint64               // Config.Count, and how far it has come
@@ -31,9 +31,7 @@ func NewLines(cfg Config, schema *event.Schema) (*Lines, error) {
 	} else {
 		l.json = newJSON(sel.fields(schema.Fields), cfg.TimeFormat)
 	}
-	for _, f := range sel.fields(schema.Fields) {
-		l.text = append(l.text, csvColumn{f, newStamp(cfg.TimeFormat), f.Needs()})
-	}
+	l.text = newCells(sel.fields(schema.Fields), cfg.TimeFormat)
 	return l, nil
 }
 
@@ -59,15 +57,10 @@ func (l *Lines) Writes(k event.Kind) bool {
 
 // Values gives each value that the record has as CSV would show it. The text is valid until the next.
 func (l *Lines) Values(e *event.Event, each func(field string, text []byte)) {
-	has := e.Parts()
 	var buf []byte
-	for i := range l.text {
-		c := &l.text[i]
-		if c.needs&^has != 0 {
-			continue
-		}
-		if buf = appendValue(buf[:0], c.field, &c.stamp, e); len(buf) > 0 {
-			each(c.field.Name, buf)
+	for at, v := range l.text.of(e) {
+		if buf = l.text.append(buf[:0], at, v, e); len(buf) > 0 {
+			each(l.text.columns[at].field.Name, buf)
 		}
 	}
 }
