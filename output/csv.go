@@ -39,7 +39,7 @@ func (enc *csvEncoder) record(dst []byte, e *event.Event) []byte {
 		dst = append(dst, enc.commas[:at-column]...)
 		start := len(dst)
 		dst = enc.cells.append(dst, at, v, e)
-		if f := enc.cells.columns[at].field; f.Type == event.List || f.Type == event.String && f.Append == nil { // else nothing in it needs quotes
+		if f := enc.cells.columns[at].field; len(dst) > start && (f.Type == event.List || f.Type == event.String && f.Append == nil) { // else nothing in it needs quotes
 			dst = enc.text(dst, start)
 		}
 		column = at
