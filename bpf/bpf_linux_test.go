@@ -829,6 +829,64 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
+// BenchmarkDatagram is what it costs to send and receive a datagram through sockets that are not connected, as servers have: with
+// one process, and where another has used them too. in-kernel-ns/op is what the programs take of that by the kernel's own count.
+func BenchmarkDatagram(b *testing.B) {
+	for _, name := range []string{"told=false", "told=true", "told=true,shared"} {
+		b.Run(name, func(b *testing.B) {
+			var h *Hooks
+			if name != "told=false" {
+				h = open(b, Config{})
+			}
+			server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer server.Close()
+			to := server.LocalAddr().(*net.UDPAddr).AddrPort()
+			buf := make([]byte, 8)
+			pass := func() {
+				server.WriteToUDPAddrPort(buf[:1], to) // to itself
+				server.ReadFromUDPAddrPort(buf)
+			}
+			pass()
+			if strings.HasSuffix(name, "shared") {
+				f, err := server.File()
+				if err != nil {
+					b.Fatal(err)
+				}
+				cmd := exec.Command("python3", "-S", "-c", "import socket; s = socket.socket(fileno=3); s.sendto(b'x', s.getsockname()); s.recvfrom(9)")
+				cmd.ExtraFiles = []*os.File{f}
+				if out, err := cmd.CombinedOutput(); err != nil {
+					b.Skipf("needs python3: %v: %s", err, out)
+				}
+				f.Close()
+			}
+			if stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME)); err == nil {
+				defer stats.Close()
+			}
+			before := runTime(h)
+			for b.Loop() {
+				pass()
+			}
+			b.ReportMetric(float64(runTime(h)-before)/float64(b.N), "in-kernel-ns/op")
+		})
+	}
+}
+
+// runTime is how long the programs have run by now.
+func runTime(h *Hooks) (all time.Duration) {
+	if h == nil {
+		return 0
+	}
+	for _, p := range h.loaded {
+		if s, err := p.Stats(); err == nil {
+			all += s.Runtime
+		}
+	}
+	return all
+}
+
 // Older kernels (5.10 and 6.1 at least) take a loop only where it is a jump that goes back: the way from an instruction to the next one may not, and
 // which it is depends on how the compiler lays out a loop.
 func TestOlderKernelsTakeTheLoops(t *testing.T) {
