@@ -52,6 +52,7 @@ const (
 	Shared = 1 << iota // other sockets may have the same port: SO_REUSEADDR, SO_REUSEPORT
 	V6Only
 	Followed // see Config.Follow; of the owner
+	Several  // processes have used it: if it is not connected, Peer tells who has to do with whom
 )
 
 // Types of sockets, as socket(2) numbers them.

@@ -116,6 +116,11 @@ struct msghdr {
 	void *msg_name; /* a copy, in the kernel's memory */
 };
 
+struct sk_buff {
+	__u16 transport_header, network_header; /* from head */
+	unsigned char *head;
+};
+
 struct inet_sock {
 	__be16 inet_sport;
 };

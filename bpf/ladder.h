@@ -6,7 +6,109 @@
  */
 #pragma once
 
+/*
+ * meets tells the other end of a socket that is not connected, where the port alone does not name the
+ * socket, or several processes use it.
+ */
+static __noinline int meets(void *ctx, struct sock *sk, const struct other *o)
+{
+	struct told_sock *st, by = {};
+	struct task_struct *t = running(), *leader;
+	struct sock_event e;
+	__u64 cookie, hash;
+	__u32 tgid = GET(t, tgid);
+
+	if (!sk || !o)
+		return 0;
+	st = STORAGE_OF(sk);
+	if (!st || !st->tgid || (!st->shared && (st->dport || (st->tgid == tgid && !st->several))))
+		return 0;
+	leader = who();
+	if (!leader)
+		return 0;
+	cookie = COOKIE(sk, st);
+	hash = hashed(cookie, o);
+	if (told_meeting(hash, tgid))
+		return 0;
+	if (st->tgid != tgid)
+		st->several = 1;
+	set_owner(&by, leader);
+	by.several = st->several;
+	from_told(&e, &by, cookie, KIND_PEER);
+	from_sock(&e, sk);
+	e.rport = bpf_ntohs(o->port);
+	e.family = o->family;
+	__builtin_memset(e.local, 0, sizeof(e.local));
+	__builtin_memset(e.remote, 0, sizeof(e.remote));
+	if (o->family == AF_INET)
+		*(__be32 *)e.remote = o->addr[3];
+	else
+		__builtin_memcpy(e.remote, o->addr, sizeof(o->addr));
+	if (give(ctx, &e, sizeof(e)))
+		untold_meeting(hash);
+	return 0;
+}
+
+/* sends is for a message that is about to go, to the address that comes with it. */
+static __always_inline int sends(void *ctx, struct sock *sk, struct msghdr *msg)
+{
+	void *name = BPF_CORE_READ(msg, msg_name);
+	struct other o = {};
+
+	if (!name || bpf_probe_read_kernel(&o.family, sizeof(o.family), name) || bpf_probe_read_kernel(&o.port, sizeof(o.port), name + 2))
+		return 0;
+	if (o.family == AF_INET6) {
+		if (bpf_probe_read_kernel(o.addr, sizeof(o.addr), name + 8))
+			return 0;
+	} else {
+		o.family = AF_INET;
+		if (bpf_probe_read_kernel(&o.addr[3], sizeof(o.addr[3]), name + 4))
+			return 0;
+	}
+	return meets(ctx, sk, &o);
+}
+
+/* takes is for a datagram that was received, whether or not its sender was asked for. */
+static __always_inline int takes(void *ctx, struct sock *sk, struct sk_buff *skb)
+{
+	void *head = BPF_CORE_READ(skb, head), *ip = head + BPF_CORE_READ(skb, network_header);
+	struct other o = {};
+	__u8 version;
+
+	if (bpf_probe_read_kernel(&version, sizeof(version), ip) || bpf_probe_read_kernel(&o.port, sizeof(o.port), head + BPF_CORE_READ(skb, transport_header)))
+		return 0;
+	if (version >> 4 == 6) {
+		o.family = AF_INET6;
+		if (bpf_probe_read_kernel(o.addr, sizeof(o.addr), ip + 8))
+			return 0;
+	} else {
+		o.family = AF_INET;
+		if (bpf_probe_read_kernel(&o.addr[3], sizeof(o.addr[3]), ip + 12))
+			return 0;
+	}
+	return meets(ctx, sk, &o);
+}
+
 #ifndef OLDER
+
+/* Where there are no control groups. */
+SEC("fentry/udp_sendmsg")
+int BPF_PROG(enter_send4, struct sock *sk, struct msghdr *msg)
+{
+	return sends(ctx, sk, msg);
+}
+
+SEC("fentry/udpv6_sendmsg")
+int BPF_PROG(enter_send6, struct sock *sk, struct msghdr *msg)
+{
+	return sends(ctx, sk, msg);
+}
+
+SEC("fentry/skb_consume_udp")
+int BPF_PROG(enter_consume, struct sock *sk, struct sk_buff *skb)
+{
+	return takes(ctx, sk, skb);
+}
 
 SEC("fexit/inet_sendmsg")
 int BPF_PROG(exit_send4, struct socket *sock)
@@ -69,57 +171,24 @@ int probe_sock(void *ctx)
 	return use(ctx, argument(ctx, 0));
 }
 
-/*
- * sends tells the other end of a socket that is not connected, where the port alone does not name the
- * socket. An address' last word is enough to see that it changed.
- */
-static __always_inline int sends(void *ctx, struct sock *sk, struct msghdr *msg)
-{
-	struct told_sock *st;
-	struct sock_event e;
-	struct {
-		__u16 family;
-		__be16 port;
-		__be32 v4; /* of IPv6: flow */
-		__be32 v6[4];
-	} to = {};
-	void *name = BPF_CORE_READ(msg, msg_name);
-
-	use(ctx, sk);
-	if (!name)
-		return 0;
-	st = STORAGE_OF(sk);
-	if (!st || !st->tgid || !st->shared)
-		return 0;
-	if (bpf_probe_read_kernel(&to, 8, name))
-		return 0;
-	if (to.family == AF_INET6 && bpf_probe_read_kernel(to.v6, sizeof(to.v6), name + 8))
-		return 0;
-	if (to.family != AF_INET6)
-		to.v6[3] = to.v4;
-	if (st->peer == to.v6[3] && st->peer_port == to.port)
-		return 0;
-	from_told(&e, st, st->cookie, KIND_PEER);
-	from_sock(&e, sk);
-	e.rport = bpf_ntohs(to.port);
-	e.family = to.family;
-	__builtin_memset(e.remote, 0, sizeof(e.remote));
-	if (to.family == AF_INET)
-		*(__be32 *)e.remote = to.v4;
-	else
-		__builtin_memcpy(e.remote, to.v6, sizeof(to.v6));
-	if (give(ctx, &e, sizeof(e)))
-		return 0;
-	st->peer = to.v6[3];
-	st->peer_port = to.port;
-	return 0;
-}
-
 /* of udp_sendmsg and its like: struct sock, struct msghdr */
 SEC("kprobe")
 int probe_message(void *ctx)
 {
-	return sends(ctx, argument(ctx, 0), argument(ctx, 1));
+	struct sock *sk = argument(ctx, 0);
+
+	use(ctx, sk);
+	return sends(ctx, sk, argument(ctx, 1));
+}
+
+/* of skb_consume_udp: struct sock, struct sk_buff */
+SEC("kprobe")
+int probe_datagram(void *ctx)
+{
+	struct sock *sk = argument(ctx, 0);
+
+	use(ctx, sk);
+	return takes(ctx, sk, argument(ctx, 1));
 }
 
 /* of tcp_connect: the socket has its port by now, and its SYN is not out yet */

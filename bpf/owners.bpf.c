@@ -7,7 +7,8 @@
  * as the same process goes on with the same socket, a look at the socket's own storage is all it costs.
  *
  * An owner is the thread-group leader: of a socket, the last process that connected it, sent or received
- * through it; before that, who bound it or listens; at the very least, who closed it.
+ * through it; before that, who bound it or listens; at the very least, who closed it. Of a UDP socket that is not
+ * connected and that several processes use, each other end is told with the process that has to do with it.
  */
 #include "kernel.h"
 
@@ -33,6 +34,7 @@ enum kind {
 #define FLAG_SHARED 1 /* the port may be other sockets' too: SO_REUSEADDR, SO_REUSEPORT */
 #define FLAG_V6ONLY 2
 #define FLAG_FOLLOWED 4 /* the owner is one of those that are followed */
+#define FLAG_SEVERAL 8 /* several processes use the socket: whom each has to do with is told */
 
 struct header {
 	__u64 start; /* of the process: nanoseconds since boot */
@@ -141,13 +143,12 @@ struct told_sock {
 	__u32 uid;
 	__u32 netns;
 	__be32 daddr;
-	__be32 peer;
 	__u16 lport;
 	__be16 dport;
-	__be16 peer_port;
 	__u16 changes;
 	__u8 shared, followed;
-	__u8 pad[2];
+	__u8 several; /* processes have used it */
+	__u8 pad[7];
 	__u64 cookie; /* of a slot: whose it is, 0 = nobody's. Before 5.12 what stands for it */
 };
 _Static_assert(sizeof(struct told_sock) == 64, "told_sock: a slot is a cache line's size");
@@ -294,6 +295,26 @@ static __always_inline struct socket *socket_of(struct file *f)
 #define USE __noinline /* by many programs */
 
 #endif
+
+/*
+ * What was told of the other ends of sockets whose port alone does not say whose they are: at the place of socket and other end a mark
+ * of these, the process and the time. What is told once more, since another had the place, is only told in vain.
+ */
+struct meeting {
+	__u64 mark;
+	__u32 of; /* the socket and other end */
+	__u16 changes, told;
+};
+_Static_assert(sizeof(struct meeting) == 16, "meeting: its places are reckoned in");
+
+#define MEETINGS 16384
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MEETINGS);
+	__type(key, __u32);
+	__type(value, struct meeting);
+} meetings SEC(".maps");
 
 /* Which programs were told, by process. */
 struct told_proc {
@@ -757,7 +778,7 @@ static __always_inline void from_told(struct sock_event *e, const struct told_so
 	e->cookie = cookie;
 	e->uid = st->uid;
 	e->netns = st->netns;
-	e->flags = st->followed ? FLAG_FOLLOWED : 0;
+	e->flags = (st->followed ? FLAG_FOLLOWED : 0) | (st->several ? FLAG_SEVERAL : 0);
 }
 
 static __always_inline void from_common(struct sock_event *e, const struct sock_common *c)
@@ -870,6 +891,71 @@ static __noinline int tell_unkept(void *ctx, struct sock *sk, __u16 kind)
 #define SWITCHES 16   /* between processes, before they are told less often */
 #define SWITCH_MS 100 /* then at most so often */
 
+static __always_inline __u64 mix(__u64 h, __u64 v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15;
+	return h ^ h >> 32;
+}
+
+/* The other end of a socket that is not connected: an IPv4 address is the last of four words. */
+struct other {
+	__be32 addr[4];
+	__be16 port;
+	__u16 family;
+};
+
+static __always_inline __u64 hashed(__u64 cookie, const struct other *o)
+{
+	__u64 h = mix(cookie, (__u64)o->addr[3] << 16 | o->port);
+
+	return o->family == AF_INET6 ? mix(mix(h, (__u64)o->addr[0] << 32 | o->addr[1]), o->addr[2]) : h;
+}
+
+static __always_inline struct meeting *meeting_at(__u64 hash)
+{
+	__u32 at = hash & (MEETINGS - 1);
+
+	return bpf_map_lookup_elem(&meetings, &at);
+}
+
+/*
+ * told_meeting tells whether it was told that this process has to do with the other end, seconds ago at most: user space does not
+ * remember it for long. If not, it is about to be. Of several processes in turn it is told as of those that use a socket.
+ */
+static __always_inline _Bool told_meeting(__u64 hash, __u32 tgid)
+{
+	__u64 now = bpf_ktime_get_ns(), mark = mix(hash, (__u64)tgid << 32 | now >> 32);
+	__u32 of = hash >> 32;
+	struct meeting *m = meeting_at(hash);
+
+	if (!m)
+		return 0;
+	if (m->mark == mark)
+		return 1;
+	if (m->of != of) {
+		m->of = of;
+		m->changes = 0;
+	} else if (++m->changes > SWITCHES) {
+		__u16 ms = now / 1000000;
+
+		m->changes = SWITCHES;
+		if ((__u16)(ms - m->told) < SWITCH_MS)
+			return 1;
+		m->told = ms;
+	}
+	m->mark = mark;
+	return 0;
+}
+
+/* untold_meeting is for what did not get through. */
+static __always_inline void untold_meeting(__u64 hash)
+{
+	struct meeting *m = meeting_at(hash);
+
+	if (m)
+		m->mark = 0;
+}
+
 static USE int use(void *ctx, struct sock *sk)
 {
 	__u16 family = GET(sk, __sk_common.skc_family);
@@ -887,20 +973,23 @@ static USE int use(void *ctx, struct sock *sk)
 		return 0;
 	if (GET(t, flags) & PF_KTHREAD)
 		return 0;
-	if (st && st->tgid && st->tgid != tgid && ++st->changes > SWITCHES) {
-		__u32 now = bpf_ktime_get_ns() / 1000000;
-
-		if (now - st->told_ms < SWITCH_MS)
-			return 0;
-		st->told_ms = now;
-		st->changes = SWITCHES;
-	}
 	leader = tell_who(ctx); /* before there is an st again, or the verifier looks at all of it twice */
 	if (!leader)
 		return 0;
 	st = storage(sk);
 	if (!st)
 		return tell_unkept(ctx, sk, KIND_USED);
+	if (st->tgid && st->tgid != tgid) {
+		st->several = 1;
+		if (++st->changes > SWITCHES) {
+			__u32 now = bpf_ktime_get_ns() / 1000000;
+
+			if (now - st->told_ms < SWITCH_MS)
+				return 0;
+			st->told_ms = now;
+			st->changes = SWITCHES;
+		}
+	}
 	set_owner(st, leader);
 	st->lport = GET(sk, __sk_common.skc_num);
 	st->dport = GET(sk, __sk_common.skc_dport);
@@ -1079,64 +1168,74 @@ int tell_connect(struct bpf_sock_ops *ctx)
 
 /*
  * peer tells the other end of a socket that is not connected, for sockets whose port alone does not
- * name them. An address' last word is enough to see that it changed.
+ * name them, and of which process it is, where several use the socket.
  */
 static __always_inline int peer(struct bpf_sock_addr *ctx, const _Bool v6)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct told_sock *st;
 	struct sock_event e;
-	__be32 last = v6 ? ctx->user_ip6[3] : ctx->user_ip4;
-	__be16 port = ctx->user_port;
+	__u32 tgid;
 	__u64 cookie;
 
 	if (!sk)
 		return 1;
-	struct told_sock by = {};
-
 	cookie = bpf_get_socket_cookie(ctx);
 	st = storage_made(sk, cookie);
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	if (st && st->tgid && !st->shared && (st->dport || (st->tgid == tgid && !st->several)))
+		return 1;
+
+	struct other o = {.port = ctx->user_port, .family = v6 ? AF_INET6 : AF_INET};
+	struct told_sock by = {};
+
 	if (!st) {
 		by.netns = own_netns(ctx);
 	} else {
-		if (st->tgid && !st->shared && (has_use || st->tgid == bpf_get_current_pid_tgid() >> 32))
-			return 1;
-		if (st->tgid && st->peer == last && st->peer_port == port && st->tgid == bpf_get_current_pid_tgid() >> 32)
-			return 1;
 		if (!st->netns)
 			st->netns = own_netns(ctx);
 		by.uid = st->uid;
 		by.netns = st->netns;
 	}
+	if (v6) {
+		o.addr[0] = ctx->user_ip6[0];
+		o.addr[1] = ctx->user_ip6[1];
+		o.addr[2] = ctx->user_ip6[2];
+		o.addr[3] = ctx->user_ip6[3];
+	} else {
+		o.addr[3] = ctx->user_ip4;
+	}
+	if (st && st->tgid && told_meeting(hashed(cookie, &o), tgid))
+		return 1;
 	/* told_send follows where it can, and tells the whole of it. */
 	if (owner(ctx, &by))
 		return 1;
+	if (st) {
+		if (st->tgid && st->tgid != by.tgid)
+			st->several = 1;
+		by.several = st->several;
+	}
 	from_told(&e, &by, cookie, KIND_PEER);
 	e.h.proto = ctx->protocol;
-	e.family = v6 ? AF_INET6 : AF_INET;
+	e.family = o.family;
 	e.type = ctx->type;
 	e.lport = sk->src_port;
-	e.rport = bpf_ntohs(port);
-	if (v6) {
-		((__u32 *)e.remote)[0] = ctx->user_ip6[0];
-		((__u32 *)e.remote)[1] = ctx->user_ip6[1];
-		((__u32 *)e.remote)[2] = ctx->user_ip6[2];
-	} else {
-		*(__u32 *)e.remote = last;
-	}
+	e.rport = bpf_ntohs(o.port);
 	if (v6)
-		((__u32 *)e.remote)[3] = last;
-	if (give(ctx, &e, sizeof(e)) || !st)
+		__builtin_memcpy(e.remote, o.addr, sizeof(o.addr));
+	else
+		*(__be32 *)e.remote = o.addr[3];
+	if (give(ctx, &e, sizeof(e))) {
+		untold_meeting(hashed(cookie, &o));
 		return 1;
-	if (!has_use) {
+	}
+	if (st && !has_use) {
 		st->tgid = by.tgid;
 		st->pid = by.pid;
 		st->start = by.start;
 		st->exec_id = by.exec_id;
 		st->shared = 1; /* not known here */
 	}
-	st->peer = last;
-	st->peer_port = port;
 	return 1;
 }
 

@@ -495,6 +495,36 @@ while True:
 	}
 }
 
+// TestEBPFSharedSocket: of several processes with one socket, the one that answered, by whatever the kernel has.
+func TestEBPFSharedSocket(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		cfg  bpf.Config
+	}{
+		{"all", bpf.Config{}},
+		{"before 6.3", bpf.Config{Without: []string{"told_send", "told_receive"}}},
+		{"no cgroup hooks", bpf.Config{CgroupRoot: "/nonexistent"}},
+		{"no cgroup hooks, before 6.3", bpf.Config{CgroupRoot: "/nonexistent", Without: []string{"told_send", "told_receive"}}},
+		{"before 5.12", bpf.Config{Older: true}},
+		{"before 5.8", bpf.Config{Older: true, NoRing: true, Without: []string{"find_sockets"}}},
+	} {
+		for _, kind := range [][]string{{"prefork", "udp4"}, {"prefork", "udp6"}, {"prefork", "udp"}, {"hand", "udp4"}} {
+			t.Run(tc.name+", "+kind[0]+" "+kind[1], func(t *testing.T) {
+				s := ebpfStage(t, tc.cfg)
+				if h := s.kernel.hooks.(*bpf.Hooks); !h.Complete() || !h.Attached("tell_sendmsg4") && !h.Attached("enter_send4") && !h.Attached("probe_peer4") {
+					t.Skip("this kernel does not tell who sends to whom")
+				}
+				at, ask := datagramServer(t, kind[0], kind[1])
+				for range 5 {
+					for _, a := range ask(4) {
+						checkBoth(t, s, "shared socket", protoUDP, a.local, at, os.Getpid(), a.pid)
+					}
+				}
+			})
+		}
+	}
+}
+
 // sentBy reads until the datagram in which pid tells its number, and gives its sender. The port may have
 // been another program's before, whose peers still send there.
 func sentBy(t *testing.T, u net.PacketConn, pid int) net.Addr {

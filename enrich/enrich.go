@@ -623,7 +623,7 @@ func (s *Stage) ask(c *owners, e *event.Event) {
 
 // askTranslated asks for an end of a connection that NAT changes: its socket has the ends that conntrack says.
 func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
-	if d.sock == nil || d.stale(begun) {
+	if d.sock == nil || d.stale(begun) || d.sock.early() {
 		at := c.nat.answerer
 		if opened {
 			at = c.nat.opener
@@ -635,7 +635,7 @@ func (s *Stage) askTranslated(c *owners, d *end, opened bool, begun int64) {
 }
 
 func (s *Stage) askEnd(c *owners, d *end, e *event.Event, remote bool, in scope) {
-	if d.sock == nil || d.stale(e.Start) {
+	if d.sock == nil || d.stale(e.Start) || d.sock.early() {
 		held := d.sock == nil && quality(d.proc) == 3 // found in procfs: of several that have the socket, any
 		if held && e.Proto != protoTCP {
 			return
@@ -860,6 +860,9 @@ func (s *Stage) known(c *owners, d *end, sock *sockets.Socket, source string) bo
 	k := s.kernel.socks[sock.Cookie]
 	if k == nil || k.owner == nil {
 		return false
+	}
+	if k.parts != nil && k.rport == 0 {
+		return true // each of several processes has a part, and which is told as it receives or answers
 	}
 	d.take(c, k)
 	d.proc, d.inode = s.kernel.proc(k), 0

@@ -23,7 +23,8 @@ type hooks interface {
 }
 
 // kernel is what it told: every socket that was used since the start, or that a process had then, with
-// its owner. The owner is the process that used the socket last. Sockets stay a while after they are
+// its owner. The owner is the process that used the socket last; of a UDP socket that is
+// not connected and that several use, each connection has its own. Sockets stay a while after they are
 // closed, for packets that were on their way to us.
 type kernel struct {
 	hooks
@@ -122,6 +123,17 @@ type sock struct {
 	since, till    int64       // packet time: told first, closed; 0 = before us, and open
 	final          *event.Proc // who had it when it was closed
 	gone           time.Time   // not zero: closed
+	used           bool        // the owner has sent or received through it
+	parts          *parts      // not nil: several processes use it without connecting it
+	whole          *sock       // of a part: the socket
+	part           links[sock] // the socket's others
+}
+
+// parts of a socket that several processes use, each of which is the sock of those connections that one of them has.
+type parts struct {
+	from  int64 // packet time: until then, only the first used it
+	first *sock // what that one had
+	all   *sock // parts that may change
 }
 
 // task is a process, by PID and start.
@@ -214,10 +226,17 @@ func (k *kernel) Socket(e *bpf.SocketEvent) {
 		if s.lport == 0 {
 			k.place(s, e)
 		}
-		k.meet(s, farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort, s.netns})
+		k.share(s, e)
+		far := farPort{addrIn(e.Family, &e.Remote), e.Proto, e.LocalPort, e.RemotePort, s.netns}
+		if s.parts != nil && e.PID != 0 {
+			k.meetPart(s, e, far)
+		} else {
+			k.meet(s, far)
+		}
 	case bpf.Created:
 	default:
 		k.place(s, e)
+		k.share(s, e)
 	}
 	s.listens = e.Kind == bpf.Listens || e.Kind == bpf.Found && e.State == stateListen
 	k.own(s, e)
@@ -273,13 +292,76 @@ func (k *kernel) own(s *sock, e *bpf.SocketEvent) {
 	if e.Kind != bpf.Found {
 		s.found = false
 	}
+	s.used = s.used && s.owner == t || e.Kind == bpf.Used || e.Kind == bpf.Peer
 	if s.owner == t {
 		return
 	}
 	k.disown(s)
+	k.give(s, t)
+	k.change(s, e.TS)
+}
+
+func (k *kernel) give(s *sock, t *task) {
 	s.owner = t
 	push(&t.socks, s, ownedBy)
-	k.change(s, e.TS)
+}
+
+// share notes that several processes use the socket, when that is told first. What the first of them had stays its.
+func (k *kernel) share(s *sock, e *bpf.SocketEvent) {
+	if s.parts != nil || s.rport != 0 || e.Proto != protoUDP && e.Proto != protoLite || e.Kind != bpf.Used && e.Kind != bpf.Peer {
+		return
+	}
+	another := s.used && s.owner != nil && e.PID != 0 && (s.owner.pid != e.PID || s.owner.start != e.Start)
+	if e.Flags&bpf.Several == 0 && !another {
+		return
+	}
+	s.parts = &parts{from: e.TS}
+	if s.owner == nil || !s.used {
+		return
+	}
+	first := k.newPart(s, s.owner)
+	s.parts.first = first
+	for d := s.ends; d != nil; d = s.ends {
+		d.take(d.of, first)
+	}
+}
+
+func partOf(s *sock) *links[sock] { return &s.part }
+
+func (k *kernel) newPart(s *sock, t *task) *sock {
+	p := &sock{tuple: s.tuple, netns: s.netns, space: s.space, since: s.since, used: true, whole: s}
+	push(&s.parts.all, p, partOf)
+	k.give(p, t)
+	return p
+}
+
+// meetPart is meet for a socket that several processes use: this one has to do with the other end.
+func (k *kernel) meetPart(s *sock, e *bpf.SocketEvent, far farPort) {
+	p := k.peers[far].sock
+	if p == nil || p.whole != s || p.final != nil {
+		p = k.newPart(s, k.task(e.PID, e.Start))
+	}
+	k.own(p, e)
+	k.meet(p, far)
+}
+
+// dropPart lets go of a part that nobody will find any more. Whose connections had it stays known.
+func (k *kernel) dropPart(p *sock) {
+	if p == nil || p.whole == nil {
+		return
+	}
+	k.settle(p)
+	if p.owner != nil {
+		k.disown(p)
+		remove(&p.whole.parts.all, p, partOf)
+	}
+}
+
+// settle fixes who had a socket that is closed.
+func (k *kernel) settle(s *sock) {
+	if s.final == nil {
+		s.final = k.proc(s)
+	}
 }
 
 func ownedBy(s *sock) *links[sock] { return &s.ownedBy }
@@ -331,6 +413,12 @@ func (k *kernel) release(e *bpf.SocketEvent) {
 func (k *kernel) end(s *sock, ts int64) {
 	s.final = k.proc(s)
 	s.gone, s.till = k.at, ts
+	if s.parts != nil {
+		for p := s.parts.all; p != nil; p = p.part.next {
+			k.settle(p)
+			p.gone, p.till = s.gone, ts
+		}
+	}
 	k.closed = append(k.closed, s)
 	if k.follow != 0 && s.ends != nil && !hasPorts(s.proto) {
 		k.ended = append(k.ended, s)
@@ -417,10 +505,13 @@ func (k *kernel) meet(s *sock, far farPort) {
 	if _, ok := k.peers[far]; !ok {
 		k.passBy(2) // more go than come, as soon as there are any to go
 		if len(k.past) >= peersMax {
+			k.dropPart(k.peers[k.past[0]].sock)
 			delete(k.peers, k.past[0])
 			k.past = k.past[1:]
 		}
 		k.past = append(k.past, far)
+	} else if was := k.peers[far].sock; was != s {
+		k.dropPart(was)
 	}
 	k.peers[far] = met{s, k.at}
 }
@@ -430,7 +521,8 @@ func (k *kernel) passBy(n int) {
 	for range min(n, len(k.past)) {
 		far := k.past[0]
 		k.past = k.past[1:]
-		if k.at.Sub(k.peers[far].at) > graceFor {
+		if m := k.peers[far]; k.at.Sub(m.at) > graceFor && (m.whole == nil || m.ends == nil || m.final != nil) {
+			k.dropPart(m.sock)
 			delete(k.peers, far)
 		} else {
 			k.past = append(k.past, far)
@@ -447,10 +539,13 @@ func (k *kernel) drop(s *sock) {
 	if s.indexed {
 		k.unplace(s)
 	}
-	if s.final == nil {
-		s.final = k.proc(s)
-	}
+	k.settle(s)
 	k.disown(s)
+	if s.parts != nil {
+		for s.parts.all != nil {
+			k.dropPart(s.parts.all)
+		}
+	}
 }
 
 // task gives the process of that PID and start.
@@ -600,6 +695,9 @@ func remove[T any](head **T, v *T, of func(*T) *links[T]) {
 // value gives the published value of the process that has the socket.
 func (k *kernel) value(s *sock, source string) *event.Proc {
 	t := s.owner
+	if s.whole != nil {
+		s = s.whole
+	}
 	for _, v := range t.values {
 		if v.UID == s.uid && v.Source == source && v.NetNS == s.netns {
 			return v
@@ -661,6 +759,12 @@ func (k *kernel) findAt(at tuple, in scope, begun int64, served bool) (s *sock, 
 	switch {
 	case at.proto != protoTCP && (s == nil || s.away(begun) > 0):
 		s = nearer(s, k.oneEnded(at, in, false, begun), begun)
+		if s != nil && s.parts != nil && s.rport == 0 {
+			if begun >= s.parts.from || s.parts.first == nil {
+				return s, true // which of them is not told, or not yet
+			}
+			return s.parts.first, false
+		}
 	case s == nil && served:
 		return k.oneEnded(at, in, true, begun), true
 	}
@@ -692,8 +796,8 @@ func (k *kernel) connected(at tuple, in scope, begun int64) (s *sock) {
 func (k *kernel) met(at tuple, in scope) (s *sock) {
 	far := farPort{at.remote, at.proto, at.lport, at.rport, k.netns}
 	if in != elsewhere {
-		if s := k.peers[far].sock; s != nil {
-			return s
+		if s := k.peers[far].sock; s != nil && (s.whole == nil || s.local.any() || s.local == at.local) {
+			return s.metBy()
 		}
 	}
 	if in == here {
@@ -704,8 +808,16 @@ func (k *kernel) met(at tuple, in scope) (s *sock) {
 			if s != nil {
 				return nil
 			}
-			s = o
+			s = o.metBy()
 		}
+	}
+	return s
+}
+
+// metBy gives the part of what was met before there were any.
+func (s *sock) metBy() *sock {
+	if s.parts != nil && s.parts.first != nil {
+		return s.parts.first
 	}
 	return s
 }
@@ -716,6 +828,9 @@ const slack = 1_000_000
 // away is how long the socket was closed, or not told yet, when the connection began; 0 = it was there. A port, and both ends
 // together, may be another's at once, and what is asked for is seldom the newest by the time it is asked.
 func (s *sock) away(begun int64) int64 {
+	if s.whole != nil {
+		s = s.whole
+	}
 	switch {
 	case s.closedBefore(begun):
 		return begun - s.till
@@ -725,7 +840,16 @@ func (s *sock) away(begun int64) int64 {
 	return 0
 }
 
-func (s *sock) closedBefore(ts int64) bool { return s.till != 0 && s.till+slack < ts }
+func (s *sock) closedBefore(ts int64) bool {
+	if s.whole != nil {
+		s = s.whole
+	}
+	return s.till != 0 && s.till+slack < ts
+}
+
+// early tells that a connection may have it only because nothing better was told of: what had come before several processes used
+// the socket may be received by another than the first of them.
+func (s *sock) early() bool { return s.whole != nil && s.whole.parts.first == s }
 
 // nearer gives the one that was there when the connection began rather than the other; a where both were. nil = there is none.
 func nearer(a, b *sock, begun int64) *sock {

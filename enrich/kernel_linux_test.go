@@ -422,6 +422,99 @@ func TestToldUDP(t *testing.T) {
 	}
 }
 
+// TestToldShared: several processes use one socket that is not connected, and each connection is the one's that has to do with its other end.
+func TestToldShared(t *testing.T) {
+	const here, none = "0.0.0.0:5000", "0.0.0.0:0"
+	b := newTold(t)
+	b.procs.programs = map[uint32]program{19: {comm: "parent"}, 20: {comm: "a"}, 21: {comm: "b"}, 22: {comm: "c"}}
+	told := func(ms int64, kind bpf.Kind, pid uint32, remote string, flags uint8) {
+		e := sockEvent(kind, 1, pid, 17, here, remote)
+		e.TS, e.Flags = ms*1_000_000, flags
+		b.hooks.socket(e)
+	}
+	from := func(id uint64, ms int64) event.Event {
+		e := conn(id, 17, event.In, "10.0.0.1:5000", fmt.Sprintf("192.0.2.%d:53", id))
+		e.Start = ms * 1_000_000
+		return e
+	}
+	told(100, bpf.Bound, 19, none, 0)
+	told(1000, bpf.Peer, 20, "192.0.2.1:53", 0)
+	told(1000, bpf.Used, 20, none, 0)
+	wantOwner(t, "the first's", b.send(from(1, 1000), event.New).Proc, "ebpf 20 a")
+	wantOwner(t, "the first's, without its peer", b.send(from(2, 1100), event.New).Proc, "ebpf 20 a")
+	wantOwner(t, "one that waits to be received", b.send(from(3, 1999), event.New).Proc, "ebpf 20 a")
+	told(2000, bpf.Peer, 21, "192.0.2.4:53", bpf.Several)
+	told(2000, bpf.Used, 21, none, bpf.Several)
+	wantOwner(t, "the second's", b.send(from(4, 1990), event.New).Proc, "ebpf 21 b")
+	told(2001, bpf.Peer, 22, "192.0.2.3:53", bpf.Several)
+	wantOwner(t, "one that has waited", b.send(from(3, 1999), event.Updated).Proc, "ebpf 22 c")
+	wantOwner(t, "the first's, still", b.send(from(1, 1000), event.Updated).Proc, "ebpf 20 a")
+	wantOwner(t, "the first's, without its peer, still", b.send(from(2, 1100), event.Updated).Proc, "ebpf 20 a")
+	wantOwner(t, "the first's, asked for late", b.send(from(5, 1500), event.New).Proc, "ebpf 20 a")
+	told(2002, bpf.Used, 21, none, bpf.Several)
+	wantOwner(t, "one that nobody has received", b.send(from(6, 3000), event.New).Proc, "listener 21 b")
+	told(3100, bpf.Peer, 20, "192.0.2.6:53", bpf.Several)
+	wantOwner(t, "one that has been received", b.send(from(6, 3000), event.Updated).Proc, "ebpf 20 a")
+	wantOwner(t, "the second's, still", b.send(from(4, 1990), event.Updated).Proc, "ebpf 21 b")
+	told(3200, bpf.Peer, 22, "192.0.2.4:53", bpf.Several)
+	wantOwner(t, "another answered", b.send(from(4, 1990), event.Updated).Proc, "ebpf 22 c")
+	if p := b.send(from(4, 1990), event.Updated).Proc; p.UID != 1000 || p.NetNS != testNetNS {
+		t.Errorf("got %+v", p)
+	}
+	told(4000, bpf.Released, 20, none, 0)
+	b.hooks.process(bpf.Process, 22, 220, "next", "next\x00bin\x00", "")
+	wantOwner(t, "closed, after an exec that did not keep the socket", b.send(from(4, 1990), event.Closed).Proc, "ebpf 22 c")
+	for id := range uint64(6) {
+		b.send(from(id+1, 1000), event.Closed)
+	}
+	for _, pid := range []uint32{19, 20, 21, 22} {
+		b.hooks.process(bpf.Exited, pid, uint64(pid)*10, "", "", "")
+	}
+	b.clock = b.clock.Add(graceFor + time.Second)
+	b.listen(false)
+	if k := b.kernel; len(k.socks)+len(k.peers)+len(k.tasks)+len(k.ports)+len(k.closed) != 0 {
+		t.Errorf("left: %d sockets, %d peers, %d processes, %d ports", len(k.socks), len(k.peers), len(k.tasks), len(k.ports))
+	}
+}
+
+// TestToldSharedIsBounded: other ends come and go by the thousand; of one that has a connection, the process stays known.
+func TestToldSharedIsBounded(t *testing.T) {
+	b := newTold(t)
+	b.procs.programs = map[uint32]program{20: {comm: "a"}, 21: {comm: "b"}}
+	far := func(n int) string { return fmt.Sprintf("10.%d.%d.%d:53", n>>16, n>>8&255, n&255) }
+	met := func(n int) {
+		e := sockEvent(bpf.Peer, 1, 20+uint32(n)%2, 17, "0.0.0.0:5000", far(n))
+		e.Flags = bpf.Several
+		b.hooks.socket(e)
+	}
+	met(1)
+	e := conn(1, 17, event.In, "10.0.0.1:5000", far(1))
+	wantOwner(t, "new", b.send(e, event.New).Proc, "ebpf 21 b")
+	for n := range peersMax * 3 / 2 {
+		met(n + 2)
+	}
+	b.listen(false)
+	k, parts := b.kernel, 0
+	for p := k.socks[1].parts.all; p != nil; p = p.part.next {
+		parts++
+	}
+	if len(k.peers) > peersMax || len(k.past) > peersMax || parts > peersMax {
+		t.Errorf("got %d peers, %d keys, %d parts", len(k.peers), len(k.past), parts)
+	}
+	wantOwner(t, "updated", b.send(e, event.Updated).Proc, "ebpf 21 b")
+	for range peersMax {
+		b.clock = b.clock.Add(time.Second)
+		b.listen(false)
+		if len(k.peers) == 0 {
+			break
+		}
+	}
+	wantOwner(t, "much later", b.send(e, event.Updated).Proc, "ebpf 21 b")
+	if len(k.peers) != 0 || k.socks[1].parts.all != nil {
+		t.Errorf("got %d peers that are over", len(k.peers))
+	}
+}
+
 // TestToldSuccessor: two sockets in turn at one port are one connection to the tracker.
 func TestToldSuccessor(t *testing.T) {
 	b := newTold(t)

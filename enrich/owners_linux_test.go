@@ -100,7 +100,8 @@ type scene struct {
 	dir                   string
 	times                 int
 	tcp, tcp6, dual       netip.AddrPort
-	udp, udp2, udp6       netip.AddrPort
+	udp, udp2             netip.AddrPort
+	udp6, udp62           netip.AddrPort
 	slow, web             netip.AddrPort
 	before                []*opener
 	beside, world, natted string // namespaces, by process; the address of a server in world
@@ -174,6 +175,17 @@ var scenarios = []scenario{
 	{"preforking server", "four wait at one listener", 20, func(x *scene) { x.server("prefork") }},
 	{"threaded server", "", 10, func(x *scene) { x.server("thread") }},
 	{"SO_REUSEPORT group", "four listeners at one port", 20, func(x *scene) { x.server("reuseport") }},
+	{"preforked UDP server", "four children receive at one socket, each answers", 20, func(x *scene) { x.datagrams("prefork", "udp4") }},
+	{"preforked UDP server over IPv6", "four children receive at one socket, each answers", 20, func(x *scene) { x.datagrams("prefork", "udp6") }},
+	{"preforked UDP server, IPv4 at a socket of both", "four children receive at it, each answers", 20, func(x *scene) { x.datagrams("prefork", "udp") }},
+	{"parent and child share one UDP socket", "both receive and answer", 20, func(x *scene) { x.datagrams("two", "udp4") }},
+	{"UDP, received by one and answered by another", "which has the socket from its parent", 10, func(x *scene) { x.datagrams("hand", "udp4") }},
+	{"UDP socket passed to another program", "over a unix socket, to who answers after the first", 10, func(x *scene) { x.datagrams("pass", "udp4") }},
+	{"UDP server whose parent is another program by now", "the child goes on to answer", 10, func(x *scene) { x.datagrams("exec", "udp4") }},
+	{"UDP, SO_REUSEPORT group", "four processes with a socket each at one port", 20, func(x *scene) { x.datagrams("reuseport", "udp4") }},
+	{"UDP clients that share one socket", "parent and child in turn, each with a server of its own", 10, func(x *scene) { x.sharing("clients", x.udp, x.udp2) }},
+	{"UDP clients that share one socket over IPv6", "parent and child in turn, each with a server of its own", 10, func(x *scene) { x.sharing("clients", x.udp6, x.udp62) }},
+	{"UDP socket connected in one process and used in another", "", 10, func(x *scene) { x.sharing("connected", x.udp) }},
 	{"inetd", "accepts, and executes the server on the connection", 10, func(x *scene) { x.server("exec") }},
 	{"socket activation", "the listener is opened by another program", 10, func(x *scene) { x.server("activate") }},
 	{"socat", "EXEC, in place of the child that accepted", 10, (*scene).socat},
@@ -386,6 +398,164 @@ func (x *scene) server(kind string) {
 	}
 }
 
+// datagramServers answer each datagram with the number of the process that does so.
+const datagramServers = `
+import array, os, select, socket, sys, threading
+kind, network = sys.argv[1:]
+s = socket.socket(socket.AF_INET if network == "udp4" else socket.AF_INET6, socket.SOCK_DGRAM)
+if network == "udp": s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, kind == "reuseport")
+s.bind({"udp4": ("127.0.0.1", 0), "udp6": ("::1", 0), "udp": ("::", 0)}[network])
+def serve(s):
+    while True:
+        s.sendto(b"%d\n" % os.getpid(), s.recvfrom(100)[1])
+def fork(act, *args):
+    if os.fork() == 0: act(*args)
+def wait():
+    while True: os.wait()
+threading.Thread(target=lambda: (sys.stdin.read(), os.killpg(0, 9)), daemon=True).start()
+if kind == "reuseport":
+    def another():
+        o = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); o.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        o.bind(s.getsockname()); os.write(w, b"x"); serve(o)
+    r, w = os.pipe()
+    for i in range(3): fork(another)
+    for i in range(3): os.read(r, 1)
+print(s.getsockname()[1], flush=True)
+if kind == "prefork":
+    for i in range(4): fork(serve, s)
+    wait()
+elif kind == "two":
+    fork(serve, s); serve(s)
+elif kind == "hand":
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def answer():
+        while True:
+            host, port = b.recv(100).split()
+            s.sendto(b"%d\n" % os.getpid(), (host.decode(), int(port)))
+    fork(answer)
+    while True:
+        a.send(b"%s %d" % ((lambda at: (at[0].encode(), at[1]))(s.recvfrom(100)[1])))
+elif kind == "pass":
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def take():
+        serve(socket.socket(fileno=array.array("i", b.recvmsg(10, socket.CMSG_LEN(4))[1][0][2])[0]))
+    for i in range(3): s.sendto(b"%d\n" % os.getpid(), s.recvfrom(100)[1])
+    fork(take)
+    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))]); s.close()
+    wait()
+elif kind == "exec":
+    for i in range(3): s.sendto(b"%d\n" % os.getpid(), s.recvfrom(100)[1])
+    fork(serve, s)
+    os.execvp("cat", ["cat"])
+else: serve(s)
+`
+
+// answered is one whose datagram a process has answered.
+type answered struct {
+	local netip.AddrPort
+	pid   int
+}
+
+// datagramServer starts one, that ends with the test, and gives what asks it as so many clients at a time.
+func datagramServer(t *testing.T, kind, network string) (at netip.AddrPort, ask func(n int) []answered) {
+	t.Helper()
+	cmd := exec.Command("python3", "-S", "-c", datagramServers, kind, network)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skipf("needs python3: %v", err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // one that is another program does not wait for the end of stdin
+		cmd.Wait()
+	})
+	at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(readNumber(t, bufio.NewReader(out))))
+	if network == "udp6" {
+		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
+	}
+	return at, func(n int) (all []answered) {
+		t.Helper()
+		clients := make([]net.Conn, n)
+		for i := range clients {
+			if clients[i], err = net.Dial("udp", at.String()); err != nil {
+				t.Fatal(err)
+			}
+			defer clients[i].Close()
+			fmt.Fprintln(clients[i], "x")
+		}
+		for _, c := range clients {
+			c.SetReadDeadline(time.Now().Add(patience))
+			all = append(all, answered{plain(c.LocalAddr()), readNumber(t, bufio.NewReader(c))})
+		}
+		return all
+	}
+}
+
+func (x *scene) datagrams(kind, network string) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		x.skip = err.Error()
+		return
+	}
+	at, ask := datagramServer(x.t, kind, network)
+	for left := x.times; left > 0; left -= 4 {
+		for _, a := range ask(min(left, 4)) {
+			x.flows = append(x.flows, flow{proto: "udp", client: a.local, server: at, pid: os.Getpid(), peer: a.pid})
+		}
+	}
+}
+
+// sharers are two processes with one socket that talk to servers; they say which port it has, and their numbers.
+const sharers = `
+import os, socket, sys
+kind, family = sys.argv[1], socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+servers = [(sys.argv[i], int(sys.argv[i+1])) for i in range(2, len(sys.argv), 2)]
+s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(10)
+if kind == "connected": s.connect(servers[0])
+r, w = os.pipe(); r2, w2 = os.pipe()
+def ask(server):
+    if kind == "connected": s.send(b"x"); s.recv(10)
+    else: s.sendto(b"x", server); s.recvfrom(10)
+pid = os.fork()
+for i in range(2):
+    if pid:
+        if kind != "connected": ask(servers[0])
+        os.write(w, b"x"); os.read(r2, 1)
+    else:
+        os.read(r, 1); ask(servers[-1]); os.write(w2, b"x")
+if pid: print(s.getsockname()[1], os.getpid(), pid)
+`
+
+func (x *scene) sharing(kind string, servers ...netip.AddrPort) {
+	args := []string{"-S", "-c", sharers, kind}
+	for _, s := range servers {
+		args = append(args, s.Addr().String(), strconv.Itoa(int(s.Port())))
+	}
+	for range x.times {
+		out, err := exec.Command("python3", args...).Output()
+		if errors.Is(err, exec.ErrNotFound) {
+			x.skip = "needs python3"
+			return
+		}
+		var port, parent, child int
+		if _, err2 := fmt.Sscan(string(out), &port, &parent, &child); err != nil || err2 != nil {
+			x.t.Fatalf("%s: %v, %v: %q", kind, err, err2, out)
+		}
+		pids := []int{parent, child}
+		for i, s := range servers {
+			x.flows = append(x.flows, flow{"udp", netip.AddrPortFrom(s.Addr(), uint16(port)), s, pids[len(pids)-len(servers)+i], os.Getpid(), ""})
+		}
+	}
+}
+
 func (x *scene) socat() {
 	const at = "127.0.0.1:9901"
 	cmd := exec.Command("socat", "TCP-LISTEN:9901,bind=127.0.0.1,reuseaddr,fork", `SYSTEM:read x; echo $$; exec cat >/dev/null,nofork`)
@@ -506,7 +676,7 @@ func (x *scene) prepare() {
 	for _, s := range []struct {
 		network, at string
 		addr        *netip.AddrPort
-	}{{"udp4", "127.0.0.1:0", &x.udp}, {"udp4", "127.0.0.1:0", &x.udp2}, {"udp6", "[::1]:0", &x.udp6}} {
+	}{{"udp4", "127.0.0.1:0", &x.udp}, {"udp4", "127.0.0.1:0", &x.udp2}, {"udp6", "[::1]:0", &x.udp6}, {"udp6", "[::1]:0", &x.udp62}} {
 		c, err := net.ListenPacket(s.network, s.at)
 		if err != nil {
 			t.Fatal(err)
