@@ -68,7 +68,7 @@ const (
 // order is that of attaching: what says less first, so that no event is without what it rests on.
 var order = []string{"told_exec", "told_rename", "told_move", "told_exit",
 	useSend, "exit_send4", "exit_send6", "exit_sendpage", "probe_send4", "probe_send6", "probe_sendpage", "probe_ping4", "probe_ping6",
-	useReceive, "exit_receive4", "exit_receive6", "probe_read_tcp", "probe_read_udp", "probe_read_raw", "probe_read_sctp",
+	useReceive, "exit_receive4", "exit_receive6", "probe_read_tcp", "probe_read_udp", "probe_taken", "probe_read_raw", "probe_read_sctp",
 	release, "probe_release", "told_destroy", connect, "probe_connect", state,
 	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6", "enter_send4", "enter_send6", "enter_consume", "probe_peer4", "probe_peer6",
 	"tell_bind4", "tell_bind6", "probe_bound4", "probe_bind4", "probe_bound6", "probe_bind6", "tell_create", iterate}
@@ -82,7 +82,7 @@ type probe struct{ program, function string }
 var probes = map[string]probe{
 	"probe_send4": {"probe_socket", "inet_sendmsg"}, "probe_send6": {"probe_socket", "inet6_sendmsg"}, "probe_sendpage": {"probe_socket", "inet_sendpage"},
 	"probe_ping4": {"probe_sock", "ping_v4_sendmsg"}, "probe_ping6": {"probe_sock", "ping_v6_sendmsg"},
-	"probe_read_tcp": {"probe_sock", "tcp_cleanup_rbuf"}, "probe_read_udp": {"probe_datagram", "skb_consume_udp"},
+	"probe_read_tcp": {"probe_sock", "tcp_cleanup_rbuf"}, "probe_read_udp": {"probe_sock", "skb_consume_udp"}, "probe_taken": {"probe_datagram", "skb_consume_udp"},
 	"probe_read_raw": {"probe_sock", "skb_free_datagram"}, "probe_read_sctp": {"probe_sock", "sctp_recvmsg"},
 	"probe_release": {"probe_release", "inet_release"}, "probe_connect": {"probe_connect", "tcp_connect"},
 	"probe_peer4": {"probe_message", "udp_sendmsg"}, "probe_peer6": {"probe_message", "udpv6_sendmsg"},
@@ -146,6 +146,7 @@ var lost = map[string]string{
 	"probe_ping6":     "who pings over IPv6",
 	"probe_read_tcp":  "who receives by TCP: accepted connections name the process that listens",
 	"probe_read_udp":  "who receives by UDP through a socket that another process opened",
+	"probe_taken":     "which of several sockets on one UDP port, or of the processes that share one, received",
 	"probe_read_raw":  "who receives through raw sockets and those of ping(8)",
 	"probe_read_sctp": "who receives by SCTP",
 	release:           "when sockets close: one that follows on the same port may be taken for it",
