@@ -178,3 +178,41 @@ func TestCaptures(t *testing.T) {
 		})
 	}
 }
+
+// TestSnapLength cuts every packet of what real programs said as a short snap length does: the same comes out, or less of it.
+func TestSnapLength(t *testing.T) {
+	in := NewInspector(Config{})
+	enough := map[string]int{"dhcp": 22, "dns": 42, "isakmp": 22, "kafka": 42, "mongodb": 62, "mysql": 30, "scgi": 30, "uwsgi": 62} // bytes that tell, of each packet
+	for _, s := range recorded(t) {
+		t.Run(s.name, func(t *testing.T) {
+			for _, kept := range []int{2, 10, 22, 26, 30, 42, 54, 62, 86, 94, 118, 134, 158, 190, 214} { // behind the headers, of 64 to 256 bytes
+				f := s.flow(in)
+				seq := [2]uint32{1000, 2000}
+				for side := Orig; s.tcp && side <= Resp; side++ {
+					in.Segment(f, side, seq[side]-1, true, false, nil, 0, 0)
+				}
+				for i, m := range s.msgs {
+					b, ts := m.b[:min(kept, len(m.b))], int64(i+1)*1e6
+					if s.tcp {
+						in.Segment(f, m.side, seq[m.side], false, false, b, uint32(len(m.b)), ts)
+						seq[m.side] += uint32(len(m.b))
+					} else {
+						in.Datagram(f, m.side, b, uint32(len(m.b)), ts)
+					}
+				}
+				in.End(f, 1e9)
+				got := facts(f.App())
+				delete(got, "dns_answers")                     // of one answer or another
+				if !(kept <= 30 && s.want["app"] == "uwsgi") { // ends within its first variable
+					if c := contradiction(got, s.want); c != "" {
+						t.Errorf("%d bytes of each packet: %s", kept, c)
+					}
+				}
+				if n := enough[s.want["app"]]; n > 0 && kept >= n && got["app"] == "" {
+					t.Errorf("%d bytes of each packet: not known for %s", kept, s.want["app"])
+				}
+				in.Free(f)
+			}
+		})
+	}
+}

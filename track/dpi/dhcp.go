@@ -39,6 +39,7 @@ var dhcpFirst = bytesIn("\x01\x02", 1, 0)
 
 const (
 	dhcpFixed       = 236 // RFC 2131 section 2, before the magic cookie
+	dhcpCut         = 12  // what is told of a message whose rest a short snap length cut
 	dhcpCookie      = 0x63825363
 	bootpLen        = 300
 	dhcpMaxMessages = 8
@@ -70,8 +71,11 @@ func (c *call) dhcpMessage(kind string) {
 // parseDHCP reads DHCP (RFC 2131) and, on its ports only, BOOTP without the cookie (RFC 951).
 func parseDHCP(c *call) verdict {
 	b, gap := c.view[c.side].b, c.view[c.side].gap
-	if len(b) < dhcpFixed || b[0] != 1 && b[0] != 2 || b[1] == 0 || b[2] > 16 || b[3] > 16 {
+	if len(b) < dhcpCut || b[0] != 1 && b[0] != 2 || b[1] == 0 || b[2] > 16 || b[3] > 16 {
 		return no
+	}
+	if len(b) < dhcpFixed {
+		return c.dhcpCut(b)
 	}
 	kind := byte(0)
 	options := len(b) >= dhcpFixed+4 && be32(b[dhcpFixed:]) == dhcpCookie
@@ -94,6 +98,29 @@ func parseDHCP(c *call) verdict {
 		c.dhcpOptions(b)
 	}
 	c.know()
+	return match
+}
+
+// dhcpCut reads as much of the fixed header as a short snap length left, on the ports only. The cookie and the kind of message are not there.
+func (c *call) dhcpCut(b []byte) verdict {
+	v := &c.view[c.side]
+	if !v.gap || v.wire() < dhcpFixed+4 || be16(b[10:])&0x7fff != 0 || b[1] == 1 && b[2] != 6 || !c.hasPort(67) || c.f.orig != 67 && c.f.orig != 68 || c.f.resp != 67 && c.f.resp != 68 {
+		return no
+	}
+	if len(b) >= 44 {
+		c.dhcpClient(b)
+	}
+	c.edit()
+	if c.f.client == 0 {
+		c.setClient(c.side ^ sideIf(b[0] == 2))
+	}
+	if len(b) >= 20 && b[0] == 2 && be32(b[16:]) != 0 {
+		c.hash = netip.AddrFrom4([4]byte(b[16:20])).AppendTo(c.hash[:0])
+		c.firstFact(fieldDHCPAddress, c.hash)
+	}
+	if len(b) >= 28 {
+		c.address(fieldDHCPRelay, b[24:28])
+	}
 	return match
 }
 

@@ -69,6 +69,7 @@ type dnsMessage struct {
 	answers    int // offset of the first record
 	rcode      uint16
 	cut        bool   // the end is missing
+	begun      bool   // and with it that of the first question; what there is of that is right
 	records    [4]int // as counts, those that are whole
 	aliases    bool   // some of them are
 	sane, tidy bool   // sane: what RFC 1035 allows; tidy: also what everybody does
@@ -86,6 +87,9 @@ func parseDNS(c *call) verdict {
 	if c.f.parser != 0 && m.question != 0 {
 		m.sane = true // broken behind the question: what is whole counts
 	}
+	if m.begun && !m.sane {
+		return c.dnsCut(&m)
+	}
 	if !m.sane || !hinted && (!m.tidy || m.cut) {
 		if c.f.parser != 0 || hinted {
 			return more
@@ -95,6 +99,22 @@ func parseDNS(c *call) verdict {
 	c.dnsMessage(&m)
 	if st := c.f.state.(*dnsState); st.messages >= dnsUnanswered && st.lost && !st.answered {
 		return done
+	}
+	return match
+}
+
+// dnsCut is for a message that the snap length cut within its question, on one of the ports: who asks is told, and by whom it is answered.
+func (c *call) dnsCut(m *dnsMessage) verdict {
+	a := c.edit()
+	switch {
+	case a.Name != "":
+	case c.multicast():
+		a.Name = "mdns"
+	case c.hasPort(llmnrPort):
+		a.Name = "llmnr"
+	}
+	if c.f.client == 0 && !c.multicast() {
+		c.setClient(c.side ^ sideIf(m.response()))
 	}
 	return match
 }
@@ -190,6 +210,7 @@ func (m *dnsMessage) parse(b []byte, cut, sure bool) {
 	}
 	at, ok := m.questions()
 	if !ok {
+		m.begun = cut && sure && m.counts[0] == 1 && opcode == 0 && m.flags&0x40 == 0 && dnsCutName(b[dnsHeaderLen:])
 		return
 	}
 	m.answers = at
@@ -210,6 +231,25 @@ func (m *dnsMessage) parse(b []byte, cut, sure bool) {
 	}
 	m.tidy = m.tidy && at == len(b)
 	m.sane = at == len(b) || m.question > 0 && len(b)-at <= 16 || cut
+}
+
+// dnsCutName tells whether b is a name of letters of host names, or the beginning of one and a part of what follows it.
+func dnsCutName(b []byte) bool {
+	labels := 0
+	for len(b) > 0 && b[0] != 0 {
+		n := int(b[0])
+		if n > 63 {
+			return false
+		}
+		for _, ch := range b[1:min(1+n, len(b))] {
+			if !alphanumeric(ch) && ch != '-' && ch != '_' {
+				return false
+			}
+		}
+		labels++
+		b = b[min(1+n, len(b)):]
+	}
+	return labels > 0 && len(b) < 5
 }
 
 // questions visits the questions and returns the offset behind them.

@@ -143,7 +143,7 @@ var table = []parser{
 	{Name: "ldap", TCP: parseLDAP, UDP: parseLDAPDatagram, First: ldapFirst, Min: 8, Ports: []uint16{389, 3268}, Follow: 32 << 10, Fields: ldapFields},
 	{Name: "kerberos", TCP: parseKerberosStream, UDP: parseKerberos, First: kerberosFirst, Min: 16, Ports: []uint16{88}, Follow: 64 << 10, Fields: kerberosFields},
 	{Name: "radius", UDP: parseRADIUS, First: radiusFirst, Min: radiusHeaderLen, Ports: []uint16{1812, 1813, 1645, 1646, 3799}, Follow: 16 << 10, Fields: radiusFields},
-	{Name: "dhcp", UDP: parseDHCP, First: dhcpFirst, Min: dhcpFixed, Ports: []uint16{67, 68}, Follow: 16 << 10, Fields: dhcpFields},
+	{Name: "dhcp", UDP: parseDHCP, First: dhcpFirst, Min: dhcpCut, Ports: []uint16{67, 68}, Follow: 16 << 10, Fields: dhcpFields},
 	{Name: "dhcpv6", UDP: parseDHCPv6, First: dhcpv6First, Min: 8, Ports: []uint16{546, 547}, Follow: 16 << 10},
 	{Name: "ntp", UDP: parseNTP, First: ntpFirst, Min: 8, Ports: []uint16{ntpPort}, Follow: 2 << 10, Fields: ntpFields},
 	{Name: "snmp", UDP: parseSNMP, First: snmpFirst, Min: 16, Ports: []uint16{161, 162}, Follow: 16 << 10, Fields: snmpFields},

@@ -418,7 +418,10 @@ func (in *Inspector) Datagram(f *Flow, s Side, payload []byte, wireLen uint32, t
 	defer in.caught(f, &r)
 	c, o := &in.call, &f.dir[1-s]
 	c.Inspector, c.f, c.side, c.ts, c.res = in, f, s, ts, 0
-	c.view[s] = view{b: payload, gap: wireLen > uint32(len(payload))}
+	c.view[s] = view{b: payload}
+	if v := &c.view[s]; wireLen > uint32(len(payload)) {
+		v.gap, v.gapLen = true, uint64(wireLen)-uint64(len(payload))
+	}
 	c.view[1-s] = view{gap: o.is(dead)}
 	if o.buf != nil {
 		c.view[1-s].b = o.buf.b
@@ -735,11 +738,13 @@ func (in *Inspector) candidates(f *Flow, first byte) parserSet {
 	return in.first[0][first]
 }
 
-// unknown is for a direction that no parser knows. Where its start was not seen, the next segment may be one.
+// unknown is for a direction that no parser knows. Where its start was not seen, the next segment may be one. Where it was, and only its end
+// is missing, what follows is no start: it may be what the unknown turned into, or carries.
 func (in *Inspector) unknown(f *Flow, s Side) {
 	d, v := &f.dir[s], &in.call.view[s]
+	start := d.is(whole) && len(v.b) > 0
 	v.b, v.borrowed = nil, true
-	if (!d.is(whole) || v.gap) && !v.fin && d.msgs < maxStarts {
+	if (!d.is(whole) || v.gap) && !start && !v.fin && d.msgs < maxStarts {
 		d.msgs++
 		d.flags &^= started | asked | whole
 		d.used = 0

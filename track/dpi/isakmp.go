@@ -25,7 +25,7 @@ var isakmpExchanges = [...]string{1: "base", 2: "main", 3: "authentication-only"
 // parseISAKMP reads IKE 1 (RFC 2408, RFC 2409) and 2 (RFC 7296), on the port for NAT behind four zeros (RFC 3948
 // section 2.2).
 func parseISAKMP(c *call) verdict {
-	v := view{b: c.view[c.side].b, gap: c.view[c.side].gap}
+	v := c.view[c.side]
 	if c.hasPort(isakmpNATPort) && !c.hasPort(500) {
 		if len(v.b) == 1 && v.b[0] == 0xff { // keeps the NAT's entry
 			return more
@@ -39,6 +39,9 @@ func parseISAKMP(c *call) verdict {
 	}
 	if len(v.b) >= 4 && be32(v.b) == 0 {
 		v.b = v.b[4:]
+	}
+	if v.gap && len(v.b) < isakmpHeaderLen {
+		return c.isakmpCut(v.b)
 	}
 	if !isakmpMessage(&v) {
 		return no
@@ -55,6 +58,22 @@ func parseISAKMP(c *call) verdict {
 	case b[17]>>4 == 2: // the response flag
 		c.setClient(c.side ^ sideIf(b[19]&0x20 != 0))
 	case be64(b[8:]) == 0: // no responder yet
+		c.setClient(c.side)
+	}
+	return c.finish()
+}
+
+// isakmpCut takes what a short snap length left of a header on the protocol's ports: identifiers, the first payload's kind, version.
+func (c *call) isakmpCut(b []byte) verdict {
+	const seen = 18
+	if len(b) < seen || be64(b) == 0 || b[17] != 0x10 && b[17] != 0x20 || !c.hasPort(500) && !c.hasPort(isakmpNATPort) {
+		return no
+	}
+	if next := b[16]; next > 54 && next < 128 || b[17] == 0x20 && next != 0 && next < 33 {
+		return no
+	}
+	c.edit().SetUint(fieldISAKMPVersion, uint64(b[17]>>4))
+	if be64(b[8:]) == 0 {
 		c.setClient(c.side)
 	}
 	return c.finish()

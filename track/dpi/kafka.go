@@ -74,8 +74,8 @@ func (h *kafkaRequest) read(v *view) verdict {
 
 // alone tells whether a request needs no answer to be known by: one that fills what was sent, and names its client or says that it has no name.
 func (h *kafkaRequest) alone(v *view) bool {
-	if len(v.b) != h.size || h.client == nil {
-		return len(v.b) == h.size && be16(v.b[12:]) == 0xffff
+	if v.wire() != h.size || h.client == nil {
+		return v.wire() == h.size && be16(v.b[12:]) == 0xffff
 	}
 	for _, ch := range h.client {
 		if !alphanumeric(ch) && ch != '-' && ch != '_' && ch != '.' {

@@ -89,7 +89,7 @@ func parseMongoDB(c *call) verdict {
 	if size < 5 || size > n-mongoHeaderLen-doc {
 		return no
 	}
-	if len(b) < min(n, 512) {
+	if len(b) < min(n, 512) && (!v.gap || len(body) < doc+8) {
 		return v.unfinished()
 	}
 	d := body[doc:min(doc+size, len(body))]
@@ -133,8 +133,9 @@ func (c *call) mongoNames(collection, command, doc []byte) {
 		c.fact(fieldMongoApp, bsonText(doc[i:], "\x02name\x00"))
 	}
 	if i := bytes.Index(doc, []byte("\x03driver\x00")); i >= 0 {
-		if name := bsonText(doc[i:], "\x02name\x00"); name != nil {
-			c.message = append(append(append(c.message[:0], name...), ' '), bsonText(doc[i:], "\x02version\x00")...)
+		name, version := bsonText(doc[i:], "\x02name\x00"), bsonText(doc[i:], "\x02version\x00")
+		if name != nil && (version != nil || !c.view[c.side].gap) {
+			c.message = append(append(append(c.message[:0], name...), ' '), version...)
 			c.fact(fieldMongoDriver, trimSpace(c.message))
 		}
 	}

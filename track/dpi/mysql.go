@@ -111,6 +111,8 @@ func mysqlGreeting(v *view) verdict {
 		return no
 	case b[4] == 0xff && (le16(b[5:]) < 1000 || le16(b[5:]) > 5000):
 		return no
+	case len(b) < n && v.cutTo(n) && b[4] == 10 && len(b) >= 8: // cut behind the beginning of the version
+		return match
 	case len(b) < n:
 		return v.unfinished()
 	case b[4] == 0xff:
@@ -134,7 +136,7 @@ func (c *call) mysqlServer(st *mysqlState) bool {
 		if n < 5 || n > mysqlMaxReply {
 			return true
 		}
-		if len(v.b) < n {
+		if _, _, ok := zeroText(v.b[5:]); len(v.b) < n && !(ok && !st.greeted && v.cutTo(n)) {
 			return false
 		}
 		switch kind := v.b[4]; {
@@ -144,7 +146,7 @@ func (c *call) mysqlServer(st *mysqlState) bool {
 			}
 			return true
 		case !st.greeted:
-			version, _, _ := zeroText(v.b[5:n])
+			version, _, _ := zeroText(v.b[5:min(n, len(v.b))])
 			// MariaDB puts a version in front that old replicas accept.
 			if bytes.HasSuffix(version, []byte("MariaDB")) || bytes.Contains(version, []byte("-MariaDB-")) {
 				version = bytes.TrimPrefix(version, []byte("5.5.5-"))
@@ -154,7 +156,7 @@ func (c *call) mysqlServer(st *mysqlState) bool {
 		case kind == 0:
 			return true // the login is done
 		}
-		c.eat(st.server, n)
+		c.skip(st.server, uint64(n))
 	}
 	return false
 }

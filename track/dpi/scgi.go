@@ -24,16 +24,24 @@ func parseSCGI(c *call) verdict {
 			return got
 		}
 		b := head.b[1:]
-		if len(b) < size+1 {
+		switch {
+		case len(b) > size:
+			if b[size] != ',' {
+				return no
+			}
+			b = b[:size]
+		case !v.gap:
 			return v.unfinished()
-		}
-		if b[size] != ',' {
-			return no
+		default: // cut, perhaps within a variable
+			b = b[:bytes.LastIndexByte(b, 0)+1]
+			if bytes.Count(b, []byte{0})&1 != 0 {
+				b = b[:bytes.LastIndexByte(b[:len(b)-1], 0)+1]
+			}
 		}
 		st = &cgiState{client: c.side}
 		c.f.state = st
 		c.setClient(c.side)
-		for rest := b[:size]; len(rest) > 0; {
+		for rest := b; len(rest) > 0; {
 			var name, value []byte
 			name, rest, _ = bytes.Cut(rest, []byte{0})
 			value, rest, _ = bytes.Cut(rest, []byte{0})

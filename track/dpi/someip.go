@@ -18,7 +18,7 @@ func parseSOMEIP(c *call) verdict {
 			return no
 		}
 		n := 8 + int(min(be32(b[4:]), 1<<16))
-		if n < headerLen || n > len(b) && !v.gap || b[12] != 1 || b[13] == 0 && be16(b) != 0xffff || b[15] > 0x0f {
+		if n < headerLen || n > len(b)+int(v.gapLen) || b[12] != 1 || b[13] == 0 && be16(b) != 0xffff || b[15] > 0x0f {
 			return no
 		}
 		switch b[14] &^ 0x20 { // large messages come in parts
@@ -26,7 +26,13 @@ func parseSOMEIP(c *call) verdict {
 		default:
 			return no
 		}
-		b = b[min(n, len(b)):]
+		if v.gap && len(b)-n < headerLen { // what is behind it was cut
+			if rest := len(b) + int(v.gapLen) - n; rest != 0 && rest < headerLen {
+				return no
+			}
+			break
+		}
+		b = b[n:]
 	}
 	c.edit().SetUint(fieldSOMEIPService, uint64(be16(v.b)))
 	return c.finish()

@@ -70,11 +70,11 @@ func stunMessage(b []byte) (size int, cookie, ok bool) {
 	r := cursor{b: b[stunHeaderLen:min(size, len(b))]}
 	for len(r.b) >= 4 {
 		kind, n := r.u16(), r.u16()
-		if len(r.b) < n && len(b) < size {
-			break // cut by the capture
-		}
 		if kind != 0 && kind <= 0x2b || kind >= 0x8000 {
 			known++
+		}
+		if len(r.b) < n && len(b) < size {
+			break // cut by the capture
 		}
 		r.bytes(n)
 		if pad := -n & 3; !r.bad && len(r.b) >= pad { // RFC 3489 knew no padding

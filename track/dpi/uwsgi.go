@@ -16,7 +16,7 @@ func parseUWSGI(c *call) verdict {
 		if size < headLen || le16(v.b[headLen:]) == 0 || le16(v.b[headLen:]) > 63 {
 			return no
 		}
-		method := false
+		method, names := false, 0
 		rest := v.b[headLen:min(len(v.b), headLen+size)]
 		for len(rest) > 0 {
 			name, value, behind := uwsgiVariable(rest)
@@ -26,21 +26,25 @@ func parseUWSGI(c *call) verdict {
 			if !cgiName(name) {
 				return no
 			}
+			names++
 			method = method || string(name) == "REQUEST_METHOD" && cgiName(value)
 			rest = behind
 		}
 		switch {
-		case len(v.b) < headLen+size:
+		case len(v.b) < headLen+size && (!v.gap || names == 0 || v.b[0] != 0 || v.b[3] != 0 || headLen+size > v.wire()):
 			return v.unfinished()
+		case len(v.b) < headLen+size: // cut, behind variables
 		case len(rest) > 0 || !method:
 			return no
 		}
 		st = &cgiState{client: c.side}
 		c.f.state = st
 		c.setClient(c.side)
-		for rest = v.b[headLen : headLen+size]; len(rest) > 0; {
+		for rest = v.b[headLen:min(len(v.b), headLen+size)]; len(rest) > 0; {
 			var name, value []byte
-			name, value, rest = uwsgiVariable(rest)
+			if name, value, rest = uwsgiVariable(rest); name == nil {
+				break
+			}
 			c.cgiVariable(st, name, value)
 		}
 		c.cgiAsked(st)

@@ -11,7 +11,15 @@ import (
 func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // exactly tells whether a datagram is n bytes long on the wire, as far as the capture shows it.
-func (v *view) exactly(n int) bool { return n == len(v.b) || v.gap && n > len(v.b) }
+func (v *view) exactly(n int) bool {
+	return n == len(v.b) || v.gap && n > len(v.b) && (v.gapLen == 0 || n == v.wire())
+}
+
+// wire is how many bytes there were on the wire, as far as that is known.
+func (v *view) wire() int { return len(v.b) + int(v.gapLen) }
+
+// cutTo tells whether a message of n bytes lacks its end for good, and the capture tells that it is as long as what was sent.
+func (v *view) cutTo(n int) bool { return v.gap && v.gapLen > 0 && n == v.wire() }
 
 // A trail is what a parser keeps of a datagram that alone proves nothing, until a second one agrees with it. It lies
 // where a direction of TCP has its sequence numbers, so that it costs nothing and no other parser's answer can take
