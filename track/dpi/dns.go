@@ -121,8 +121,8 @@ func (c *call) dnsCut(m *dnsMessage) verdict {
 
 func (c *call) dnsHinted() bool { return c.hasPort(53) || c.hasPort(mdnsPort) || c.hasPort(llmnrPort) }
 
-// multicast tells multicast DNS, which has no transactions.
-func (c *call) multicast() bool { return c.hasPort(mdnsPort) && !c.hasPort(53) }
+// multicast tells multicast DNS, which has no transactions and is not spoken over TCP.
+func (c *call) multicast() bool { return !c.f.tcp && c.hasPort(mdnsPort) && !c.hasPort(53) }
 
 // parseDNSStream reads DNS over TCP: every message behind its length (RFC 7766 section 8).
 func parseDNSStream(c *call) verdict {

@@ -255,6 +255,13 @@ var table = []parser{
 	{Name: "glbp", UDP: parseGLBP, First: glbpFirst, Min: 14, Ports: []uint16{glbpPort}, Own: true, Follow: 4 << 10, Fields: glbpFields},
 	{Name: "bfcp", TCP: parseBFCPStream, UDP: parseBFCP, First: bfcpFirst, Min: bfcpHeaderLen, Ports: []uint16{5070}, Follow: 4 << 10},
 	{Name: "mms", TCP: parseMMS, First: tpktFirst, Ports: []uint16{102}, Follow: 8 << 10},
+	{Name: "epmd", TCP: parseEPMD, First: epmdFirst, Ports: []uint16{4369}, Follow: 4 << 10, Fields: epmdFields},
+	{Name: "erldp", TCP: parseErlDP, First: erldpFirst, TCPZeros: zeroBits("\xfc"), Ports: []uint16{25672}, Follow: 4 << 10, Fields: erldpFields},
+	{Name: "spice", TCP: parseSpice, First: spiceFirst, Ports: []uint16{5900, 5930}, Follow: 4 << 10, Fields: spiceFields},
+	{Name: "icp", UDP: parseICP, First: icpFirst, Min: icpHeaderLen + 1, UDPZeros: zeroBits("\x00\xfd"), Ports: []uint16{3130}, Follow: 4 << 10, Fields: icpFields},
+	{Name: "mpd", TCP: parseMPD, First: mpdFirst, Text: true, Ports: []uint16{6600}, Follow: 8 << 10, Fields: mpdFields},
+	{Name: "pulseaudio", TCP: parsePulse, First: pulseFirst, TCPZeros: zeroBits("\xff\xff"), Ports: []uint16{4713}, Follow: 16 << 10, Fields: pulseFields},
+	{Name: "statsd", UDP: parseStatsD, First: statsdFirst, Min: 5, Ports: []uint16{8125}, Follow: 4 << 10, Fields: statsdFields},
 	{Name: "igmp", Over: parseIGMP, Proto: protoIGMP, Follow: 1 << 10, Fields: igmpFields},
 	{Name: "esp", Over: parseESP, Proto: protoESP, Follow: 1 << 10, Fields: espFields},
 	{Name: "eigrp", Over: parseEIGRP, Proto: protoEIGRP, Follow: 1 << 10, Fields: eigrpFields},
@@ -312,9 +319,9 @@ func Apps() (all []string) {
 }
 
 // parserSet is a set of lines of the table.
-type parserSet [3]uint64
+type parserSet [4]uint64
 
-var everyParser = parserSet{^uint64(0), ^uint64(0), ^uint64(0)}
+var everyParser = parserSet{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 
 func (s *parserSet) add(i int) { s[i>>6] |= 1 << (i & 63) }
 

@@ -167,6 +167,9 @@ func httpStart(b []byte) httpKind {
 		}
 		return httpNot
 	}
+	if len(b) >= len("ICY 200 ") && string(b[:4]) == icyPrefix && httpStatus(b) != 0 {
+		return httpResponse
+	}
 	method := 0
 	for method < len(b) && methodByte(b[method]) {
 		method++
@@ -215,8 +218,17 @@ func skipEmptyLines(b []byte) []byte {
 	return b
 }
 
-// httpStatus reads the code of a status line's first twelve bytes, 0 when it is none.
+// icyPrefix is what SHOUTcast's servers have in place of the version.
+const icyPrefix = "ICY "
+
+// httpStatus reads the code of a status line's first twelve bytes, of SHOUTcast's eight, 0 when it is none.
 func httpStatus(b []byte) uint64 {
+	if string(b[:4]) == icyPrefix {
+		if !digit(b[4]) || !digit(b[5]) || !digit(b[6]) || b[7] != ' ' && b[7] != '\r' && b[7] != '\n' {
+			return 0
+		}
+		return uint64(b[4]-'0')*100 + uint64(b[5]-'0')*10 + uint64(b[6]-'0')
+	}
 	if !digit(b[7]) || b[8] != ' ' || !digit(b[9]) || !digit(b[10]) || !digit(b[11]) || len(b) > 12 && b[12] != ' ' && b[12] != '\r' && b[12] != '\n' {
 		return 0
 	}
@@ -700,7 +712,7 @@ func (c *call) httpResponse(st *httpState, head []byte, h *httpHeader, whole boo
 	if !st.answered {
 		a := c.edit()
 		a.SetUint(fieldHTTPStatus, status)
-		if !st.line {
+		if !st.line && string(head[:4]) != icyPrefix {
 			a.SetStr(fieldHTTPVersion, c.httpWord(head[5:8]))
 		}
 		if !interim {

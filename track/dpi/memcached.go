@@ -10,7 +10,7 @@ var fieldMemcachedCommand = event.AppString("memcached_command", "First command 
 
 var memcachedFields = []*event.AppField{fieldMemcachedCommand}
 
-var memcachedFirst = bytesIn("\x80\x81gsarpcditvfmVESNDOC", '0', '9')
+var memcachedFirst = bytesIn("\x80\x81gsarpcditvfmVESNDOCHM", '0', '9')
 
 // memcached is the text protocol (memcached's doc/protocol.txt).
 var memcached = dialogue{server: memcachedServerLike, client: memcachedClientLike,
@@ -28,10 +28,12 @@ func parseMemcached(c *call) verdict {
 func memcachedServerLike(line []byte) likeness {
 	word, rest := cutWord(line)
 	switch string(word) {
-	case "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND", "DELETED", "TOUCHED", "END", "OK", "ERROR":
+	case "STORED", "NOT_STORED", "EXISTS", "NOT_FOUND", "DELETED", "TOUCHED", "END", "OK", "ERROR", "MN":
 		if len(rest) == 0 {
 			return alike
 		}
+	case "HD", "EN", "NS", "EX", "NF", "VA", "ME": // of the meta commands, with flags
+		return alike
 	case "CLIENT_ERROR", "SERVER_ERROR", "VERSION", "STAT":
 		if len(rest) > 0 {
 			return alike
@@ -52,7 +54,16 @@ func memcachedClientLike(line []byte) likeness {
 	word, rest := cutWord(line)
 	key, args := cutWord(rest)
 	switch string(word) {
-	case "get", "gets", "delete", "mg", "md":
+	case "mn":
+		if len(rest) == 0 {
+			return alike
+		}
+	case "ms":
+		size, _ := cutWord(args)
+		if len(key) > 0 && len(key) <= 250 && numbers(size, 1, 1) {
+			return alike
+		}
+	case "get", "gets", "gat", "gats", "delete", "mg", "md", "ma", "me":
 		if len(key) > 0 && len(key) <= 250 {
 			return alike
 		}

@@ -10,7 +10,7 @@ var fieldRedisCommand = event.AppString("redis_command", "First command of the c
 
 var redisFields = []*event.AppField{fieldRedisCommand}
 
-var redisFirst = bytesIn("*+-:$PIASGCEFHKLDMQTRpiasgcefhkldmqtr", 1, 0)
+var redisFirst = bytesIn("*+-:$%PIASGCEFHKLDMQTRpiasgcefhkldmqtr", 1, 0)
 
 // redisInline are the commands that people and probes send as a line of their own.
 const redisInline = "ping info auth select get set command quit client config keys flushall flushdb echo hello exists del monitor dbsize time role save slaveof replicaof"
@@ -33,7 +33,7 @@ func parseRedis(c *call) verdict {
 		}
 		c.setClient(c.side)
 		c.edit().SetStr(fieldRedisCommand, c.text(command))
-	case '+', '-', ':', '$':
+	case '+', '-', ':', '$', '%':
 		line, whole := firstLine(v)
 		if line == nil {
 			return no
@@ -153,7 +153,7 @@ func redisReply(line []byte) bool {
 			}
 		}
 		return len(word) >= 3
-	case ':', '$', '*':
+	case ':', '$', '*', '%', '~', '>': // the last ones are RESP3's
 		return number
 	}
 	return false

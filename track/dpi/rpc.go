@@ -28,11 +28,12 @@ const (
 // rpcState counts the calls of a connection that only asked whether somebody is there.
 type rpcState struct{ calls uint8 }
 
-// rpcPrograms are among those of https://www.iana.org/assignments/rpc-program-numbers.
+// rpcPrograms are among those of https://www.iana.org/assignments/rpc-program-numbers, and GlusterFS' own.
 var rpcPrograms = map[uint32]string{100000: "portmap", 100001: "rstat", 100002: "rusers", 100003: "nfs", 100004: "ypserv", 100005: "mount",
 	100007: "ypbind", 100008: "wall", 100009: "yppasswd", 100011: "rquota", 100012: "spray", 100017: "rexec", 100020: "llockmgr", 100021: "nlockmgr",
 	100024: "status", 100026: "bootparam", 100068: "cmsd", 100083: "ttdbserver", 100227: "nfs_acl", 100300: "nisd", 150001: "pcnfsd", 300019: "amd",
-	391002: "fam", 395183: "vxi11", 395184: "vxi11-abort"}
+	391002: "fam", 395183: "vxi11", 395184: "vxi11-abort", 1238433: "gluster-mgmt", 1238437: "gluster-friend", 1238463: "gluster-cli", 1298437: "glusterfs",
+	4867634: "gluster-brick", 14398633: "gluster-handshake", 34123456: "gluster-portmap", 52743234: "gluster-callback", 123451501: "gluster-dump"}
 
 // rpcCall judges the call that begins b (RFC 5531 section 9); cut allows for its end to be missing.
 func rpcCall(b []byte, cut bool) bool {

@@ -87,6 +87,15 @@ func tailSamples() []sample {
 		return tpktTest("\x02\xf0\x80" + string([]byte{spdu}) + "\x1e\x05\x06\x13\x01\x00\x16\x01\x02\xc1\x12\x60\x10\xa1\x07\x06\x05\x28\xca\x22\x02\x03\xa2\x05\x06\x03\x29\x01\x01")
 	}
 	guid := func(newer byte) string { return "8 bytes." + string([]byte{newer}) + "7 bytes" }
+	erlangNode := "\x64\x48M\x00\x00\x06\x00\x05" + behind16("rabbit") + be16Text(0)
+	cached := "http://www.example.com/a?" + secret + "\x00"
+	pulse := func(packet string) string {
+		return be32Text(uint32(len(packet))) + "\xff\xff\xff\xff" + nuls(12) + packet
+	}
+	property := func(key, value string) string {
+		value += "\x00"
+		return "t" + key + "\x00L" + be32Text(uint32(len(value))) + "x" + behind32(value)
+	}
 	return []sample{
 		streamOf("whatsapp", 50000, 5222, facted{"app": "whatsapp"}, "o"+noise, "r\x00\x00\x03\x1a\x01\x00"),
 		streamOf("whatsapp that knows its way", 50000, 443, facted{"app": "whatsapp"}, "oED\x00\x01", "o\x00\x00\x04\x08\x05\x08\x02"+noise),
@@ -153,5 +162,23 @@ func tailSamples() []sample {
 		datagramsOf("quake3", 50000, 27960, facted{"app": "quake3", "quake3_server": "The Arena"},
 			"o\xff\xff\xff\xffgetstatus\n", "r\xff\xff\xff\xffstatusResponse\n\\g_gametype\\0\\sv_hostname\\The Arena\\mapname\\q3dm17\n0 48 \"player\"\n"),
 		datagramsOf("mndp", 5678, 5678, facted{"app": "mndp", "mndp_identity": "edge-router", "mndp_version": "7.16 (stable)", "mndp_platform": "MikroTik", "mndp_board": "RB4011"}, "o"+mndp),
+		streamOf("epmd lookup", 50000, 4369, facted{"app": "epmd", "epmd_request": "lookup", "epmd_node": "rabbit"}, "o"+behind16("zrabbit"), "rw\x00"+erlangNode),
+		streamOf("epmd lookup in vain", 50000, 4369, facted{"app": "epmd", "epmd_request": "lookup", "epmd_node": "rabbit"}, "o"+behind16("zrabbit"), "rw\x01"),
+		streamOf("epmd registration", 50000, 4369, facted{"app": "epmd", "epmd_request": "register", "epmd_node": "rabbit"}, "o"+behind16("x"+erlangNode), "rv\x00\x12\x34\x56\x78"),
+		streamOf("epmd names", 50000, 4369, facted{"app": "epmd", "epmd_request": "names"}, "o"+behind16("n"), "r"+be32Text(4369)+"name rabbit at port 25672\n"),
+		streamOf("erldp", 50000, 25672, facted{"app": "erldp", "erldp_client": "cli@a.example", "erldp_server": "rabbit@b.example", "erldp_status": "ok"},
+			"o"+behind16("N"+nuls(3)+"\x0d\x07\xdf\x7f\xbd"+be32Text(7)+behind16("cli@a.example")), "r"+behind16("sok"), "r"+behind16("N"+nuls(3)+"\x0d\x07\xdf\x7f\xbd"+"chal"+be32Text(7)+behind16("rabbit@b.example"))),
+		streamOf("erldp of old", 50000, 50001, facted{"app": "erldp", "erldp_client": "cli@a.example", "erldp_server": "rabbit@b.example", "erldp_status": "nok"},
+			"o"+behind16("n\x00\x05\x00\x07\xdf\x7fcli@a.example"), "r"+behind16("snok"), "r"+behind16("n\x00\x05\x00\x07\xdf\x7fchalrabbit@b.example")),
+		streamOf("spice", 50000, 5930, facted{"app": "spice", "spice_channel": "display"}, "oREDQ"+le32Text(2)+le32Text(2)+le32Text(26)+le32Text(99)+"\x02\x00"+le32Text(1)+le32Text(1)+le32Text(18)+nuls(8), "rREDQ"+le32Text(2)+le32Text(2)+le32Text(186)+nuls(4)+"\x30\x81\x9f"+nuls(183)),
+		datagramsOf("icp", 3130, 3130, facted{"app": "icp", "icp_opcode": "query", "icp_url": "http://www.example.com/a", "icp_answer": "miss"},
+			"o\x01\x02"+be16Text(24+len(cached))+be32Text(7)+nuls(16)+cached, "r\x03\x02"+be16Text(20+len(cached))+be32Text(7)+nuls(12)+cached),
+		streamOf("pulseaudio", 50000, 4713, facted{"app": "pulseaudio", "pulseaudio_version": "35", "pulseaudio_client": "paplay"},
+			"o"+pulse("L"+be32Text(8)+"L"+be32Text(0)+"L\x80\x00\x00\x23x"+behind32(secret)), "r"+pulse("L"+be32Text(2)+"L"+be32Text(0)+"L"+be32Text(35)),
+			"o"+pulse("L"+be32Text(9)+"L"+be32Text(1)+"P"+property("media.format", "WAV")+property("application.name", "paplay")+"N")),
+		datagramsOf("statsd", 50000, 8125, facted{"app": "statsd", "statsd_metric": "shop.orders"}, "oshop.orders:1|c|@0.1\nshop.time:320|ms\n"),
+		datagramsOf("statsd with tags", 50000, 50001, facted{"app": "statsd", "statsd_metric": "shop.users"}, "oshop.users:anna bell|s|#env:test,shop"),
+		streamOf("dns at the port of mdns", 50000, 5353, facted{"app": "dns", "dns_query": "a.example", "dns_type": "SOA", "dns_rcode": "REFUSED", "dns_queries": "1"},
+			"o"+string(dnsPrefixed(dnsTest(7, 0x0100, "a.example", 6))), "r"+string(dnsPrefixed(dnsTest(7, 0x8185, "a.example", 6)))),
 	}
 }
