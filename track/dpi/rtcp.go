@@ -33,10 +33,20 @@ func parseRTCP(c *call) verdict {
 	if packets > 1 && size == fixed+24*blocks {
 		return c.finish()
 	}
+	if kind == 200 && size == len(b) && c.sentNow(be32(b[8:])) {
+		return c.finish()
+	}
 	ssrc, said := uint64(be32(b[4:])), crc32.ChecksumIEEE(b)
 	if a, before, ok := c.trail(trailRTCP, c.side); ok && a == ssrc && before != said {
 		return c.finish()
 	}
 	c.leave(trailRTCP, ssrc, said)
 	return more
+}
+
+// sentNow tells whether seconds since 1900, as a sender's report has them, are those of the packet that has it, or nearly.
+func (c *call) sentNow(ntp uint32) bool {
+	const epoch, day = 2208988800, 24 * 3600
+	apart := int32(ntp - uint32(c.ts/1e9+epoch))
+	return apart > -day && apart < day
 }

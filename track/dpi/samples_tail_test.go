@@ -96,6 +96,12 @@ func tailSamples() []sample {
 		value += "\x00"
 		return "t" + key + "\x00L" + be32Text(uint32(len(value))) + "x" + behind32(value)
 	}
+	transport := func(pid int, kind byte) string {
+		return "\x47" + be16Text(pid) + string([]byte{kind}) + strings.Repeat("\xff", 184)
+	}
+	shake := func(version, field, kind uint32) string {
+		return "\x80" + nuls(15) + be32Text(version) + be32Text(field) + be32Text(7) + be32Text(1500) + be32Text(8192) + be32Text(kind) + "sockbake" + nuls(16)
+	}
 	return []sample{
 		streamOf("whatsapp", 50000, 5222, facted{"app": "whatsapp"}, "o"+noise, "r\x00\x00\x03\x1a\x01\x00"),
 		streamOf("whatsapp that knows its way", 50000, 443, facted{"app": "whatsapp"}, "oED\x00\x01", "o\x00\x00\x04\x08\x05\x08\x02"+noise),
@@ -180,5 +186,12 @@ func tailSamples() []sample {
 		datagramsOf("statsd with tags", 50000, 50001, facted{"app": "statsd", "statsd_metric": "shop.users"}, "oshop.users:anna bell|s|#env:test,shop"),
 		streamOf("dns at the port of mdns", 50000, 5353, facted{"app": "dns", "dns_query": "a.example", "dns_type": "SOA", "dns_rcode": "REFUSED", "dns_queries": "1"},
 			"o"+string(dnsPrefixed(dnsTest(7, 0x0100, "a.example", 6))), "r"+string(dnsPrefixed(dnsTest(7, 0x8185, "a.example", 6)))),
+		datagramsOf("mp2t", 50000, 1234, facted{"app": "mp2t"}, "o"+transport(0, 0x10)+transport(0x1fff, 0x10)),
+		datagramsOf("sap", 9875, 9875, facted{"app": "sap", "sap_session": "Concert"}, "o\x20\x00\xf6\xad\xc0\x00\x02\x0aapplication/sdp\x00v=0\r\no=- 0 0 IN IP4 192.0.2.10\r\ns=Concert\r\nt=0 0\r\n"),
+		datagramsOf("sap over ipv6 without type", 9875, 9875, facted{"app": "sap", "sap_session": "Concert"}, "o\x30\x00\xf6\xad"+nuls(15)+"\x01v=0\no=- 0 0 IN IP4 192.0.2.10\ns=Concert\n"),
+		datagramsOf("wccp", 2048, 2048, facted{"app": "wccp", "wccp_message": "here-i-am"}, "o"+be32Text(10)+"\x02\x00"+behind16("\x00\x00\x00\x04\x00\x00\x00\x00\x00\x01"+behind16(nuls(24)))),
+		datagramsOf("wccp of version 1", 2048, 2048, facted{"app": "wccp", "wccp_message": "here-i-am"}, "o"+be32Text(7)+be32Text(4)+nuls(44)),
+		datagramsOf("srt", 50000, 9710, facted{"app": "srt", "srt_encryption": "aes-128"}, "o"+shake(4, 2, 1), "r"+shake(5, 0x00024a17, 1)),
+		datagramsOf("udt", 50000, 50001, facted{"app": "udt"}, "o"+shake(4, 1, 1), "r"+shake(4, 1, 0xffffffff)),
 	}
 }
