@@ -45,10 +45,10 @@ func parsePulse(c *call) verdict {
 	c.view[1-st.client].b = nil
 	v := &c.view[st.client]
 	for len(v.b) >= pulseHead {
-		n := int(be32(v.b))
-		if n > maxLen {
+		if be32(v.b) > maxLen {
 			return done
 		}
+		n := int(be32(v.b))
 		if len(v.b) < pulseDescriptor+n {
 			break
 		}
