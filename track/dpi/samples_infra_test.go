@@ -270,6 +270,7 @@ func infraSamples() []sample {
 			"o"+radiusTest(1, radiusAttribute(1, "alice"), radiusAttribute(2, secret+nuls(9)), radiusAttribute(32, "switch1")), "r"+radiusTest(3)),
 		datagramsOf("rpc", 50000, 700, facted{"app": "rpc", "rpc_program": "portmap", "rpc_version": "2"}, "o"+rpcTest(100000, 2)),
 		streamOf("rpc over tcp", 50000, 700, facted{"app": "rpc", "rpc_program": "nfs", "rpc_version": "4"}, "o\x80\x00\x00\x28"+rpcTest(100003, 4)),
+		streamOf("rpc of glusterfs", 50000, 24007, facted{"app": "rpc", "rpc_program": "gluster-cli", "rpc_version": "2"}, "o\x80\x00\x00\x28"+rpcTest(1238463, 2)),
 		datagramsOf("isakmp 1", 500, 500, facted{"app": "isakmp", "isakmp_version": "1", "isakmp_exchange": "aggressive"},
 			"o"+isakmpTest(0x10, 4, 0, 1, nuls(8), "\x0d\x00\x00\x08sa  \x00\x00\x00\x08vend")),
 		datagramsOf("isakmp 2 through nat", 4500, 4500, facted{"app": "isakmp", "isakmp_version": "2", "isakmp_exchange": "IKE_AUTH"},
