@@ -176,6 +176,17 @@ func typeName(t string) string {
 	return "something else"
 }
 
+// written tells how a value of one of two types is written, where the other stands for it.
+func written(a, b string) string {
+	switch {
+	case a == "a time" && b != "a list", b == "a time" && a != "a list":
+		return ` (a time is written as in: ts > date("2026-01-31T08:00:00Z"))`
+	case a == "a number" && b == "a text", a == "a text" && b == "a number":
+		return ` (a number stands without quotes, a size is written as in MB(10), a duration as in seconds("1m30s"))`
+	}
+	return ""
+}
+
 func unknown(name, text string, from int, schema *event.Schema) string {
 	rest := []rune(text)
 	rest = rest[min(len(rest), from+utf8.RuneCountInString(name)):]
@@ -219,7 +230,7 @@ func plain(message string) string {
 		return "the filter must be true or false, but this is " + typeName(m[1])
 	}
 	if m := mismatched.FindStringSubmatch(message); m != nil {
-		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3])
+		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3]) + written(typeName(m[2]), typeName(m[3]))
 	}
 	if m := mismatch.FindStringSubmatch(message); m != nil {
 		return m[1] + " does not go before " + typeName(m[2])

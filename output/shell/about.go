@@ -46,7 +46,7 @@ var text = []Section{
 	}},
 	{"Filters", []string{
 		"`--filter` takes an expression of the language expr over the fields below. It is checked before anything is opened. Absent text is \"\", an absent number 0, an absent list empty. `==`, `!=`, `<`, `in`, `contains`, `startsWith`, `endsWith`, `matches` compare; `&&`, `||`, `not` join.",
-		"`cidr(remote_addr, \"10.0.0.0/8\")` and `private(remote_addr)` test addresses, `capable(caps, \"cap_net_admin\")` capabilities; `KB(1)`, `MB(1)`, `GB(1)`, `KiB(1)`, `MiB(1)`, `GiB(1)` are sizes, `seconds(\"1m30s\")`, `minutes(5)`, `hours(1)` times.",
+		"`cidr(remote_addr, \"10.0.0.0/8\")` and `private(remote_addr)` test addresses, `capable(caps, \"cap_net_admin\")` capabilities; `KB(1)`, `MB(1)`, `GB(1)`, `KiB(1)`, `MiB(1)`, `GiB(1)` are sizes, `seconds(\"1m30s\")`, `minutes(5)`, `hours(1)` durations, `date(\"2026-01-31T08:00:00Z\")` and, in UTC, `date(\"2026-01-31\")` times.",
 	}},
 	{"Privileges", []string{
 		"Reading files needs none. Capturing needs CAP_NET_RAW; exact owners need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; other users' processes in /proc need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. What is not needed any more is dropped when everything is open. Without CAP_NET_RAW the kernel's socket tables are followed instead. `rustnet doctor` says what works, and prints the command that mends the rest.",

@@ -101,6 +101,9 @@ var belowZero = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid 64 bit uin
 // noValue is what kong says when the command line ends, or goes on with another flag, where the value of one should stand.
 var noValue = regexp.MustCompile(`^(--[a-z-]+): expected .+ but got "(.*)" \((<EOL>|short flag|long flag)[^;]*(?:; perhaps try (.+)\?)?$`)
 
+// noChoice is how kong lists the value "" of a flag that has no default. It is nothing to choose.
+var noChoice = regexp.MustCompile(`^(--[a-z-]+ must be one of .*),""( but got )`)
+
 // Explain says which file a value came from that kong refuses.
 func (f *Files) Explain(err error) error {
 	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
@@ -113,6 +116,9 @@ func (f *Files) Explain(err error) error {
 	}
 	if m := belowZero.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%s: %s is below zero", m[1], m[2])
+	}
+	if m := noChoice.FindStringSubmatchIndex(err.Error()); m != nil {
+		err = fmt.Errorf("%s%s", err.Error()[:m[3]], err.Error()[m[4]:])
 	}
 	if source := f.source[f.last]; source != "" && strings.Contains(err.Error(), "--"+f.last) {
 		return fmt.Errorf("%s: %w", source, err)
