@@ -94,6 +94,7 @@ type searchStats struct {
 	Rounds     uint64 // through all processes
 	NotFound   uint64 // sockets that a whole round did not find
 	SearchTime time.Duration
+	All        bool // other users' processes are read as well
 }
 
 // Stats counts what the stage has done; safe to read at any time.
@@ -346,13 +347,16 @@ func (s Stats) Report() string {
 	return strings.Join(said, ", ")
 }
 
-// Notes says what a missing right kept from us, and what gives it.
+// Notes says of how many connections the process is not known though somebody has the socket, and where a missing right is why, what gives it.
 func (s Stats) Notes() []string {
 	if s.UserOnly == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("of %d connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)",
-		s.UserOnly)}
+	why := "other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"
+	if s.All {
+		why = "their processes had closed them before they were looked for, or cannot be seen from here"
+	}
+	return []string{fmt.Sprintf("of %d connections only the user is known: %s", s.UserOnly, why)}
 }
 
 func (s *Stage) publish() {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -597,5 +598,34 @@ func TestKnownConnectionAllocatesNothing(t *testing.T) {
 	e.Kind = event.Updated
 	if n := testing.AllocsPerRun(1000, func() { b.event(&e) }); n != 0 {
 		t.Errorf("updated allocates %v times, want 0", n)
+	}
+}
+
+// Advice is only for whom it helps: who may read everybody's processes does not lack a right.
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		all  bool
+		want string
+	}{
+		{false, "of 2 connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"},
+		{true, "of 2 connections only the user is known: their processes had closed them before they were looked for, or cannot be seen from here"},
+	} {
+		if got := (Stats{UserOnly: 2, searchStats: searchStats{All: c.all}}).Notes(); len(got) != 1 || got[0] != c.want {
+			t.Errorf("notes with all processes readable %v: got %q, want %q", c.all, got, c.want)
+		}
+	}
+	if got := (Stats{}).Notes(); got != nil {
+		t.Errorf("notes of nothing: got %q", got)
+	}
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	status, _ := os.ReadFile("/proc/self/status")
+	_, eff, _ := strings.Cut(string(status), "\nCapEff:\t")
+	set, err := strconv.ParseUint(strings.TrimSpace(eff[:min(len(eff), 16)]), 16, 64)
+	if want := set>>19&1 != 0 && set>>2&1 != 0; err != nil || s.procs.stats().All != want {
+		t.Errorf("all processes readable with capabilities %x (%v): got %v, want %v", set, err, s.procs.stats().All, want)
 	}
 }

@@ -106,6 +106,7 @@ func newIndex(cfg Config, told bool) (processes, error) {
 		holders: map[uint32]holder{}, procs: map[uint32]*process{}, missing: map[uint32]missing{},
 		credit: burst, paid: cfg.now()}
 	x.lastPID, _ = root.lastPID()
+	x.count.All = sockets.Capable(unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH) // which are not dropped
 	if cfg.Follow {
 		root.follow = uint32(os.Getpid())
 	}

@@ -52,12 +52,31 @@ func OpenAll() (conns []*Conn, err error) {
 		left = append(left, fmt.Sprintf("%d that could not be entered (%v; needs CAP_SYS_ADMIN)", o.closed, o.err))
 	}
 	if hidden > 0 {
-		left = append(left, fmt.Sprintf("those of processes that are hidden from us, %d in number (needs CAP_SYS_PTRACE)", hidden))
+		why := "needs CAP_SYS_PTRACE"
+		if Capable(unix.CAP_SYS_PTRACE) { // a security module, or processes of an outer user namespace
+			why = "CAP_SYS_PTRACE does not reach them"
+		}
+		left = append(left, fmt.Sprintf("those of processes that are hidden from us, %d in number (%s)", hidden, why))
 	}
 	if len(left) == 0 {
 		return conns, nil
 	}
 	return conns, fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
+}
+
+// Capable tells whether the calling thread has these capabilities, all with numbers below 32.
+func Capable(caps ...int) bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return false
+	}
+	for _, c := range caps {
+		if data[0].Effective>>c&1 == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // onThread runs what changes its thread's namespace on one that ends with it, and that is not the process's first: by that one's
