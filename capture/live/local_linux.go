@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,10 +14,15 @@ import (
 // Local is the set of this machine's addresses, kept current. Any goroutine may ask it.
 type Local struct {
 	set    atomic.Pointer[map[netip.Addr]struct{}] // never changed once it is here
+	gone   map[netip.Addr]time.Time                // until when they are kept; follow's alone
 	notice *os.File
 	query  *netlink
 	ended  chan struct{}
 }
+
+// goneStays is how long an address counts that the machine has no more: packets of connections that had it are in the ring, and
+// whose ends they are is asked when their settling is over.
+const goneStays = time.Second
 
 // WatchLocal reads the addresses of all interfaces and follows their changes until Close.
 // It needs no privilege.
@@ -26,7 +32,7 @@ func WatchLocal() (*Local, error) {
 		return nil, fmt.Errorf("watch local addresses: %w", err)
 	}
 	unix.SetNonblock(n.fd, true) // os.File then waits without holding a thread
-	l := &Local{notice: os.NewFile(uintptr(n.fd), "rtnetlink"), ended: make(chan struct{})}
+	l := &Local{notice: os.NewFile(uintptr(n.fd), "rtnetlink"), ended: make(chan struct{}), gone: map[netip.Addr]time.Time{}}
 	if l.query, err = openNetlink(0); err == nil {
 		err = l.refresh()
 	}
@@ -43,7 +49,7 @@ func WatchLocal() (*Local, error) {
 
 var loopback4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)
 
-// Contains says whether an address is this machine's. Broadcast and multicast addresses are not.
+// Contains says whether an address is this machine's, or was a moment ago. Broadcast and multicast addresses are not.
 func (l *Local) Contains(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if _, ok := (*l.set.Load())[a]; ok {
@@ -70,6 +76,9 @@ func (l *Local) follow(buf []byte) {
 			any, readErr = drain(int(fd), buf)
 			return any || readErr != nil
 		})
+		if errors.Is(err, os.ErrDeadlineExceeded) { // one that is gone has stayed long enough
+			err = l.notice.SetReadDeadline(time.Now().Add(goneStays)) // should the list fail now
+		}
 		if err == nil && readErr == nil {
 			// Which address came or went is not asked: several interfaces may have the same.
 			// A list that fails is made up for by the next notice.
@@ -109,8 +118,34 @@ func (l *Local) refresh() error {
 			set[a] = struct{}{}
 		}
 	})
+	l.stay(set)
 	l.set.Store(&set)
 	return nil
+}
+
+// stay adds to the set what has just gone from it, and sees to another look when that is over.
+func (l *Local) stay(set map[netip.Addr]struct{}) {
+	now := time.Now()
+	if was := l.set.Load(); was != nil {
+		for a := range *was {
+			_, here := set[a]
+			if _, gone := l.gone[a]; !here && !gone {
+				l.gone[a] = now.Add(goneStays)
+			}
+		}
+	}
+	var next time.Time
+	for a, until := range l.gone {
+		if _, back := set[a]; back || !now.Before(until) {
+			delete(l.gone, a)
+			continue
+		}
+		set[a] = struct{}{}
+		if next.IsZero() || until.Before(next) {
+			next = until
+		}
+	}
+	l.notice.SetReadDeadline(next)
 }
 
 // parseAddr reads the body of an RTM_NEWADDR. On point-to-point interfaces IFA_ADDRESS is the

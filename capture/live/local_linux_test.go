@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestLocal(t *testing.T) {
@@ -51,7 +52,15 @@ func TestLocal(t *testing.T) {
 	becomes("10.7.7.7", true)
 	is("10.1.2.3", true)
 	ip(t, "addr del 10.1.2.3/24 dev v1")
+	ip(t, "addr add 10.8.8.8/32 dev lo")
+	becomes("10.8.8.8", true) // so that the other is known to be gone; packets of it are still on their way
+	is("10.1.2.3", true)
 	becomes("10.1.2.3", false)
+	is("10.8.8.8", true)
+	ip(t, "addr del 10.8.8.8/32 dev lo")
+	ip(t, "addr add 10.8.8.8/32 dev lo") // back before it has been forgotten
+	time.Sleep(goneStays + goneStays/2)
+	is("10.8.8.8", true)
 	ip(t, "link del v0")
 	becomes("10.9.0.1", false)
 
