@@ -312,6 +312,10 @@ func (f *file) view(table string, fields *event.Schema) error {
 		name := quote(field.Name)
 		switch field.Place() {
 		case event.PlaceColumn, event.PlaceStep:
+			if field.Type == event.ID { // a number in the table; for people what everything else shows, and related_id is
+				columns = append(columns, fmt.Sprintf("CASE WHEN c.%s <> 0 THEN printf('%%016x', c.%[1]s) END AS %[1]s", name))
+				continue
+			}
 			columns = append(columns, "c."+name)
 		case event.PlaceProcess:
 			columns = append(columns, "p."+name)
