@@ -33,7 +33,7 @@ type Distribution struct {
 	chosen            bool // the person said by what
 	rowsOnly          bool // no totals: what adds up a column of CSV would count all twice
 	every             time.Duration
-	seconds           func() float64 // how long was looked, where the records' times do not say it
+	live              bool // the time that was looked is what counts, also without records
 
 	ask              asker
 	id, ts, start    *event.Field
@@ -45,6 +45,7 @@ type Distribution struct {
 	all              *groups // everything, as one group
 	series           series
 	first, last      int64
+	began, now       int64 // of the looking, by the clock that stamps packets: without what it took to begin and to end
 	lost             uint64
 	left             map[string]int // rows that --top cut off, by group_by
 	drawn            map[*event.Stored]*series
@@ -54,13 +55,9 @@ type Distribution struct {
 // NewStats makes the stage of the command stats. fields are the records'. With live, rates are over the
 // time that was looked, not that of the records.
 func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Schema, w io.Writer) (*Distribution, error) {
-	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, conns: map[uint64]event.Event{},
+	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, live: live, conns: map[uint64]event.Event{},
 		ask: newAsker(fields), id: fields.Lookup("id"), ts: fields.Lookup("ts"), start: fields.Lookup("start"), lostCount: fields.Lookup("lost_count"),
 		txDelta: fields.Lookup("tx_bytes_delta"), rxDelta: fields.Lookup("rx_bytes_delta"), drawn: map[*event.Stored]*series{}}
-	if live {
-		begin := time.Now()
-		d.seconds = func() float64 { return time.Since(begin).Seconds() }
-	}
 	var by [][]string // each is a distribution of its own
 	for _, names := range cfg.GroupBy {
 		if n := split([]string{names}); len(n) > 0 {
@@ -149,6 +146,9 @@ func (d *Distribution) Run(ctx context.Context, in <-chan *event.Batch) error {
 				}
 				if !ok {
 					return err
+				}
+				if d.now = max(d.now, b.Now); d.began == 0 {
+					d.began = b.Now
 				}
 				for i := range b.Events {
 					d.take(&b.Events[i])
@@ -252,8 +252,12 @@ func (d *Distribution) draw(e *event.Event, ts int64) {
 // count as they are, without ending for the next frame.
 func (d *Distribution) frame() []event.Event {
 	period := float64(d.last-d.first) / 1e9
-	if d.seconds != nil {
-		period = d.seconds()
+	if d.live && d.began != 0 {
+		begin := d.began
+		if d.first != 0 {
+			begin = min(begin, d.first)
+		}
+		period = float64(max(d.now, d.last)-begin) / 1e9
 	}
 	all := d.all.copy()
 	copies := make([]*groups, len(d.groups))

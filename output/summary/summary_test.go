@@ -563,3 +563,41 @@ func TestQuery(t *testing.T) {
 		}
 	}
 }
+
+// Live, rates are over the time that was looked: not over what it took to begin, and not only while something happened.
+func TestLiveRates(t *testing.T) {
+	const at = 1_790_000_000_000_000_000
+	for _, c := range []struct {
+		name string
+		nows []int64 // of batches, the connection in the first
+		live bool
+		want string
+	}{
+		{"live", []int64{at, at + 1e9, at + 4e9}, true, `{"event":"stats","duration":4,"tx_rate":100}`},
+		{"live, batches behind their records", []int64{at - 1e9, at - 1e9}, true, `{"event":"stats","duration":2,"tx_rate":200}`},
+		{"a file", []int64{at, at + 1e9, at + 4e9}, false, `{"event":"stats","duration":1,"tx_rate":400}`},
+	} {
+		var w bytes.Buffer
+		d, err := NewStats(Config{}, false, c.live, output.Config{Format: output.JSON, Fields: []string{"event", "duration", "tx_rate"}}, schema, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := conn(1, "nc", 400, 0)
+		e.Kind, e.TS, e.Start = event.Closed, at+1e9, at
+		in := make(chan *event.Batch, len(c.nows))
+		for i, now := range c.nows {
+			b := &event.Batch{Now: now}
+			if i == 0 {
+				b.Events = []event.Event{e}
+			}
+			in <- b
+		}
+		close(in)
+		if err := d.Run(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if line, _, _ := strings.Cut(w.String(), "\n"); line != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, line, c.want)
+		}
+	}
+}
