@@ -25,6 +25,7 @@ const (
 	bgpMaxLen    = 1 << 16 // RFC 8654; 4096 without
 	bgpOpen      = 1
 	bgpNotify    = 3
+	bgpPort      = 179
 	bgpMarker    = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 )
 
@@ -54,7 +55,7 @@ func parseBGP(c *call) verdict {
 			switch v.b[18] {
 			case bgpOpen:
 				as, id := fieldBGPClientAS, fieldBGPClientID
-				if s == Resp {
+				if s == Resp != (c.f.orig == bgpPort && c.f.resp != bgpPort) { // the first packet seen may have been the answer
 					as, id = fieldBGPServerAS, fieldBGPServerID
 				}
 				c.firstNumber(as, uint64(bgpAS(v.b[:n])))

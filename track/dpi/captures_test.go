@@ -216,3 +216,25 @@ func TestSnapLength(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswerFirst: where the first packet that was seen is an answer, what it tells is still the server's.
+func TestAnswerFirst(t *testing.T) {
+	in := NewInspector(Config{})
+	for _, s := range []sample{
+		streamOf("bgp", 179, 40000, facted{"app": "bgp", "bgp_server_as": "64501", "bgp_server_id": "10.0.0.2", "bgp_client_as": "64500", "bgp_client_id": "10.0.0.1"},
+			"o"+bgpTest(1, "\x04"+u16(64501)+u16(180)+"\x0a\x00\x00\x02\x00"), "r"+bgpTest(1, "\x04"+u16(64500)+u16(180)+"\x0a\x00\x00\x01\x00")),
+		streamOf("clickhouse", 9000, 40000, facted{"app": "clickhouse"}, "o\x00\x0aClickHouse\x17\x08\xd4\xa9\x03\x07Etc/UTC\x02vm\x01"),
+		streamOf("zookeeper", 2181, 40000, facted{}, "o"+u32(20)+u32(4)+u32(0)+u32(7)+u32(0)+u32(0)+u32(0)), // no SMPP, though its numbers agree
+		streamOf("smpp", 40000, 7777, facted{"app": "smpp", "smpp_command": "4"}, "o"+u32(16+1+2+5+2+4)+u32(4)+u32(0)+u32(1)+"\x00\x01\x011234\x00\x01\x01567\x00"),
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			f := s.flow(in)
+			runSegments(in, f, s.msgs)
+			in.End(f, 1e9)
+			if got := facts(f.App()); !maps.Equal(got, s.want) {
+				t.Errorf("got %v, want %v", got, s.want)
+			}
+			in.Free(f)
+		})
+	}
+}

@@ -40,6 +40,10 @@ func parseClickHouse(c *call) verdict {
 	if c.side == Resp && v.whole || major > 100 {
 		return no
 	}
+	if string(name) == "ClickHouse" { // the server's answer, whose next texts are others; no client has this name alone
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
 	c.setClient(c.side)
 	c.fact(fieldClickhouseAgent, name)
 	c.fact(fieldClickhouseDB, database)

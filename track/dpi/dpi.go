@@ -124,7 +124,7 @@ var table = []parser{
 	{Name: "rtmp", TCP: parseRTMP, First: rtmpFirst, Ports: []uint16{1935}, Follow: 16 << 10, Fields: rtmpFields},
 	{Name: "minecraft", TCP: parseMinecraft, TCPZeros: zeroBits("\x00\x70"), Ports: []uint16{25565}, Follow: 8 << 10, Fields: minecraftFields},
 	{Name: "source_engine", UDP: parseSource, First: sourceFirst, Min: 21, Ports: []uint16{27015}, Follow: 16 << 10, Fields: sourceFields},
-	{Name: "bgp", TCP: parseBGP, First: bgpFirst, Ports: []uint16{179}, Follow: 16 << 10, Fields: bgpFields},
+	{Name: "bgp", TCP: parseBGP, First: bgpFirst, Ports: []uint16{bgpPort}, Follow: 16 << 10, Fields: bgpFields},
 	{Name: "ldp", TCP: parseLDP, UDP: parseLDP, First: ldpFirst, Min: 18, Ports: []uint16{646}, Follow: 4 << 10},
 	{Name: "openflow", TCP: parseOpenFlow, First: openflowFirst, Ports: []uint16{6653, 6633}, Follow: 4 << 10, Fields: openflowFields},
 	{Name: "diameter", TCP: parseDiameter, First: diameterFirst, Ports: []uint16{3868}, Follow: 16 << 10, Fields: diameterFields},

@@ -20,6 +20,29 @@ func smppCommand(n uint32) bool {
 	return false
 }
 
+// smppAddressed tells whether a message begins with a kind of service, a source, and a destination that is not empty (sections 4.4.1, 4.6.1, 4.7.1).
+func smppAddressed(b []byte, cut bool) bool {
+	const maxService, maxAddress = 5, 64
+	service, b, ok := zeroText(b)
+	if !ok || len(service) > maxService || len(service) > 0 && !printable(service) {
+		return false
+	}
+	for _, may := range []bool{true, false} { // be empty
+		if len(b) < 3 {
+			return cut && !may
+		}
+		address, rest, ok := zeroText(b[2:])
+		if !ok {
+			return cut
+		}
+		if b[0] > 8 || b[1] > 18 || len(address) > maxAddress || len(address) == 0 && !may || len(address) > 0 && !printable(address) {
+			return false
+		}
+		b = rest
+	}
+	return true
+}
+
 const answerBit = 1 << 31
 
 // parseSMPP reads messages (SMPP 3.4 section 3.2): length, command, status, number. A bind names its system; the
@@ -68,6 +91,8 @@ func parseSMPP(c *call) verdict {
 			return v.unfinished()
 		}
 	case kind != 4 && kind != 5 && kind != 0x103: // those that say nothing by themselves
+		return no
+	case command&answerBit == 0 && !smppAddressed(body, v.gap):
 		return no
 	}
 	c.edit().SetUint(fieldSMPPCommand, uint64(kind))
