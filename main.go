@@ -540,7 +540,7 @@ func distribution(c *cli) (int, error) {
 		return 0, c.program.NotRun(err)
 	}
 	return c.program.Finish(c.flow(say, src, []shell.Stage{keep.Stage()}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
-		Outcome: func() string { return fmt.Sprintf("%d rows%s", stats.Events(), stats.Report()) }}))
+		Outcome: func() string { return event.Count(stats.Events(), "row") + stats.Report() }}))
 }
 
 // history is the command that looks up connections in a store.
@@ -567,7 +567,7 @@ func history(c *cli) (int, error) {
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return fmt.Sprintf("%d rows", query.Events()) }}
+		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") }}
 	}
 	src, err := openStore(c, c.History.When, c.History.Records, fields)
 	if err != nil {

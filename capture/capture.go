@@ -5,6 +5,8 @@ package capture
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -172,4 +174,16 @@ type Counted struct {
 	Timing    [2]bool   // a segment is not acknowledged yet:
 	TimedSeq  [2]uint32 // behind it
 	TimedTS   [2]int64
+}
+
+// Count says a number of things for people: "1 packet", "2 packets", "0 addresses".
+func Count(n uint64, one string) string {
+	text := strconv.FormatUint(n, 10) + " " + one
+	switch {
+	case n == 1:
+		return text
+	case strings.HasSuffix(one, "s"):
+		return text + "es"
+	}
+	return text + "s"
 }

@@ -2,7 +2,6 @@ package enrich
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
@@ -103,7 +102,7 @@ func (s HostStats) Report() string {
 	if s.Forgotten == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d addresses with names from DNS forgotten for want of room", s.Forgotten)
+	return event.Count(s.Forgotten, "address") + " with names from DNS forgotten for want of room"
 }
 
 // Batch names the connections of the next batch of events, and learns from what was said before each.

@@ -307,7 +307,7 @@ func (s Stats) Events() uint64 {
 // Report says for people what became of the events: those made are written, filtered out before they came
 // here, or told to be lost.
 func (s Stats) Report(filtered uint64) string {
-	text := fmt.Sprintf("%d events written", s.Events())
+	text := event.Count(s.Events(), "event") + " written"
 	for _, n := range []struct {
 		count uint64
 		what  string

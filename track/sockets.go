@@ -2,7 +2,6 @@ package track
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -74,7 +73,7 @@ func (s *SocketStage) Stats() SocketStats {
 
 // Report says it for people.
 func (s SocketStats) Report() string {
-	return fmt.Sprintf("%d readings of the socket tables, %d connections", s.Readings, s.Opened)
+	return event.Count(s.Readings, "reading") + " of the socket tables, " + event.Count(s.Opened, "connection")
 }
 
 // socketKey names a connection by its ends in order, so that both sockets of a connection within

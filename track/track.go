@@ -163,21 +163,21 @@ func (s *Stage) Stats() Stats {
 
 // Report says it for people.
 func (s Stats) Report() string {
-	text := fmt.Sprintf("%d in %d connections", s.Packets, s.Opened)
+	text := fmt.Sprintf("%d in %s", s.Packets, event.Count(s.Opened, "connection"))
 	if skipped := decode.ReportSkipped(&s.Skipped); skipped != "" {
 		text += ", " + skipped
 	}
 	if s.Evicted > 0 {
-		text += fmt.Sprintf(", %d connections evicted (--max-connections)", s.Evicted)
+		text += ", " + event.Count(s.Evicted, "connection") + " evicted (--max-connections)"
 	}
 	if s.Forgotten > 0 {
-		text += fmt.Sprintf(", %d connections that others arranged not waited for, for want of room", s.Forgotten)
+		text += ", " + event.Count(s.Forgotten, "connection") + " that others arranged not waited for, for want of room"
 	}
 	if s.Unrecalled > 0 {
-		text += fmt.Sprintf(", %d comments of the file passed over for want of room", s.Unrecalled)
+		text += ", " + event.Count(s.Unrecalled, "comment") + " of the file passed over for want of room"
 	}
 	if s.Crashed > 0 {
-		text += fmt.Sprintf(", %d connections whose inspection failed", s.Crashed)
+		text += ", " + event.Count(s.Crashed, "connection") + " whose inspection failed"
 	}
 	return text
 }

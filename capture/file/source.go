@@ -248,7 +248,7 @@ func (s *Source) Stats() Stats {
 
 // Report says it for people.
 func (s Stats) Report() string {
-	text := fmt.Sprintf("%d packets read", s.Packets)
+	text := capture.Count(s.Packets, "packet") + " read"
 	if s.Filtered > 0 {
 		text += fmt.Sprintf(", %d kept back by --bpf", s.Filtered)
 	}

@@ -107,12 +107,12 @@ type Stats struct {
 
 // Report says it for people.
 func (s Stats) Report() string {
-	text := fmt.Sprintf("%d packets captured", s.Received+s.Counted)
+	text := capture.Count(s.Received+s.Counted, "packet") + " captured"
 	if s.Counted > 0 {
 		text += fmt.Sprintf(", %d of them counted in the kernel", s.Counted)
 	}
 	if s.Refused > 0 {
-		text += fmt.Sprintf(", no room there for %d connections", s.Refused)
+		text += ", no room there for " + capture.Count(s.Refused, "connection")
 	}
 	if s.Dropped > 0 {
 		text += fmt.Sprintf(", %d dropped by the kernel", s.Dropped)

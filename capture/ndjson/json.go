@@ -42,10 +42,10 @@ func NewParser(schema *event.Schema) *Parser {
 func (p *Parser) Notes() []string {
 	var notes []string
 	for _, key := range slices.Sorted(maps.Keys(p.unknown)) {
-		notes = append(notes, fmt.Sprintf("passed over %d values of the unknown key %q", p.unknown[key], key))
+		notes = append(notes, fmt.Sprintf("passed over %s of the unknown key %q", event.Count(p.unknown[key], "value"), key))
 	}
 	if p.more > 0 {
-		notes = append(notes, fmt.Sprintf("passed over %d values of more unknown keys", p.more))
+		notes = append(notes, fmt.Sprintf("passed over %s of more unknown keys", event.Count(p.more, "value")))
 	}
 	return notes
 }

@@ -100,7 +100,7 @@ func (s *Source) Progress() (lines uint64, bytes, total int64) {
 
 // Report says for people what was read, and what of it was passed over. It is whole when Run has ended.
 func (s *Source) Report() string {
-	text := fmt.Sprintf("%d lines read", s.lines.Load())
+	text := event.Count(s.lines.Load(), "line") + " read"
 	if n := s.bad.Load(); n > 0 {
 		text += fmt.Sprintf(", %d malformed", n)
 	}

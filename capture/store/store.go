@@ -198,7 +198,7 @@ func (s *Source) Close() error { return s.db.Close() }
 func (s *Source) Progress() (rows uint64, bytes, total int64) { return s.rows.Load(), 0, 0 }
 
 // Report says for people what was read.
-func (s *Source) Report() string { return fmt.Sprintf("%d records looked up", s.rows.Load()) }
+func (s *Source) Report() string { return event.Count(s.rows.Load(), "record") + " looked up" }
 
 // Notes says what was passed over: fields of a later version. It may be asked when Run has ended.
 func (s *Source) Notes() []string {

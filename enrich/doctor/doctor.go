@@ -217,10 +217,10 @@ func (x *examination) ebpf() Check {
 		c.Lost = "exact owners: they come from the socket tables and /proc, where programs that end within milliseconds are missed"
 		c.Mend = x.facts.mend(x.hooksErr)
 	case !x.exact:
-		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached, but not those that tell of every use of a socket", inUse)
+		c.Status, c.Detail = Limited, fmt.Sprintf("%s attached, but not those that tell of every use of a socket", count(inUse, "program", "programs"))
 		c.Lost = "owners of some connections: they come from the socket tables and /proc"
 	case x.hooksErr != nil:
-		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached; %v", inUse, x.hooksErr)
+		c.Status, c.Detail = Limited, fmt.Sprintf("%s attached; %v", count(inUse, "program", "programs"), x.hooksErr)
 		c.Lost = "exact owners of sockets that were open before the start"
 	case refused > 0:
 		c.Status, c.Detail = Limited, fmt.Sprintf("%d programs attached, %d refused: every connection's owner is told", inUse, refused)

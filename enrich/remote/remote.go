@@ -110,11 +110,11 @@ func (s *Stage) Report() string {
 		if text != "" {
 			text += ", "
 		}
-		text += fmt.Sprintf("%d %s", n, what)
+		text += what
 	}
-	add(s.failed.Load(), fmt.Sprintf("of %d questions to reverse DNS not answered", s.asked.Load()))
-	add(s.unasked.Load(), "not asked because too many waited, or nobody answered")
-	add(s.damaged.Load(), "addresses not found because a database is damaged")
+	add(s.failed.Load(), fmt.Sprintf("%d of %s to reverse DNS not answered", s.failed.Load(), event.Count(s.asked.Load(), "question")))
+	add(s.unasked.Load(), fmt.Sprintf("%d not asked because too many waited, or nobody answered", s.unasked.Load()))
+	add(s.damaged.Load(), event.Count(s.damaged.Load(), "address")+" not found because a database is damaged")
 	return text
 }
 

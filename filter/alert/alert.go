@@ -446,12 +446,12 @@ func (s *Stage) Report() string {
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", by[name], name)
 	}
-	text := fmt.Sprintf("%d alerts (%s)", made, strings.Join(names, ", "))
+	text := fmt.Sprintf("%s (%s)", event.Count(made, "alert"), strings.Join(names, ", "))
 	if n := s.held.Load(); n > 0 {
 		text += fmt.Sprintf(", %d held back by --alert-every", n)
 	}
 	if n := s.errs.Load(); n > 0 {
-		text += fmt.Sprintf(", %d times a rule could not be answered", n)
+		text += ", " + event.Count(n, "time") + " a rule could not be answered"
 	}
 	return text
 }

@@ -218,7 +218,7 @@ func (h *Hook) say(format string, args ...any) {
 	h.told = now
 	text := fmt.Sprintf(format, args...)
 	if h.untold > 0 {
-		text += fmt.Sprintf(" (and %d times since the line before)", h.untold)
+		text += fmt.Sprintf(" (and %s since the line before)", event.Count(uint64(h.untold), "time"))
 	}
 	h.untold = 0
 	h.warn(text)
@@ -234,7 +234,7 @@ func (h *Hook) Records() uint64 {
 
 // Report says for people what became of the commands.
 func (h *Hook) Report() string {
-	text := fmt.Sprintf("%d commands run", h.ran.Load())
+	text := event.Count(h.ran.Load(), "command") + " run"
 	if n := h.failed.Load(); n > 0 {
 		text += fmt.Sprintf(", %d of them failed", n)
 	}

@@ -145,7 +145,7 @@ func TestBounds(t *testing.T) {
 	}
 
 	h, s, took := run(t, Config{Exec: "sh -c 'sleep 600 & sleep 600'", ExecOn: []string{"new"}, ExecTimeout: 200 * time.Millisecond}, true, event.New)
-	if r := h.Report(); r != "1 commands run, 1 of them failed" || took > 60*time.Second || len(s.lines) != 1 || !strings.Contains(s.lines[0], "--exec-timeout") {
+	if r := h.Report(); r != "1 command run, 1 of them failed" || took > 60*time.Second || len(s.lines) != 1 || !strings.Contains(s.lines[0], "--exec-timeout") {
 		t.Errorf("%s in %v, %q", r, took, s.lines)
 	}
 

@@ -172,7 +172,7 @@ func (k *Keeper) Err() error { return k.err }
 // Report says for people what became of the packets.
 func (k *Keeper) Report() string {
 	st, n := k.writer.file.Stats(), k.seen.Load()
-	text := fmt.Sprintf("%d packets in %s", st.Records, k.cfg.File)
+	text := event.Count(st.Records, "packet") + " in " + k.cfg.File
 	if st.Pieces > 0 {
 		text += fmt.Sprintf(" and %d put aside", st.Pieces)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rustnet/output"
+	"rustnet/track/event"
 )
 
 // Rotation is what a person decides about pieces.
@@ -553,9 +554,9 @@ func (p *File) Close() error {
 	case err == nil && p.lost.Load() == 0:
 		return nil
 	case err == nil:
-		return fmt.Errorf("write %s: %d records could not be written", p.path, p.lost.Load())
+		return fmt.Errorf("write %s: %s could not be written", p.path, event.Count(p.lost.Load(), "record"))
 	}
-	return fmt.Errorf("write %s: %w; %d records could not be written", p.path, cause(err), p.lost.Load())
+	return fmt.Errorf("write %s: %w; %s could not be written", p.path, cause(err), event.Count(p.lost.Load(), "record"))
 }
 
 // Stats may be asked at any time, also while a write hangs.

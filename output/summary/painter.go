@@ -57,7 +57,7 @@ func (p *painter) value(e *event.Event, names ...string) (v float64, known bool)
 func (p *painter) totals(e *event.Event, all *series) {
 	seconds, _ := p.value(e, "duration")
 	n := func(name string) uint64 { v, _ := p.value(e, name); return uint64(v) }
-	line := fmt.Sprintf("%d connections", n("connections"))
+	line := event.Count(n("connections"), "connection")
 	var parts []string
 	for _, name := range []string{"open", "failed", "partial"} {
 		if v := n("connections_" + name); v > 0 {

@@ -117,11 +117,11 @@ func (d *Distribution) Restore() { d.show.Restore() }
 func (d *Distribution) Report() string {
 	text := ""
 	if d.evicted > 0 {
-		text += fmt.Sprintf(", %d connections counted before their end for want of room", d.evicted)
+		text += ", " + event.Count(d.evicted, "connection") + " counted before the end for want of room"
 	}
 	for _, g := range d.groups {
 		if g.rest != nil {
-			text += fmt.Sprintf(", %d connections beyond %d different values of %s in one row", g.rest.merged, groupsMax, g.name)
+			text += fmt.Sprintf(", %s beyond %d different values of %s in one row", event.Count(g.rest.merged, "connection"), groupsMax, g.name)
 		}
 	}
 	return text

@@ -37,7 +37,7 @@ type watcher struct {
 }
 
 var (
-	captured = regexp.MustCompile(`(\d+) packets captured`)
+	captured = regexp.MustCompile(`(\d+) packets? captured`)
 	dropped  = regexp.MustCompile(`, (\d+) dropped by the kernel`)
 )
 

@@ -204,7 +204,7 @@ func compare(w io.Writer, present []program, file string, rounds int) error {
 	return nil
 }
 
-var eventsWritten = regexp.MustCompile(`(\d+) events written`)
+var eventsWritten = regexp.MustCompile(`(\d+) events? written`)
 
 func (p *program) run(file string) (r result, err error) {
 	dir, err := os.MkdirTemp("", "bench")

@@ -4,6 +4,8 @@ package event
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -345,4 +347,16 @@ func (p *Proc) cgroup() *Cgroup {
 		return &noCgroup
 	}
 	return p.Cgroup
+}
+
+// Count says a number of things for people: "1 packet", "2 packets", "0 addresses".
+func Count(n uint64, one string) string {
+	text := strconv.FormatUint(n, 10) + " " + one
+	switch {
+	case n == 1:
+		return text
+	case strings.HasSuffix(one, "s"):
+		return text + "es"
+	}
+	return text + "s"
 }
