@@ -123,7 +123,7 @@ type cli struct {
 	Snapshot struct {
 		Listen bool `help:"Also the sockets that wait: listening ones, and UDP without a remote end."`
 		summary.Config
-	} `cmd:"" help:"Connections as they are now. From the kernel's socket tables of all network namespaces, with owners; --duration or --watch also give names and rates, from packets."`
+	} `cmd:"" help:"Connections as they are now. From the kernel's socket tables of all network namespaces, with owners; --duration or --watch also give names and rates, from packets. Those that are over and only keep their ports (TIME_WAIT) are not among them, as with ss but for its -a."`
 	Stats struct {
 		Graph bool `help:"Also draw bytes over time."`
 		summary.Config

@@ -1461,6 +1461,48 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+// TestSnapshotHiddenProcesses: where /proc does not show who has the sockets, that is said, with what mends it.
+func TestSnapshotHiddenProcesses(t *testing.T) {
+	needs(t, true, "unshare", "mount", "setpriv")
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	program := filepath.Join(t.TempDir(), "rustnet") // where others may execute it
+	exe, err := exec.LookPath("rustnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "cp", exe, program)
+	for dir := filepath.Dir(program); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		os.Chmod(dir, 0o755)
+	}
+	for _, tt := range []struct{ name, shell, want string }{
+		{"none", `mount -t tmpfs none /proc && exec "$@"`, "mount -t proc proc /proc"},
+		{"another user", `exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, "CAP_SYS_PTRACE"},
+		{"hidden", `mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, "CAP_SYS_PTRACE"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := exec.Command("unshare", "--mount", "sh", "-c", tt.shell, "sh", program, "snapshot", "--csv", "--no-header", "--fields", "process,uid",
+				"-f", fmt.Sprintf("remote_port == %d", l.Addr().(*net.TCPAddr).Port))
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			said := regexp.MustCompile(`(?m)^rustnet: of [0-9]+ connections? only the user is known: .*$`).FindAllString(stderr.String(), -1)
+			if string(out) != ",0\r\n" || err != nil || len(said) != 1 || !strings.Contains(said[0], tt.want) {
+				t.Errorf("got %q, %v and on stderr %q, want the user alone and once %s", out, err, stderr.String(), tt.want)
+			}
+		})
+	}
+}
+
 // TestSnapshotNamespaces: the sockets of another network namespace are told, with their owner.
 func TestSnapshotNamespaces(t *testing.T) {
 	needs(t, true, "unshare", "ip", "nc")

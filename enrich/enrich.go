@@ -89,12 +89,15 @@ type processes interface {
 
 // searchStats counts what finding processes took.
 type searchStats struct {
-	Searches   uint64 // sockets that were not in the index
-	Scanned    uint64 // processes whose descriptors were read
-	Rounds     uint64 // through all processes
-	NotFound   uint64 // sockets that a whole round did not find
-	SearchTime time.Duration
-	All        bool // other users' processes are read as well
+	Searches uint64 // sockets that were not in the index
+	Scanned  uint64 // processes whose descriptors were read
+	Rounds   uint64 // through all processes
+	NotFound uint64 // sockets that a whole round did not find
+	// What keeps it from finding them. Foreign: procfs does not show us, so that it is none, or of other processes. Refused: of how
+	// many Scanned the descriptors may not be read. Unprivileged: we lack what shows those of other users.
+	Foreign, Unprivileged bool
+	Refused               uint64
+	SearchTime            time.Duration
 }
 
 // Stats counts what the stage has done; safe to read at any time.
@@ -339,24 +342,27 @@ func (s *Stage) Stats() Stats { return *s.stats.Load() }
 func (s Stats) Report() string {
 	var said []string
 	if s.Others > 0 {
-		said = append(said, fmt.Sprintf("%d events of other processes left out", s.Others))
+		said = append(said, event.Count(s.Others, "event")+" of other processes left out")
 	}
 	if s.Shed > 0 {
-		said = append(said, fmt.Sprintf("%d looks for owners left out for want of time", s.Shed))
+		said = append(said, event.Count(s.Shed, "look")+" for owners left out for want of time")
 	}
 	return strings.Join(said, ", ")
 }
 
-// Notes says of how many connections the process is not known though somebody has the socket, and where a missing right is why, what gives it.
+// Notes says what kept owners from us, and what mends it.
 func (s Stats) Notes() []string {
 	if s.UserOnly == 0 {
 		return nil
 	}
-	why := "other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"
-	if s.All {
-		why = "their processes had closed them before they were looked for, or cannot be seen from here"
+	why := "no process that /proc shows has their sockets: it had closed them by then, or is in another PID namespace"
+	switch {
+	case s.Foreign:
+		why = "/proc does not show the processes here (try: mount -t proc proc /proc)"
+	case s.Refused > 0 || s.Unprivileged:
+		why = "other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"
 	}
-	return []string{fmt.Sprintf("of %d connections only the user is known: %s", s.UserOnly, why)}
+	return []string{fmt.Sprintf("of %s only the user is known: %s", event.Count(s.UserOnly, "connection"), why)}
 }
 
 func (s *Stage) publish() {

@@ -604,14 +604,16 @@ func TestKnownConnectionAllocatesNothing(t *testing.T) {
 // Advice is only for whom it helps: who may read everybody's processes does not lack a right.
 func TestNotes(t *testing.T) {
 	for _, c := range []struct {
-		all  bool
-		want string
+		count searchStats
+		want  string
 	}{
-		{false, "of 2 connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"},
-		{true, "of 2 connections only the user is known: their processes had closed them before they were looked for, or cannot be seen from here"},
+		{searchStats{Unprivileged: true}, "of 2 connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"},
+		{searchStats{Refused: 1}, "of 2 connections only the user is known: other users' processes need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (try: sudo)"},
+		{searchStats{Foreign: true, Unprivileged: true}, "of 2 connections only the user is known: /proc does not show the processes here (try: mount -t proc proc /proc)"},
+		{searchStats{}, "of 2 connections only the user is known: no process that /proc shows has their sockets: it had closed them by then, or is in another PID namespace"},
 	} {
-		if got := (Stats{UserOnly: 2, searchStats: searchStats{All: c.all}}).Notes(); len(got) != 1 || got[0] != c.want {
-			t.Errorf("notes with all processes readable %v: got %q, want %q", c.all, got, c.want)
+		if got := (Stats{UserOnly: 2, searchStats: c.count}).Notes(); len(got) != 1 || got[0] != c.want {
+			t.Errorf("notes of %+v: got %q, want %q", c.count, got, c.want)
 		}
 	}
 	if got := (Stats{}).Notes(); got != nil {
@@ -625,7 +627,7 @@ func TestNotes(t *testing.T) {
 	status, _ := os.ReadFile("/proc/self/status")
 	_, eff, _ := strings.Cut(string(status), "\nCapEff:\t")
 	set, err := strconv.ParseUint(strings.TrimSpace(eff[:min(len(eff), 16)]), 16, 64)
-	if want := set>>19&1 != 0 && set>>2&1 != 0; err != nil || s.procs.stats().All != want {
-		t.Errorf("all processes readable with capabilities %x (%v): got %v, want %v", set, err, s.procs.stats().All, want)
+	if want := set>>19&1 == 0 || set>>2&1 == 0; err != nil || s.procs.stats().Unprivileged != want {
+		t.Errorf("some processes unreadable with capabilities %x (%v): got %v, want %v", set, err, s.procs.stats().Unprivileged, want)
 	}
 }

@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -106,7 +108,7 @@ func newIndex(cfg Config, told bool) (processes, error) {
 		holders: map[uint32]holder{}, procs: map[uint32]*process{}, missing: map[uint32]missing{},
 		credit: burst, paid: cfg.now()}
 	x.lastPID, _ = root.lastPID()
-	x.count.All = sockets.Capable(unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH) // which are not dropped
+	x.count.Foreign, x.count.Unprivileged = !root.own, !sockets.Capable(unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH)
 	if cfg.Follow {
 		root.follow = uint32(os.Getpid())
 	}
@@ -296,8 +298,11 @@ func (x *index) use(pid, uid uint32) {
 func (x *index) scan(pid, want uint32) (found bool) {
 	x.count.Scanned++
 	dir, err := unix.Openat(x.root.fd, x.root.pathOf(pid, "/fd"), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false // gone, or somebody else's and we may not look
+	if err != nil { // gone, or somebody else's and we may not look
+		if errors.Is(err, fs.ErrPermission) {
+			x.count.Refused++
+		}
+		return false
 	}
 	defer unix.Close(dir)
 	x.fds, err = x.root.numbers(dir, x.fds[:0])

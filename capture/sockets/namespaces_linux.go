@@ -51,6 +51,9 @@ func OpenAll() (conns []*Conn, err error) {
 	if o.closed > 0 {
 		left = append(left, fmt.Sprintf("%d that could not be entered (%v; needs CAP_SYS_ADMIN)", o.closed, o.err))
 	}
+	if own.netns == 0 {
+		left = append(left, "those without a name in /run/netns, since /proc does not show the processes here (try: mount -t proc proc /proc)")
+	}
 	if hidden > 0 {
 		why := "needs CAP_SYS_PTRACE"
 		if Capable(unix.CAP_SYS_PTRACE) { // a security module, or processes of an outer user namespace
