@@ -32,7 +32,7 @@ type Config struct {
 	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c" complete:"fields"`
 	Schema     string   `help:"Write the records as another schema has them: zeek (conn.log), eve (Suricata), ecs (Elastic), ocsf (Network Activity). rustnet manual schemas says what becomes of each field." enum:"zeek,eve,ecs,ocsf," default:"" placeholder:"NAME"`
 	Events     []string `help:"Events to write: new, updated, closed. Alerts come anyway; alert alone is only them." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
-	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." default:"0" placeholder:"N"`
+	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." unset:"no limit" default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`

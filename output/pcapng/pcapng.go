@@ -22,7 +22,7 @@ import (
 // Config is what a person decides about it.
 type Config struct {
 	File   string      `name:"pcapng" placeholder:"FILE" help:"Also keep the packets of connections that pass the filter in FILE, and beside them who has the ends; .gz and .zst compress. SIGHUP opens it anew."`
-	Buffer output.Size `name:"pcapng-buffer" placeholder:"SIZE" help:"Of packets that wait for a record that passes, or may yet get one: the latest (default 64M)."`
+	Buffer output.Size `name:"pcapng-buffer" placeholder:"SIZE" unset:"64M" help:"Of packets that wait for a record that passes, or may yet get one: the latest (default 64M)."`
 
 	pieces.Rotation `kong:"-"`
 	SnapLen         int           `kong:"-"` // bytes kept of each frame, 0 = all

@@ -298,7 +298,11 @@ func (f *Files) Print(w io.Writer, ctx *kong.Context, asJSON bool) error {
 		case flag.Name == "profile" && f.settings.profileFrom != "":
 			all = append(all, setting{Name: flag.Name, Value: f.settings.profile, Source: f.settings.profileFrom})
 		default:
-			all = append(all, setting{Name: flag.Name, Value: plain(flag.Target), Source: whence(flag)})
+			s := setting{Name: flag.Name, Value: plain(flag.Target), Source: whence(flag)}
+			if flag.Target.IsZero() || flag.Target.Kind() == reflect.Map && flag.Target.Len() == 0 {
+				s.Means = flag.Tag.Get("unset")
+			}
+			all = append(all, s)
 		}
 	}
 	for i := range all {

@@ -206,6 +206,7 @@ type setting struct {
 	Name    string `json:"name"`
 	Value   any    `json:"value"`
 	Source  string `json:"source"`
+	Means   string `json:"means,omitempty"` // what is used where the value is 0 or empty
 }
 
 // writeSettings prints settings with their source: as a file that could be read again, or one object a line.
@@ -237,7 +238,11 @@ func writeSettings(w io.Writer, settings []setting, asJSON bool) error {
 		if s.Name == profileKey {
 			line = "# " + line // its flags stand here already, and its table does not
 		}
-		fmt.Fprintf(&text, "%-39s # %s\n", line, s.Source)
+		whence := s.Source
+		if s.Means != "" {
+			whence += ": " + s.Means
+		}
+		fmt.Fprintf(&text, "%-39s # %s\n", line, whence)
 	}
 	return output.WriteError(writeAll(w, text.Bytes()))
 }
