@@ -109,13 +109,13 @@ type cli struct {
 	Command command.Config   `embed:"" group:"running"`
 	program *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
 
-	Duration time.Duration `placeholder:"D" group:"running" help:"Stop after this time; for files, this much of the capture."`
+	Duration time.Duration `placeholder:"D" unset:"no limit" group:"running" help:"Stop after this time; for files, this much of the capture."`
 	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file, under the same names, instead of /etc/rustnet/config.toml and the user's own."`
 	Profile  string        `placeholder:"NAME" group:"running" help:"Take the flags of [profiles.NAME] in those files as well."`
 	Quiet    bool          `short:"q" group:"running" help:"No summary and no warnings on stderr."`
 	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: ${enum} (${default})."`
 
-	Every time.Duration `name:"stats" placeholder:"D" group:"output" help:"Also write a record of totals every D, whatever the filter."`
+	Every time.Duration `name:"stats" placeholder:"D" unset:"none" group:"output" help:"Also write a record of totals every D, whatever the filter."`
 
 	HelpAll shell.HelpAll `env:"-" help:"Show every flag there is, and those of every command."`
 
@@ -183,6 +183,11 @@ func run(args []string) int {
 	return status
 }
 
+func newParser(c *cli, files *shell.Files, environment kong.Option) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks())
+}
+
 func execute(args []string) (status int, err error) {
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
@@ -191,8 +196,7 @@ func execute(args []string) (status int, err error) {
 	if os.Getenv("RUSTNET_V") != "" { // we were started by --exec: they tell of a record
 		environment = kong.OptionFunc(func(*kong.Kong) error { return nil })
 	}
-	parser, err := kong.New(&c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks())
+	parser, err := newParser(&c, files, environment)
 	if err != nil {
 		return 0, err
 	}
@@ -224,39 +228,8 @@ func execute(args []string) (status int, err error) {
 			err = usageError{files.Whence(ctx, usage.error)}
 		}
 	}()
-	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
-		return 0, usageError{errors.New("--interface is for live capture, which --read and --from are instead of")}
-	}
-	if shell.OnCommandLine(ctx, "local") && c.Read == "" && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, ctx.Selected().Name) {
-		return 0, usageError{errors.New("--local is for captures that --read reads: live this side is this machine, and records say theirs")}
-	}
-	if ctx.Selected().Name == "snapshot" && !c.passes() {
-		for _, flag := range []string{"interface", "bpf"} {
-			if shell.OnCommandLine(ctx, flag) {
-				return 0, usageError{fmt.Errorf("--%s is for packets, which a snapshot looks at with --duration or --watch", flag)}
-			}
-		}
-	}
-	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
-		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
-			return 0, usageError{fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)}
-		}
-		if short {
-			c.Output.Format = form
-		}
-	}
-	if ctx.Selected().Name != "stream" { // what a file of settings says is for when there is one
-		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec", "schema"} {
-			if shell.OnCommandLine(ctx, flag) && (flag != "schema" || ctx.Selected().Name != "history") {
-				return 0, usageError{fmt.Errorf("--%s is for the stream of events", flag)}
-			}
-		}
-	}
-	switch doing := ctx.Selected().Name; {
-	case doing == "snapshot" && shell.OnCommandLine(ctx, "store"):
-		return 0, usageError{errors.New("--store is for the stream of events, and for looking back at it: history, show and stats")}
-	case doing == "stats" && shell.OnCommandLine(ctx, "store") && !c.live():
-		return 0, usageError{errPlaces}
+	if err := c.fits(ctx, about); err != nil {
+		return 0, usageError{err}
 	}
 	if err := c.Keep.Check(c.Store); err != nil {
 		return 0, usageError{err}
@@ -305,6 +278,47 @@ func execute(args []string) (status int, err error) {
 		return 0, printed(err)
 	}
 	return stream(&c)
+}
+
+// fits settles the form, and tells what is wrong with the flags of the command line for their command, and with each other.
+func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
+	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
+		return errors.New("--interface is for live capture, which --read and --from are instead of")
+	}
+	if shell.OnCommandLine(ctx, "local") && c.Read == "" && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, ctx.Selected().Name) {
+		return errors.New("--local is for captures that --read reads: live this side is this machine, and records say theirs")
+	}
+	if ctx.Selected().Name == "snapshot" && !c.passes() {
+		for _, flag := range []string{"interface", "bpf"} {
+			if shell.OnCommandLine(ctx, flag) {
+				return fmt.Errorf("--%s is for packets, which a snapshot looks at with --duration or --watch", flag)
+			}
+		}
+	}
+	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
+		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
+			return fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)
+		}
+		if short {
+			c.Output.Format = form
+		}
+	}
+	if doing := ctx.Selected().Name; doing != "stream" && doing != "config" { // what a file of settings says is for when there is one
+		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec", "schema"} {
+			if shell.OnCommandLine(ctx, flag) && (flag != "schema" || doing != "history") {
+				return fmt.Errorf("--%s is for the stream of events", flag)
+			}
+		}
+	}
+	switch doing := ctx.Selected().Name; {
+	case doing == "snapshot" && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")):
+		return errSnapshotLive
+	case doing == "snapshot" && shell.OnCommandLine(ctx, "store"):
+		return errors.New("--store is for the stream of events, and for looking back at it: history, show and stats")
+	case doing == "stats" && shell.OnCommandLine(ctx, "store") && !c.live():
+		return errPlaces
+	}
+	return about.Refuse(ctx)
 }
 
 // printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
@@ -482,7 +496,7 @@ func (c *cli) keepPackets(keep *filter.Stage, say shell.Teller) (*pcapng.Keeper,
 // snapshot prints the connections that there are.
 func snapshot(c *cli) (int, error) {
 	if !c.live() {
-		return 0, usageError{errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")}
+		return 0, usageError{errSnapshotLive}
 	}
 	say, cfg := c.teller(), c.Snapshot.Config
 	c.About.Patient = true
@@ -688,7 +702,7 @@ func (c *cli) wallClock() <-chan time.Time {
 func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err error) {
 	const how = "rustnet [flags] -- CMD ARGS"
 	switch {
-	case !given && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
+	case !given && doing != "config" && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
 		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is Run: " + how)}
 	case !given:
 		return nil
@@ -796,6 +810,8 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 	r.SetDuration(c.Duration)
 	return readBack(r, "lines", enrichers{remote: c.remote}), nil
 }
+
+var errSnapshotLive = errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")
 
 var errPlaces = errors.New("--store and --read or --from: one place to read from, not several")
 

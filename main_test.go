@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -22,9 +24,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rustnet/output"
+	"rustnet/output/shell"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/golden and the README's table of fields")
@@ -815,6 +819,10 @@ func TestCompletion(t *testing.T) {
 				{"rustnet stats --group-by process,remote_p", "process,remote_port"},
 				{"rustnet --filter sni", "sni"},
 				{"rustnet completion ", "bash fish zsh"},
+				{"rustnet version --lo", "--log-level"},
+				{"rustnet show --f", "--fields"},
+				{"rustnet fields --j", "--json"},
+				{"rustnet doctor --no", "--no-bypass --no-header"},
 				{"rustnet -r " + dir + "/cap", dir + "/capsule " + dir + "/capture.pcap"},
 				{"rustnet --from=" + dir + "/capt", "--from=" + dir + "/capture.pcap"},
 			} {
@@ -834,6 +842,72 @@ func TestCompletion(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnset: of a number, a time or a table that may be left out, config can say what holds then.
+func TestUnset(t *testing.T) {
+	var c cli
+	parser, err := newParser(&c, &shell.Files{}, kong.Resolvers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range parser.Model.Flags {
+		kind := flag.Target.Kind()
+		if number := flag.Target.CanInt() || flag.Target.CanUint() || kind == reflect.Map; number && !flag.HasDefault && flag.Tag.Get("unset") == "" && flag.Name != "alert" {
+			t.Errorf("--%s: no tag unset", flag.Name)
+		}
+	}
+}
+
+// TestFlagsOfCommands: of the flags that are no command's own, completion offers those that the command takes, and no others.
+func TestFlagsOfCommands(t *testing.T) {
+	values := map[string]string{"process": "none", "output": "json", "schema": "ecs", "color": "never", "time-format": "unix", "write-format": "json", "log-level": "warn", "local": "192.0.2.1",
+		"alert": "a=pid > 0", "timeout": "udp=1s", "config": os.DevNull, "exec-on": "new", "store-age": "1h"}
+	var c cli
+	files := &shell.Files{}
+	parser, err := newParser(&c, files, kong.Resolvers(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := shell.About(parser.Model, schema, exits)
+	for _, command := range about.Commands {
+		var offered strings.Builder
+		shell.NewCompleter(about.Command, schema, nil).Answer(&offered, []string{"fish", command.Name, "--"})
+		for _, flag := range parser.Model.Flags {
+			option := "--" + flag.Name
+			if flag.Name == "help" || flag.Name == "help-all" || flag.Name == "profile" { // the first two end it, the third is of a file
+				continue
+			}
+			args := []string{command.Name, option}
+			for range command.Args {
+				args = append(args, cmp.Or(strings.Join(command.Args[0].Enum[:min(1, len(command.Args[0].Enum))], ""), "0"))
+			}
+			switch value := values[flag.Name]; {
+			case value != "":
+				args[1] += "=" + value
+			case !flag.IsBool() && flag.Target.Type() == reflect.TypeFor[time.Duration]():
+				args[1] += "=1s"
+			case !flag.IsBool():
+				args[1] += "=100"
+			}
+			switch {
+			case command.Name == "snapshot" && (flag.Name == "interface" || flag.Name == "bpf"):
+				args = append(args, "--duration=1s")
+			case flag.Name == "local":
+				args = append(args, "--read=x")
+			}
+			for _, f := range parser.Model.Flags {
+				f.Set = false // of the line before
+			}
+			ctx, err := parser.Parse(args)
+			if err == nil {
+				err = c.fits(ctx, about)
+			}
+			if takes := strings.Contains(offered.String(), "\n"+option+"\t"); takes != (err == nil) {
+				t.Errorf("%s: offered %v, but %v", strings.Join(args, " "), takes, err)
+			}
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package shell
 
 import (
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -14,7 +16,51 @@ var Groups = []Group{{"capture", "What to read"}, {"output", "What to write"}, {
 
 // About is all that is told of the command line, taken from its declaration.
 func About(app *kong.Application, fields *event.Schema, exits []Exit) *Manual {
-	return &Manual{Program: Program{Command: Describe(app), Groups: Groups, Examples: examples, Common: common, Exits: exits}, Schema: fields, Text: text}
+	program := Describe(app)
+	for i := range program.Commands {
+		c := &program.Commands[i]
+		if some, known := takes[c.Name]; known {
+			c.Takes = append(strings.Fields(some), always...)
+		}
+	}
+	return &Manual{Program: Program{Command: program, Groups: Groups, Examples: examples, Common: common, Exits: exits}, Schema: fields, Text: text}
+}
+
+// What a command takes of the flags that are not its own, besides those that always hold; a command that is not here takes all.
+const (
+	forms   = " json csv table output no-header color"
+	records = " filter fields count exit-code time-format geoip resolve" + forms
+	packets = " interface snaplen ring-bytes promiscuous bypass bpf checksums process btf settle timeout max-connections workers max-bytes max-total-bytes" +
+		" unsafe-payload-fields community-id-seed duration"
+)
+
+var always = []string{"config", "profile", "quiet", "log-level", "help", "help-all"}
+
+var takes = map[string]string{
+	"snapshot":   packets + records,
+	"stats":      packets + records + " read from local store cmd-output cmd-user",
+	"history":    records + " store schema events",
+	"show":       forms + " fields time-format store",
+	"doctor":     forms + " interface snaplen ring-bytes promiscuous bypass process btf",
+	"interfaces": forms,
+	"fields":     " json table output",
+	"completion": "",
+	"manual":     "",
+	"version":    "",
+}
+
+// Refuse tells that a flag stands on the command line that the command does not take.
+func (m *Manual) Refuse(ctx *kong.Context) error {
+	c := m.command(ctx.Selected().Name)
+	if c == nil {
+		return nil
+	}
+	for _, p := range ctx.Path {
+		if p.Flag != nil && !p.Resolved && find(c.Flags, p.Flag.Name) == nil && !c.takes(&Flag{Name: p.Flag.Name}) {
+			return fmt.Errorf("--%s is nothing to %s (%s %s --help says what is)", p.Flag.Name, c.Name, m.Name, c.Name)
+		}
+	}
+	return nil
 }
 
 // common are the flags that the short help shows.

@@ -213,7 +213,12 @@ func (c *Completer) flags(command *Command, given []string, last string) answer 
 	a := answer{how: asWord}
 	all := command.Flags
 	if command != &c.Program {
-		all = slices.Concat(all, c.Program.Flags)
+		all = slices.Clone(all)
+		for _, f := range c.Program.Flags {
+			if command.takes(&f) {
+				all = append(all, f)
+			}
+		}
 	}
 	for _, f := range all {
 		if slices.Contains(given, f.Name) && !f.Again || slices.ContainsFunc(given, func(name string) bool {
@@ -223,6 +228,9 @@ func (c *Completer) flags(command *Command, given []string, last string) answer 
 			continue
 		}
 		a.candidates = append(a.candidates, Candidate{"--" + f.Name, firstSentence(f.Help)})
+		if f.Negatable {
+			a.candidates = append(a.candidates, Candidate{"--no-" + f.Name, "Not so: " + firstSentence(f.Help)})
+		}
 	}
 	a.candidates = matching(a.candidates, "", last)
 	return a

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ type Command struct {
 	Flags      []Flag
 	Args       []Arg
 	Commands   []Command
+	Takes      []string // of the program's flags those that it takes; nil = all
 }
 
 // Flag is one flag.
@@ -37,6 +39,7 @@ type Flag struct {
 	Again       bool     // may be given again
 	Group       string   // key of its group
 	Excludes    []string // names of others that cannot be given with it
+	Negatable   bool     // --no-NAME turns it off
 }
 
 // Arg is a positional argument of a command.
@@ -89,7 +92,7 @@ func describe(n *kong.Node) Command {
 
 func describeFlag(f *kong.Flag) Flag {
 	d := Flag{Name: f.Name, Short: f.Short, Help: f.Help, Default: f.Default, Enum: enum(f.Value), Values: f.Tag.Get("complete"),
-		List: f.IsSlice() && f.Tag.Sep != -1, Again: f.IsCumulative(), Excludes: f.Xor}
+		List: f.IsSlice() && f.Tag.Sep != -1, Again: f.IsCumulative(), Excludes: f.Xor, Negatable: f.Tag.Negatable != ""}
 	if f.Name == "help" {
 		d.Help = "Show the most used flags, or a command and its flags."
 	}
@@ -120,10 +123,13 @@ func enum(v *kong.Value) (values []string) {
 	return values
 }
 
+// takes tells whether one of the program's flags can be given with it.
+func (c *Command) takes(f *Flag) bool { return c.Takes == nil || slices.Contains(c.Takes, f.Name) }
+
 // find gives the flag of that name, nil when there is none.
 func find(flags []Flag, name string) *Flag {
 	for i := range flags {
-		if flags[i].Name == name || flags[i].Short != 0 && utf8.RuneCountInString(name) == 1 && string(flags[i].Short) == name {
+		if flags[i].Name == name || flags[i].Negatable && "no-"+flags[i].Name == name || flags[i].Short != 0 && utf8.RuneCountInString(name) == 1 && string(flags[i].Short) == name {
 			return &flags[i]
 		}
 	}

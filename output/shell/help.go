@@ -73,7 +73,20 @@ func (p *Program) WriteCommandHelp(w io.Writer, name string, width int) error {
 		b.WriteString("\nFlags of its own:\n")
 		writeFlags(b, c.Flags, width)
 	}
-	fmt.Fprintf(b, "\nBesides these, the flags of %s --help-all hold as far as they make sense.\n", p.Name)
+	if c.Takes == nil {
+		fmt.Fprintf(b, "\nAll flags of %s --help-all can be given with it.\n", p.Name)
+	} else {
+		b.WriteString("\nOf the flags that " + p.Name + " --help-all tells it takes these:\n")
+		var some []string
+		for _, g := range p.Groups {
+			for _, f := range p.of(g) {
+				if c.takes(&f) {
+					some = append(some, "--"+f.Name)
+				}
+			}
+		}
+		output.Fill(b, strings.Join(some, " "), 2, 2, width)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -160,6 +173,9 @@ func (f *Flag) spelling() string {
 	}
 	if f.Placeholder != "" {
 		s += " " + f.Placeholder
+	}
+	if f.Negatable {
+		s = strings.Replace(s, "--", "--[no-]", 1)
 	}
 	return s
 }

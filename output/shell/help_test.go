@@ -46,14 +46,14 @@ Flags of its own:
       --sort FIELD  Sort by it.
       --quick       Be quick.
 
-Besides these, the flags of prog --help-all hold as far as they make sense.
+All flags of prog --help-all can be given with it.
 `},
 		{"of one with an argument", func(w io.Writer) error { return m.WriteCommandHelp(w, "shell", 60) }, `Usage: prog shell NAME [FLAGS]
 
 A script.
 NAME is one of: bash, zsh.
 
-Besides these, the flags of prog --help-all hold as far as they make sense.
+All flags of prog --help-all can be given with it.
 `},
 		{"long", func(w io.Writer) error { return m.WriteLongHelp(w, 50) }, `Usage: prog [COMMAND] [FLAGS]
 It works.

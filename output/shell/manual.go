@@ -117,7 +117,11 @@ func manFlags(b *strings.Builder, flags []Flag) {
 		if f.Short != 0 {
 			fmt.Fprintf(b, "\\fB\\-%c\\fR, ", f.Short)
 		}
-		fmt.Fprintf(b, "\\fB\\-\\-%s\\fR", roffCode(f.Name))
+		no := ""
+		if f.Negatable {
+			no = "[no\\-]"
+		}
+		fmt.Fprintf(b, "\\fB\\-\\-%s%s\\fR", no, roffCode(f.Name))
 		if f.Placeholder != "" {
 			fmt.Fprintf(b, " \\fI%s\\fR", roffCode(f.Placeholder))
 		}
