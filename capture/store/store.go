@@ -3,6 +3,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,7 +150,7 @@ func (s *Source) check() error {
 		if stmt.Step() {
 			n[i] = stmt.ColumnInt64(0)
 		}
-		if err := errors.Join(stmt.Err(), stmt.Close()); err != nil {
+		if err := cmp.Or(stmt.Err(), stmt.Close()); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func (s *Source) plan(filter *event.Condition) error {
 		for stmt.Step() {
 			q.has[table][stmt.ColumnText(0)] = true
 		}
-		if err := errors.Join(stmt.Err(), stmt.Close()); err != nil {
+		if err := cmp.Or(stmt.Err(), stmt.Close()); err != nil {
 			return err
 		}
 	}
@@ -244,7 +245,7 @@ func (s *Source) lacks() (bool, error) {
 		return false, err
 	}
 	found := stmt.Step()
-	return found, errors.Join(stmt.Err(), stmt.Close())
+	return found, cmp.Or(stmt.Err(), stmt.Close())
 }
 
 // scan reads the rows of a table in their order.
@@ -391,7 +392,7 @@ func (s *Source) processOf(key int64) (*event.Stored, error) {
 			set(p, f, s.lookup, i+1)
 		}
 	}
-	if err := errors.Join(s.lookup.Err(), s.lookup.Reset()); err != nil {
+	if err := cmp.Or(s.lookup.Err(), s.lookup.Reset()); err != nil {
 		return nil, err
 	}
 	if len(s.processes) >= processesMax {

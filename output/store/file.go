@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -336,7 +337,7 @@ func (f *file) view(table string, fields *event.Schema) error {
 	if stmt.Step() && stmt.ColumnText(0) == sql {
 		return stmt.Err()
 	}
-	if err := errors.Join(stmt.Err(), stmt.Reset()); err != nil {
+	if err := cmp.Or(stmt.Err(), stmt.Reset()); err != nil {
 		return err
 	}
 	if err := f.db.Exec("DROP VIEW IF EXISTS " + name); err != nil {
@@ -555,7 +556,7 @@ func (f *file) retire(ctx context.Context, cfg Config, press func() bool) error 
 		if f.newest.Step() {
 			newest = f.newest.ColumnInt64(0)
 		}
-		if err := errors.Join(f.newest.Err(), f.newest.Reset()); err != nil {
+		if err := cmp.Or(f.newest.Err(), f.newest.Reset()); err != nil {
 			return plain(err)
 		}
 		before := min(newest, time.Now().UnixNano()) - int64(cfg.Age)
