@@ -310,6 +310,28 @@ func FuzzJSONString(f *testing.F) {
 	})
 }
 
+// TestLastDayOfLeapYear: where a zone is a rule, as in zone files of today, Go says of that day that it is over when it begins. A minute's text
+// is made once a minute all the same.
+func TestLastDayOfLeapYear(t *testing.T) {
+	header := func(times uint32) []byte { // tzfile(5)
+		b := append([]byte("TZif2"), make([]byte, 15+12)...)
+		b = binary.BigEndian.AppendUint32(b, times)
+		b = binary.BigEndian.AppendUint32(b, 1)
+		return binary.BigEndian.AppendUint32(b, 4)
+	}
+	kind := []byte("\xff\xff\xce\xc8\x00\x00NST\x00") // 3 h 30 min behind
+	data := slices.Concat(header(0), kind, header(1), make([]byte, 8), []byte{0}, kind, []byte("\nNST3:30NDT,M3.2.0,M11.1.0\n"))
+	loc, err := time.LoadLocationFromTZData("slim", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stamp{loc: loc, layout: "2006-01-02T15:04:05", digits: 6, zone: true}
+	at := time.Date(2012, 12, 31, 2, 0, 10, 0, time.UTC)
+	if got, want := string(s.append(nil, at.UnixNano())), "2012-12-30T22:30:10.000000-03:30"; got != want || s.from > at.Unix()-10 || s.to < at.Unix()+50 {
+		t.Errorf("got %s, good from %d to %d, want %s for its minute, %d and on", got, s.from, s.to, want, at.Unix()-10)
+	}
+}
+
 func TestTimeFormats(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	fresh := newStamp("") // the second of no stamp is not yet made
@@ -350,6 +372,9 @@ func TestTimeFormats(t *testing.T) {
 				if got, want := string(there.append(nil, when.UnixNano())), when.Format("2006-01-02T15:04:05.000000Z07:00"); got != want {
 					t.Fatalf("%s: got %s, want %s", zone, got, want)
 				}
+			}
+			if _, after := next.ZoneBounds(); !after.After(next) { // as of the rule's year: see TestLastDayOfLeapYear
+				next = next.Add(24 * time.Hour)
 			}
 			at = next
 		}

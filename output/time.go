@@ -112,7 +112,7 @@ func (s *stamp) renewMinute(sec int64) {
 	switch begin, end := t.ZoneBounds(); {
 	case !begin.IsZero() && begin.Unix() > s.from:
 		s.from = begin.Unix()
-	case !end.IsZero() && end.Unix() < s.to:
+	case !end.IsZero() && end.Unix() < s.to && end.Unix() > sec: // on the last day of a leap year Go may give the day's beginning
 		s.to = end.Unix()
 	}
 	text := t.AppendFormat(s.text[:0], s.layout)
