@@ -740,6 +740,10 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	case c.Read != "":
 		return openFile(c)
 	}
+	if !live.Available { // and so nothing else about this machine is
+		_, err := live.Open(c.Live)
+		return nil, err
+	}
 	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
@@ -1033,16 +1037,16 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 	if c.Process == enrich.ModeAuto && !over {
 		c.Process = enrich.ModeProcFS // the sockets are there: who has them stands in procfs
 	}
+	conns, hidden := sockets.OpenAll()
+	if len(conns) == 0 {
+		return nil, 0, hidden
+	}
 	owners, err := openOwners(c, say)
 	if err != nil {
 		return nil, 0, err
 	}
-	conns, err := sockets.OpenAll()
-	if len(conns) == 0 {
-		return nil, 0, err
-	}
-	if err != nil {
-		say("warn", "%v", err)
+	if hidden != nil {
+		say("warn", "%v", hidden)
 	}
 	poller := &sockets.Poller{Conns: conns, Once: !over, Interval: watch}
 	tracker := track.NewSockets(track.SocketConfig{Interval: 1, MaxConnections: c.Track.MaxConnections, Listening: c.Snapshot.Listen, Unchanged: true})

@@ -477,6 +477,7 @@ func TestReplaceFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, _ := os.Stat(path)
+	os.SameFile(before, before) // on Windows it asks what file that is, when it is asked first
 	if err := replaceFile(path, []byte("two")); err != nil {
 		t.Fatal(err)
 	}
