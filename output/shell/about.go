@@ -57,7 +57,7 @@ func (m *Manual) Refuse(ctx *kong.Context) error {
 	}
 	for _, p := range ctx.Path {
 		if p.Flag != nil && !p.Resolved && find(c.Flags, p.Flag.Name) == nil && !c.takes(&Flag{Name: p.Flag.Name}) {
-			return fmt.Errorf("--%s is nothing to %s (%s %s --help says what is)", p.Flag.Name, c.Name, m.Name, c.Name)
+			return fmt.Errorf("%s %s takes no --%s (%[1]s %[2]s --help lists what it takes)", m.Name, c.Name, p.Flag.Name)
 		}
 	}
 	return nil
