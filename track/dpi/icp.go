@@ -11,7 +11,7 @@ var icpOpcodes = map[byte]string{1: "query", 2: "hit", 3: "miss", 4: "err", 10: 
 var icpOpcodeForm = event.OneOf(listed(icpOpcodes)...)
 
 var (
-	fieldICPOpcode = event.AppString("icp_opcode", "Kind of the first message: query, hit, miss, ….").Spelt(icpOpcodeForm)
+	fieldICPOpcode = event.AppString("icp_opcode", "Kind of the first question: query, secho, decho.").Spelt(icpOpcodeForm)
 	fieldICPURL    = event.AppString("icp_url", "URL that the first message is about, without its query string.")
 	fieldICPAnswer = event.AppString("icp_answer", "Kind of the first answer.").Spelt(icpOpcodeForm)
 
@@ -42,23 +42,19 @@ func parseICP(c *call) verdict {
 		url = nil // cut
 	}
 	asks := kind == query || kind == secho || kind == decho
-	if c.f.app == nil || !c.f.app.Has(fieldICPOpcode) {
-		if asks {
-			c.setClient(c.side)
-		} else {
-			c.setClient(1 - c.side)
-		}
-		c.edit().SetStr(fieldICPOpcode, icpOpcodes[kind])
+	first := c.f.app == nil || !c.f.app.Has(fieldICPOpcode)
+	if first {
 		c.fact(fieldICPURL, c.shownURL(url))
+	}
+	switch {
+	case !asks:
+		c.setClient(1 - c.side)
+		c.edit().SetStr(fieldICPAnswer, icpOpcodes[kind])
+		return c.finish()
+	case first:
+		c.setClient(c.side)
+		c.edit().SetStr(fieldICPOpcode, icpOpcodes[kind])
 		c.know()
-		if asks {
-			return match
-		}
-		return done
 	}
-	if asks {
-		return match
-	}
-	c.edit().SetStr(fieldICPAnswer, icpOpcodes[kind])
-	return c.finish()
+	return match
 }
