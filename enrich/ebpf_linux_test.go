@@ -60,10 +60,16 @@ var nextID uint64
 // owners on new and on closed.
 func trackConn(t testing.TB, s *Stage, proto uint16, local, remote netip.AddrPort) (first, last event.Event) {
 	t.Helper()
+	return trackBegun(t, s, proto, local, remote, time.Now().UnixNano())
+}
+
+// trackBegun is trackConn for a connection that began before now.
+func trackBegun(t testing.TB, s *Stage, proto uint16, local, remote netip.AddrPort, begun int64) (first, last event.Event) {
+	t.Helper()
 	nextID++
 	var out []event.Event
 	for _, kind := range []event.Kind{event.Opened, event.New, event.Closed} {
-		e := event.Event{Kind: kind, ID: nextID, Proto: proto, Direction: event.Local, Local: local, Remote: remote, Start: time.Now().UnixNano()}
+		e := event.Event{Kind: kind, ID: nextID, Proto: proto, Direction: event.Local, Local: local, Remote: remote, Start: begun}
 		s.listen(false)
 		if s.event(&e) {
 			out = append(out, e)
@@ -89,7 +95,13 @@ func trackConn(t testing.TB, s *Stage, proto uint16, local, remote netip.AddrPor
 // checkBoth checks both ends' processes, on new and on closed. peer 0 = not asked.
 func checkBoth(t testing.TB, s *Stage, what string, proto uint16, local, remote netip.AddrPort, pid, peer int) event.Event {
 	t.Helper()
-	first, last := trackConn(t, s, proto, local, remote)
+	return checkBegun(t, s, what, proto, local, remote, pid, peer, time.Now().UnixNano())
+}
+
+// checkBegun is checkBoth for a connection that began before now.
+func checkBegun(t testing.TB, s *Stage, what string, proto uint16, local, remote netip.AddrPort, pid, peer int, begun int64) event.Event {
+	t.Helper()
+	first, last := trackBegun(t, s, proto, local, remote, begun)
 	for _, e := range []event.Event{first, last} {
 		if e.Proc == nil || int(e.Proc.PID) != pid || e.Proc.Source != s.kernel.source {
 			t.Errorf("%s, %s: got process %+v, want %d", what, e.Kind, e.Proc, pid)
@@ -520,7 +532,7 @@ func TestEBPFSharedSocket(t *testing.T) {
 				at, ask := datagramServer(t, kind[0], kind[1])
 				for range 5 {
 					for _, a := range ask(4) {
-						checkBoth(t, s, "shared socket", protoUDP, a.local, at, os.Getpid(), a.pid)
+						checkBegun(t, s, "shared socket", protoUDP, a.local, at, os.Getpid(), a.pid, a.begun)
 					}
 				}
 			})

@@ -455,6 +455,7 @@ else: serve(s)
 type answered struct {
 	local netip.AddrPort
 	pid   int
+	begun int64 // when it asked
 }
 
 // datagramServer starts one, that ends with the test, and gives what asks it as so many clients at a time.
@@ -490,11 +491,12 @@ func datagramServer(t *testing.T, kind, network string) (at netip.AddrPort, ask 
 				t.Fatal(err)
 			}
 			defer clients[i].Close()
+			all = append(all, answered{local: plain(clients[i].LocalAddr()), begun: time.Now().UnixNano()})
 			fmt.Fprintln(clients[i], "x")
 		}
-		for _, c := range clients {
+		for i, c := range clients {
 			c.SetReadDeadline(time.Now().Add(patience))
-			all = append(all, answered{plain(c.LocalAddr()), readNumber(t, bufio.NewReader(c))})
+			all[i].pid = readNumber(t, bufio.NewReader(c))
 		}
 		return all
 	}
