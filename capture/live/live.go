@@ -21,9 +21,11 @@ const (
 	// DefaultSnapLen keeps a whole ClientHello: with a post-quantum key share and a session ticket
 	// it is up to some 2.5 kB, and segmentation offload shows it as one frame.
 	DefaultSnapLen = 4096
-	// DefaultRingBytes is 0.2 s of 10 Gbit/s in full-size offloaded frames at the default snap
-	// length, and one second of a trickle, where the retire timer gives each few frames a block.
-	DefaultRingBytes = 16 << 20
+	// The ring that holds without one named: a 64th of this machine's memory, within these. The least is 0.2 s of 10 Gbit/s in
+	// full-size offloaded frames at the default snap length, and one second of a trickle, where the retire timer gives each few frames
+	// a block. The most lets two cores look late at half a million packets a second that come for as long as it takes to read them.
+	leastRing = 16 << 20
+	mostRing  = 64 << 20
 
 	// wholeSnapLen keeps what offload joins, but for BIG TCP.
 	wholeSnapLen = 65 << 10
@@ -50,7 +52,7 @@ const (
 type Config struct {
 	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" complete:"interface" unset:"all that are up" help:"Capture on this interface; repeatable. Without it on all that are up, loopback included."`
 	SnapLen     int      `name:"snaplen" placeholder:"BYTES" unset:"4096, with --pcapng 66560" help:"Bytes kept of each frame (default 4096; with --pcapng 66560)."`
-	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" unset:"16777216" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 MiB)."`
+	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" unset:"16 to 64 MiB, by this machine's memory" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 to 64 MiB, by this machine's memory)."`
 	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`
 
 	// FilterAny is the capture filter for sockets whose frames may have any link layer: the one
@@ -178,6 +180,9 @@ type DropConfig struct {
 	ExecMayGain bool
 }
 
+// DefaultRing is how many bytes a ring has where none are named.
+func DefaultRing() int { return int(min(max(memory()/64, leastRing), mostRing)) }
+
 func (c Config) withDefaults() (Config, error) {
 	if c.SnapLen == 0 {
 		if c.SnapLen = DefaultSnapLen; c.WholePackets {
@@ -185,7 +190,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	if c.RingBytes == 0 {
-		c.RingBytes = DefaultRingBytes
+		c.RingBytes = DefaultRing()
 	}
 	if c.Warn == nil {
 		c.Warn = func(string) {}

@@ -74,6 +74,15 @@ type Source struct {
 	ended   chan struct{} // closed by Run
 }
 
+// memory is how much this machine has, in bytes.
+func memory() uint64 {
+	var i unix.Sysinfo_t
+	if unix.Sysinfo(&i) != nil {
+		return 0
+	}
+	return uint64(i.Totalram) * uint64(i.Unit)
+}
+
 // Open opens the sockets, which is all that needs a privilege (CAP_NET_RAW); frames are kept from
 // then on, and come out with Run. Errors wrap ErrNoInterface and os.ErrPermission where they apply.
 func Open(cfg Config) (*Source, error) {

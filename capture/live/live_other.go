@@ -15,6 +15,8 @@ import (
 
 var errUnsupported = fmt.Errorf("live capture is not available on %s yet, use -r FILE: %w", runtime.GOOS, errors.ErrUnsupported)
 
+func memory() uint64 { return 0 }
+
 // Available tells whether this system has a live source.
 const Available = false
 

@@ -337,7 +337,7 @@ func (x *examination) capture() Check {
 	default:
 		size := x.cfg.Live.RingBytes
 		if size == 0 {
-			size = live.DefaultRingBytes
+			size = live.DefaultRing()
 		}
 		c.Detail = fmt.Sprintf("packet socket and a ring of %d MiB opened", size>>20)
 	}
