@@ -266,6 +266,7 @@ var table = []parser{
 	{Name: "sap", UDP: parseSAP, First: sapFirst, Min: 16, Ports: []uint16{9875}, Follow: 4 << 10, Fields: sapFields},
 	{Name: "wccp", UDP: parseWCCP, Min: 24, UDPZeros: zeroBits("\xff\xff\xff\xf0\xfd\xfe"), Ports: []uint16{2048}, Follow: 4 << 10, Fields: wccpFields},
 	{Name: "srt", Also: []string{"udt"}, UDP: parseSRT, First: srtFirst, Min: srtHandshakeLen, UDPZeros: zeroBits("\x7f\xff\xff\xff\xff\xff\xff\xff"), Ports: []uint16{9000, 9710}, Follow: 4 << 10, Fields: srtFields},
+	{Name: "acn", Also: signNames(tcpSigns, udpSigns), TCP: parseMagic, UDP: parseMagicDatagram, Stream: tcpMagicFirst, First: magicFirst, Min: 12, Ports: []uint16{4001, 5568}, Follow: 4 << 10},
 	{Name: "igmp", Over: parseIGMP, Proto: protoIGMP, Follow: 1 << 10, Fields: igmpFields},
 	{Name: "esp", Over: parseESP, Proto: protoESP, Follow: 1 << 10, Fields: espFields},
 	{Name: "eigrp", Over: parseEIGRP, Proto: protoEIGRP, Follow: 1 << 10, Fields: eigrpFields},
