@@ -282,8 +282,15 @@ func execute(args []string) (status int, err error) {
 
 // fits settles the form, and tells what is wrong with the flags of the command line for their command, and with each other.
 func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
-	if shell.OnCommandLine(ctx, "interface") && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")) {
-		return errors.New("--interface is for live capture, which --read and --from are instead of")
+	if shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from") {
+		for _, flag := range []string{"interface", "ring-bytes", "promiscuous"} {
+			if shell.OnCommandLine(ctx, flag) {
+				return fmt.Errorf("--%s is for live capture, which --read and --from are instead of", flag)
+			}
+		}
+		if shell.OnCommandLine(ctx, "snaplen") && c.Pcapng.File == "" {
+			return errors.New("--snaplen is for live capture, and for what --pcapng keeps: of a file's packets all that is there is read")
+		}
 	}
 	if shell.OnCommandLine(ctx, "local") && c.Read == "" && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, ctx.Selected().Name) {
 		return errors.New("--local is for captures that --read reads: live this side is this machine, and records say theirs")
@@ -379,7 +386,7 @@ func fields(c *cli) error {
 
 // stream is the default command: from a source to lines on stdout.
 func stream(c *cli) (int, error) {
-	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(c.Live.SnapLen), c.Hook.Check(c.Alerts.Any())} {
+	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(), c.Hook.Check(c.Alerts.Any())} {
 		if err != nil {
 			return 0, usageError{err}
 		}

@@ -51,8 +51,8 @@ const (
 // Config says what to capture.
 type Config struct {
 	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" complete:"interface" unset:"all that are up" help:"Capture on this interface; repeatable. Without it on all that are up, loopback included."`
-	SnapLen     int      `name:"snaplen" placeholder:"BYTES" unset:"4096, with --pcapng 66560" help:"Bytes kept of each frame (default 4096; with --pcapng 66560)."`
-	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" unset:"16 to 64 MiB, by this machine's memory" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 to 64 MiB, by this machine's memory)."`
+	SnapLen     int      `name:"snaplen" placeholder:"BYTES" least:"64" most:"262144" unset:"4096, with --pcapng 66560" help:"Bytes kept of each frame (default 4096; with --pcapng 66560)."`
+	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" least:"1048576" most:"1073741824" unset:"16 to 64 MiB, by this machine's memory" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 to 64 MiB, by this machine's memory)."`
 	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`
 
 	// FilterAny is the capture filter for sockets whose frames may have any link layer: the one

@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Exec        string        `placeholder:"CMD" help:"Run CMD for each alert: the record as JSON on stdin, its fields as RUSTNET_PROCESS and so on. No shell; its output goes to stderr."`
 	ExecOn      []string      `placeholder:"KIND,..." complete:"alert,new,updated,closed,lost,stats" help:"Run it for these events instead, of those that pass the filter: new, updated, closed, alert, lost, stats."`
-	ExecMax     int           `default:"4" placeholder:"N" help:"How many run at once (${default})."`
+	ExecMax     int           `default:"4" placeholder:"N" least:"1" help:"How many run at once (${default})."`
 	ExecTimeout time.Duration `default:"10s" placeholder:"D" help:"How long one may run (${default})."`
 	ExecShell   bool          `help:"CMD is for sh -c. What stands in the variables comes from the network: quote it."`
 }
@@ -67,8 +67,6 @@ func (c Config) Check(alerts bool) error {
 		return nil
 	case !alerts && len(c.ExecOn) == 0:
 		return errors.New("--exec runs a command for each alert, and there are none without --alert or --detect (or name other events: --exec-on new)")
-	case c.ExecMax < 1:
-		return fmt.Errorf("--exec-max: %d is no number of commands", c.ExecMax)
 	case c.ExecTimeout <= 0:
 		return fmt.Errorf("--exec-timeout: %v is no time to run in", c.ExecTimeout)
 	}

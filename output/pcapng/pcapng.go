@@ -33,16 +33,13 @@ type Config struct {
 const (
 	defaultBuffer = 64 << 20
 	minBuffer     = 1 << 20
-	minSnapLen    = 64 // as of live capture
 )
 
-// Check says what does not go together, before anything is opened; snapLen is how many bytes of each packet are asked for.
-func (c Config) Check(snapLen int) error {
+// Check says what does not go together, before anything is opened.
+func (c Config) Check() error {
 	switch err := pieces.Known(c.File); {
 	case err != nil:
 		return fmt.Errorf("--pcapng: %w", err)
-	case c.File != "" && snapLen != 0 && snapLen < minSnapLen:
-		return fmt.Errorf("--snaplen %d: must be at least %d bytes", snapLen, minSnapLen)
 	case c.File == "" && c.Buffer != 0:
 		return errors.New("--pcapng-buffer is for the file that --pcapng names")
 	case c.File == "-":

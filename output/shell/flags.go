@@ -156,16 +156,38 @@ func nameless(ctx *kong.Context, flag *kong.Flag) bool {
 	return false
 }
 
-// Check finds what kong takes, and nobody means: names that are empty, times and counts below zero, and of the flags once, which would
+// outside tells of a number that is not within the bounds of its flag: zero, and those that it declares as least and most. 0 is no number
+// where it stands for one that depends.
+func outside(flag *kong.Flag, v reflect.Value) error {
+	if !v.IsValid() || !v.CanInt() {
+		return nil
+	}
+	n := v.Int()
+	if n < 0 {
+		return fmt.Errorf("--%s: %v is below zero", flag.Name, v)
+	}
+	if n == 0 && flag.Tag.Has("unset") {
+		return nil
+	}
+	least, _ := strconv.ParseInt(flag.Tag.Get("least"), 10, 64)
+	most, err := strconv.ParseInt(flag.Tag.Get("most"), 10, 64)
+	switch {
+	case err == nil && (n < least || n > most):
+		return fmt.Errorf("--%s: %d is not within %d and %d", flag.Name, n, least, most)
+	case n < least:
+		return fmt.Errorf("--%s: %d is below %d", flag.Name, n, least)
+	}
+	return nil
+}
+
+// Check finds what kong takes, and nobody means: names that are empty, times and counts outside their bounds, and of the flags once, which would
 // be taken from the last place where they stand, one that stands twice.
 func (f *Files) Check(ctx *kong.Context, once ...string) error {
 	for _, flag := range ctx.Flags() {
 		if nameless(ctx, flag) {
 			return fmt.Errorf("--%s: its name is empty (is a variable not set?)", flag.Name)
 		}
-		value := ctx.FlagValue(flag)
-		if v := reflect.ValueOf(value); v.IsValid() && v.CanInt() && v.Int() < 0 {
-			err := fmt.Errorf("--%s: %v is below zero", flag.Name, value)
+		if err := outside(flag, reflect.ValueOf(ctx.FlagValue(flag))); err != nil {
 			if source := f.source[flag.Name]; source != "" && !onCommandLine(ctx, flag) {
 				err = fmt.Errorf("%s: %w", source, err)
 			}
