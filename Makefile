@@ -2,6 +2,7 @@
 # make run        builds it and streams this machine's connections (ARGS='--json' passes flags)
 # make test       runs all tests and says how many were skipped, and why; those that fail once more, and shows both
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu
+# make test-wine  runs the Windows build under Wine: its own tests, and all captures, which must give the same records
 # make profile    measures which code the files of make bench run most, for the compiler, which makes that faster
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
@@ -21,7 +22,7 @@ PATIENCE ?= 60m
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test test-kernels race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels test-wine race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
 rustnet: # what make shows of it goes where the records of run do not
 	@echo "$(GO) build $(BUILD) -o rustnet ." >&2
 	@$(GO) build $(BUILD) -o rustnet .
@@ -34,6 +35,9 @@ test:
 
 test-kernels: # names the packages that it needs
 	testdata/kernels.sh $(ROWS)
+
+test-wine: # likewise
+	testdata/wine.sh
 
 # Needs a C compiler; programs under it would sleep a second before they exit. What fails is run once more, but a race that was
 # seen once is one, whatever the second run says.

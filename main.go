@@ -747,7 +747,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	case c.Read != "":
 		return openFile(c)
 	}
-	if !live.Available { // and so nothing else about this machine is
+	if !live.Available && (!sockets.Available || !c.tablesDo()) { // and so nothing else about this machine is
 		_, err := live.Open(c.Live)
 		return nil, err
 	}
@@ -759,8 +759,8 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		return nil, err
 	}
 	src, err := openLive(c, enrichers{c.remote, owners}, say)
-	if errors.Is(err, fs.ErrPermission) && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" && c.Pcapng.File == "" {
-		say("warn", "%v; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", err)
+	if why := lacking(err); why != "" && c.tablesDo() {
+		say("warn", "%s; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", why)
 		return openSockets(c, owners), nil
 	}
 	if err != nil && owners != nil {
@@ -1022,6 +1022,22 @@ func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 	return owners, err
 }
 
+// lacking says why there are no packets though nothing is wrong, "" where something is.
+func lacking(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return err.Error()
+	case err != nil && !live.Available:
+		return "packets are not captured on " + runtime.GOOS + " yet"
+	}
+	return ""
+}
+
+// tablesDo tells whether the socket tables can stand for packets where those cannot be had.
+func (c *cli) tablesDo() bool {
+	return c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" && c.Pcapng.File == ""
+}
+
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
 func openSockets(c *cli, owners *enrich.Stage) *shell.Source {
 	poller, more := &sockets.Poller{}, enrichers{c.remote, owners}
@@ -1060,26 +1076,26 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	live := &shell.Source{Close: func() error { return nil }}
+	packets := &shell.Source{Close: func() error { return nil }}
 	if over {
 		opened, err := openLive(c, enrichers{}, say)
-		switch {
+		switch why := lacking(err); {
 		case err == nil:
-			live = opened
-		case !errors.Is(err, fs.ErrPermission) || len(c.Live.Interfaces) > 0 || c.BPF != "":
+			packets = opened
+		case why == "" || !c.tablesDo():
 			return nil, 0, err
 		default:
-			say("warn", "%v; showing what the socket tables tell: no names, no bytes, no rates", err)
+			say("warn", "%s; showing what the socket tables tell: no names, no bytes, no rates", why)
 		}
 	}
-	return &shell.Source{Live: true, Close: live.Close,
+	return &shell.Source{Live: true, Close: packets.Close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
 			tables, found := make(chan *sockets.Table), make(chan *event.Batch, 16)
 			p.Source(func() error { return poller.Run(stop, tables) })
 			p.Stage(func() error { return tracker.Run(p.Context(), tables, found) })
 			all := []<-chan *event.Batch{found}
-			if live.Run != nil {
-				all = append(all, live.Run(p, stop))
+			if packets.Run != nil {
+				all = append(all, packets.Run(p, stop))
 			}
 			return p.Chain(p.Merge(all...), enrichers{c.remote, owners}.stages()...)
 		},

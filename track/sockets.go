@@ -1,6 +1,7 @@
 package track
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -33,7 +34,7 @@ type SocketStats struct {
 
 // SocketStage makes connections of successive readings of the socket tables, for where packets
 // cannot be had. It sees TCP, SCTP and connected UDP sockets, and of a connection that was over
-// between two readings only what is left of it: a TIME_WAIT. Its times are the readings'.
+// between two readings only what is left of it: a TIME_WAIT. Its times are the readings', but for a beginning that the tables have.
 //
 // It tells what the kernel says and nothing else. Bytes at the IP layer the kernel does not know,
 // so there are none. The packets of a TCP connection are tcp_info's segments; they leave out the
@@ -268,7 +269,7 @@ func (s *SocketStage) socket(sock *sockets.Socket, ts int64) (kept bool, err err
 		if len(s.conns) >= s.cfg.MaxConnections {
 			return false, nil
 		}
-		c = &socketConn{key: k, start: ts, last: ts, partial: s.reading == 1}
+		c = &socketConn{key: k, start: cmp.Or(sock.Created, ts), last: ts, partial: s.reading == 1}
 		// What was over before we began is not told.
 		c.closed = c.partial && sock.State == sockets.TimeWait
 		s.conns[k] = c

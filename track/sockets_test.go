@@ -37,6 +37,8 @@ func sockOf(t testing.TB, text string) sockets.Socket {
 			fmt.Sscanf(w, "idle%d", &s.IdleMillis)
 		case strings.HasPrefix(w, "%"):
 			s.Iface, s.IfaceName = uint32(w[1]), w[1:]
+		case strings.HasPrefix(w, "made"):
+			fmt.Sscanf(w, "made%d", &s.Created)
 		case w == "noinode":
 			s.Inode = 0
 		case w == "v6only":
@@ -194,6 +196,18 @@ func TestSocketTimes(t *testing.T) {
 }
 
 // TestSocketBatches: more events than a batch holds, and a reader that has left.
+// TestSocketBeginnings holds that a connection began when the tables say so, and else when it was seen first.
+func TestSocketBeginnings(t *testing.T) {
+	es, _ := runSockets(t, SocketConfig{}, readings(t, []string{`
+		tcp 10.0.0.1:40000 192.0.2.1:443 1 c7 made900000000
+		tcp 10.0.0.1:40001 192.0.2.1:443 1 c8`}))
+	for i, want := range []int64{9e8, 1e9, 9e8, 1e9} { // both open, then both end
+		if len(es) != 4 || es[i].Start != want {
+			t.Fatalf("event %d of %d: began at %d, want %d", i, len(es), es[i].Start, want)
+		}
+	}
+}
+
 func TestSocketBatches(t *testing.T) {
 	tb := &sockets.Table{TS: 2e9}
 	for i := range 3*event.Room + 1 {

@@ -29,6 +29,9 @@ const (
 	interrupted = 3 // readings of one table, when it changed under the dump
 )
 
+// Available tells whether this system has a reader.
+const Available = true
+
 // DefaultMax is how many sockets Dump keeps.
 const DefaultMax = 1 << 18
 

@@ -41,16 +41,17 @@ var ErrNotFound = errors.New("no such socket")
 // ErrTooMany says that a table had more sockets than the reader was told to keep.
 var ErrTooMany = errors.New("more sockets than the limit")
 
-// Socket is one row of the kernel's tables, as sock_diag(7) gives it.
+// Socket is one row of the kernel's tables, as sock_diag(7) gives it, or GetExtendedTcpTable.
 type Socket struct {
 	Proto         uint8          // IPPROTO_; of a raw socket, the protocol it was made for
 	State         uint8          // see the constants; SCTP has states of its own
 	Raw           bool           // a raw socket
 	V6Only        bool           // a v6 socket bound to :: that takes no IPv4; known of listening and unconnected ones
 	Local, Remote netip.AddrPort // v4-mapped addresses unmapped
-	Inode         uint32         // 0 when no process has a descriptor yet or any more: TIME_WAIT, SYN_RECV, not accepted
+	Inode         uint32         // 0 when no process has a descriptor yet or any more: TIME_WAIT, SYN_RECV, not accepted. On Windows its process's PID
 	UID           uint32         // who made the socket
 	Cookie        uint64         // one socket's for its life, 0 when read from /proc/net; TIME_WAIT gets a new one
+	Created       int64          // nanoseconds since the epoch, 0 = the tables do not say
 	Iface         uint32         // ifindex it is bound to, 0 = any; so is one with a link-local end
 	IfaceName     string         // of that, "" where it is gone; only in a Table
 	NetNS         uint32         // inode of its network namespace, 0 = the reader's own

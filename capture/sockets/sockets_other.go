@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package sockets
 
@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"runtime"
 )
+
+// Available tells whether this system has a reader.
+const Available = false
 
 // DefaultMax is how many sockets Dump keeps.
 const DefaultMax = 1 << 18
@@ -57,20 +60,3 @@ func (c *Conn) IfIndex(string) uint32 { return 0 }
 func (c *Conn) ifaceName(uint32) string { return "" }
 
 func (c *Conn) ephemeralPorts() [2]uint16 { return [2]uint16{49152, 65535} } // IANA's
-
-// NAT hears of translations.
-type NAT struct{}
-
-// OpenNAT says that there is none for this system.
-func OpenNAT(func(*Translation)) (*NAT, error) {
-	return nil, fmt.Errorf("listen to NAT on %s: %w", runtime.GOOS, errors.ErrUnsupported)
-}
-
-// Drain gives nothing.
-func (n *NAT) Drain(func(*Translation, bool)) {}
-
-// Lost is always 0.
-func (n *NAT) Lost() uint64 { return 0 }
-
-// Close does nothing.
-func (n *NAT) Close() error { return nil }

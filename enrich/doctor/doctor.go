@@ -127,6 +127,9 @@ func (x *examination) owners() {
 // judge makes the checks of what was found.
 func (x *examination) judge() []Check {
 	all := x.facts.checks()
+	if !x.facts.linux {
+		return append(all, x.elsewhere()...)
+	}
 	if x.cfg.Process != "none" {
 		all = append(all, x.hookChecks()...)
 		all = append(all, x.ebpf(), x.ofSockets())
@@ -138,6 +141,29 @@ func (x *examination) judge() []Check {
 	interfaces := x.interfaces()
 	return append(all, x.tables(), x.bypass(), x.capture(), interfaces, x.main(interfaces))
 }
+
+// elsewhere is what there is on other systems than Linux: files, and on some the socket tables.
+func (x *examination) elsewhere() []Check {
+	const files = "; files are read (-r, --from)"
+	packets := Check{Name: "packets", Status: Limited, Detail: "not captured on " + platform + " yet" + files, Lost: withoutPackets}
+	if x.tablesErr != nil {
+		return []Check{packets, {Name: Main, Status: Failed, Detail: "connections of this machine are not seen" + files}}
+	}
+	processes := Check{Name: "processes", Status: OK, Detail: "the socket tables tell the process of each socket"}
+	main := Check{Name: Main, Status: Limited, Detail: "TCP connections and their processes, from the socket tables"}
+	switch {
+	case x.cfg.Process == "none":
+		processes.Status, processes.Detail = Info, "switched off by --process none"
+		main.Detail = "TCP connections from the socket tables; owners are not asked for"
+	case x.ownersErr != nil:
+		processes.Status, processes.Detail, processes.Lost = Failed, x.ownersErr.Error(), "the process of every connection"
+		main.Status, main.Detail = Failed, "TCP connections from the socket tables; owners are not found"
+	}
+	return []Check{{Name: "socket tables", Status: OK, Detail: "TCP, and the local ends of UDP"}, processes, packets, main}
+}
+
+// withoutPackets is what is lost where none are captured.
+const withoutPackets = "names, applications, packets, bytes, peers of unconnected sockets: only the socket tables are left"
 
 // hookName is what the names of their checks begin with.
 const hookName = "hook "
@@ -342,7 +368,7 @@ func (x *examination) capture() Check {
 		c.Detail = fmt.Sprintf("packet socket and a ring of %d MiB opened", size>>20)
 	}
 	if c.Status == Failed {
-		c.Lost = "names, applications, packets, bytes, peers of unconnected sockets: only the socket tables are left"
+		c.Lost = withoutPackets
 	}
 	return c
 }
@@ -407,7 +433,7 @@ func (x *examination) main(interfaces Check) Check {
 	default:
 		c.Detail = "connections are captured; " + owners
 	}
-	if c.Status != OK && x.facts.linux {
+	if c.Status != OK {
 		c.Mend, _ = x.facts.gain()
 	}
 	return c

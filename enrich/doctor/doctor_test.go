@@ -156,7 +156,13 @@ func TestJudge(t *testing.T) {
 		{"another system", func(x *examination) {
 			none := fmt.Errorf("not here: %w", errors.ErrUnsupported)
 			*x = examination{captureErr: none, tablesErr: none, ownersErr: none, devices: x.devices}
-		}, map[string]string{"system": "info|on Linux yet", "packets": "failed|not here|names", "ebpf": "failed|not here|process", "socket tables": "failed|not here|snapshot", Main: "failed|files can be read"}, false},
+		}, map[string]string{"system": "info|", "packets": "limited|files are read|names", Main: "failed|are not seen; files are read"}, false},
+		{"another system that has socket tables", func(x *examination) {
+			*x = examination{captureErr: fmt.Errorf("not here: %w", errors.ErrUnsupported), namespaces: 1, devices: x.devices}
+		}, map[string]string{"system": "info|", "packets": "limited|not captured|names", "socket tables": "ok|TCP", "processes": "ok|of each", Main: "limited|and their processes"}, true},
+		{"such a one, and nobody asks for owners", func(x *examination) {
+			*x = examination{cfg: Config{Process: "none"}, captureErr: fmt.Errorf("not here: %w", errors.ErrUnsupported), namespaces: 1, devices: x.devices}
+		}, map[string]string{"processes": "info|switched off", Main: "limited|not asked for"}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			x := root()

@@ -180,7 +180,7 @@ func (f *facts) refused(need uint64) string {
 // checks are about what the rest rests on.
 func (f *facts) checks() []Check {
 	if !f.linux {
-		return []Check{{Name: "system", Status: Info, Detail: platform + ": capture files are read; connections of this machine are only shown on Linux yet"}}
+		return []Check{{Name: "system", Status: Info, Detail: platform}}
 	}
 	all := []Check{
 		{Name: "kernel", Status: Info, Detail: "Linux " + f.release + " " + f.machine},
