@@ -166,6 +166,9 @@ func run(args []string) int {
 	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	status, err := execute(args)
+	if errors.Is(err, syscall.EMFILE) {
+		err = fmt.Errorf("%w (try: ulimit -n 1024)", err)
+	}
 	var usage usageError
 	var child *command.Error
 	switch {

@@ -31,6 +31,7 @@ const (
 var (
 	errNoObject = errors.New("not a JSON object")
 	errCut      = errors.New("the line ends too early")
+	errForeign  = errors.New("none of its keys is a field of a record")
 )
 
 // NewParser makes a parser for records of a Stored schema.
@@ -51,16 +52,18 @@ func (p *Parser) Notes() []string {
 }
 
 // Parse reads one line into r. An unknown key is counted and passed over; a known one with a value of
-// another type makes the line malformed.
+// another type makes the line malformed, and so do unknown ones alone.
 func (p *Parser) Parse(line string, r *event.Stored) error {
 	s := scanner{text: line}
 	s.space()
 	if !s.take('{') {
 		return errNoObject
 	}
+	known := 0
 	for first := true; ; first = false {
 		s.space()
 		if first && s.take('}') {
+			known++ // no field that was asked for was there
 			break
 		}
 		key, err := s.string()
@@ -72,6 +75,9 @@ func (p *Parser) Parse(line string, r *event.Stored) error {
 			return s.wrong("a colon")
 		}
 		s.space()
+		if p.schema.Lookup(key) != nil {
+			known++
+		}
 		if err := p.value(&s, key, r); err != nil {
 			return err
 		}
@@ -87,6 +93,9 @@ func (p *Parser) Parse(line string, r *event.Stored) error {
 	s.space()
 	if s.at < len(s.text) {
 		return s.wrong("the end of the line")
+	}
+	if known == 0 {
+		return errForeign
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (s *Source) Run(ctx, stop context.Context, out chan<- *event.Batch) error {
 	}
 	if n := s.bad.Load(); n > 0 {
 		m := &s.malformed
-		return fmt.Errorf("%s: %d malformed lines passed over; the first is line %d: %w", m.name, n, m.line, m.err)
+		return fmt.Errorf("%s: %s passed over; the first is line %d: %w", m.name, event.Count(n, "malformed line"), m.line, m.err)
 	}
 	return nil
 }

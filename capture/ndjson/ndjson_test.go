@@ -186,9 +186,11 @@ func TestFiles(t *testing.T) {
 		{"last line cut", "{\"process\":\"a\"}\n{\"process\":\"b", 1, "line 2 is not finished", ""},
 		{"malformed", "{\"process\":\"a\"}\nnonsense\n{\"process\":\"b\"}\n{}}\n", 2, "", "2 malformed lines passed over; the first is line 2: not a JSON object"},
 		{"unknown keys", "{\"process\":\"a\",\"later\":1}\n{\"process\":\"b\",\"later\":2}\n", 2, `passed over 2 values of the unknown key "later"`, ""},
+		{"unknown keys alone", "{\"process\":\"a\"}\n{\"level\":\"info\",\"msg\":\"x\"}\n{}\n", 2, "passed over 1 value of the unknown key \"level\"\npassed over 1 value of the unknown key \"msg\"",
+			"1 malformed line passed over; the first is line 2: none of its keys is a field of a record"},
 		{"many", many.String(), 5000, "", ""},
 		{"a line too long", "{\"process\":\"a\"}\n{\"cmdline\":\"" + strings.Repeat("x", lineMax+chunkSize) + "\"}\n{\"process\":\"b\"}\n", 2, "",
-			"1 malformed lines passed over; the first is line 2: it is longer than 1048576 bytes"},
+			"1 malformed line passed over; the first is line 2: it is longer than 1048576 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, s, err := run(t, write(t, "x.ndjson", tt.content))
