@@ -84,18 +84,24 @@ func ircClientLike(line []byte) likeness {
 	_, command, rest := ircMessage(line)
 	first, more := cutWord(rest)
 	switch {
-	case equalFold(command, "cap") && oneOf(first, "ls req end list"), equalFold(command, "user") && ircUser(rest),
+	case equalFold(command, "cap") && oneOf(first, "ls req end list"), equalFold(command, "user") && ircUser(rest) && !ircAPRS(more),
 		oneOf(command, "privmsg notice") && ircChannel(first) && len(more) > 1 && more[0] == ':':
 		return sure
 	case equalFold(command, "nick") && len(bytes.TrimPrefix(first, []byte(":"))) > 0 && len(more) == 0,
 		equalFold(command, "pass") && len(first) > 0, equalFold(command, "join") && ircChannel(first),
-		equalFold(command, "user") && len(first) > 0, equalFold(command, "starttls") && len(rest) == 0:
+		equalFold(command, "user") && len(first) > 0 && !ircAPRS(more), equalFold(command, "starttls") && len(rest) == 0:
 		return alike
 	}
 	return unlike
 }
 
 // ircUser tells whether b is the argument of USER: three words, and the real name.
+// ircAPRS tells whether what stands behind "user" and a name is the login of APRS-IS.
+func ircAPRS(b []byte) bool {
+	word, _ := cutWord(b)
+	return string(word) == "pass"
+}
+
 func ircUser(b []byte) bool {
 	for range 3 {
 		var word []byte

@@ -10,6 +10,7 @@ import (
 type sign struct {
 	app    string
 	begins string // the first bytes of a direction
+	first  string // where begins is empty: every byte that can be the first
 	from   speaker
 	// is tells what else must hold of c.view[c.side]; nil is nothing. It is asked again with more bytes while it says more.
 	is func(c *call) verdict
@@ -38,11 +39,14 @@ var udpSigns = []sign{
 }
 
 var (
-	tcpMagic = magic(tcpSigns)
-	udpMagic = magic(udpSigns)
+	streamSigns   = slices.Concat(tcpSigns, fieldStreamSigns, peerStreamSigns)
+	datagramSigns = slices.Concat(udpSigns, fieldSigns, peerSigns)
 
-	tcpMagicFirst = firstOf(tcpSigns)
-	magicFirst    = firstOf(tcpSigns, udpSigns)
+	tcpMagic = magic(streamSigns)
+	udpMagic = magic(datagramSigns)
+
+	tcpMagicFirst = firstOf(streamSigns)
+	magicFirst    = firstOf(streamSigns, datagramSigns)
 )
 
 func parseMagic(c *call) verdict         { return tcpMagic.parse(c) }
@@ -53,15 +57,25 @@ type magicIndex [256][]sign
 
 func magic(signs []sign) (m magicIndex) {
 	for _, s := range signs {
-		m[s.begins[0]] = append(m[s.begins[0]], s)
+		for _, b := range []byte(s.firsts()) {
+			m[b] = append(m[b], s)
+		}
 	}
 	return m
+}
+
+// firsts are the bytes that can be the first.
+func (s *sign) firsts() string {
+	if s.begins == "" {
+		return s.first
+	}
+	return s.begins[:1]
 }
 
 func firstOf(signs ...[]sign) *byteSet {
 	var all strings.Builder
 	for _, s := range slices.Concat(signs...) {
-		all.WriteByte(s.begins[0])
+		all.WriteString(s.firsts())
 	}
 	return bytesIn(all.String(), 1, 0)
 }

@@ -43,6 +43,7 @@ const (
 	trailRx
 	trailSOCKS
 	trailBFCP
+	trailMumble
 )
 
 const trailMask = 1<<56 - 1

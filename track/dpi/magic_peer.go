@@ -1,0 +1,531 @@
+package dpi
+
+import "bytes"
+
+// The signs of what plays, talks and shares: media, peer to peer, games, private networks, and the routers and old services of a LAN.
+
+var peerStreamSigns = []sign{
+	{app: "monero", begins: "\x01\x21\x01\x01\x01\x01\x01\x01"},                                   // Levin, what nodes of Monero speak
+	{app: "nano", begins: "R", is: nano},                                                          // Nano, its handshake
+	{app: "directconnect", begins: "$Lock ", is: dcLock},                                          // NMDC, who is connected to
+	{app: "directconnect", begins: "$MyNick ", from: client, is: dcNick},                          // and from one client to another
+	{app: "directconnect", begins: "HSUP AD", from: client},                                       // ADC, a client to its hub
+	{app: "directconnect", begins: "ISUP AD", from: server},                                       // the hub
+	{app: "directconnect", begins: "CSUP AD"},                                                     // one client to another
+	{app: "aim", begins: "\x2a\x01", is: oscar},                                                   // OSCAR, AIM's and ICQ's
+	{app: "ymsg", begins: "YMSG\x00", is: ymsg},                                                   // Yahoo's messenger
+	{app: "msnms", begins: "VER ", is: msnp},                                                      // Microsoft's
+	{app: "gadu-gadu", begins: "\x01\x00\x00\x00\x04\x00\x00\x00", from: server, is: gaduGadu},    // Gadu-Gadu, its welcome
+	{app: "wow", begins: "\x30\x00WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server}, // World of Warcraft
+	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server},         // the same, since 2015
+	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - CLIENT TO SERVER", from: client},         //
+	{app: "terraria", begins: "\x0f\x00\x01\x0bTerraria", from: client},                           // Terraria, a client of a version of three digits
+	{app: "vtun", begins: "VTUN server ver ", from: server},                                       // VTun
+	{app: "cops", begins: "\x10", is: cops},                                                       // Common Open Policy Service
+	{app: "msdp", begins: "\x04\x00\x03", is: msdpPort},                                           // Multicast Source Discovery, that it is still there
+	{app: "msdp", begins: "\x01", is: msdp},                                                       // and its sources
+	{app: "radmin", begins: "\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", from: client},             // Radmin 3
+	{app: "radmin", begins: "\x01\x00\x00\x00\x25", from: server, is: radminAnswer},               // its answer
+	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                         // RFC 864
+	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                        //
+}
+
+var peerSigns = []sign{
+	{app: "applemidi", begins: "\xff\xff", is: appleMIDI},                                                     // RTP-MIDI, its sessions
+	{app: "raop", begins: "\x80\xd2\x00\x07\x00\x00\x00\x00", is: raopTime},                                   // AirPlay 1, a question for the time
+	{app: "raop", begins: "\x80\xd3\x00\x07\x00\x00\x00\x00", is: raopTime},                                   // its answer
+	{app: "osc", begins: "#bundle\x00"},                                                                       // Open Sound Control
+	{app: "osc", begins: "/", is: osc},                                                                        // a message alone
+	{app: "mumble", begins: "\x00\x00\x00\x00", is: mumblePing},                                               // Mumble, how a server is
+	{app: "mumble", begins: "\x00\x01", is: mumblePong},                                                       // its answer
+	{app: "nebula", begins: "\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", from: client}, // Nebula, a handshake
+	{app: "nebula", begins: "\x10\x00\x00\x00", from: server, is: nebulaAnswer},                               // its answer
+	{app: "fastd", begins: "\x01\x00", is: fastd},                                                             // fastd, a handshake
+	{app: "fastd", begins: "\xc8\x03\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", is: fastdInL2TP},       // the same in the header that L2TP has
+	{app: "n2n", begins: "\x03", is: n2n},                                                                     // n2n 3
+	{app: "uftp", begins: "\x40\x01", is: uftp},                                                               // UFTP 4, an announcement
+	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                               // Luanti
+	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                             // SQL Server Resolution [MC-SQLR], the answer
+	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                                        // the question
+	{app: "pana", begins: "\x00\x00", is: pana},                                                               // RFC 5191
+	{app: "cpha", begins: "\x1a\x90", is: cpha},                                                               // Check Point's clusters
+	{app: "who", begins: "\x01\x01\x00\x00", is: rwho},                                                        // rwhod
+	{app: "olsr", begins: "\x00", is: olsr},                                                                   // RFC 3626
+	{app: "aodv", begins: "\x01", is: aodv},                                                                   // RFC 3561, a request
+	{app: "aodv", begins: "\x02", is: aodv},                                                                   // and a reply
+	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                                     //
+	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                                    //
+}
+
+// nano holds that it is a handshake of a network's nodes, whose version lies between the least and the greatest they speak, and what of it is there
+// follows (https://docs.nano.org/protocol-design/networking).
+func nano(c *call) verdict {
+	const head, least, greatest, handshake, query, response, newer, cookie = 8, 13, 64, 0x0a, 1, 2, 4, 32
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) > 1 && (b[1] < 'A' || b[1] > 'C') && b[1] != 'X' { // the networks
+		return no
+	}
+	if len(b) < head {
+		return v.unfinished()
+	}
+	flags := le16(b[6:])
+	if b[2] > greatest || b[2] < b[3] || b[3] < b[4] || b[4] < least || b[5] != handshake || flags&(query|response) == 0 || flags&^(query|response|newer) != 0 {
+		return no
+	}
+	if len(b) < head+cookie {
+		return v.unfinished()
+	}
+	return match
+}
+
+// dcLock holds that a lock and who made it stand up to a bar (NMDC, section 5.3).
+func dcLock(c *call) verdict {
+	const maxLock = 512
+	v := &c.view[c.side]
+	b := v.b[:min(len(v.b), maxLock)]
+	end := bytes.IndexByte(b, '|')
+	switch {
+	case end < 0 && len(b) < maxLock && !v.fin && !v.gap:
+		return more
+	case end < 0 || !bytes.Contains(b[:end], []byte(" Pk=")) && !bytes.HasPrefix(b, []byte("$Lock EXTENDEDPROTOCOL")):
+		return no
+	}
+	if c.side == Resp { // the hub; between clients the one that connects says its name first
+		c.setClient(Orig)
+	}
+	return match
+}
+
+func dcNick(c *call) verdict {
+	const maxNick = 128
+	v := &c.view[c.side]
+	b := v.b[:min(len(v.b), maxNick)]
+	end := bytes.IndexByte(b, '|')
+	if end >= 0 && oneLine(b[:end]) {
+		rest := b[end+1:]
+		if n := min(len(rest), len("$Lock ")); string(rest[:n]) == "$Lock "[:n] {
+			if n == len("$Lock ") {
+				return match
+			}
+			return v.unfinished()
+		}
+		return no
+	}
+	if len(b) == maxNick || end >= 0 {
+		return no
+	}
+	return v.unfinished()
+}
+
+func isHexDigit(d byte) bool { return digit(d) || d|0x20 >= 'a' && d|0x20 <= 'f' }
+
+// oscar holds that the first frame is that of a new connection and has the version (OSCAR, FLAP).
+func oscar(c *call) verdict {
+	const head = 6
+	v := &c.view[c.side]
+	if len(v.b) < head+4 {
+		return v.unfinished()
+	}
+	if n := be16(v.b[4:]); n < 4 || n > 2<<10 || be32(v.b[head:]) != 1 {
+		return no
+	}
+	return match
+}
+
+// ymsg holds that the version is small and nothing behind it but the vendor's number, and the kind one there is (YMSG 9 to 19).
+func ymsg(c *call) verdict {
+	const head, maxVersion, maxService = 20, 20, 0x500
+	v := &c.view[c.side]
+	if len(v.b) < head {
+		return v.unfinished()
+	}
+	if v.b[5] > maxVersion || be16(v.b[10:]) == 0 || be16(v.b[10:]) > maxService {
+		return no
+	}
+	return match
+}
+
+// msnp holds that the line has a number and the versions that are offered or taken.
+func msnp(c *call) verdict {
+	const maxLine = 200
+	v := &c.view[c.side]
+	line, size := cutLine(v.b)
+	if size == 0 {
+		if len(v.b) > maxLine || !readable(v.b) {
+			return no
+		}
+		return v.unfinished()
+	}
+	rest := bytes.TrimLeft(line[len("VER "):], "0123456789")
+	if !oneLine(line) || len(rest) == len(line)-len("VER ") || !bytes.HasPrefix(rest, []byte(" MSNP")) {
+		return no
+	}
+	return match
+}
+
+func gaduGadu(c *call) verdict {
+	const port = 8074
+	if !c.hasPort(port) {
+		return no
+	}
+	return match
+}
+
+// cops holds that the first message is a client's that it is there, with its name, or that it is taken, with a timer (RFC 2748 sections 3.6 and 3.7).
+func cops(c *call) verdict {
+	const head, open, accept, name, timer = 8, 6, 7, 0x0b01, 0x0a01
+	v := &c.view[c.side]
+	if len(v.b) > 1 && v.b[1] != open && v.b[1] != accept {
+		return no
+	}
+	if len(v.b) < head+4 {
+		return v.unfinished()
+	}
+	n, object, kind := be32(v.b[4:]), uint32(be16(v.b[head:])), be16(v.b[head+2:])
+	if n > 4<<10 || n&3 != 0 || object < 8 || head+object > n {
+		return no
+	}
+	switch {
+	case v.b[1] == open && kind == name:
+		c.setClient(c.side)
+	case v.b[1] == accept && kind == timer && object == 8:
+		c.setClient(1 - c.side)
+	default:
+		return no
+	}
+	return match
+}
+
+const msdpTCP = 639
+
+func msdpPort(c *call) verdict {
+	if !c.hasPort(msdpTCP) {
+		return no
+	}
+	return match
+}
+
+// msdp holds that there are sources of groups, on its port: what is reserved is zero, the prefix whole, the group a multicast one (RFC 3618 section 12.2.1).
+func msdp(c *call) verdict {
+	const head, entry, prefix = 8, 12, 32
+	v := &c.view[c.side]
+	b := v.b
+	if !c.hasPort(msdpTCP) {
+		return no
+	}
+	if len(b) < head+entry {
+		return v.unfinished()
+	}
+	if n := int(be16(b[1:])); b[3] == 0 || n < head+entry*int(b[3]) || be32(b[head:]) != prefix || b[head+4]&0xf0 != 0xe0 {
+		return no
+	}
+	return match
+}
+
+// radminAnswer holds what the answer to the first question has where it is always the same.
+func radminAnswer(c *call) verdict {
+	v := &c.view[c.side]
+	if len(v.b) < 14 {
+		return v.unfinished()
+	}
+	if be32(v.b[7:]) != 0x02120802 || v.b[13] != 0x0a {
+		return no
+	}
+	return match
+}
+
+// appleMIDI holds that the command is one there is, and its length or version right (Apple, MIDI Network Driver Protocol).
+func appleMIDI(c *call) verdict {
+	const version, token, clock = 2, 16, 36
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < 12 {
+		return no
+	}
+	switch string(b[2:4]) {
+	case "IN", "OK", "NO", "BY":
+		if len(b) < token || be32(b[4:]) != version {
+			return no
+		}
+		c.setClient(c.side ^ sideIf(b[2] == 'O' || b[2] == 'N'))
+	case "CK":
+		if !v.exactly(clock) || b[8] > 2 || b[9] != 0 || b[10] != 0 || b[11] != 0 {
+			return no
+		}
+	default:
+		return no
+	}
+	return match
+}
+
+// raopTime holds that the message is as long as it is always.
+func raopTime(c *call) verdict {
+	if !c.view[c.side].exactly(32) {
+		return no
+	}
+	return match
+}
+
+// osc holds that there are an address and types, filled up with zeros, and as many values as the types say (Open Sound Control 1.0).
+func osc(c *call) verdict {
+	v := &c.view[c.side]
+	if v.gap || len(v.b)&3 != 0 {
+		return no
+	}
+	address, rest, ok := oscText(v.b)
+	if !ok || len(address) < 2 {
+		return no
+	}
+	types, rest, ok := oscText(rest)
+	if !ok || len(types) < 1 || types[0] != ',' {
+		return no
+	}
+	for _, kind := range types[1:] {
+		n := 0
+		switch kind {
+		case 'i', 'f', 'c', 'r', 'm':
+			n = 4
+		case 'h', 't', 'd':
+			n = 8
+		case 's', 'S':
+			if _, rest, ok = oscText(rest); !ok {
+				return no
+			}
+		case 'b':
+			if len(rest) < 4 || be32(rest) > uint32(len(rest)) {
+				return no
+			}
+			n = 4 + int(be32(rest)+3)&^3
+		case 'T', 'F', 'N', 'I', '[', ']':
+		default:
+			return no
+		}
+		if n > len(rest) {
+			return no
+		}
+		rest = rest[n:]
+	}
+	if len(rest) > 0 {
+		return no
+	}
+	return match
+}
+
+// oscText cuts a text that zeros fill up to a multiple of four bytes, one at least.
+func oscText(b []byte) (text, rest []byte, ok bool) {
+	end := bytes.IndexByte(b, 0)
+	if end < 1 || !oneLine(b[:end]) {
+		return nil, nil, false
+	}
+	n := (end + 4) &^ 3
+	if n > len(b) || !allZero(b[end:n]) {
+		return nil, nil, false
+	}
+	return b[:end], b[n:], true
+}
+
+// mumblePing keeps the number that the answer has again (Mumble protocol, ping of servers by UDP).
+func mumblePing(c *call) verdict {
+	const size = 12
+	v := &c.view[c.side]
+	if !v.exactly(size) || len(v.b) < size {
+		return no
+	}
+	c.leave(trailMumble, uint64(be32(v.b[4:])), be32(v.b[8:]))
+	return more
+}
+
+func mumblePong(c *call) verdict {
+	const size = 24
+	v := &c.view[c.side]
+	if !v.exactly(size) || len(v.b) < 12 {
+		return no
+	}
+	if high, low, ok := c.trail(trailMumble, 1-c.side); !ok || high != uint64(be32(v.b[4:])) || low != be32(v.b[8:]) || high|uint64(low) == 0 {
+		return no
+	}
+	c.setClient(1 - c.side)
+	return match
+}
+
+// nebulaAnswer holds that the second message of a handshake goes to a number of the first one's.
+func nebulaAnswer(c *call) verdict {
+	const head = 16
+	b := c.view[c.side].b
+	if len(b) < head || be32(b[4:]) == 0 || string(b[8:head]) != "\x00\x00\x00\x00\x00\x00\x00\x02" {
+		return no
+	}
+	return match
+}
+
+// fastd holds that a handshake is made of records that fill it, of which the first says which of three it is (fastd documentation, protocol).
+func fastd(c *call) verdict {
+	v := &c.view[c.side]
+	return c.fastdHandshake(v.b, v.wire())
+}
+
+func fastdInL2TP(c *call) verdict {
+	const head = 12
+	v := &c.view[c.side]
+	return c.fastdHandshake(v.b[head:], v.wire()-head)
+}
+
+func (c *call) fastdHandshake(b []byte, wire int) verdict {
+	const head = 4
+	if len(b) < head+5 || wire != head+int(be16(b[2:])) || string(b[head:head+4]) != "\x00\x00\x01\x00" || b[head+4] < 1 || b[head+4] > 3 {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(b[head+4] == 2))
+	whole := len(b) == wire
+	for b = b[head:]; len(b) >= 4; {
+		n := 4 + le16(b[2:])
+		if n > len(b) {
+			break
+		}
+		b = b[n:]
+	}
+	if whole && len(b) > 0 {
+		return no
+	}
+	return match
+}
+
+// n2n holds that there are a life, a kind and the name of a community that zeros fill up (n2n 3, wire.c).
+func n2n(c *call) verdict {
+	const head, community, kinds, maxLife = 4, 20, 0x1f, 16
+	b := c.view[c.side].b
+	if len(b) < head+community || b[1] == 0 || b[1] > maxLife || b[2] != 0 || b[3]&kinds == 0 || b[3]&kinds > 11 {
+		return no
+	}
+	name := b[head : head+community]
+	end := bytes.IndexByte(name, 0)
+	if end < 1 || !oneLine(name[:end]) || !allZero(name[end:]) || end > 16 {
+		return no
+	}
+	return match
+}
+
+// uftp holds that the header's kind is that of what it announces, whose length in words fits (UFTP protocol specification, version 4).
+func uftp(c *call) verdict {
+	const port, head = 1044, 16
+	v := &c.view[c.side]
+	b := v.b
+	if !c.hasPort(port) || len(b) < head+2 || b[head] != b[1] || !v.exactly(head+4*int(b[head+1])) && v.wire() < head+4*int(b[head+1]) || b[head+1] < 4 {
+		return no
+	}
+	return match
+}
+
+// minetest holds that there are the number of an end and of a channel (Luanti, network/mtp).
+func minetest(c *call) verdict {
+	const server, newcomer, channels, kinds = 1, 0, 3, 4
+	b := c.view[c.side].b
+	if len(b) < 8 || b[6] >= channels || b[7] >= kinds {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(be16(b[4:]) == server))
+	return match
+}
+
+// sqlInstances holds that the answer is as long as it says and is the list of a server's instances.
+func sqlInstances(c *call) verdict {
+	v := &c.view[c.side]
+	if len(v.b) < 14 || !v.exactly(3+le16(v.b[1:])) || !bytes.HasPrefix(v.b[3:], []byte("ServerName;")) {
+		return no
+	}
+	return match
+}
+
+// sqlBrowser holds that the question goes to the browser's port and has nothing behind it, or a name.
+func sqlBrowser(c *call) verdict {
+	const port, instance = 1434, 4
+	v := &c.view[c.side]
+	if !c.hasPort(port) {
+		return no
+	}
+	if v.b[0] != instance {
+		if !v.exactly(1) {
+			return no
+		}
+		return match
+	}
+	name, rest, ok := zeroText(v.b[1:])
+	if !ok || len(rest) > 0 || len(name) > 32 || !oneLine(name) {
+		return no
+	}
+	return match
+}
+
+// pana holds that what is reserved is zero, the length the datagram's, and that there is a kind of message (RFC 5191 section 6.2).
+func pana(c *call) verdict {
+	const head, flags, kinds = 16, 0xfc00, 4
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < head || !v.exactly(int(be16(b[2:]))) || be16(b[4:])&^flags != 0 || be16(b[6:]) == 0 || be16(b[6:]) > kinds || be32(b[12:]) == 0 {
+		return no
+	}
+	if len(b) > head && len(b) < head+8 {
+		return no
+	}
+	return match
+}
+
+// cpha holds that both ends have the port of the protocol.
+func cpha(c *call) verdict {
+	const port, head = 8116, 20
+	if c.f.orig != port || c.f.resp != port || len(c.view[c.side].b) < head {
+		return no
+	}
+	return match
+}
+
+// rwho holds that a name is filled up with zeros, and that users follow, 24 bytes each (protocols/rwhod.h).
+func rwho(c *call) verdict {
+	const port, head, name, users = 513, 60, 12, 24
+	v := &c.view[c.side]
+	b := v.b
+	if !c.hasPort(port) || len(b) < head || (v.wire()-head)%users != 0 {
+		return no
+	}
+	text, rest, ok := zeroText(b[name : name+32])
+	if !ok || !oneLine(text) || !allZero(rest) {
+		return no
+	}
+	return match
+}
+
+// olsr holds that the messages fill the packet, each from an end and with a life, on its port (RFC 3626 section 3.3).
+func olsr(c *call) verdict {
+	const port, head, message = 698, 4, 12
+	v := &c.view[c.side]
+	b := v.b
+	if !c.hasPort(port) || v.gap || len(b) < head+message || int(be16(b)) != len(b) {
+		return no
+	}
+	for b = b[head:]; len(b) >= message; {
+		n := int(be16(b[2:]))
+		if b[0] == 0 || n < message || n > len(b) || b[8] == 0 {
+			return no
+		}
+		b = b[n:]
+	}
+	if len(b) > 0 {
+		return no
+	}
+	return match
+}
+
+// aodv holds that a request or reply is as long as it must be, with nothing in what is reserved, on its port (RFC 3561 sections 5.1 and 5.2).
+func aodv(c *call) verdict {
+	const port, request, reply = 654, 24, 20
+	v := &c.view[c.side]
+	b := v.b
+	if !c.hasPort(port) || len(b) < 4 {
+		return no
+	}
+	if b[0] == 1 && v.exactly(request) && b[1]&0x07 == 0 && b[2] == 0 || b[0] == 2 && v.exactly(reply) && b[1]&0x3f == 0 && b[2]&0xe0 == 0 {
+		return match
+	}
+	return no
+}
