@@ -267,6 +267,7 @@ var table = []parser{
 	{Name: "wccp", UDP: parseWCCP, Min: 24, UDPZeros: zeroBits("\xff\xff\xff\xf0\xfd\xfe"), Ports: []uint16{2048}, Follow: 4 << 10, Fields: wccpFields},
 	{Name: "srt", Also: []string{"udt"}, UDP: parseSRT, First: srtFirst, Min: srtHandshakeLen, UDPZeros: zeroBits("\x7f\xff\xff\xff\xff\xff\xff\xff"), Ports: []uint16{9000, 9710}, Follow: 4 << 10, Fields: srtFields},
 	{Name: "soulseek", TCP: parseSoulseek, TCPZeros: zeroBits("\x00\xfe\xff\xff\xfe\xff\xff\xff"), Ports: []uint16{2242}, Follow: 4 << 10, Fields: soulseekFields},
+	{Name: "tcpros", TCP: parseTCPROS, TCPZeros: zeroBits("\x00\x00\xff\xff\x00\x00\xff\xff"), Ports: []uint16{11311}, Follow: 4 << 10, Fields: tcprosFields},
 	{Name: "lifx", UDP: parseLIFX, Min: 36, UDPZeros: zeroBits("\x00\xfc\xff\xcb"), Ports: []uint16{56700}, Follow: 4 << 10},
 	{Name: "zerotier", UDP: parseZeroTier, Min: 47, Ports: []uint16{9993}, Own: true, Follow: 4 << 10},
 	{Name: "acn", Also: signNames(streamSigns, datagramSigns), TCP: parseMagic, UDP: parseMagicDatagram, Stream: tcpMagicFirst, First: magicFirst, Min: 1, Ports: []uint16{4001, 5568}, Follow: 4 << 10},

@@ -32,6 +32,7 @@ var fieldStreamSigns = []sign{
 	{app: "hdhomerun", begins: "\x00\x04", from: client, is: hdhomerun},     // tuners, a setting
 	{app: "hdhomerun", begins: "\x00\x05", from: server, is: hdhomerun},     // its answer
 	{app: "eiscp", begins: "ISCP\x00\x00\x00\x10"},                          // receivers by Onkyo
+	{app: "pdl-datastream", begins: "\x1b%-12345X", from: client},           // what printers take at port 9100: the sequence that ends a language
 	{app: "pjlink", begins: "PJLINK 0\r", from: server},                     // projectors; no password
 	{app: "pjlink", begins: "PJLINK 1 ", from: server, is: pjlink},          // with one
 	{app: "slimproto", begins: "HELO\x00\x00", from: client, is: slimproto}, // Squeezebox players
@@ -46,6 +47,8 @@ var fieldStreamSigns = []sign{
 }
 
 var fieldSigns = []sign{
+	{app: "matter", begins: "\x04\x00\x00\x00", from: client, is: matter}, // Matter, the start of a session
+	{app: "matter", begins: "\x01\x00\x00\x00", from: server, is: matter}, // its answer
 	{app: "c1222", begins: "\x60", is: c1222},
 	{app: "dlms", begins: "\x00\x01\x00", is: dlmsWrapped},
 	{app: "melsec", begins: "P\x00\x00\xff\xff\x03\x00", from: client, is: melsec3E},
@@ -81,6 +84,30 @@ var fieldSigns = []sign{
 	{app: "jellyfin", begins: "who is JellyfinServer?", from: client},   //
 	{app: "emby", begins: "who is EmbyServer?", from: client},           //
 	{app: "kdeconnect", begins: "{", is: kdeconnect},                    // KDE Connect, an end announces itself
+}
+
+// matter holds that a message of no session yet is the first that sets one up, or its answer (Matter core specification 1.3, sections 4.4 and 4.14):
+// what either says begins with a number by chance, or one that it resumes.
+func matter(c *call) verdict {
+	const head, initiator, acknowledges, reliable, openPASE, openCASE, resume = 16, 1, 2, 4, 0x20, 0x30, 0x33
+	b := c.view[c.side].b
+	if len(b) < head+10 {
+		return no
+	}
+	b = b[head:]
+	flags, code := b[0], b[1]
+	first := flags&initiator != 0
+	if flags&^(initiator|acknowledges|reliable) != 0 || b[4] != 0 || b[5] != 0 || first && code != openPASE && code != openCASE ||
+		!first && code != openPASE+1 && code != openCASE+1 && code != resume {
+		return no
+	}
+	if b = b[6:]; flags&acknowledges != 0 {
+		b = b[4:]
+	}
+	if len(b) < 4 || string(b[:3]) != "\x15\x30\x01" || b[3] != 32 && (b[3] != 16 || code != resume) {
+		return no
+	}
+	return match
 }
 
 // c1222 holds that a message of ACSE is made of the elements that ANSI C12.22 (RFC 6142 section 2.2) has, in their order, and ends with the
@@ -714,23 +741,29 @@ func dis(c *call) verdict {
 	return match
 }
 
-// gwmp holds that what a gateway received, or has to send, is text in JSON that begins as Semtech's PROTOCOL.TXT has it.
+// gwmp holds that what a gateway received, or has to send, is text in JSON that begins as Semtech's PROTOCOL.TXT has it. A gateway asks for what it has
+// to send on a socket of its own: there the answer has the question's number.
 func gwmp(c *call) verdict {
-	const pushData, pullResponse, eui = 0, 3, 8
-	b := c.view[c.side].b
-	if len(b) < 4 {
+	const pushData, pullData, pullResponse, pullAnswer, eui, head = 0, 2, 3, 4, 8, 4
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < head {
 		return no
 	}
-	b = b[3:]
-	switch {
-	case b[0] == pushData && len(b) > 1+eui:
-		b = b[1+eui:]
-		if !bytes.HasPrefix(b, []byte(`{"rxpk":`)) && !bytes.HasPrefix(b, []byte(`{"stat":`)) {
+	number := uint64(be16(b[1:]))
+	switch rest := b[head:]; {
+	case b[3] == pushData && len(rest) > eui:
+		if rest = rest[eui:]; !bytes.HasPrefix(rest, []byte(`{"rxpk":`)) && !bytes.HasPrefix(rest, []byte(`{"stat":`)) {
 			return no
 		}
 		c.setClient(c.side)
-	case b[0] == pullResponse:
-		if !bytes.HasPrefix(b[1:], []byte(`{"txpk":`)) {
+	case b[3] == pullResponse && bytes.HasPrefix(rest, []byte(`{"txpk":`)):
+		c.setClient(1 - c.side)
+	case b[3] == pullData && v.exactly(head+eui):
+		c.leave(trailGWMP, number, 0)
+		return more
+	case b[3] == pullAnswer && v.exactly(head):
+		if asked, _, ok := c.trail(trailGWMP, 1-c.side); !ok || asked != number {
 			return no
 		}
 		c.setClient(1 - c.side)

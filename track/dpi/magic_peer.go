@@ -26,6 +26,7 @@ var peerStreamSigns = []sign{
 	{app: "msdp", begins: "\x01", is: msdp},                                                       // and its sources
 	{app: "radmin", begins: "\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", from: client},             // Radmin 3
 	{app: "radmin", begins: "\x01\x00\x00\x00\x25", from: server, is: radminAnswer},               // its answer
+	{app: "radmin", begins: "\x01\x00\x00\x00\x05\x00\x00", is: radminNext},                       // the connections behind the first
 	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                         // RFC 864
 	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                        //
 }
@@ -44,6 +45,8 @@ var peerSigns = []sign{
 	{app: "fastd", begins: "\xc8\x03\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", is: fastdInL2TP},       // the same in the header that L2TP has
 	{app: "n2n", begins: "\x03", is: n2n},                                                                     // n2n 3
 	{app: "uftp", begins: "\x40\x01", is: uftp},                                                               // UFTP 4, an announcement
+	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                       // Kodi, its EventServer
+	{app: "samp", begins: "SAMP", is: samp},                                                                   // San Andreas Multiplayer, a question and its answer
 	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                               // Luanti
 	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                             // SQL Server Resolution [MC-SQLR], the answer
 	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                                        // the question
@@ -235,6 +238,18 @@ func radminAnswer(c *call) verdict {
 	return match
 }
 
+func radminNext(c *call) verdict {
+	const size = 14
+	v := &c.view[c.side]
+	if len(v.b) < size {
+		return v.unfinished()
+	}
+	if be16(v.b[8:]) != 0x2727 || v.b[11] != 0 || v.b[12] != 0 || v.b[13] != 0 {
+		return no
+	}
+	return match
+}
+
 // appleMIDI holds that the command is one there is, and its length or version right (Apple, MIDI Network Driver Protocol).
 func appleMIDI(c *call) verdict {
 	const version, token, clock = 2, 16, 36
@@ -415,6 +430,25 @@ func uftp(c *call) verdict {
 		return no
 	}
 	return match
+}
+
+// samp holds that the port is the server's and there is a kind of question (SA-MP, query mechanism).
+func samp(c *call) verdict {
+	const head = 11
+	b := c.view[c.side].b
+	if len(b) < head || !bytes.ContainsRune([]byte("ircdxpo"), rune(b[10])) || !c.hasPort(uint16(le16(b[8:]))) {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(!c.portOf(1-c.side, uint16(le16(b[8:])))))
+	return match
+}
+
+// portOf tells whether an end has a port.
+func (c *call) portOf(s Side, port uint16) bool {
+	if s == Orig {
+		return c.f.orig == port
+	}
+	return c.f.resp == port
 }
 
 // minetest holds that there are the number of an end and of a channel (Luanti, network/mtp).

@@ -243,7 +243,7 @@ func moreSamples() []sample {
 		streamOf("skinny", 40000, 7777, facted{"app": "skinny", "skinny_device": "SEP020000000001"}, "o"+le32Text(44)+nuls(4)+le32Text(1)+"SEP020000000001\x00"+nuls(24)),
 		streamOf("gnutella", 40000, 7777, facted{"app": "gnutella", "gnutella_agent": "gtk-gnutella/1"},
 			"oGNUTELLA CONNECT/0.6\r\nListen-IP: 192.0.2.1:6346\r\nUser-Agent: gtk-gnutella/1\r\n\r\n", "rGNUTELLA/0.6 200 OK\r\nUser-Agent: Other\r\n\r\n"),
-		streamOf("bitcoin", 40000, 7777, facted{"app": "bitcoin", "bitcoin_command": "version", "bitcoin_agent": "/Test:1/"}, "o"+bitcoin("version", nuls(80)+"\x08/Test:1/"+nuls(5))),
+		streamOf("bitcoin", 40000, 7777, facted{"app": "bitcoin", "bitcoin_command": "version", "bitcoin_agent": "/Test:1/", "bitcoin_network": "bitcoin"}, "o"+bitcoin("version", nuls(80)+"\x08/Test:1/"+nuls(5))),
 		streamOf("stratum", 40000, 7777, facted{"app": "stratum", "stratum_method": "mining.subscribe", "stratum_agent": "miner/1"},
 			"o{\"id\": 1, \"method\": \"mining.subscribe\", \"params\": [\"miner/1\"]}\n", "r{\"id\":1,\"result\":[],\"error\":null}\n"),
 		streamOf("stratum login", 40000, 7777, facted{"app": "stratum", "stratum_method": "login", "stratum_agent": "xmrig/6"},

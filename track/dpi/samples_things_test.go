@@ -61,6 +61,18 @@ func thingSamples() []sample {
 	rwho := "\x01\x01\x00\x00\x69\x00\x00\x00\x00\x00\x00\x00" + "host" + nuls(28) + nuls(12) + "\x68\x00\x00\x00" + "tty1" + nuls(4) + "anna" + nuls(4) + "\x69\x00\x00\x00" + nuls(4)
 	olsr := "\x00\x14\x00\x01\x01\x86\x00\x10\x0a\x00\x00\x01\x01\x00\x00\x01\x00\x00\x05\x03"
 	nano := "RC\x14\x14\x12\x0a"
+	bitcoin := func(magic string) string { return magic + "verack" + nuls(6) + nuls(4) + "\x5d\xf6\xe0\xe2" }
+	ros := func(fields ...string) (head string) {
+		for _, f := range fields {
+			head += le32Text(uint32(len(f))) + f
+		}
+		return le32Text(uint32(len(head))) + head
+	}
+	tplink := func(json string) string {
+		head := "\x02\x00\x00\x01" + string([]byte{0, byte(len(json))}) + "\x11\x00\x33\xdc\x87\x42"
+		return head + be32Text(crc32.ChecksumIEEE([]byte(head+string(tplinkPlace)+json))) + json
+	}
+	random := strings.Repeat("r", 32)
 	return []sample{
 		streamOf("c1222", 50000, 1153, is("c1222"), "o"+c1222),
 		datagramsOf("c1222 datagram", 50000, 1153, is("c1222"), "o"+c1222),
@@ -117,6 +129,20 @@ func thingSamples() []sample {
 		datagramsOf("dis of 1995", 3000, 3000, is("dis"), "o"+dis("\x05", "\x0f", "\x05")),
 		datagramsOf("gwmp", 50000, 1700, is("gwmp"), "o\x02\x12\x34\x00\xaa\x55\x5a\x00\x00\x00\x00\x01"+`{"rxpk":[{"tmst":1}]}`, "r\x02\x12\x34\x01"),
 		datagramsOf("gwmp to send", 50000, 1700, is("gwmp"), "r\x02\x00\x00\x03"+`{"txpk":{"imme":true}}`),
+		datagramsOf("gwmp asked", 50000, 1700, is("gwmp"), "o\x02\x12\x34\x02\xaa\x55\x5a\x00\x00\x00\x00\x01", "r\x02\x12\x34\x04"),
+		datagramsOf("matter", 5541, 5540, is("matter"), "o\x04\x00\x00\x00\x04\x03\x02\x01\x88\x77\x66\x55\x44\x33\x22\x11\x05\x20\x34\x12\x00\x00\x15\x30\x01\x20"+random+"\x24\x02\x07\x24\x03\x00\x28\x04\x18"),
+		datagramsOf("matter answer", 5541, 5540, is("matter"), "r\x01\x00\x00\x00\x04\x03\x02\x01\x88\x77\x66\x55\x44\x33\x22\x11\x06\x31\x34\x12\x00\x00\x0d\x0c\x0b\x0a\x15\x30\x01\x20"+random+"\x24\x02\x09\x30\x03\x41"),
+		datagramsOf("matter resumed", 5541, 5540, is("matter"), "r\x01\x00\x00\x00\x04\x03\x02\x01\x88\x77\x66\x55\x44\x33\x22\x11\x06\x33\x34\x12\x00\x00\x0d\x0c\x0b\x0a\x15\x30\x01\x10"+random+"\x24\x02\x09"),
+		datagramsOf("tplink search", 50000, 20002, is("tplink-smarthome"), "o"+tplink(`{"params":{"rsa_key":"key"}}`)),
+		streamOf("pdl-datastream", 50000, 9100, is("pdl-datastream"), "o\x1b%-12345X@PJL\r\n@PJL INFO ID\r\n"),
+		streamOf("tcpros", 50000, 50001, facted{"app": "tcpros", "ros_topic": "/chatter", "ros_type": "std_msgs/String", "ros_caller": "/listener_1"},
+			"o"+ros("callerid=/listener_1", "md5sum=992ce8a1687cec8c8bd883ec73ca41d1", "tcp_nodelay=0", "topic=/chatter", "type=std_msgs/String")),
+		streamOf("tcpros answer", 50000, 50001, facted{"app": "tcpros", "ros_topic": "/chatter", "ros_type": "std_msgs/String", "ros_caller": "/talker"},
+			"r"+ros("callerid=/talker", "latching=0", "md5sum=992ce8a1687cec8c8bd883ec73ca41d1", "message_definition=string data\n", "topic=/chatter", "type=std_msgs/String")+le32Text(9)+le32Text(5)+"hello"),
+		streamOf("litecoin", 50000, 9333, facted{"app": "bitcoin", "bitcoin_command": "verack", "bitcoin_network": "litecoin"}, "o"+bitcoin("\xfb\xc0\xb6\xdb")),
+		streamOf("testnet4", 50000, 48333, facted{"app": "bitcoin", "bitcoin_command": "verack", "bitcoin_network": "testnet4"}, "o"+bitcoin("\x1c\x16\x3f\x28")),
+		streamOf("zcash", 50000, 8233, facted{"app": "bitcoin", "bitcoin_command": "verack", "bitcoin_network": "zcash"}, "o"+bitcoin("\x24\xe9\x27\x64")),
+		streamOf("bitcoin-cash", 50000, 8333, facted{"app": "bitcoin", "bitcoin_command": "verack", "bitcoin_network": "bitcoin-cash"}, "o"+bitcoin("\xe3\xe1\xf3\xe8")),
 		datagramsOf("mqttsn", 50000, 1883, is("mqttsn"), "o\x0a\x04\x04\x01\x00\x1enode", "r\x03\x05\x00"),
 		datagramsOf("miio", 50000, 54321, is("miio"), "o\x21\x31\x00\x20"+strings.Repeat("\xff", 28), "r\x21\x31\x00\x20\x00\x00\x00\x00\x01\x02\x03\x04"+nuls(20)),
 		datagramsOf("miio answer", 50000, 54321, is("miio"), "r\x21\x31\x00\x30\x00\x00\x00\x00\x01\x02\x03\x04"+strings.Repeat("s", 36)),
@@ -152,6 +178,9 @@ func thingSamples() []sample {
 		streamOf("msdp", 50000, 639, is("msdp"), "o\x04\x00\x03"),
 		streamOf("msdp sources", 50000, 639, is("msdp"), "o\x01\x00\x14\x01\x0a\x00\x00\x01\x00\x00\x00\x20\xef\x01\x01\x01\x0a\x00\x00\x05"),
 		streamOf("radmin", 50000, 4899, is("radmin"), "o\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", "r\x01\x00\x00\x00\x25\x00\x00\x02\x12\x08\x02\x00\x00\x0a"+nuls(32)),
+		streamOf("radmin goes on", 50000, 4899, is("radmin"), "o\x01\x00\x00\x00\x05\x00\x00\x02\x27\x27\x02\x00\x00\x00", "r\x01\x00\x00\x00\x05\x00\x00\x00\x27\x27\x00\x00\x00\x00"),
+		datagramsOf("kodi", 50000, 9777, is("kodi"), "oXBMC\x02\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x0c\x69\x29\x00\x00"+nuls(10)+"box\x00"+nuls(11)),
+		datagramsOf("samp", 50000, 7777, is("samp"), "oSAMP\x7f\x00\x00\x01\x61\x1ei", "rSAMP\x7f\x00\x00\x01\x61\x1ei\x00\x00\x00\x64\x00"),
 		streamOf("chargen", 50000, 19, is("chargen"), "r!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefgh\r\n"),
 		streamOf("chargen with a space first", 50000, 19, is("chargen"), "r !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n"),
 		datagramsOf("applemidi", 50000, 5004, is("applemidi"), "o\xff\xffIN\x00\x00\x00\x02\x12\x34\x56\x78\x9a\xbc\xde\xf0Mac\x00", "r\xff\xffOK\x00\x00\x00\x02\x12\x34\x56\x78\x9a\xbc\xde\xf1Pi\x00"),
@@ -194,6 +223,10 @@ func TestAlmostThings(t *testing.T) {
 		streamOf("a welcome at another port", 50000, 9999, nil, "r\x01\x00\x00\x00\x04\x00\x00\x00\x12\x34\x56\x78"),
 		streamOf("a login whose texts do not fit", 50000, 2242, nil, "o\x48\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00anna\xff\xff\x00\x00"+nuls(60)),
 		streamOf("version and nonsense", 50000, 1863, nil, "oVER one MSNP21\r\n"),
+		datagramsOf("a query for another port", 50000, 7778, nil, "oSAMP\x7f\x00\x00\x01\x61\x1ei"),
+		datagramsOf("a search with a wrong checksum", 50000, 20002, nil, "o\x02\x00\x00\x01\x00\x02\x11\x00\x33\xdc\x87\x42\x00\x00\x00\x00{}"),
+		datagramsOf("an answer with another number", 50000, 1700, nil, "o\x02\x12\x34\x02\xaa\x55\x5a\x00\x00\x00\x00\x01", "r\x02\x12\x35\x04"),
+		streamOf("fields of another protocol", 50000, 50001, nil, "o\x0c\x00\x00\x00\x08\x00\x00\x00name=val"),
 		datagramsOf("a path and text", 50000, 9001, nil, "o/index.html\x00\x00\x00\x00 hello, world\x00"),
 		datagramsOf("an address whose values do not fit", 50000, 9001, nil, "o/a\x00\x00,ii\x00\x00\x00\x00\x01"),
 		datagramsOf("twelve bytes that begin with zeros, answered with others", 50000, 64738, nil, "o\x00\x00\x00\x00\x03\xd7\x20\x00\xfa\x76\x28\x7e", "r\x00\x01\x03\x04\x03\xd7\x20\x00\xfa\x76\x28\x7f"+nuls(12)),

@@ -44,6 +44,7 @@ const (
 	trailSOCKS
 	trailBFCP
 	trailMumble
+	trailGWMP
 )
 
 const trailMask = 1<<56 - 1
