@@ -39,6 +39,8 @@ var fieldStreamSigns = []sign{
 	{app: "snapcast", begins: "\x05\x00", from: client, is: snapcast},       // Snapcast, a hello
 	{app: "snapcast", begins: "\x03\x00", from: server, is: snapcast},       // its answer
 	{app: "routeros", begins: "\x06/login", from: client},                   // the interface of MikroTik's system for programs
+	{app: "kdeconnect", begins: "{", is: kdeconnect},                        // an end announces itself, before TLS
+	{app: "openrgb", begins: "ORGB", from: client, is: openRGB},             // OpenRGB, lights of a computer
 	{app: "xiaomi", begins: "\xc2\xfe\x00\x05\x00", is: xiaomi},             // Xiaomi's push messages
 	{app: "aprs-is", begins: "# aprsc ", from: server},                      // radio amateurs' network, its servers' greetings
 	{app: "aprs-is", begins: "# javAPRSSrvr ", from: server},                //
@@ -84,6 +86,9 @@ var fieldSigns = []sign{
 	{app: "jellyfin", begins: "who is JellyfinServer?", from: client},   //
 	{app: "emby", begins: "who is EmbyServer?", from: client},           //
 	{app: "kdeconnect", begins: "{", is: kdeconnect},                    // KDE Connect, an end announces itself
+	{app: "govee", begins: `{"msg":{"cmd":"`},                           // Govee's lamps
+	{app: "wiz", begins: `{"`, is: wiz},                                 // WiZ's lamps
+	{app: "localsend", begins: "{", is: localsend},                      // LocalSend, an end announces itself
 }
 
 // matter holds that a message of no session yet is the first that sets one up, or its answer (Matter core specification 1.3, sections 4.4 and 4.14):
@@ -608,6 +613,20 @@ func aprsLogin(c *call) verdict {
 	return match
 }
 
+// openRGB holds that a client asks for the version, or says its name (OpenRGB SDK).
+func openRGB(c *call) verdict {
+	const version, name = 40, 50
+	v := &c.view[c.side]
+	if len(v.b) < 16 {
+		return v.unfinished()
+	}
+	kind, n := le32(v.b[8:]), le32(v.b[12:])
+	if le32(v.b[4:]) != 0 || kind != version && kind != name || n > 1<<10 {
+		return no
+	}
+	return match
+}
+
 // xiaomi holds that a length stands behind the mark and then what all first messages have.
 func xiaomi(c *call) verdict {
 	v := &c.view[c.side]
@@ -808,7 +827,7 @@ func miio(c *call) verdict {
 	return no
 }
 
-// ubdp holds that what a device says is made of elements that fill the datagram; a question has none and is known by its port.
+// ubdp holds that what a device says is made of elements that fill the datagram, its address among them; a question has none and is known by its port.
 func ubdp(c *call) verdict {
 	const port, head, least = 10001, 4, 3
 	v := &c.view[c.side]
@@ -824,15 +843,16 @@ func ubdp(c *call) verdict {
 		c.setClient(c.side)
 		return match
 	}
-	elements := 0
+	elements, address := 0, false
 	for ; len(b) >= 3; elements++ {
 		n := 3 + int(be16(b[1:]))
 		if n > len(b) {
 			return no
 		}
+		address = address || b[0] == 1 && n == 3+6 || b[0] == 2 && n == 3+6+4
 		b = b[n:]
 	}
-	if len(b) > 0 || elements < least {
+	if len(b) > 0 || elements < least || !address {
 		return no
 	}
 	return match
@@ -857,10 +877,44 @@ func sadp(c *call) verdict {
 	return match
 }
 
-// kdeconnect holds that the text is the identity of an end (KDE Connect, protocol version 7 and 8), whatever order its names are in.
+// kdeconnect holds that the text is the identity of an end (KDE Connect, protocol versions 7 and 8), whatever order its names are in.
 func kdeconnect(c *call) verdict {
+	const most = 8 << 10
+	v := &c.view[c.side]
+	b := v.b[:min(len(v.b), most)]
+	if c.f.tcp && !beginsAs(b, `{"id":`) && !beginsAs(b, `{"body":{"`) && !beginsAs(b, `{"type":"`) {
+		return no
+	}
+	if bytes.Contains(b, []byte(`"type":"kdeconnect.identity"`)) {
+		return match
+	}
+	if c.f.tcp && len(b) < most && bytes.IndexByte(b, '\n') < 0 {
+		return v.unfinished()
+	}
+	return no
+}
+
+// beginsAs tells whether b begins with a text, as far as it goes.
+func beginsAs(b []byte, text string) bool {
+	n := min(len(b), len(text))
+	return string(b[:n]) == text[:n]
+}
+
+// wiz holds that the text asks a lamp for something or answers that, at its port.
+func wiz(c *call) verdict {
+	const port, maxHead = 38899, 64
 	b := c.view[c.side].b
-	if !bytes.Contains(b[:min(len(b), 2<<10)], []byte(`"type":"kdeconnect.identity"`)) {
+	if !c.hasPort(port) && !c.hasPort(port+1) || !bytes.Contains(b[:min(len(b), maxHead)], []byte(`"method":"`)) {
+		return no
+	}
+	return match
+}
+
+// localsend holds that an end says how it is called and which certificate it has, at the port (LocalSend protocol 2.1, section 3.1).
+func localsend(c *call) verdict {
+	const port = 53317
+	b := c.view[c.side].b
+	if !c.hasPort(port) || !bytes.Contains(b, []byte(`"alias":`)) || !bytes.Contains(b, []byte(`"fingerprint":`)) {
 		return no
 	}
 	return match

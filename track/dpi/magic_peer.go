@@ -20,6 +20,10 @@ var peerStreamSigns = []sign{
 	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server},         // the same, since 2015
 	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - CLIENT TO SERVER", from: client},         //
 	{app: "terraria", begins: "\x0f\x00\x01\x0bTerraria", from: client},                           // Terraria, a client of a version of three digits
+	{app: "synergy", begins: "\x00\x00\x00", is: synergy},                                         // Synergy, Barrier and Deskflow, a mouse for several computers
+	{app: "citrix", begins: "\x7f\x7fICA\x00"},                                                    // Citrix ICA
+	{app: "nomachine", begins: "NXSH-", is: nomachine},                                            // NoMachine, either end's greeting
+	{app: "nomachine", begins: "NXD-", is: nomachine},                                             //
 	{app: "vtun", begins: "VTUN server ver ", from: server},                                       // VTun
 	{app: "cops", begins: "\x10", is: cops},                                                       // Common Open Policy Service
 	{app: "msdp", begins: "\x04\x00\x03", is: msdpPort},                                           // Multicast Source Discovery, that it is still there
@@ -170,6 +174,39 @@ func msnp(c *call) verdict {
 func gaduGadu(c *call) verdict {
 	const port = 8074
 	if !c.hasPort(port) {
+		return no
+	}
+	return match
+}
+
+// synergy holds that the greeting has its length before it, and versions behind its name.
+func synergy(c *call) verdict {
+	const head, greeting, maxName = 4, 11, 200
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) > head && !beginsAs(b[head:], "Synergy") && !beginsAs(b[head:], "Barrier") || len(b) > head-1 && (b[3] < greeting || b[3] > maxName) {
+		return no
+	}
+	if len(b) < head+greeting {
+		return v.unfinished()
+	}
+	if be16(b[head+7:]) != 1 || be16(b[head+9:]) > 32 {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(b[3] == greeting)) // a client says its name too
+	return match
+}
+
+// nomachine holds that a version stands behind the word, and nothing else in the line.
+func nomachine(c *call) verdict {
+	const maxLine = 16
+	v := &c.view[c.side]
+	line, size := cutLine(v.b)
+	if size == 0 && len(v.b) < maxLine {
+		return v.unfinished()
+	}
+	_, version, _ := bytes.Cut(line, []byte{'-'})
+	if size == 0 || len(version) < 3 || len(bytes.Trim(version, "0123456789.")) > 0 {
 		return no
 	}
 	return match
@@ -475,7 +512,7 @@ func sqlInstances(c *call) verdict {
 func sqlBrowser(c *call) verdict {
 	const port, instance = 1434, 4
 	v := &c.view[c.side]
-	if !c.hasPort(port) {
+	if !c.portOf(1-c.side, port) {
 		return no
 	}
 	if v.b[0] != instance {
