@@ -6,7 +6,7 @@ var (
 	fieldBitcoinCommand = event.AppString("bitcoin_command", "First message.").Spelt(event.Small)
 	fieldBitcoinAgent   = event.AppString("bitcoin_agent", "Program of the first end that says it.")
 
-	fieldBitcoinNetwork = event.AppString("bitcoin_network", "Network that the first message belongs to: bitcoin, testnet4, litecoin, zcash, ….").Spelt(event.OneOf(bitcoinNames()...))
+	fieldBitcoinNetwork = event.AppString("bitcoin_network", "Network of the first message: bitcoin, testnet4, litecoin, ….").Spelt(event.OneOf(bitcoinNames()...))
 
 	bitcoinFields = []*event.AppField{fieldBitcoinCommand, fieldBitcoinAgent, fieldBitcoinNetwork}
 

@@ -20,6 +20,8 @@ var peerStreamSigns = []sign{
 	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server},         // the same, since 2015
 	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - CLIENT TO SERVER", from: client},         //
 	{app: "terraria", begins: "\x0f\x00\x01\x0bTerraria", from: client},                           // Terraria, a client of a version of three digits
+	{app: "ookla", begins: "HELLO ", from: server, is: ooklaServer},                               // Speedtest, its servers
+	{app: "ookla", begins: "HI ", from: client, is: ooklaClient},                                  // and clients
 	{app: "synergy", begins: "\x00\x00\x00", is: synergy},                                         // Synergy, Barrier and Deskflow, a mouse for several computers
 	{app: "citrix", begins: "\x7f\x7fICA\x00"},                                                    // Citrix ICA
 	{app: "nomachine", begins: "NXSH-", is: nomachine},                                            // NoMachine, either end's greeting
@@ -49,6 +51,11 @@ var peerSigns = []sign{
 	{app: "fastd", begins: "\xc8\x03\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", is: fastdInL2TP},       // the same in the header that L2TP has
 	{app: "n2n", begins: "\x03", is: n2n},                                                                     // n2n 3
 	{app: "uftp", begins: "\x40\x01", is: uftp},                                                               // UFTP 4, an announcement
+	{app: "mactelnet", begins: "\x01", is: macTelnet},                                                         // MikroTik's, by the addresses of links
+	{app: "nintendo", begins: "\x32\xab\x98\x64", is: nintendo},                                               // Pia, games of two consoles
+	{app: "roon", begins: "SOOD\x02", is: roon},                                                               // Roon, the search for its parts
+	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client},              // PlayStation, the search
+	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                                       // its answer
 	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                       // Kodi, its EventServer
 	{app: "samp", begins: "SAMP", is: samp},                                                                   // San Andreas Multiplayer, a question and its answer
 	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                               // Luanti
@@ -175,6 +182,47 @@ func gaduGadu(c *call) verdict {
 	const port = 8074
 	if !c.hasPort(port) {
 		return no
+	}
+	return match
+}
+
+// ooklaServer holds that a version and again one, in brackets, stand behind the word.
+func ooklaServer(c *call) verdict {
+	const maxLine = 80
+	v := &c.view[c.side]
+	line, size := cutLine(v.b)
+	if size == 0 {
+		if len(v.b) > maxLine || !readable(v.b) {
+			return no
+		}
+		return v.unfinished()
+	}
+	word, rest := cutWord(line[len("HELLO "):])
+	if len(word) < 3 || len(bytes.Trim(word, "0123456789.")) > 0 || !beginsAs(rest, "("+string(word)) || len(rest) < 8 {
+		return no
+	}
+	return match
+}
+
+// ooklaClient holds that an identity stands behind the word, as RFC 9562 writes it.
+func ooklaClient(c *call) verdict {
+	const at, size = 3, 36
+	v := &c.view[c.side]
+	for i := at; i < min(len(v.b), at+size+1); i++ {
+		d := v.b[i]
+		switch n := i - at; {
+		case n == size && d != '\n' && d != '\r' && d != ' ':
+			return no
+		case n == 8 || n == 13 || n == 18 || n == 23:
+			if d != '-' {
+				return no
+			}
+		case n < size && !isHexDigit(d):
+			return no
+		}
+	}
+	if len(v.b) <= at+size {
+		return v.unfinished()
 	}
 	return match
 }
@@ -464,6 +512,55 @@ func uftp(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
 	if !c.hasPort(port) || len(b) < head+2 || b[head] != b[1] || !v.exactly(head+4*int(b[head+1])) && v.wire() < head+4*int(b[head+1]) || b[head+1] < 4 {
+		return no
+	}
+	return match
+}
+
+// macTelnet holds that there are a kind and, on the side that its direction says, the number of the protocol, at its port.
+func macTelnet(c *call) verdict {
+	const port, head, protocol = 20561, 22, 0x0015
+	b := c.view[c.side].b
+	if !c.hasPort(port) || len(b) < head || b[1] > 5 && b[1] != 0xff {
+		return no
+	}
+	switch uint16(protocol) {
+	case be16(b[16:]):
+		c.setClient(c.side)
+	case be16(b[14:]):
+		c.setClient(1 - c.side)
+	default:
+		return no
+	}
+	return match
+}
+
+// nintendo holds that there is a version behind the mark (Pia, of Switch's games).
+func nintendo(c *call) verdict {
+	const head, versions, encrypted = 16, 32, 0x80
+	b := c.view[c.side].b
+	if len(b) < head || b[4]&^encrypted == 0 || b[4]&^encrypted > versions {
+		return no
+	}
+	return match
+}
+
+// roon holds that it is a question or an answer, and begins with a name.
+func roon(c *call) verdict {
+	const head = 7
+	b := c.view[c.side].b
+	if len(b) < head || b[5] != 'Q' && b[5] != 'R' || b[6] == 0 || len(b) < head+int(b[6]) || !oneLine(b[head:head+int(b[6])]) {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(b[5] == 'R'))
+	return match
+}
+
+// playStation holds that what is answered begins with the host's identity.
+func playStation(c *call) verdict {
+	const maxHead = 48
+	b := c.view[c.side].b
+	if !bytes.Contains(b[:min(len(b), maxHead)], []byte("\nhost-id:")) {
 		return no
 	}
 	return match
