@@ -679,12 +679,12 @@ func esio(c *call) verdict {
 	return match
 }
 
-// sbus holds that the telegram is as long as it says and its checksum right (Saia PCD, S-Bus manual 26/739).
+// sbus holds that the telegram is as long as it says and its checksum right, at its port (Saia PCD, S-Bus manual 26/739).
 func sbus(c *call) verdict {
-	const least = 12
+	const port, least = 5050, 12
 	v := &c.view[c.side]
 	b := v.b
-	if len(b) < least || b[4] > 1 || b[5] != 0 || be32(b) != uint32(len(b)) || v.gap {
+	if !c.hasPort(port) || len(b) < least || b[4] > 1 || b[5] != 0 || b[8] > 2 || be32(b) != uint32(len(b)) || v.gap {
 		return no
 	}
 	sum := uint16(0)

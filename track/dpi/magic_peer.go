@@ -38,37 +38,37 @@ var peerStreamSigns = []sign{
 }
 
 var peerSigns = []sign{
-	{app: "applemidi", begins: "\xff\xff", is: appleMIDI},                                                     // RTP-MIDI, its sessions
-	{app: "raop", begins: "\x80\xd2\x00\x07\x00\x00\x00\x00", is: raopTime},                                   // AirPlay 1, a question for the time
-	{app: "raop", begins: "\x80\xd3\x00\x07\x00\x00\x00\x00", is: raopTime},                                   // its answer
-	{app: "osc", begins: "#bundle\x00"},                                                                       // Open Sound Control
-	{app: "osc", begins: "/", is: osc},                                                                        // a message alone
-	{app: "mumble", begins: "\x00\x00\x00\x00", is: mumblePing},                                               // Mumble, how a server is
-	{app: "mumble", begins: "\x00\x01", is: mumblePong},                                                       // its answer
-	{app: "nebula", begins: "\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", from: client}, // Nebula, a handshake
-	{app: "nebula", begins: "\x10\x00\x00\x00", from: server, is: nebulaAnswer},                               // its answer
-	{app: "fastd", begins: "\x01\x00", is: fastd},                                                             // fastd, a handshake
-	{app: "fastd", begins: "\xc8\x03\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", is: fastdInL2TP},       // the same in the header that L2TP has
-	{app: "n2n", begins: "\x03", is: n2n},                                                                     // n2n 3
-	{app: "uftp", begins: "\x40\x01", is: uftp},                                                               // UFTP 4, an announcement
-	{app: "mactelnet", begins: "\x01", is: macTelnet},                                                         // MikroTik's, by the addresses of links
-	{app: "nintendo", begins: "\x32\xab\x98\x64", is: nintendo},                                               // Pia, games of two consoles
-	{app: "roon", begins: "SOOD\x02", is: roon},                                                               // Roon, the search for its parts
-	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client},              // PlayStation, the search
-	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                                       // its answer
-	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                       // Kodi, its EventServer
-	{app: "samp", begins: "SAMP", is: samp},                                                                   // San Andreas Multiplayer, a question and its answer
-	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                               // Luanti
-	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                             // SQL Server Resolution [MC-SQLR], the answer
-	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                                        // the question
-	{app: "pana", begins: "\x00\x00", is: pana},                                                               // RFC 5191
-	{app: "cpha", begins: "\x1a\x90", is: cpha},                                                               // Check Point's clusters
-	{app: "who", begins: "\x01\x01\x00\x00", is: rwho},                                                        // rwhod
-	{app: "olsr", begins: "\x00", is: olsr},                                                                   // RFC 3626
-	{app: "aodv", begins: "\x01", is: aodv},                                                                   // RFC 3561, a request
-	{app: "aodv", begins: "\x02", is: aodv},                                                                   // and a reply
-	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                                     //
-	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                                    //
+	{app: "applemidi", begins: "\xff\xff", is: appleMIDI},                                                                      // RTP-MIDI, its sessions
+	{app: "raop", begins: "\x80\xd2\x00\x07\x00\x00\x00\x00", is: raopTime},                                                    // AirPlay 1, a question for the time
+	{app: "raop", begins: "\x80\xd3\x00\x07\x00\x00\x00\x00", is: raopTime},                                                    // its answer
+	{app: "osc", begins: "#bundle\x00"},                                                                                        // Open Sound Control
+	{app: "osc", begins: "/", is: osc},                                                                                         // a message alone
+	{app: "mumble", begins: "\x00\x00\x00\x00", is: mumblePing},                                                                // Mumble, how a server is
+	{app: "mumble", begins: "\x00\x01", is: mumblePong},                                                                        // its answer
+	{app: "nebula", begins: "\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", from: client, is: nebulaHello}, // Nebula, a handshake
+	{app: "nebula", begins: "\x10\x00\x00\x00", from: server, is: nebulaAnswer},                                                // its answer
+	{app: "fastd", begins: "\x01\x00", is: fastd},                                                                              // fastd, a handshake
+	{app: "fastd", begins: "\xc8\x03\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00", is: fastdInL2TP},                        // the same in the header that L2TP has
+	{app: "n2n", begins: "\x03", is: n2n},                                                                                      // n2n 3
+	{app: "uftp", begins: "\x40\x01", is: uftp},                                                                                // UFTP 4, an announcement
+	{app: "mactelnet", begins: "\x01", is: macTelnet},                                                                          // MikroTik's, by the addresses of links
+	{app: "nintendo", begins: "\x32\xab\x98\x64", is: nintendo},                                                                // Pia, games of two consoles
+	{app: "roon", begins: "SOOD\x02", is: roon},                                                                                // Roon, the search for its parts
+	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client},                               // PlayStation, the search
+	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                                                        // its answer
+	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                                        // Kodi, its EventServer
+	{app: "samp", begins: "SAMP", is: samp},                                                                                    // San Andreas Multiplayer, a question and its answer
+	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                                                // Luanti
+	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                                              // SQL Server Resolution [MC-SQLR], the answer
+	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                                                         // the question
+	{app: "pana", begins: "\x00\x00", is: pana},                                                                                // RFC 5191
+	{app: "cpha", begins: "\x1a\x90", is: cpha},                                                                                // Check Point's clusters
+	{app: "who", begins: "\x01\x01\x00\x00", is: rwho},                                                                         // rwhod
+	{app: "olsr", begins: "\x00", is: olsr},                                                                                    // RFC 3626
+	{app: "aodv", begins: "\x01", is: aodv},                                                                                    // RFC 3561, a request
+	{app: "aodv", begins: "\x02", is: aodv},                                                                                    // and a reply
+	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                                                      //
+	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                                                     //
 }
 
 // nano holds that it is a handshake of a network's nodes, whose version lies between the least and the greatest they speak, and what of it is there
@@ -134,14 +134,24 @@ func dcNick(c *call) verdict {
 
 func isHexDigit(d byte) bool { return digit(d) || d|0x20 >= 'a' && d|0x20 <= 'f' }
 
-// oscar holds that the first frame is that of a new connection and has the version (OSCAR, FLAP).
+// oscar holds that the first frame is that of a new connection and has the version (OSCAR, FLAP), and what it is followed by its length.
 func oscar(c *call) verdict {
 	const head = 6
 	v := &c.view[c.side]
 	if len(v.b) < head+4 {
 		return v.unfinished()
 	}
-	if n := be16(v.b[4:]); n < 4 || n > 2<<10 || be32(v.b[head:]) != 1 {
+	n := int(be16(v.b[4:]))
+	if n < 4 || n > 2<<10 || be32(v.b[head:]) != 1 {
+		return no
+	}
+	if n == 4 {
+		return match
+	}
+	if len(v.b) < head+4+4 {
+		return v.unfinished()
+	}
+	if kind, size := be16(v.b[head+4:]), int(be16(v.b[head+6:])); kind == 0 || kind > 0x100 || size == 0 || size > n-8 || size < n/8 {
 		return no
 	}
 	return match
@@ -449,17 +459,28 @@ func mumblePong(c *call) verdict {
 	return match
 }
 
-// nebulaAnswer holds that the second message of a handshake goes to a number of the first one's.
-func nebulaAnswer(c *call) verdict {
-	const head = 16
-	b := c.view[c.side].b
-	if len(b) < head || be32(b[4:]) == 0 || string(b[8:head]) != "\x00\x00\x00\x00\x00\x00\x00\x02" {
+// nebulaKeys is how much a handshake has at least behind its header, two keys.
+const nebulaKeys = 64
+
+func nebulaHello(c *call) verdict {
+	if v := &c.view[c.side]; v.wire() < 16+nebulaKeys {
 		return no
 	}
 	return match
 }
 
-// fastd holds that a handshake is made of records that fill it, of which the first says which of three it is (fastd documentation, protocol).
+// nebulaAnswer holds that the second message of a handshake goes to a number of the first one's.
+func nebulaAnswer(c *call) verdict {
+	const head = 16
+	v := &c.view[c.side]
+	b := v.b
+	if len(b) < head || v.wire() < head+nebulaKeys || be32(b[4:]) == 0 || string(b[8:head]) != "\x00\x00\x00\x00\x00\x00\x00\x02" {
+		return no
+	}
+	return match
+}
+
+// fastd holds that a handshake is as long as it says, and of records, of which the first says which of three it is, and one has the sender's key (fastd documentation, protocol).
 func fastd(c *call) verdict {
 	v := &c.view[c.side]
 	return c.fastdHandshake(v.b, v.wire())
@@ -472,22 +493,20 @@ func fastdInL2TP(c *call) verdict {
 }
 
 func (c *call) fastdHandshake(b []byte, wire int) verdict {
-	const head = 4
+	const head, senderKey, keyLen = 4, 6, 32
 	if len(b) < head+5 || wire != head+int(be16(b[2:])) || string(b[head:head+4]) != "\x00\x00\x01\x00" || b[head+4] < 1 || b[head+4] > 3 {
 		return no
 	}
-	c.setClient(c.side ^ sideIf(b[head+4] == 2))
-	whole := len(b) == wire
-	for b = b[head:]; len(b) >= 4; {
+	answer, keyed := b[head+4] == 2, false
+	for b = b[head:]; len(b) >= 4 && !keyed; {
 		n := 4 + le16(b[2:])
-		if n > len(b) {
-			break
-		}
-		b = b[n:]
+		keyed = le16(b) == senderKey && n == 4+keyLen
+		b = b[min(n, len(b)):]
 	}
-	if whole && len(b) > 0 {
+	if !keyed {
 		return no
 	}
+	c.setClient(c.side ^ sideIf(answer))
 	return match
 }
 
@@ -619,21 +638,39 @@ func sqlBrowser(c *call) verdict {
 		return match
 	}
 	name, rest, ok := zeroText(v.b[1:])
-	if !ok || len(rest) > 0 || len(name) > 32 || !oneLine(name) {
+	if !ok || len(rest) > 0 || len(name) < 2 || len(name) > 32 || !graphic(name) {
 		return no
 	}
 	return match
 }
 
-// pana holds that what is reserved is zero, the length the datagram's, and that there is a kind of message (RFC 5191 section 6.2).
+// graphic tells whether b is ASCII that can be seen.
+func graphic(b []byte) bool {
+	for _, d := range b {
+		if d <= ' ' || d > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// pana holds that what is reserved is zero, the length the datagram's, and that there is a kind of message, with values that fill it, at its port (RFC 5191
+// sections 6.2 and 6.3).
 func pana(c *call) verdict {
-	const head, flags, kinds = 16, 0xfc00, 4
+	const port, head, flags, kinds, valueHead = 716, 16, 0xfc00, 4, 8
 	v := &c.view[c.side]
 	b := v.b
-	if len(b) < head || !v.exactly(int(be16(b[2:]))) || be16(b[4:])&^flags != 0 || be16(b[6:]) == 0 || be16(b[6:]) > kinds || be32(b[12:]) == 0 {
+	if !c.hasPort(port) || len(b) < head || !v.exactly(int(be16(b[2:]))) || be16(b[4:])&^flags != 0 || be16(b[6:]) == 0 || be16(b[6:]) > kinds {
 		return no
 	}
-	if len(b) > head && len(b) < head+8 {
+	for b = b[head:]; len(b) >= valueHead; {
+		n := valueHead + (int(be16(b[4:]))+3)&^3
+		if be16(b) == 0 || be16(b[6:]) != 0 || n > len(b) && !v.gap {
+			return no
+		}
+		b = b[min(n, len(b)):]
+	}
+	if len(b) > 0 && !v.gap {
 		return no
 	}
 	return match
@@ -673,7 +710,7 @@ func olsr(c *call) verdict {
 	}
 	for b = b[head:]; len(b) >= message; {
 		n := int(be16(b[2:]))
-		if b[0] == 0 || n < message || n > len(b) || b[8] == 0 {
+		if b[0] == 0 || b[0] > 4 && b[0] < 128 || n < message || n > len(b) || b[8] == 0 {
 			return no
 		}
 		b = b[n:]

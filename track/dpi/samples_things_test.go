@@ -3,6 +3,7 @@ package dpi
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -264,5 +265,46 @@ func TestAlmostThings(t *testing.T) {
 				t.Errorf("got %v, want nothing", got)
 			}
 		})
+	}
+}
+
+// TestSignsNoise holds that bytes by chance, small numbers with right lengths among them, are taken for nothing where no port is a protocol's.
+func TestSignsNoise(t *testing.T) {
+	in := onlyParser(int(theFinder().index["acn"]))
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range 400_000 {
+		b := make([]byte, 4+r.IntN(60))
+		for j := range b {
+			x := r.Uint32()
+			switch b[j] = byte(x) & byte(x>>8); i % 3 {
+			case 1:
+				b[j] &= byte(x >> 16)
+			case 2:
+				b[j] &= 3
+			}
+		}
+		n := uint16(len(b))
+		switch i % 5 {
+		case 0:
+			binary.BigEndian.PutUint16(b, n)
+		case 1:
+			binary.BigEndian.PutUint16(b[2:], n-uint16(r.IntN(2)*4))
+		case 2:
+			b[0] = byte(n)
+		case 3:
+			binary.LittleEndian.PutUint16(b[2:], n)
+		}
+		tcp := i&1 == 0
+		f := in.NewFlow(tcp, 40000, 50001)
+		if side := Side(i >> 1 & 1); tcp {
+			in.Segment(f, side, 99, true, false, nil, 0, 0)
+			in.Segment(f, side, 100, false, false, b, uint32(n), 0)
+		} else {
+			in.Datagram(f, side, b, uint32(n), 0)
+		}
+		if got := facts(f.App()); len(got) > 0 {
+			t.Errorf("%x over TCP %v: got %v, want nothing", b, tcp, got)
+		}
+		in.Free(f)
 	}
 }
