@@ -56,6 +56,10 @@ var peerSigns = []sign{
 	{app: "roon", begins: "SOOD\x02", is: roon},                                                                                // Roon, the search for its parts
 	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client},                               // PlayStation, the search
 	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                                                        // its answer
+	{app: "dante", begins: "\xff\xff", is: danteStatus},                                                                        // Dante, sound over IP: what devices say of themselves and are set to
+	{app: "dante", begins: "\x27\xff", is: danteControl},                                                                       // and how sound is routed
+	{app: "crestron", begins: "\x14\x00\x00\x00\x01\x04\x00\x03\x00\x00", from: client},                                        // Crestron, the search for its controls
+	{app: "gamespy", begins: "\xfe\xfd\x09", from: client, is: gameSpy},                                                        // the fourth of GameSpy's queries, Minecraft's too: a question for a number
 	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                                        // Kodi, its EventServer
 	{app: "samp", begins: "SAMP", is: samp},                                                                                    // San Andreas Multiplayer, a question and its answer
 	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                                                // Luanti
@@ -580,6 +584,36 @@ func playStation(c *call) verdict {
 	const maxHead = 48
 	b := c.view[c.side].b
 	if !bytes.Contains(b[:min(len(b), maxHead)], []byte("\nhost-id:")) {
+		return no
+	}
+	return match
+}
+
+// danteStatus holds that the length is the datagram's, and whose protocol it is (as netaudio says it).
+func danteStatus(c *call) verdict {
+	const vendor = "Audinate"
+	v := &c.view[c.side]
+	if len(v.b) < 16+len(vendor) || !v.exactly(int(be16(v.b[2:]))) || string(v.b[16:16+len(vendor)]) != vendor {
+		return no
+	}
+	return match
+}
+
+// danteControl holds that the length is the datagram's and there is an operation, at its port.
+func danteControl(c *call) verdict {
+	const port, head = 4440, 10
+	v := &c.view[c.side]
+	if !c.hasPort(port) || len(v.b) < head || !v.exactly(int(be16(v.b[2:]))) || v.b[6] < 0x10 || v.b[6] > 0x3f {
+		return no
+	}
+	c.setClient(c.side ^ sideIf(be16(v.b[8:]) != 0)) // an answer says how it went
+	return match
+}
+
+// gameSpy holds that there is a session and nothing else, or what older servers want too.
+func gameSpy(c *call) verdict {
+	v := &c.view[c.side]
+	if !v.exactly(7) && (!v.exactly(11) || len(v.b) < 11 || be32(v.b[7:]) != 0xffffff01) {
 		return no
 	}
 	return match
