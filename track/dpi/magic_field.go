@@ -43,9 +43,9 @@ var fieldStreamSigns = []sign{
 	{app: "openrgb", begins: "ORGB", from: client, is: openRGB},             // OpenRGB, lights of a computer
 	{app: "xiaomi", begins: "\xc2\xfe\x00\x05\x00", is: xiaomi},             // Xiaomi's push messages
 	{app: "aprs-is", begins: "# aprsc ", from: server},                      // radio amateurs' network, its servers' greetings
-	{app: "aprs-is", begins: "# javAPRSSrvr ", from: server},                //
-	{app: "aprs-is", begins: "user ", from: client, is: aprsLogin},          // and a client of theirs
-	{app: "ntrip", begins: "SOURCETABLE 200 OK\r\n", from: server},          // corrections of satellite positions; the list, when only that is seen
+	{app: "aprs-is", begins: "# javAPRSSrvr ", from: server},
+	{app: "aprs-is", begins: "user ", from: client, is: aprsLogin}, // and a client of theirs
+	{app: "ntrip", begins: "SOURCETABLE 200 OK\r\n", from: server}, // corrections of satellite positions; the list, when only that is seen
 }
 
 var fieldSigns = []sign{
@@ -67,8 +67,8 @@ var fieldSigns = []sign{
 	{app: "dis", begins: "\x05", is: dis},                               // IEEE 1278, simulations: versions of 1995,
 	{app: "dis", begins: "\x06", is: dis},                               // 1998,
 	{app: "dis", begins: "\x07", is: dis},                               // and 2012
-	{app: "mavlink", begins: "\xfd", is: mavlink2},                      //
-	{app: "mavlink", begins: "\xfe\x09", is: mavlink1},                  //
+	{app: "mavlink", begins: "\xfd", is: mavlink2},
+	{app: "mavlink", begins: "\xfe\x09", is: mavlink1},
 	{app: "gwmp", begins: "\x02", is: gwmp},                             // Semtech's packet forwarder, gateways of LoRaWAN
 	{app: "mqttsn", first: mqttsnSizes, from: client, is: mqttsn},       // MQTT-SN 1.2, its CONNECT
 	{app: "miio", begins: "\x21\x31", is: miio},                         // Xiaomi's things at home
@@ -79,16 +79,16 @@ var fieldSigns = []sign{
 	{app: "sadp", begins: "<?xml", is: sadp},                            // Hikvision's cameras, their search
 	{app: "hdhomerun", begins: "\x00\x02", from: client, is: hdhomerun}, // the search
 	{app: "hdhomerun", begins: "\x00\x03", from: server, is: hdhomerun}, // its answer
-	{app: "eiscp", begins: "ISCP\x00\x00\x00\x10"},                      //
-	{app: "hf-a11", begins: "HF-A11ASSISTHREAD", from: client},          // the search for modules by Hi-Flying, as in lamps of many names
-	{app: "kinet", begins: "\x04\x01\xdc\x4a\x01\x00"},                  // lamps by Color Kinetics
-	{app: "jellyfin", begins: "Who is JellyfinServer?", from: client},   // media servers, the search
-	{app: "jellyfin", begins: "who is JellyfinServer?", from: client},   //
-	{app: "emby", begins: "who is EmbyServer?", from: client},           //
-	{app: "kdeconnect", begins: "{", is: kdeconnect},                    // KDE Connect, an end announces itself
-	{app: "govee", begins: `{"msg":{"cmd":"`},                           // Govee's lamps
-	{app: "wiz", begins: `{"`, is: wiz},                                 // WiZ's lamps
-	{app: "localsend", begins: "{", is: localsend},                      // LocalSend, an end announces itself
+	{app: "eiscp", begins: "ISCP\x00\x00\x00\x10"},
+	{app: "hf-a11", begins: "HF-A11ASSISTHREAD", from: client},        // the search for modules by Hi-Flying, as in lamps of many names
+	{app: "kinet", begins: "\x04\x01\xdc\x4a\x01\x00"},                // lamps by Color Kinetics
+	{app: "jellyfin", begins: "Who is JellyfinServer?", from: client}, // media servers, the search
+	{app: "jellyfin", begins: "who is JellyfinServer?", from: client},
+	{app: "emby", begins: "who is EmbyServer?", from: client},
+	{app: "kdeconnect", begins: "{", is: kdeconnect}, // KDE Connect, an end announces itself
+	{app: "govee", begins: `{"msg":{"cmd":"`},        // Govee's lamps
+	{app: "wiz", begins: `{"`, is: wiz},              // WiZ's lamps
+	{app: "localsend", begins: "{", is: localsend},   // LocalSend, an end announces itself
 }
 
 // matter holds that a message of no session yet is the first that sets one up, or its answer (Matter core specification 1.3, sections 4.4 and 4.14):

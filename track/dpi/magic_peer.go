@@ -18,23 +18,23 @@ var peerStreamSigns = []sign{
 	{app: "gadu-gadu", begins: "\x01\x00\x00\x00\x04\x00\x00\x00", from: server, is: gaduGadu},    // Gadu-Gadu, its welcome
 	{app: "wow", begins: "\x30\x00WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server}, // World of Warcraft
 	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - SERVER TO CLIENT", from: server},         // the same, since 2015
-	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - CLIENT TO SERVER", from: client},         //
-	{app: "terraria", begins: "\x0f\x00\x01\x0bTerraria", from: client},                           // Terraria, a client of a version of three digits
-	{app: "ookla", begins: "HELLO ", from: server, is: ooklaServer},                               // Speedtest, its servers
-	{app: "ookla", begins: "HI ", from: client, is: ooklaClient},                                  // and clients
-	{app: "synergy", begins: "\x00\x00\x00", is: synergy},                                         // Synergy, Barrier and Deskflow, a mouse for several computers
-	{app: "citrix", begins: "\x7f\x7fICA\x00"},                                                    // Citrix ICA
-	{app: "nomachine", begins: "NXSH-", is: nomachine},                                            // NoMachine, either end's greeting
-	{app: "nomachine", begins: "NXD-", is: nomachine},                                             //
-	{app: "vtun", begins: "VTUN server ver ", from: server},                                       // VTun
-	{app: "cops", begins: "\x10", is: cops},                                                       // Common Open Policy Service
-	{app: "msdp", begins: "\x04\x00\x03", is: msdpPort},                                           // Multicast Source Discovery, that it is still there
-	{app: "msdp", begins: "\x01", is: msdp},                                                       // and its sources
-	{app: "radmin", begins: "\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", from: client},             // Radmin 3
-	{app: "radmin", begins: "\x01\x00\x00\x00\x25", from: server, is: radminAnswer},               // its answer
-	{app: "radmin", begins: "\x01\x00\x00\x00\x05\x00\x00", is: radminNext},                       // the connections behind the first
-	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                         // RFC 864
-	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                        //
+	{app: "wow", begins: "WORLD OF WARCRAFT CONNECTION - CLIENT TO SERVER", from: client},
+	{app: "terraria", begins: "\x0f\x00\x01\x0bTerraria", from: client}, // Terraria, a client of a version of three digits
+	{app: "ookla", begins: "HELLO ", from: server, is: ooklaServer},     // Speedtest, its servers
+	{app: "ookla", begins: "HI ", from: client, is: ooklaClient},        // and clients
+	{app: "synergy", begins: "\x00\x00\x00", is: synergy},               // Synergy, Barrier and Deskflow, a mouse for several computers
+	{app: "citrix", begins: "\x7f\x7fICA\x00"},                          // Citrix ICA
+	{app: "nomachine", begins: "NXSH-", is: nomachine},                  // NoMachine, either end's greeting
+	{app: "nomachine", begins: "NXD-", is: nomachine},
+	{app: "vtun", begins: "VTUN server ver ", from: server},                           // VTun
+	{app: "cops", begins: "\x10", is: cops},                                           // Common Open Policy Service
+	{app: "msdp", begins: "\x04\x00\x03", is: msdpPort},                               // Multicast Source Discovery, that it is still there
+	{app: "msdp", begins: "\x01", is: msdp},                                           // and its sources
+	{app: "radmin", begins: "\x01\x00\x00\x00\x01\x00\x00\x00\x08\x08", from: client}, // Radmin 3
+	{app: "radmin", begins: "\x01\x00\x00\x00\x25", from: server, is: radminAnswer},   // its answer
+	{app: "radmin", begins: "\x01\x00\x00\x00\x05\x00\x00", is: radminNext},           // the connections behind the first
+	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},             // RFC 864
+	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},
 }
 
 var peerSigns = []sign{
@@ -71,8 +71,8 @@ var peerSigns = []sign{
 	{app: "olsr", begins: "\x00", is: olsr},                                                                                    // RFC 3626
 	{app: "aodv", begins: "\x01", is: aodv},                                                                                    // RFC 3561, a request
 	{app: "aodv", begins: "\x02", is: aodv},                                                                                    // and a reply
-	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},                                                      //
-	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},                                                     //
+	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},
+	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},
 }
 
 // nano holds that it is a handshake of a network's nodes, whose version lies between the least and the greatest they speak, and what of it is there
