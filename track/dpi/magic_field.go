@@ -91,7 +91,7 @@ var fieldSigns = []sign{
 	{app: "localsend", begins: "{", is: localsend},   // LocalSend, an end announces itself
 }
 
-// matter holds that a message of no session yet is the first that sets one up, or its answer (Matter core specification 1.3, sections 4.4 and 4.14):
+// matter holds that a message of no session yet is the first that sets one up, or its answer (as matter.js says it):
 // what either says begins with a number by chance, or one that it resumes.
 func matter(c *call) verdict {
 	const head, initiator, acknowledges, reliable, openPASE, openCASE, resume = 16, 1, 2, 4, 0x20, 0x30, 0x33
@@ -115,7 +115,7 @@ func matter(c *call) verdict {
 	return match
 }
 
-// c1222 holds that a message of ACSE is made of the elements that ANSI C12.22 (RFC 6142 section 2.2) has, in their order, and ends with the
+// c1222 holds that a message of ACSE is made of the elements that ANSI C12.22 (RFC 6142) has, in their order, and ends with the
 // user's information, in an EXTERNAL.
 func c1222(c *call) verdict {
 	const external, callerInvocation = 0x28, 8
@@ -240,7 +240,7 @@ func crcCCITT(sum uint16, d byte) uint16 {
 	return sum>>8 ^ uint16(d)<<8 ^ uint16(d)<<3 ^ uint16(d>>4)
 }
 
-// iec62056Request holds that there is nothing but an address between the question and its end (IEC 62056-21 section 6.3.1).
+// iec62056Request holds that there is nothing but an address between the question and its end (IEC 62056-21).
 func iec62056Request(c *call) verdict {
 	const maxAddress = 32
 	v := &c.view[c.side]
@@ -260,7 +260,7 @@ func iec62056Request(c *call) verdict {
 	return v.unfinished()
 }
 
-// iec62056Telegram holds that a line that says who made the meter has an empty one behind it, and then a value with its code (DSMR P1, section 6.2).
+// iec62056Telegram holds that a line that says who made the meter has an empty one behind it, and then a value with its code (DSMR P1).
 func iec62056Telegram(c *call) verdict {
 	const maxName = 40
 	v := &c.view[c.side]
@@ -288,7 +288,7 @@ func iec62056Telegram(c *call) verdict {
 	return match
 }
 
-// melsec3E holds that the frame is as long as it says (SLMP reference manual, section 5.1).
+// melsec3E holds that the frame is as long as it says (as pymcprotocol 0.3 says it).
 func melsec3E(c *call) verdict {
 	const head = 9
 	v := &c.view[c.side]
@@ -354,7 +354,7 @@ func niagaraFox(c *call) verdict {
 	return match
 }
 
-// atg holds that there is a function of the console's, on its port (TLS-350 serial interface manual, section 4): a letter and five digits.
+// atg holds that there is a function of the console's, on its port (TLS-350 serial interface): a letter and five digits.
 func atg(c *call) verdict {
 	const port = 10001
 	v := &c.view[c.side]
@@ -497,7 +497,7 @@ func sbs(c *call) verdict {
 	return match
 }
 
-// trdp holds that the header has a version, a kind and the right checksum (IEC 61375-2-3 annex A.6 and A.7).
+// trdp holds that the header has a version, a kind and the right checksum (IEC 61375-2-3 annex A).
 func trdp(c *call) verdict {
 	const processHead, messageHead, sum = 40, 116, 4
 	v := &c.view[c.side]
@@ -552,7 +552,7 @@ func hdhomerun(c *call) verdict {
 	return match
 }
 
-// pjlink holds that eight digits and a line's end stand behind the greeting (PJLink specification class 1, section 4.1).
+// pjlink holds that eight digits and a line's end stand behind the greeting (PJLink class 1).
 func pjlink(c *call) verdict {
 	const at, n = 9, 8
 	v := &c.view[c.side]
@@ -639,7 +639,7 @@ func xiaomi(c *call) verdict {
 	return match
 }
 
-// cipIO holds that there are two items as long as the datagram, the address of a connection with its number and data for it (CIP volume 2, section 2-6).
+// cipIO holds that there are two items as long as the datagram, the address of a connection with its number and data for it (CIP volume 2).
 func cipIO(c *call) verdict {
 	const data, head = 0xb1, 18
 	v := &c.view[c.side]
@@ -649,7 +649,7 @@ func cipIO(c *call) verdict {
 	return match
 }
 
-// cnip holds that the packet is as long as it says, of the version there is, on its ports (EN 14908-4 section 8.2).
+// cnip holds that the packet is as long as it says, of the version there is, on its ports (EN 14908-4).
 func cnip(c *call) verdict {
 	const port, head = 1628, 20
 	v := &c.view[c.side]
@@ -660,7 +660,7 @@ func cnip(c *call) verdict {
 	return match
 }
 
-// egd holds that what says how a production went is in its bounds, and what is reserved is zero, on its port (GFK-2224, chapter 4).
+// egd holds that what says how a production went is in its bounds, and what is reserved is zero, on its port (GE, EGD).
 func egd(c *call) verdict {
 	const port, head, statuses = 18246, 32, 31
 	b := c.view[c.side].b
@@ -679,7 +679,7 @@ func esio(c *call) verdict {
 	return match
 }
 
-// sbus holds that the telegram is as long as it says and its checksum right, at its port (Saia PCD, S-Bus manual 26/739).
+// sbus holds that the telegram is as long as it says and its checksum right, at its port (Saia PCD).
 func sbus(c *call) verdict {
 	const port, least = 5050, 12
 	v := &c.view[c.side]
@@ -711,7 +711,7 @@ func sbus(c *call) verdict {
 
 const gvcpPort = 3956
 
-// gvcp holds that there is a command there is, as long as the datagram, with a number that is not zero (GigE Vision 2.0, section 15).
+// gvcp holds that there is a command there is, as long as the datagram, with a number that is not zero (GigE Vision 2.0).
 func gvcp(c *call) verdict {
 	const head = 8
 	v := &c.view[c.side]
@@ -741,7 +741,7 @@ func gvcpCommand(n uint16) bool {
 	return false
 }
 
-// disFamily has the family of each kind of PDU, from the first (IEEE 1278.1-2012, 5.3 and table 4).
+// disFamily has the family of each kind of PDU, from the first (IEEE 1278.1-2012, as opendis has it).
 const disFamily = "\x01\x02\x02\x01\x03\x03\x03\x03\x03\x03\x05\x05\x05\x05\x05\x05\x05\x05\x05\x05\x05\x05\x06\x06" +
 	"\x04\x04\x04\x06\x06\x06\x04\x04\x07\x07\x07\x07\x08\x08\x08\x08\x09\x09\x09\x09\x09\x0b\x0b\x0b" +
 	"\x0b\x0b\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x01\x01\x02\x02\x0d\x0d\x01"
@@ -910,7 +910,7 @@ func wiz(c *call) verdict {
 	return match
 }
 
-// localsend holds that an end says how it is called and which certificate it has, at the port (LocalSend protocol 2.1, section 3.1).
+// localsend holds that an end says how it is called and which certificate it has, at the port (LocalSend protocol 2).
 func localsend(c *call) verdict {
 	const port = 53317
 	b := c.view[c.side].b

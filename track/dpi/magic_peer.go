@@ -97,7 +97,7 @@ func nano(c *call) verdict {
 	return match
 }
 
-// dcLock holds that a lock and who made it stand up to a bar (NMDC, section 5.3).
+// dcLock holds that a lock and who made it stand up to a bar (NMDC).
 func dcLock(c *call) verdict {
 	const maxLock = 512
 	v := &c.view[c.side]
@@ -484,7 +484,7 @@ func nebulaAnswer(c *call) verdict {
 	return match
 }
 
-// fastd holds that a handshake is as long as it says, and of records, of which the first says which of three it is, and one has the sender's key (fastd documentation, protocol).
+// fastd holds that a handshake is as long as it says, and of records, of which the first says which of three it is, and one has the sender's key (as fastd 22 says it).
 func fastd(c *call) verdict {
 	v := &c.view[c.side]
 	return c.fastdHandshake(v.b, v.wire())
@@ -529,7 +529,7 @@ func n2n(c *call) verdict {
 	return match
 }
 
-// uftp holds that the header's kind is that of what it announces, whose length in words fits (UFTP protocol specification, version 4).
+// uftp holds that the header's kind is that of what it announces, whose length in words fits (as UFTP 4.10 says it).
 func uftp(c *call) verdict {
 	const port, head = 1044, 16
 	v := &c.view[c.side]
