@@ -151,7 +151,7 @@ var table = []parser{
 	{Name: "dtls", UDP: parseDTLS, First: dtlsFirst, Min: dtlsHeaderLen, Ports: []uint16{443, 4433, 5684}, Follow: 64 << 10},
 	{Name: "stun", TCP: parseSTUNStream, UDP: parseSTUN, First: stunFirst, Min: stunHeaderLen, Ports: []uint16{3478, 3479, 19302}, Follow: 16 << 10, Fields: stunFields},
 	{Name: "isakmp", UDP: parseISAKMP, Min: 1, Ports: []uint16{500, isakmpNATPort}, Follow: 4 << 10, Fields: isakmpFields},
-	{Name: "wireguard", UDP: parseWireGuard, First: wireguardFirst, Min: wireguardData, Ports: []uint16{51820}, Follow: 4 << 10},
+	{Name: "wireguard", Also: []string{"tailscale"}, UDP: parseWireGuard, First: wireguardFirst, Min: wireguardData, Ports: []uint16{51820, 41641}, Follow: 4 << 10},
 	{Name: "openvpn", TCP: parseOpenVPNStream, UDP: parseOpenVPN, First: openvpnFirst, Min: openvpnPlainLen, Ports: []uint16{openvpnPort}, Follow: 4 << 10},
 	{Name: "bittorrent", TCP: parseBitTorrentStream, UDP: parseBitTorrent, First: bittorrentFirst, Min: 16, Ports: []uint16{6881}, Follow: 4 << 10, Fields: bittorrentFields},
 	{Name: "mgcp", UDP: parseMGCP, First: mgcpFirst, Min: 8, Ports: []uint16{2427, 2727}, Follow: 4 << 10, Fields: mgcpFields},

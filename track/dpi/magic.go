@@ -33,9 +33,8 @@ var tcpSigns = []sign{
 }
 
 var udpSigns = []sign{
-	{app: "artnet", begins: "Art-Net\x00", is: artnet},             // Art-Net 4, lights on a stage
-	{app: "acn", begins: "\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"},  // ANSI E1.17 over UDP, streaming ACN (E1.31) among it
-	{app: "tailscale", begins: "TS\U0001f4ac", is: tailscaleDisco}, // discovery of paths between two nodes
+	{app: "artnet", begins: "Art-Net\x00", is: artnet},            // Art-Net 4, lights on a stage
+	{app: "acn", begins: "\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"}, // ANSI E1.17 over UDP, streaming ACN (E1.31) among it
 }
 
 var (
@@ -135,15 +134,6 @@ func artnet(c *call) verdict {
 	const opPollReply = 0x2100
 	b := c.view[c.side].b
 	if len(b) < 12 || le16(b[8:]) != opPollReply && be16(b[10:]) != 14 {
-		return no
-	}
-	return match
-}
-
-// tailscaleDisco holds that there are the sender's key, a nonce, and at least the tag and two bytes of what is sealed.
-func tailscaleDisco(c *call) verdict {
-	const key, nonce, tag = 32, 24, 16
-	if len(c.view[c.side].b) < len("TS....")+key+nonce+tag+2 && !c.view[c.side].gap {
 		return no
 	}
 	return match

@@ -191,11 +191,16 @@ func bacnetTest(function byte, rest string) string {
 
 func collectdPart(kind int, s string) string { return be16Text(kind) + be16Text(4+len(s)) + s }
 
+// How WireGuard begins, and what Tailscale says before.
+var (
+	wireguardBegin = "\x01\x00\x00\x00idx1" + strings.Repeat("x", 140)
+	tailscalePing  = disco + strings.Repeat("k", 32) + strings.Repeat("n", 24) + strings.Repeat("s", 16+46)
+)
+
 // infraSamples are the samples of the protocols that networks themselves, Windows' networks and calls are made of.
 func infraSamples() []sample {
 	stunID := "twelve bytes"
 	mapped := "\x00\x20\x00\x08\x00\x01" + be16Text(40000^0x2112) + be32Text(0xc000020a^stunCookie)
-	wireguardBegin := "\x01\x00\x00\x00idx1" + strings.Repeat("x", 140)
 	vpnClient, vpnServer := "\x38clientid", "\x40serverid"
 	dhtID := "20:abcdefghij0123456789"
 	dtlsWant := facted{"app": "dtls", "host": "peer.example.org by sni", "sni": "peer.example.org", "tls_version": "DTLS 1.2", "tls_resumed": "0",
@@ -277,6 +282,7 @@ func infraSamples() []sample {
 			"o"+nuls(4)+isakmpTest(0x20, 35, 8, 46, "respondr", "\x27\x00\x00\x10encrypted...")),
 		datagramsOf("esp through nat", 4500, 4500, facted{"app": "esp"}, "o\x12\x34\x56\x78\x00\x00\x00\x01"+strings.Repeat("e", 40), "r\x99\x34\x56\x78\x00\x00\x00\x07"+strings.Repeat("e", 40), "o\x12\x34\x56\x78\x00\x00\x00\x02"+strings.Repeat("e", 40)),
 		datagramsOf("wireguard", 50000, 5555, facted{"app": "wireguard"}, "o"+wireguardBegin, "r\x02\x00\x00\x00idx2idx1"+strings.Repeat("y", 80)),
+		datagramsOf("tailscale", 41641, 50000, facted{"app": "tailscale"}, "o"+tailscalePing, "r"+tailscalePing),
 		datagramsOf("wireguard under way", 50000, 5555, facted{"app": "wireguard"}, "o\x04\x00\x00\x00idx1\x07"+nuls(7)+strings.Repeat("z", 32), "o\x04\x00\x00\x00idx1\x08"+nuls(7)+strings.Repeat("z", 48)),
 		datagramsOf("openvpn", 50000, 5555, facted{"app": "openvpn"}, "o"+vpnClient+nuls(5), "r"+vpnServer+"\x01"+nuls(4)+"clientid"+nuls(4)),
 		streamOf("openvpn over tcp", 50000, 5555, facted{"app": "openvpn"}, "o"+behind16(vpnClient+nuls(5)), "r"+behind16(vpnServer+"\x01"+nuls(4)+"clientid"+nuls(4))),
@@ -322,6 +328,14 @@ func infraSamples() []sample {
 var netbiosSession = "\x81\x00\x00\x44" + netbiosTest("FILES", 0x20) + netbiosTest("CLIENT", 0)
 
 // TestSMBInSession: only what is inside a session of NetBIOS tells what it is.
+// TestTailscale holds that a path which Tailscale looked for is WireGuard's once that goes over it.
+func TestTailscale(t *testing.T) {
+	s := datagramsOf("", 41641, 50000, nil, "o"+tailscalePing, "r"+tailscalePing, "o"+wireguardBegin, "r\x02\x00\x00\x00idx2idx1"+strings.Repeat("y", 80))
+	if got := s.on(NewInspector(Config{})); got["app"] != "wireguard" {
+		t.Errorf("got %v, want wireguard", got)
+	}
+}
+
 func TestSMBInSession(t *testing.T) {
 	s := streamOf("", 50000, 139, nil, "o"+netbiosSession, "r\x82\x00\x00\x00", "o"+smb1Test(0x72, 0x18, "", "\x02NT LM 0.12\x00"), "r"+smb1Test(0x72, 0x98, nuls(34), ""))
 	if got := run(t, &s); got["app"] != "smb" || got["smb_dialect"] != "NT LM 0.12" {

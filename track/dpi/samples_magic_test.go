@@ -18,7 +18,6 @@ func magicSamples() []sample {
 		datagramsOf("artnet", 6454, 6454, is("artnet"), "oArt-Net\x00\x00\x20\x00\x0e\x02\x00"),
 		datagramsOf("artnet reply", 6454, 6454, is("artnet"), "oArt-Net\x00\x00\x21\x0a\x00\x00\x02\x36\x19"+nuls(220)),
 		datagramsOf("acn", 50000, 5568, is("acn"), "o\x00\x10\x00\x00ASC-E1.17\x00\x00\x00\x72\x6e\x00\x00\x00\x04"+nuls(616)),
-		datagramsOf("tailscale", 41641, 41641, is("tailscale"), "oTS\U0001f4ac"+strings.Repeat("k", 32)+strings.Repeat("n", 24)+strings.Repeat("s", 16+46)),
 	}...)
 }
 

@@ -2,7 +2,7 @@ package dpi
 
 import "encoding/binary"
 
-var wireguardFirst = bytesIn("", 1, 4)
+var wireguardFirst = bytesIn(disco[:1], 1, 4)
 
 // Sizes of the messages (https://www.wireguard.com/protocol/).
 const (
@@ -14,9 +14,37 @@ const (
 	wireguardMaxStep    = 64      // by which a counter may grow from one datagram to the next that is seen
 )
 
-// parseWireGuard recognises WireGuard by its handshake, or by data whose counter grows.
+// disco begins what two nodes of Tailscale look for paths between each other with: "TS" and a speech balloon, the sender's key, a nonce, and
+// at least the tag and two bytes of what is sealed (disco of Tailscale 1.9x).
+const (
+	disco    = "TS\U0001f4ac"
+	discoMin = len(disco) + 32 + 24 + 16 + 2
+)
+
+// parseWireGuard recognises WireGuard by its handshake, or by data whose counter grows. Where Tailscale looked for the path first, that is what the
+// connection is until WireGuard goes over it.
 func parseWireGuard(c *call) verdict {
 	v := &c.view[c.side]
+	b := v.b
+	if b[0] == disco[0] {
+		if v.begins(disco) != match || len(b) < discoMin && !v.gap {
+			return no
+		}
+		c.edit().Name = "tailscale"
+		c.know()
+		return match
+	}
+	got := wireguard(c, v)
+	switch {
+	case got == done:
+		c.edit().Name = "wireguard"
+	case c.f.parser != 0:
+		return match
+	}
+	return got
+}
+
+func wireguard(c *call, v *view) verdict {
 	b := v.b
 	if b[1] != 0 || b[2] != 0 || b[3] != 0 {
 		return no
