@@ -12,6 +12,8 @@ type sign struct {
 	begins string // the first bytes of a direction
 	first  string // where begins is empty: every byte that can be the first
 	from   speaker
+	// middle: every message begins so, and so strongly that one is known by it whose connection was not seen from the start.
+	middle bool
 	// is tells what else must hold of c.view[c.side]; nil is nothing. It is asked again with more bytes while it says more.
 	is func(c *call) verdict
 }
@@ -38,8 +40,8 @@ var udpSigns = []sign{
 }
 
 var (
-	streamSigns   = slices.Concat(tcpSigns, fieldStreamSigns, peerStreamSigns)
-	datagramSigns = slices.Concat(udpSigns, fieldSigns, peerSigns)
+	streamSigns   = slices.Concat(tcpSigns, fieldStreamSigns, peerStreamSigns, serviceStreamSigns)
+	datagramSigns = slices.Concat(udpSigns, fieldSigns, peerSigns, serviceSigns)
 
 	tcpMagic = magic(streamSigns)
 	udpMagic = magic(datagramSigns)
@@ -91,11 +93,11 @@ func signNames(signs ...[]sign) (names []string) {
 // parse compares a direction with all signs that have its first byte.
 func (m *magicIndex) parse(c *call) verdict {
 	v := &c.view[c.side]
-	if c.f.tcp && !v.whole {
-		return no
-	}
 	got := no
 	for _, s := range m[v.b[0]] {
+		if c.f.tcp && !v.whole && !s.middle {
+			continue
+		}
 		is := v.begins(s.begins)
 		if is == match && s.is != nil {
 			is = s.is(c)

@@ -133,6 +133,7 @@ var samples = sync.OnceValue(func() []sample {
 	list = append(list, moreSamples()...)
 	list = append(list, tailSamples()...)
 	list = append(list, magicSamples()...)
+	list = append(list, serviceSamples()...)
 	list = append(list, factSamples()...)
 	list = append(list, quicSample("quic v1", 1), quicSample("quic v2", quicV2))
 	for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS12, tls.VersionTLS13} {
