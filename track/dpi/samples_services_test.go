@@ -1,11 +1,18 @@
 package dpi
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
 
 // serviceSamples are of databases, queues, logs and measurements, storage, what runs services, and developers' tools.
 func serviceSamples() []sample {
 	is := func(app string) facted { return facted{"app": app} }
 	return []sample{
+		streamOf("firebird", 50000, 3050, facted{"app": "gdsdb", "gdsdb_database": "/srv/db/shop.fdb", "gdsdb_user": "sysdba"},
+			"o"+u32(1)+u32(19)+u32(3)+u32(36)+u32(16)+"/srv/db/shop.fdb"+u32(1)+u32(28)+"\x09\x06sysdba\x08\x03Srp\x01\x04root\x04\x02vm\x06\x00\x00"+
+				"\xff\xff\x80\x0f"+u32(1)+u32(0)+u32(5)+u32(12), "r"+u32(98)+"\xff\xff\x80\x0f"+u32(1)+u32(5)+u32(1)),
+		streamOf("firebird answer", 50000, 3050, is("gdsdb"), "r"+u32(98)+"\xff\xff\x80\x0f"+u32(1)+u32(5)+u32(1)),
 		streamOf("redis cluster", 50000, 16379, is("redis-cluster"), "oRCmb\x00\x00\x08\xd0\x00\x01\x1bY\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0055d177045667475ec628985194c3967c3a4181df", "rRCmb\x00\x00\x08\xd0\x00\x01\x1bZ\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x005219bb8f843098ec62e43dc26b8049b04885c2ee"),
 		streamOf("couchbase", 50000, 11210, is("couchbase"), "o\x80\x1f\x00@\x00\x00\x00\x00\x00\x00\x00\\\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00{\"a\":\"gocbcore/v10.8.1\",\"i\":\"e3c22200b8ed14ed/9b832ca5c7619f30\"}\x00\x02\x00\x06\x00\x08\x00\x1e\x00\x1d\x00\x0c\x00\x07\x00\x0b\x00\x10\x00\x17\x00\x19\x00\x14\x00\x1c\x00\x11", "r\x81\x1f\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x06"),
 		streamOf("couchbase alone", 50000, 11210, is("couchbase"), "r\x81\x1f\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x06"),
@@ -101,6 +108,9 @@ func serviceSamples() []sample {
 		streamOf("xdebug", 50000, 9003, is("dbgp"), "o467\x00<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>\n<init xmlns=\"urn:debugger_protocol_v1\" xmlns:xdebug=\"https://xdebug.org/dbgp/xdebug\">"),
 		streamOf("cvs", 50000, 2401, is("cvspserver"), "oBEGIN AUTH REQUEST\n/srv/cvs\nroot\nA!\nEND AUTH REQUEST\n", "rI HATE YOU\n"),
 		streamOf("cvs verified", 50000, 2401, is("cvspserver"), "oBEGIN VERIFICATION REQUEST\n/srv/cvs\nroot\nA!\nEND VERIFICATION REQUEST\n", "rI LOVE YOU\n"),
+		streamOf("perforce", 50000, 1666, facted{"app": "perforce", "perforce_user": "anna", "perforce_command": "info"},
+			"o"+perforceTest("cmpfile", "", "client", "100", "host", "vm", "sndbuf", "2954879", "func", "protocol")+
+				perforceTest("prog", "P4API/LINUX26X86_64/2026.1/2972966", "client", "vm", "cwd", "/home/anna", "user", "anna", "clientCase", "0", "func", "user-info")),
 		streamOf("bazaar", 50000, 4155, is("bzr"), "obzr message 3 (bzr 1.6)\n\x00\x00\x00\x1cd16:Software version5:3.3.2e", "rbzr message 3 (bzr 1.6)\n\x00\x00\x00\x1cd16:Software version5:3.3.2e"),
 		streamOf("bazaar 2", 50000, 4155, is("bzr"), "obzr request 2\nget\x01a\n", "rbzr response 2\nsuccess\n"),
 		streamOf("ident", 50000, 113, is("ident"), "o6193, 113\r\n", "r6193,113:ERROR:NO-USER\r\n"),
@@ -146,6 +156,19 @@ func serviceSamples() []sample {
 		datagramsOf("influxdb", 50000, 8089, is("influxdb"), "ocpu,host=web usage=42.5"),
 		datagramsOf("cups", 50000, 631, is("cups"), "o2 3 ipp://printer.example:631/printers/a \"here\" \"A printer\" \"Make\"\n"),
 	}
+}
+
+// perforceTest makes a message of variables and their values.
+func perforceTest(variables ...string) string {
+	var body []byte
+	for i := 0; i < len(variables); i += 2 {
+		body = append(append(body, variables[i]...), 0)
+		body = binary.LittleEndian.AppendUint32(body, uint32(len(variables[i+1])))
+		body = append(append(body, variables[i+1]...), 0)
+	}
+	head := binary.LittleEndian.AppendUint32([]byte{0}, uint32(len(body)))
+	head[0] = head[1] ^ head[2] ^ head[3] ^ head[4]
+	return string(head) + string(body)
 }
 
 // TestSignsNotNamed sends what begins as a protocol does and does not go on so.
