@@ -27,21 +27,10 @@ const (
 	server
 )
 
-// tcpSigns are in the order in which they are tried; so what begins as another does, and goes on, stands before it.
-var tcpSigns = []sign{
-	{app: "multistream", begins: "\x13/multistream/1.0.0\n"},              // libp2p, both ends
-	{app: "tarantool", begins: "Tarantool ", from: server, is: tarantool}, // Tarantool's binary protocol, its greeting
-	{app: "jdwp", begins: "JDWP-Handshake"},                               // Java Debug Wire Protocol, both ends
-}
-
-var udpSigns = []sign{
-	{app: "artnet", begins: "Art-Net\x00", is: artnet},            // Art-Net 4, lights on a stage
-	{app: "acn", begins: "\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"}, // ANSI E1.17 over UDP, streaming ACN (E1.31) among it
-}
-
+// Signs are tried in this order; so what begins as another does, and goes on, stands before it.
 var (
-	streamSigns   = slices.Concat(tcpSigns, fieldStreamSigns, peerStreamSigns, serviceStreamSigns)
-	datagramSigns = slices.Concat(udpSigns, fieldSigns, peerSigns, serviceSigns)
+	streamSigns   = slices.Concat(fieldStreamSigns, peerStreamSigns, serviceStreamSigns)
+	datagramSigns = slices.Concat(fieldSigns, peerSigns, serviceSigns)
 
 	tcpMagic = magic(streamSigns)
 	udpMagic = magic(datagramSigns)
@@ -54,12 +43,12 @@ func parseMagic(c *call) verdict         { return tcpMagic.parse(c) }
 func parseMagicDatagram(c *call) verdict { return udpMagic.parse(c) }
 
 // magicIndex has the signs by their first byte.
-type magicIndex [256][]sign
+type magicIndex [256][]*sign
 
 func magic(signs []sign) (m magicIndex) {
-	for _, s := range signs {
-		for _, b := range []byte(s.firsts()) {
-			m[b] = append(m[b], s)
+	for i := range signs {
+		for _, b := range []byte(signs[i].firsts()) {
+			m[b] = append(m[b], &signs[i])
 		}
 	}
 	return m
@@ -116,27 +105,4 @@ func (m *magicIndex) parse(c *call) verdict {
 		got = cmp.Or(got, is)
 	}
 	return got
-}
-
-// tarantool holds that the greeting is two lines of 64 bytes, padded with spaces (Tarantool 3 reference, binary protocol).
-func tarantool(c *call) verdict {
-	const line = 64
-	v := &c.view[c.side]
-	if len(v.b) < 2*line {
-		return v.unfinished()
-	}
-	if v.b[line-1] != '\n' || v.b[2*line-1] != '\n' || !oneLine(v.b[:line-1]) || !oneLine(v.b[line:2*line-1]) {
-		return no
-	}
-	return match
-}
-
-// artnet holds that there is an operation and a version behind it (Art-Net 4 specification, table of ArtPoll); replies have an address there.
-func artnet(c *call) verdict {
-	const opPollReply = 0x2100
-	b := c.view[c.side].b
-	if len(b) < 12 || le16(b[8:]) != opPollReply && be16(b[10:]) != 14 {
-		return no
-	}
-	return match
 }

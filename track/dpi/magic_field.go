@@ -49,6 +49,8 @@ var fieldStreamSigns = []sign{
 }
 
 var fieldSigns = []sign{
+	{app: "artnet", begins: "Art-Net\x00", is: artnet},                    // Art-Net 4, lights on a stage
+	{app: "acn", begins: "\x00\x10\x00\x00ASC-E1.17\x00\x00\x00"},         // ANSI E1.17 over UDP, streaming ACN (E1.31) among it
 	{app: "matter", begins: "\x04\x00\x00\x00", from: client, is: matter}, // Matter, the start of a session
 	{app: "matter", begins: "\x01\x00\x00\x00", from: server, is: matter}, // its answer
 	{app: "c1222", begins: "\x60", is: c1222},
@@ -915,6 +917,16 @@ func localsend(c *call) verdict {
 	const port = 53317
 	b := c.view[c.side].b
 	if !c.hasPort(port) || !bytes.Contains(b, []byte(`"alias":`)) || !bytes.Contains(b, []byte(`"fingerprint":`)) {
+		return no
+	}
+	return match
+}
+
+// artnet holds that there is an operation and a version behind it (Art-Net 4 specification, table of ArtPoll); replies have an address there.
+func artnet(c *call) verdict {
+	const opPollReply = 0x2100
+	b := c.view[c.side].b
+	if len(b) < 12 || le16(b[8:]) != opPollReply && be16(b[10:]) != 14 {
 		return no
 	}
 	return match

@@ -5,6 +5,7 @@ import "bytes"
 // The signs of what plays, talks and shares: media, peer to peer, games, private networks, and the routers and old services of a LAN.
 
 var peerStreamSigns = []sign{
+	{app: "multistream", begins: "\x13/multistream/1.0.0\n"},                                      // libp2p, both ends
 	{app: "monero", begins: "\x01\x21\x01\x01\x01\x01\x01\x01"},                                   // Levin, what nodes of Monero speak
 	{app: "nano", begins: "R", is: nano},                                                          // Nano, its handshake
 	{app: "directconnect", begins: "$Lock ", is: dcLock},                                          // NMDC, who is connected to

@@ -26,6 +26,7 @@ var serviceStreamSigns = []sign{
 	{app: "ignite", begins: "\x0e\x00\x00\x00\x01\x01\x00", from: client, is: ignite},        // likewise with features, as pyignite 0.6 says it
 	{app: "galera", begins: "\x24\x00\x00\x02", from: server, is: galera},                    // Galera's group communication (gcomm), as galera 26.4 says it
 	{app: "galera", begins: "\x84\x00\x00\x02", from: client, is: galera},                    // likewise
+	{app: "tarantool", begins: "Tarantool ", from: server, is: tarantool},                    // its greeting
 	{app: "tarantool", begins: "\xce\x00\x00", from: client, middle: true, is: tarantoolAsk}, // its client, when the greeting was not seen
 
 	// Messages and calls.
@@ -116,6 +117,7 @@ var serviceStreamSigns = []sign{
 	{app: "unison", begins: "Unison ", from: server, is: unison},                        // as unison 2.51 says it
 
 	// Developers' tools.
+	{app: "jdwp", begins: "JDWP-Handshake"},             // Java Debug Wire Protocol, both ends
 	{app: "gdb", begins: "+$qSupported:", from: client}, // GDB's Remote Serial Protocol, as gdb 13.1 says it
 	{app: "gdb", begins: "$qSupported:", from: client},
 	{app: "gdb", begins: "+$QStartNoAckMode#b0", from: client}, // as LLDB begins
@@ -322,6 +324,19 @@ func ignite(c *call) verdict {
 		return c.short()
 	}
 	return holds(len(b) == 4+int(b[0]) && b[7] < 16 && b[8] == 0 && b[10] == 0 && b[11] == 2 && (len(b) == 12 || b[12] == array))
+}
+
+// tarantool holds that the greeting is two lines of 64 bytes, padded with spaces (Tarantool 3 reference, binary protocol).
+func tarantool(c *call) verdict {
+	const line = 64
+	v := &c.view[c.side]
+	if len(v.b) < 2*line {
+		return v.unfinished()
+	}
+	if v.b[line-1] != '\n' || v.b[2*line-1] != '\n' || !oneLine(v.b[:line-1]) || !oneLine(v.b[line:2*line-1]) {
+		return no
+	}
+	return match
 }
 
 // tarantoolAsk: a map of the kind of request and its number, in either order.
