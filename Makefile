@@ -63,7 +63,7 @@ bench/%.pcap: $(wildcard testdata/mkbench/*.go)
 profile: bench-data
 	@mkdir -p build
 	BENCH="$(foreach s,mix mix http keepalive synflood dnsflood udprandom,bench/$(s).pcap)" \
-		$(GO) test -trimpath -run '^$$' -bench File -benchtime 3x -cpuprofile $(PROFILE) -o build/profile.test .
+		$(GO) test -trimpath -run '^$$' -bench File -benchtime 9x -cpuprofile $(PROFILE) -o build/profile.test .
 
 bench: rustnet bench-data
 	$(GO) run ./testdata/bench -rounds $(ROUNDS) -o docs/bench.txt
