@@ -732,7 +732,7 @@ func (c *call) lineLike() (line []byte, v verdict) {
 // graphite: a metric with a point in its name, or with tags, what, and when (Carbon's plaintext protocol).
 func graphite(c *call) verdict {
 	b := c.view[c.side].b
-	if word, _ := cutWord(b[:min(len(b), 256)]); len(word) < len(b) && bytes.IndexAny(word, ".;") < 0 {
+	if word, _ := cutWord(b[:min(len(b), 256)]); len(word) < len(b) && !bytes.ContainsAny(word, ".;") {
 		return no
 	}
 	line, v := c.lineLike()
