@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -105,4 +106,63 @@ func (m *magicIndex) parse(c *call) verdict {
 		got = cmp.Or(got, is)
 	}
 	return got
+}
+
+// short is the answer about a message that is too short to tell: of a stream more may come.
+func (c *call) short() verdict {
+	if !c.f.tcp {
+		return no
+	}
+	return c.view[c.side].unfinished()
+}
+
+// holds answers match or no.
+func holds(ok bool) verdict {
+	if ok {
+		return match
+	}
+	return no
+}
+
+// spoken is holds about what only a client says, or only a server: it settles who that is.
+func (c *call) spoken(ok, byClient bool) verdict {
+	if !ok {
+		return no
+	}
+	if byClient {
+		c.setClient(c.side)
+	} else {
+		c.setClient(1 - c.side)
+	}
+	return match
+}
+
+// line returns the first line, as far as it is there, at most n bytes; ok is false while its end may come.
+func (v *view) line(n int) (line []byte, ok bool) {
+	line, size := cutLine(v.b[:min(len(v.b), n)])
+	return line, size > 0
+}
+
+// wholeLine asks for the first line, which has at most so many bytes.
+func (v *view) wholeLine(most int) (line []byte, got verdict) {
+	line, size := cutLine(v.b)
+	switch {
+	case size > 0:
+		return line, match
+	case len(v.b) > most || !readable(v.b):
+		return nil, no
+	}
+	return nil, v.unfinished()
+}
+
+// within asks whether a text is in the first so many bytes.
+func (c *call) within(most int, text string) verdict {
+	b := c.view[c.side].b
+	switch {
+	case bytes.Contains(b[:min(len(b), most)], []byte(text)):
+		return match
+	case len(b) < most:
+		return c.short()
+	}
+	return no
 }

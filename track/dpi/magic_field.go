@@ -597,14 +597,9 @@ func snapcast(c *call) verdict {
 
 // aprsLogin holds that there are a call sign and a pass code, a number (http://www.aprs-is.net/Connecting.aspx).
 func aprsLogin(c *call) verdict {
-	const maxLine = 128
-	v := &c.view[c.side]
-	line, size := cutLine(v.b)
-	if size == 0 {
-		if len(v.b) > maxLine || !readable(v.b) {
-			return no
-		}
-		return v.unfinished()
+	line, got := c.view[c.side].wholeLine(128)
+	if got != match {
+		return got
 	}
 	name, rest := cutWord(line[len("user "):])
 	word, rest := cutWord(rest)
@@ -689,18 +684,7 @@ func sbus(c *call) verdict {
 	if !c.hasPort(port) || len(b) < least || b[4] > 1 || b[5] != 0 || b[8] > 2 || be32(b) != uint32(len(b)) || v.gap {
 		return no
 	}
-	sum := uint16(0)
-	for _, d := range b {
-		sum ^= uint16(d) << 8
-		for range 8 {
-			if carry := sum&0x8000 != 0; carry {
-				sum = sum<<1 ^ 0x1021
-			} else {
-				sum <<= 1
-			}
-		}
-	}
-	if sum != 0 {
+	if crc16(0, b) != 0 {
 		return no
 	}
 	if b[8] == 0 {

@@ -177,14 +177,9 @@ func ymsg(c *call) verdict {
 
 // msnp holds that the line has a number and the versions that are offered or taken.
 func msnp(c *call) verdict {
-	const maxLine = 200
-	v := &c.view[c.side]
-	line, size := cutLine(v.b)
-	if size == 0 {
-		if len(v.b) > maxLine || !readable(v.b) {
-			return no
-		}
-		return v.unfinished()
+	line, got := c.view[c.side].wholeLine(200)
+	if got != match {
+		return got
 	}
 	rest := bytes.TrimLeft(line[len("VER "):], "0123456789")
 	if !oneLine(line) || len(rest) == len(line)-len("VER ") || !bytes.HasPrefix(rest, []byte(" MSNP")) {
@@ -203,14 +198,9 @@ func gaduGadu(c *call) verdict {
 
 // ooklaServer holds that a version and again one, in brackets, stand behind the word.
 func ooklaServer(c *call) verdict {
-	const maxLine = 80
-	v := &c.view[c.side]
-	line, size := cutLine(v.b)
-	if size == 0 {
-		if len(v.b) > maxLine || !readable(v.b) {
-			return no
-		}
-		return v.unfinished()
+	line, got := c.view[c.side].wholeLine(80)
+	if got != match {
+		return got
 	}
 	word, rest := cutWord(line[len("HELLO "):])
 	if len(word) < 3 || len(bytes.Trim(word, "0123456789.")) > 0 || !beginsAs(rest, "("+string(word)) || len(rest) < 8 {

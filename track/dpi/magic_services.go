@@ -171,41 +171,6 @@ const (
 	signDigits = "0123456789"
 )
 
-// short is the answer about a message that is too short to tell: of a stream more may come.
-func (c *call) short() verdict {
-	if !c.f.tcp {
-		return no
-	}
-	return c.view[c.side].unfinished()
-}
-
-// holds answers match or no.
-func holds(ok bool) verdict {
-	if ok {
-		return match
-	}
-	return no
-}
-
-// spoken is holds about what only a client says, or only a server: it settles who that is.
-func (c *call) spoken(ok, byClient bool) verdict {
-	if !ok {
-		return no
-	}
-	if byClient {
-		c.setClient(c.side)
-	} else {
-		c.setClient(1 - c.side)
-	}
-	return match
-}
-
-// line returns the first line, as far as it is there, at most n bytes; ok is false while its end may come.
-func (v *view) line(n int) (line []byte, ok bool) {
-	line, size := cutLine(v.b[:min(len(v.b), n)])
-	return line, size > 0
-}
-
 // varint reads a number of Protocol Buffers of up to two bytes.
 func varint(b []byte) (n, size int) {
 	switch {
@@ -778,15 +743,7 @@ func influxdb(c *call) verdict {
 
 // gangliaXML: the name of the document.
 func gangliaXML(c *call) verdict {
-	const most = 128
-	v := &c.view[c.side]
-	if bytes.Contains(v.b[:min(len(v.b), most)], []byte("<!DOCTYPE GANGLIA_XML ")) {
-		return match
-	}
-	if len(v.b) < most {
-		return c.short()
-	}
-	return no
+	return c.within(128, "<!DOCTYPE GANGLIA_XML ")
 }
 
 // ganglia: the kind of packet, the names of a host and a metric, and whether the host is another.
@@ -877,7 +834,7 @@ func apcupsd(c *call) verdict {
 
 // varnish: the length of an answer, and who greets.
 func varnish(c *call) verdict {
-	const head, most = 13, 80
+	const head = 13
 	v := &c.view[c.side]
 	if len(v.b) < head {
 		return c.short()
@@ -885,13 +842,7 @@ func varnish(c *call) verdict {
 	if _, ok := decimal(trimSpace(v.b[len("200 ") : head-1])); !ok || v.b[head-1] != '\n' {
 		return no
 	}
-	if bytes.Contains(v.b[:min(len(v.b), most)], []byte("\nVarnish Cache CLI ")) {
-		return match
-	}
-	if len(v.b) < most {
-		return c.short()
-	}
-	return no
+	return c.within(80, "\nVarnish Cache CLI ")
 }
 
 // bacula: the length of a greeting, and who calls.
@@ -1280,7 +1231,7 @@ func cupsBrowse(c *call) verdict {
 
 func hexWord(b []byte) bool {
 	for _, d := range b {
-		if !digit(d) && (lower(d) < 'a' || lower(d) > 'f') {
+		if !isHexDigit(d) {
 			return false
 		}
 	}

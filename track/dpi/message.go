@@ -139,6 +139,17 @@ func (v *view) sums(b []byte) bool {
 	return sum == 0xffff
 }
 
+// crc16 goes on with a checksum of CCITT's polynomial, the highest bit first.
+func crc16(sum uint16, b []byte) uint16 {
+	for _, d := range b {
+		sum ^= uint16(d) << 8
+		for range 8 {
+			sum = sum<<1 ^ sum>>15*0x1021
+		}
+	}
+	return sum
+}
+
 // named sets a text field to a name out of a list by number, when there is one.
 func (c *call) named(f *event.AppField, names []string, i int) {
 	if i >= 0 && i < len(names) && names[i] != "" && !c.f.app.Has(f) {

@@ -33,14 +33,7 @@ func parseSynphasor(c *call) verdict {
 	case len(b) < n:
 		return v.unfinished()
 	}
-	sum := uint16(0xffff) // CRC-CCITT
-	for _, x := range b[:n-2] {
-		sum ^= uint16(x) << 8
-		for range 8 {
-			sum = sum<<1 ^ sum>>15*0x1021
-		}
-	}
-	if sum != be16(b[n-2:]) {
+	if crc16(0xffff, b[:n-2]) != be16(b[n-2:]) { // CRC-CCITT
 		return no
 	}
 	kind := int(b[1] >> 4)
