@@ -209,7 +209,7 @@ func goodFrames() []goodFrame {
 	add("ipv6 link", capture.LinkIPv6, data6, wantData6)
 	add("null little", capture.LinkNull, join(unhex("02000000"), data4), wantData4)
 	add("null big", capture.LinkNull, join(unhex("00000002"), data4), wantData4)
-	for _, af := range []int{10, 24, 28, 30} {
+	for _, af := range []int{10, 23, 24, 28, 30} {
 		add(fmt.Sprint("null ipv6 ", af), capture.LinkNull, join([]byte{byte(af), 0, 0, 0}, data6), wantData6)
 		add(fmt.Sprint("loop ipv6 ", af), capture.LinkLoop, join([]byte{0, 0, 0, byte(af)}, data6), wantData6)
 	}

@@ -245,7 +245,7 @@ func (d *Decoder) frameRelay(b []byte, wire int, p *Packet) Skip {
 }
 
 // null reads BSD's loopback header: an address family in the byte order of the machine that wrote
-// it. AF_INET is 2 everywhere; AF_INET6 is 24 (NetBSD, OpenBSD), 28 (FreeBSD), 30 (Apple), 10 (Linux).
+// it. AF_INET is 2 everywhere; AF_INET6 is 24 (NetBSD, OpenBSD, Npcap), 28 (FreeBSD), 30 (Apple), 10 (Linux), 23 (Windows).
 func (d *Decoder) null(b []byte, wire int, p *Packet) Skip {
 	if len(b) < 4 {
 		return SkipTruncated
@@ -258,7 +258,7 @@ func (d *Decoder) null(b []byte, wire int, p *Packet) Skip {
 	switch family {
 	case 2:
 		return d.ip4(b, wire, p)
-	case 10, 24, 28, 30:
+	case 10, 23, 24, 28, 30:
 		return d.ip6(b, wire, p)
 	case etherIPv4, etherIPv6, etherARP:
 		return d.etherType(uint16(family), nil, b, wire, p)
