@@ -750,10 +750,6 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	case c.Read != "":
 		return openFile(c)
 	}
-	if !live.Available && (!sockets.Available || !c.tablesDo()) { // and so nothing else about this machine is
-		_, err := live.Open(c.Live)
-		return nil, err
-	}
 	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
@@ -774,6 +770,8 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		case why == nil:
 		case owners.Exact():
 			say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
+		case errors.Is(why, errors.ErrUnsupported):
+			say("info", "owners come from the socket tables, and short-lived programs may be missed (rustnet doctor says more)")
 		default:
 			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
 		}
@@ -878,14 +876,14 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	cfg := c.Live
 	cfg.Warn = func(s string) { say("warn", "%s", s) }
 	if c.BPF != "" {
-		o := pcapfilter.Options{Live: true}
+		o := pcapfilter.Options{}
 		program, err := pcapfilter.CompileAny(c.BPF, o)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--bpf: %w", err)}
 		}
 		cfg.FilterAny = program.Raw()
 		cfg.FilterFor = func(link capture.LinkType) ([]bpf.RawInstruction, error) {
-			o.Link = link
+			o.Link, o.Live = link, live.Ancillary
 			program, err := pcapfilter.Compile(c.BPF, o)
 			if err != nil {
 				return nil, err
@@ -909,7 +907,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	if err != nil {
 		return nil, errors.Join(err, counter.Close())
 	}
-	if err := cmp.Or(notCounted, src.NotCounted()); err != nil {
+	if err := cmp.Or(notCounted, src.NotCounted()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		say("info", "packets of long connections are not counted in the kernel, which costs more CPU and nothing else: %v", err)
 	}
 	local, err := live.WatchLocal()
@@ -1027,18 +1025,15 @@ func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 
 // lacking says why there are no packets though nothing is wrong, "" where something is.
 func lacking(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, live.ErrNoDriver) {
 		return err.Error()
-	case err != nil && !live.Available:
-		return "packets are not captured on " + runtime.GOOS + " yet"
 	}
 	return ""
 }
 
 // tablesDo tells whether the socket tables can stand for packets where those cannot be had.
 func (c *cli) tablesDo() bool {
-	return c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" && c.Pcapng.File == ""
+	return sockets.Available && c.program == nil && len(c.Live.Interfaces) == 0 && c.BPF == "" && c.Pcapng.File == ""
 }
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.

@@ -30,6 +30,20 @@ type process struct {
 	name    string
 	checked time.Time
 	proc    *event.Proc
+	waits   *event.Proc // the same, of connections to a socket of its that waits for them; nil until asked for
+}
+
+// as is the process as one that is known in a way.
+func (p *process) as(source string) *event.Proc {
+	if source != sourceListener {
+		return p.proc
+	}
+	if p.waits == nil {
+		p.waits = &event.Proc{}
+		*p.waits = *p.proc
+		p.waits.Source = sourceListener
+	}
+	return p.waits
 }
 
 // entry is one process of the system's list, which needs no privilege.
@@ -56,11 +70,11 @@ func takeOrphans() error { return errors.ErrUnsupported }
 // lookup has nothing to look for: what stands for the inode is the PID.
 func (x *index) lookup(pid, _ uint32) (uint32, bool) { return pid, pid != 0 }
 
-func (x *index) owner(pid, _ uint32, _ string) *event.Proc {
+func (x *index) owner(pid, _ uint32, source string) *event.Proc {
 	now := x.now()
 	p := x.procs[pid]
 	if p != nil && now.Sub(p.checked) < checkedFor {
-		return p.proc
+		return p.as(source)
 	}
 	made := int64(0)
 	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
@@ -79,7 +93,7 @@ func (x *index) owner(pid, _ uint32, _ string) *event.Proc {
 		x.procs[pid] = p
 	}
 	p.checked = now
-	return p.proc
+	return p.as(source)
 }
 
 // describe makes the value of a process; h is invalid where we may not open it, as those of services without privilege.

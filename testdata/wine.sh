@@ -42,11 +42,11 @@ tests() { # PACKAGE [TESTS]
 		failed=1
 	fi
 }
-for package in capture/sockets capture/decode capture/pcapfilter track track/dpi track/places filter enrich/doctor; do # those that leave no files
+for package in capture/sockets capture/live capture/decode capture/pcapfilter track track/dpi track/places filter enrich/doctor; do # those that leave no files
 	tests "$package"
 done
 tests enrich '^TestProcesses$'
-tests . '^TestOwnConnection$'
+tests . '^TestOwn'
 
 GOOS=windows go build -trimpath -ldflags '-s -w' -o "$dir/rustnet.exe" .
 go build -trimpath -ldflags '-s -w' -o "$dir/rustnet" .

@@ -2,7 +2,8 @@
 //
 // On Linux the kernel writes them into rings that it shares with us (AF_PACKET, TPACKET_V3), and
 // the pipeline reads them where they lie: a batch of frames is a part of a ring, and goes back to
-// the kernel when its last reader releases it.
+// the kernel when its last reader releases it. Elsewhere they are copied out of what the system has:
+// bpf(4) of macOS and the BSDs, Npcap on Windows.
 package live
 
 import (
@@ -10,6 +11,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/net/bpf"
 
@@ -36,8 +39,33 @@ const (
 	maxRing    = 1 << 30
 )
 
-// ErrNoInterface is what Open's error wraps when an interface does not exist.
-var ErrNoInterface = errors.New("no such interface")
+const (
+	// beatEvery is how often time is told while nothing arrives, and calmEvery how often once nothing has for calmAfter: each
+	// wakes the whole pipeline, and by then no line is about to be due but of what was silent for long.
+	beatEvery = 50 * time.Millisecond
+	calmEvery = 200 * time.Millisecond
+	calmAfter = time.Second
+	// gather is how long we let packets pile up when they come fast: waking for each few costs more than
+	// reading them. A ring of the default size holds ten times what 10 Gbit/s brings in that time.
+	gather = time.Millisecond
+	// stopGrace is how long Run waits, once stopped, for the pipeline to take what was captured.
+	stopGrace = time.Second
+	// stopDrain is how long it waits for the kernel to hand over what it has.
+	stopDrain = 100 * time.Millisecond
+)
+
+var (
+	// ErrNoInterface is what Open's error wraps when an interface does not exist.
+	ErrNoInterface = errors.New("no such interface")
+	// ErrNoDriver is what it wraps where what reads packets is not part of the system, and not installed.
+	ErrNoDriver = errors.New("no capture driver")
+)
+
+// noInterface is the error for a name that no interface has: it says which there are.
+func noInterface(name string, have []string) error {
+	slices.Sort(have)
+	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), ErrNoInterface)
+}
 
 // Capabilities is the set that everything here and in enrich needs, as setcap(8) wants it.
 const Capabilities = "cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search"
@@ -148,7 +176,7 @@ func (d Device) Row() []any {
 	for i, a := range d.Addrs {
 		addrs[i] = a.String()
 	}
-	return []any{d.Name, d.Index, d.Kind, d.linkName(), d.Up, d.Up && Available, d.MTU, d.MAC, addrs, append([]string{}, d.AltNames...)}
+	return []any{d.Name, d.Index, d.Kind, d.linkName(), d.Up, d.Up && available(), d.MTU, d.MAC, addrs, append([]string{}, d.AltNames...)}
 }
 
 // linkName is what pcap-filter(7) and others call its frames, in small letters.
@@ -170,6 +198,24 @@ const (
 	linkPrism    capture.LinkType = 119
 	linkRadiotap capture.LinkType = 127
 )
+
+// opReturn is classic BPF's BPF_RET | BPF_K.
+const opReturn = 0x06
+
+// cutTo makes a filter that keeps so many bytes of a packet of one that says whether it passes: what a filter returns is how many
+// to keep. An empty one lets everything pass.
+func cutTo(filter []bpf.RawInstruction, snapLen int) []bpf.RawInstruction {
+	if len(filter) == 0 {
+		return []bpf.RawInstruction{{Op: opReturn, K: uint32(snapLen)}}
+	}
+	filter = slices.Clone(filter)
+	for i := range filter {
+		if filter[i].Op == opReturn {
+			filter[i].K = min(filter[i].K, uint32(snapLen))
+		}
+	}
+	return filter
+}
 
 // DropConfig says what DropPrivileges leaves.
 type DropConfig struct {

@@ -16,27 +16,13 @@ import (
 	"rustnet/capture"
 )
 
-const (
-	// beatEvery is how often time is told while nothing arrives, and calmEvery how often once nothing has for calmAfter: each
-	// wakes the whole pipeline, and by then no line is about to be due but of what was silent for long.
-	beatEvery = 50 * time.Millisecond
-	calmEvery = 200 * time.Millisecond
-	calmAfter = time.Second
-	// beatLag is how far heartbeats stay behind the clock. What is in the rings is looked at
-	// (ring.dry), so this covers only frames that were stamped and not yet put there: those in a
-	// CPU's backlog, when some program made the kernel stamp frames on arrival.
-	beatLag = 20 * time.Millisecond
-	// gather is how long we let blocks pile up when they fill fast: waking for each costs more than
-	// reading it. A ring of the default size holds ten times what 10 Gbit/s brings in that time.
-	gather = time.Millisecond
-	// stopGrace is how long Run waits, once stopped, for the pipeline to take what was captured.
-	stopGrace = time.Second
-	// stopDrain is how long it waits for the kernel to hand over its last block.
-	stopDrain = 100 * time.Millisecond
-)
+// beatLag is how far heartbeats stay behind the clock. What is in the rings is looked at
+// (ring.dry), so this covers only frames that were stamped and not yet put there: those in a
+// CPU's backlog, when some program made the kernel stamp frames on arrival.
+const beatLag = 20 * time.Millisecond
 
-// Available tells whether this system has a live source.
-const Available = true
+// Ancillary tells whether frames lie apart from what the kernel knows of them beside: the VLAN tag that it took off, which way they go.
+const Ancillary = true
 
 // Source reads packets from network interfaces.
 type Source struct {

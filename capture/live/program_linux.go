@@ -13,7 +13,6 @@ const (
 	opLoadWord  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 	opLoadImm   = unix.BPF_LD | unix.BPF_IMM
 	opJumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-	opReturn    = unix.BPF_RET | unix.BPF_K
 
 	adOffset  = 0xfffff000 // SKF_AD_OFF, -0x1000
 	adPktType = 4          // SKF_AD_PKTTYPE
@@ -37,17 +36,10 @@ var loopbackOnce = []unix.SockFilter{
 // rejectAll is the program of a socket that is to get nothing more.
 var rejectAll = []unix.SockFilter{{Code: opReturn, K: 0}}
 
-// program makes the socket's filter of the user's: what a filter returns is how many bytes to
-// keep, so the snap length is put there. Jumps are relative, so a prefix leaves them right.
+// program makes the socket's filter of the user's. Jumps are relative, so a prefix leaves them right.
 func program(user []bpf.RawInstruction, snapLen int) []unix.SockFilter {
 	p := append(make([]unix.SockFilter, 0, len(loopbackOnce)+len(user)+1), loopbackOnce...)
-	if len(user) == 0 {
-		return append(p, unix.SockFilter{Code: opReturn, K: uint32(snapLen)})
-	}
-	for _, in := range user {
-		if in.Op == opReturn {
-			in.K = min(in.K, uint32(snapLen))
-		}
+	for _, in := range cutTo(user, snapLen) {
 		p = append(p, unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K})
 	}
 	return p

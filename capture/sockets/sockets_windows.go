@@ -63,8 +63,7 @@ type Conn struct {
 	failed []uint8
 	netns  uint32
 	buf    []byte
-	tcp    []Socket // of the latest reading
-	read   time.Time
+	latest [UDP + 1]latest // by protocol, for Get
 }
 
 // Open needs no privilege.
@@ -111,7 +110,7 @@ func (c *Conn) Dump(dst []Socket, protos ...uint8) ([]Socket, error) {
 	limit := len(dst) + c.max
 	var errs []error
 	for _, proto := range protos {
-		first := len(dst)
+		first, began := len(dst), time.Now()
 		for i := range systemTables {
 			if systemTables[i].proto != proto {
 				continue
@@ -122,8 +121,9 @@ func (c *Conn) Dump(dst []Socket, protos ...uint8) ([]Socket, error) {
 				c.failed = append(c.failed, proto)
 			}
 		}
-		if proto == TCP {
-			c.tcp, c.read = append(c.tcp[:0], dst[first:]...), time.Now()
+		if int(proto) < len(c.latest) {
+			l := &c.latest[proto]
+			l.sockets, l.read, l.took = append(l.sockets[:0], dst[first:]...), time.Now(), time.Since(began)
 		}
 	}
 	if c.lost > 0 {
@@ -198,33 +198,85 @@ func (t *table) socket(b []byte) Socket {
 	return s
 }
 
-// listFor is how long the latest reading answers Get: there is no way to ask for one socket.
-const listFor = 20 * time.Millisecond
+const (
+	// listFor is how long the latest reading answers Get: there is no way to ask for one socket.
+	listFor = 20 * time.Millisecond
+	// againAfter is how old a reading must be before it is made again for a socket that it does not have, which may be
+	// newer; and how many times as old as it took.
+	againAfter = 4 * time.Millisecond
+	againTimes = 8
+)
 
-// Get finds a TCP connection by its ends, or else the listening socket that would take it.
+// latest is the latest reading of a protocol's sockets.
+type latest struct {
+	sockets []Socket
+	read    time.Time
+	took    time.Duration
+}
+
+// Get finds a TCP connection by its ends, or else the listening socket that would take it; of UDP the socket that a datagram between
+// the ends would come to, where that is clear.
 func (c *Conn) Get(proto uint8, local, remote netip.AddrPort, _ uint32) (Socket, error) {
-	if proto != TCP {
+	if proto != TCP && proto != UDP {
 		return Socket{}, ErrNotFound
 	}
-	if time.Since(c.read) > listFor {
-		if _, err := c.Dump(nil, TCP); err != nil {
-			return Socket{}, err
+	l := &c.latest[proto]
+	age := time.Since(l.read)
+	if age <= listFor {
+		if s, ok := l.find(local, remote); ok || age < max(againAfter, againTimes*l.took) {
+			return s, notFound(ok)
 		}
 	}
-	best := -1
-	for i := range c.tcp {
-		s := &c.tcp[i]
-		switch {
-		case s.Local == local && s.Remote == remote:
-			return *s, nil
-		case s.State == Listen && s.Local.Port() == local.Port() && (s.Local.Addr() == local.Addr() || best < 0 && s.Local.Addr().IsUnspecified() && s.Local.Addr().Is4() == local.Addr().Is4()):
-			best = i
+	if _, err := c.Dump(nil, proto); err != nil {
+		return Socket{}, err
+	}
+	s, ok := l.find(local, remote)
+	return s, notFound(ok)
+}
+
+func notFound(ok bool) error {
+	if ok {
+		return nil
+	}
+	return ErrNotFound
+}
+
+// find takes the socket that fits best. Several that fit as well, of several processes, are none: any of them may be meant.
+func (l *latest) find(local, remote netip.AddrPort) (Socket, bool) {
+	best, score, clear := -1, 0, true
+	for i := range l.sockets {
+		s := &l.sockets[i]
+		switch n := s.fit(local, remote); {
+		case n > score:
+			best, score, clear = i, n, true
+		case n > 0 && n == score && s.Inode != l.sockets[best].Inode:
+			clear = false
 		}
 	}
-	if best < 0 {
-		return Socket{}, ErrNotFound
+	if best < 0 || !clear {
+		return Socket{}, false
 	}
-	return c.tcp[best], nil
+	return l.sockets[best], true
+}
+
+// fit says how well a socket fits two ends, 0 = not at all.
+func (s *Socket) fit(local, remote netip.AddrPort) int {
+	switch any := s.Local.Addr().IsUnspecified(); {
+	case s.Local.Port() != local.Port():
+		return 0
+	case s.Proto == TCP && s.State != Listen:
+		if s.Local != local || s.Remote != remote {
+			return 0
+		}
+		return 4
+	case s.Local.Addr() == local.Addr():
+		return 3
+	case any && s.Local.Addr().Is4() == local.Addr().Is4():
+		return 2
+	case any && s.Local.Addr().Is6(): // which takes IPv4 as well, unless it was told not to
+		return 1
+	}
+	return 0
 }
 
 // IfIndex gives an interface's index, 0 when there is none of that name.

@@ -126,9 +126,9 @@ func (x *examination) owners() {
 
 // judge makes the checks of what was found.
 func (x *examination) judge() []Check {
-	all := x.facts.checks()
+	all, interfaces := x.facts.checks(), x.interfaces()
 	if !x.facts.linux {
-		return append(all, x.elsewhere()...)
+		return append(all, x.elsewhere(), x.tables(), x.capture(), interfaces, x.main(interfaces))
 	}
 	if x.cfg.Process != "none" {
 		all = append(all, x.hookChecks()...)
@@ -138,31 +138,22 @@ func (x *examination) judge() []Check {
 		}
 		all = append(all, x.conntrack())
 	}
-	interfaces := x.interfaces()
 	return append(all, x.tables(), x.bypass(), x.capture(), interfaces, x.main(interfaces))
 }
 
-// elsewhere is what there is on other systems than Linux: files, and on some the socket tables.
-func (x *examination) elsewhere() []Check {
-	const files = "; files are read (-r, --from)"
-	packets := Check{Name: "packets", Status: Limited, Detail: "not captured on " + platform + " yet" + files, Lost: withoutPackets}
-	if x.tablesErr != nil {
-		return []Check{packets, {Name: Main, Status: Failed, Detail: "connections of this machine are not seen" + files}}
-	}
-	processes := Check{Name: "processes", Status: OK, Detail: "the socket tables tell the process of each socket"}
-	main := Check{Name: Main, Status: Limited, Detail: "TCP connections and their processes, from the socket tables"}
+// elsewhere is what finds owners on other systems than Linux: the socket tables, where they can be read.
+func (x *examination) elsewhere() Check {
+	c := Check{Name: "processes", Status: OK, Detail: "the socket tables tell the process of each socket"}
 	switch {
 	case x.cfg.Process == "none":
-		processes.Status, processes.Detail = Info, "switched off by --process none"
-		main.Detail = "TCP connections from the socket tables; owners are not asked for"
+		c.Status, c.Detail = Info, "switched off by --process none"
 	case x.ownersErr != nil:
-		processes.Status, processes.Detail, processes.Lost = Failed, x.ownersErr.Error(), "the process of every connection"
-		main.Status, main.Detail = Failed, "TCP connections from the socket tables; owners are not found"
+		c.Status, c.Detail, c.Lost = Failed, x.ownersErr.Error(), "the process of every connection"
 	}
-	return []Check{{Name: "socket tables", Status: OK, Detail: "TCP, and the local ends of UDP"}, processes, packets, main}
+	return c
 }
 
-// withoutPackets is what is lost where none are captured.
+// withoutPackets is what is lost where none are captured and there are socket tables.
 const withoutPackets = "names, applications, packets, bytes, peers of unconnected sockets: only the socket tables are left"
 
 // hookName is what the names of their checks begin with.
@@ -346,8 +337,10 @@ func (x *examination) tables() Check {
 		c.Status, c.Detail = Limited, x.namespacesErr.Error()
 		c.Lost = "connections of containers in rustnet snapshot"
 		c.Mend = x.facts.becomeRoot()
-	default:
+	case x.facts.linux:
 		c.Detail = "of " + count(x.namespaces, "network namespace", "network namespaces")
+	default:
+		c.Detail = "TCP, and the local ends of UDP"
 	}
 	return c
 }
@@ -355,11 +348,13 @@ func (x *examination) tables() Check {
 func (x *examination) capture() Check {
 	c := Check{Name: "packets", Status: OK}
 	switch {
-	case errors.Is(x.captureErr, fs.ErrPermission):
+	case errors.Is(x.captureErr, fs.ErrPermission) && x.facts.linux:
 		c.Status, c.Detail = Failed, "packet socket "+x.facts.refused(1<<capNetRaw)
 		c.Mend, _ = x.facts.gain()
 	case x.captureErr != nil:
 		c.Status, c.Detail = Failed, x.captureErr.Error()
+	case !x.facts.linux:
+		c.Detail = "read from the interfaces"
 	default:
 		size := x.cfg.Live.RingBytes
 		if size == 0 {
@@ -367,7 +362,11 @@ func (x *examination) capture() Check {
 		}
 		c.Detail = fmt.Sprintf("packet socket and a ring of %d MiB opened", size>>20)
 	}
-	if c.Status == Failed {
+	switch {
+	case c.Status != Failed:
+	case x.tablesErr != nil:
+		c.Lost = "all connections of this machine"
+	default:
 		c.Lost = withoutPackets
 	}
 	return c
@@ -416,6 +415,8 @@ func (x *examination) main(interfaces Check) Check {
 		owners = "owners are not asked for"
 	case x.exact:
 		owners = "the kernel tells the exact owner of each"
+	case x.ownersErr == nil && !x.facts.linux:
+		c.Status, owners = Limited, "owners come from the socket tables, so that those of short-lived programs may be missed"
 	case x.ownersErr == nil && x.facts.seesAll():
 		c.Status, owners = Limited, "owners come from the socket tables and /proc, so that those of short-lived programs may be missed"
 	case x.ownersErr == nil:

@@ -38,6 +38,11 @@ func nobody(x *examination) {
 	x.namespacesErr = errors.New("network namespaces left out")
 }
 
+// elsewhere makes it a system that is not Linux.
+func elsewhere(x *examination) {
+	x.facts, x.hooks, x.exact, x.ends, x.rung, x.hooksErr = facts{}, nil, false, nil, "", errors.ErrUnsupported
+}
+
 const setcap = "setcap cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search+ep "
 
 // TestJudge: what is said of a machine. Of each check, "status|part of the detail|part of lost|mend"; what
@@ -149,20 +154,30 @@ func TestJudge(t *testing.T) {
 			x.facts.effective &^= 1 << capNetAdmin
 			x.natErr = fmt.Errorf("listen to conntrack: %w", fs.ErrPermission)
 		}, map[string]string{"conntrack": "limited|needs cap_net_admin|NAT"}, true},
+		{"another system", elsewhere, map[string]string{
+			"system": "info", "processes": "ok|socket tables tell", "socket tables": "ok|local ends of UDP", "packets": "ok|read from the interfaces", Main: "limited|short-lived programs may be missed||none"}, true},
+		{"another system whose tables are not read", func(x *examination) {
+			elsewhere(x)
+			x.ownersErr = errors.New("read socket tables: not here")
+			x.tablesErr = x.ownersErr
+		}, map[string]string{"processes": "failed|not here|process of every connection", "socket tables": "failed|not here", "packets": "ok", Main: "failed|captured; owners are not found"}, false},
+		{"another system without a driver", func(x *examination) {
+			elsewhere(x)
+			x.captureErr = fmt.Errorf("not installed: %w", live.ErrNoDriver)
+		}, map[string]string{"packets": "failed|not installed|names", Main: "failed|no packets, only TCP connections"}, false},
+		{"another system without the right", func(x *examination) {
+			elsewhere(x)
+			x.captureErr = fmt.Errorf("open /dev/bpf: %w (try: sudo)", fs.ErrPermission)
+			x.tablesErr = errors.New("read socket tables: not here")
+		}, map[string]string{"packets": "failed|open /dev/bpf: permission denied (try: sudo)|all connections", Main: "failed|are not seen; files can be read"}, false},
+		{"another system, and nobody asks for owners", func(x *examination) {
+			elsewhere(x)
+			x.cfg.Process = "none"
+		}, map[string]string{"processes": "info|switched off", Main: "ok|not asked for"}, true},
 		{"the interface that is asked for is down", func(x *examination) { x.cfg.Live.Interfaces = []string{"uplink"} },
 			map[string]string{"interfaces": "failed|none of uplink is up; captured as soon as they are up: eth0|packets", Main: "failed|no interface is up"}, false},
 		{"no such interface", func(x *examination) { x.captureErr = errors.New(`interface "wan"`) },
 			map[string]string{"packets": `failed|interface "wan"|names`, Main: "failed|no packets"}, false},
-		{"another system", func(x *examination) {
-			none := fmt.Errorf("not here: %w", errors.ErrUnsupported)
-			*x = examination{captureErr: none, tablesErr: none, ownersErr: none, devices: x.devices}
-		}, map[string]string{"system": "info|", "packets": "limited|files are read|names", Main: "failed|are not seen; files are read"}, false},
-		{"another system that has socket tables", func(x *examination) {
-			*x = examination{captureErr: fmt.Errorf("not here: %w", errors.ErrUnsupported), namespaces: 1, devices: x.devices}
-		}, map[string]string{"system": "info|", "packets": "limited|not captured|names", "socket tables": "ok|TCP", "processes": "ok|of each", Main: "limited|and their processes"}, true},
-		{"such a one, and nobody asks for owners", func(x *examination) {
-			*x = examination{cfg: Config{Process: "none"}, captureErr: fmt.Errorf("not here: %w", errors.ErrUnsupported), namespaces: 1, devices: x.devices}
-		}, map[string]string{"processes": "info|switched off", Main: "limited|not asked for"}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			x := root()
