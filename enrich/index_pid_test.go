@@ -1,3 +1,5 @@
+//go:build darwin || windows
+
 package enrich
 
 import (
@@ -49,7 +51,7 @@ func TestProcesses(t *testing.T) {
 	}
 	if got.Cmdline == "" {
 		t.Log("the system tells no command lines")
-	} else if !strings.HasSuffix(got.Cmdline, `"an argument"`) {
+	} else if !strings.Contains(got.Cmdline, "an argument") {
 		t.Errorf("of our child: command line %q", got.Cmdline)
 	}
 
