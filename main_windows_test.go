@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -74,6 +75,58 @@ func TestOwnPackets(t *testing.T) {
 			continue
 		}
 		ours(t, rows[i], want)
+	}
+}
+
+// TestCommand has only the connections of a command shown, or of what it started, and ends with its status.
+func TestCommand(t *testing.T) {
+	if how := os.Getenv("BE_A_COMMAND"); how != "" {
+		if how == "parent" {
+			child := exec.Command(os.Args[0], "-test.run", "^TestCommand$")
+			child.Env = append(os.Environ(), "BE_A_COMMAND=child")
+			_ = child.Run()
+			os.Exit(7)
+		}
+		time.Sleep(500 * time.Millisecond)
+		listener, client, server := connection(t)
+		_, err := client.Write([]byte("GET /by/the/command HTTP/1.1\r\nHost: app.demo.io\r\n\r\n"))
+		_, err2 := server.Read(make([]byte, 100))
+		time.Sleep(500 * time.Millisecond)
+		server.Close()
+		client.Close()
+		listener.Close()
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		return
+	}
+	if src, err := live.Open(live.Config{}); err != nil {
+		t.Skip("packets are not captured here: ", err)
+	} else {
+		src.Close()
+	}
+	over := make(chan bool)
+	go func() { // somebody else's, meanwhile
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(100 * time.Millisecond):
+				listener, client, server := connection(t)
+				client.Close()
+				server.Close()
+				listener.Close()
+			}
+		}
+	}()
+	t.Setenv("BE_A_COMMAND", "parent")
+	status, rows := printedBy(t, "--json", "-q", "--events", "closed", "--", os.Args[0], "-test.run", "^TestCommand$")
+	close(over)
+	if status != 7 || len(rows) != 1 || rows[0]["http_path"] != "/by/the/command" || rows[0]["pid"] == float64(os.Getpid()) || rows[0]["process_source"] != "iphlpapi" {
+		t.Errorf("status %d, %v", status, rows)
+	}
+	if status, rows := printedBy(t, "--json", "-q", "--", "nosuchcommand"); status != 127 || len(rows) != 0 {
+		t.Errorf("of one that is not there: status %d, %v", status, rows)
 	}
 }
 

@@ -3,8 +3,8 @@
 package enrich
 
 import (
-	"errors"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -18,6 +18,10 @@ type index struct {
 	names map[string]string // of users, by what the system calls them
 	all   map[uint32]entry  // every process there is
 	read  time.Time         // when all was
+	// Of Config.Follow: us, and what we started and all that these started, with when each began. Those that have ended stay: a
+	// process keeps the number of the one that started it. nil = nobody is followed.
+	us  uint32
+	kin map[uint32]int64
 }
 
 // process is what is remembered of one PID.
@@ -51,16 +55,24 @@ type entry struct {
 const (
 	checkedFor = 100 * time.Millisecond // how long a PID is believed to be the same process's
 	allFor     = time.Second
-	procsMax   = 1 << 16
+	// followFor is how old the list may be where processes are followed: one that ends between two readings, and has started
+	// another, is not known.
+	followFor = 50 * time.Millisecond
+	procsMax  = 1 << 16
 	// Above it there are those that start everything.
 	ancestryMax = 8
 )
 
 func newIndex(cfg Config, _ bool) (processes, error) {
-	return &index{now: cfg.now, procs: map[uint32]*process{}, names: map[string]string{}}, nil
+	x := &index{now: cfg.now, procs: map[uint32]*process{}, names: map[string]string{}}
+	if cfg.Follow {
+		x.us, x.kin = uint32(os.Getpid()), map[uint32]int64{}
+	}
+	return x, nil
 }
 
-func takeOrphans() error { return errors.ErrUnsupported }
+// takeOrphans has nothing to do: whose child a process is stays as it was.
+func takeOrphans() error { return nil }
 
 // lookup has nothing to look for: what stands for the inode is the PID.
 func (x *index) lookup(pid, _ uint32) (uint32, bool) { return pid, pid != 0 }
@@ -98,6 +110,8 @@ func (x *index) describe(pid uint32, h held, made int64, e entry) *event.Proc {
 		proc.Name = systemName
 		return proc
 	}
+	at, kin := x.kin[pid]
+	proc.Followed = kin && at == made
 	if proc.Exe = h.executable(); proc.Exe != "" {
 		proc.Name = filepath.Base(proc.Exe)
 	}
@@ -143,6 +157,30 @@ func (x *index) list(now time.Time) {
 	x.read = now
 	if all, err := processList(); err == nil { // else what was known stays
 		x.all = all
+		x.follow()
+	}
+}
+
+// follow finds those that were started by us, or by one that was.
+func (x *index) follow() {
+	for found := x.kin != nil; found; {
+		found = false
+		for pid, e := range x.all {
+			at, kin := x.kin[e.parent]
+			if !kin && e.parent != x.us {
+				continue
+			}
+			made := began(pid)
+			if before, known := x.kin[pid]; known && before == made {
+				continue
+			}
+			if kin { // or its parent's number is another's now
+				if _, lives := x.all[e.parent]; made < at || lives && began(e.parent) != at {
+					continue
+				}
+			}
+			x.kin[pid], found = made, true
+		}
 	}
 }
 
@@ -158,6 +196,17 @@ func (x *index) userName(uint32) string                 { return "" }
 func (x *index) user(uint32) *event.Proc { return nil } // there are no sockets whose user alone is known
 func (x *index) forget(uint32)           {}
 func (x *index) readAll()                {}
-func (x *index) work() bool              { return false }
-func (x *index) stats() searchStats      { return searchStats{} }
-func (x *index) close()                  {}
+
+// work reads the list where processes are followed, whether or not anybody asks for one.
+func (x *index) work() bool {
+	if x.kin == nil {
+		return false
+	}
+	if now := x.now(); now.Sub(x.read) >= followFor {
+		x.list(now)
+	}
+	return true
+}
+
+func (x *index) stats() searchStats { return searchStats{} }
+func (x *index) close()             {}

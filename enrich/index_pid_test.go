@@ -18,7 +18,7 @@ func TestProcesses(t *testing.T) {
 		return
 	}
 	now := time.Now()
-	known, err := newIndex(Config{now: func() time.Time { return now }}, false)
+	known, err := newIndex(Config{Follow: true, now: func() time.Time { return now }}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestProcesses(t *testing.T) {
 	name := filepath.Base(exe)
 	pid := uint32(os.Getpid())
 	us := known.owner(pid, 0, "")
-	if us == nil || us.PID != pid || us.PPID != uint32(os.Getppid()) || us.Name != name || !strings.EqualFold(us.Exe, exe) || us.User == "" || us.Source != sourceTable {
+	if us == nil || us.PID != pid || us.PPID != uint32(os.Getppid()) || us.Name != name || !strings.EqualFold(us.Exe, exe) || us.User == "" || us.Source != sourceTable || us.Followed {
 		t.Fatalf("of ourselves: got %+v, want %s, %s, the parent %d and a user", us, name, exe, os.Getppid())
 	}
 	if again := known.owner(pid, 0, ""); again != us {
@@ -46,7 +46,7 @@ func TestProcesses(t *testing.T) {
 	started := uint32(child.Process.Pid)
 	now = now.Add(time.Second)
 	got := known.owner(started, 0, "")
-	if got == nil || got.PPID != pid || got.Parent != name || len(got.Ancestors) == 0 || got.Ancestors[0] != name || got.User != us.User {
+	if got == nil || got.PPID != pid || got.Parent != name || len(got.Ancestors) == 0 || got.Ancestors[0] != name || got.User != us.User || !got.Followed {
 		t.Fatalf("of our child: got %+v, want %d, %s above it", got, pid, name)
 	}
 	if got.Cmdline == "" {

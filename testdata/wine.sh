@@ -46,7 +46,7 @@ for package in capture/sockets capture/live capture/decode capture/pcapfilter tr
 	tests "$package"
 done
 tests enrich '^TestProcesses$'
-tests . '^TestOwn'
+tests . '^Test(Own|Command)'
 
 GOOS=windows go build -trimpath -ldflags '-s -w' -o "$dir/rustnet.exe" .
 go build -trimpath -ldflags '-s -w' -o "$dir/rustnet" .
