@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -224,6 +225,48 @@ type DropConfig struct {
 	// ExecMayGain leaves programs that we start the rights that set-user-id bits, file
 	// capabilities or user 0 give them.
 	ExecMayGain bool
+}
+
+// life is a source's, which runs once and may be closed at any time.
+type life struct {
+	mu      sync.Mutex
+	running bool
+	closed  bool
+	closing chan struct{} // closed by shut
+	ended   chan struct{} // closed by Run
+}
+
+func newLife() *life { return &life{closing: make(chan struct{}), ended: make(chan struct{})} }
+
+func (l *life) begin() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running || l.closed {
+		return errors.New("live source: it was run or closed before")
+	}
+	l.running = true
+	return nil
+}
+
+func (l *life) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// shut begins the end: first tells that nobody did so before, running that Run has to end now.
+func (l *life) shut() (first, running bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false, l.running
+	}
+	l.closed = true
+	close(l.closing)
+	return true, l.running
 }
 
 // DefaultRing is how many bytes a ring has where none are named.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,6 +25,7 @@ const Ancillary = true
 
 // Source reads packets from network interfaces.
 type Source struct {
+	*life
 	cfg    Config
 	rings  []*ring
 	ifaces *ifaceTable
@@ -52,12 +52,6 @@ type Source struct {
 	ends     ends
 	busy     bool // a block came because it was full, not because its time was up
 	quiet    bool // the rings do not wake us
-
-	mu      sync.Mutex
-	running bool
-	closed  bool
-	closing chan struct{} // closed by Close
-	ended   chan struct{} // closed by Run
 }
 
 // memory is how much this machine has, in bytes.
@@ -76,7 +70,7 @@ func Open(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, wakeFD: -1, closing: make(chan struct{}), ended: make(chan struct{})}
+	s := &Source{life: newLife(), cfg: cfg, wakeFD: -1}
 	if err := s.open(); err != nil {
 		s.closeAll()
 		return nil, err
@@ -323,25 +317,6 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	}
 	s.finish(hard, out)
 	return nil
-}
-
-func (s *Source) begin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running || s.closed {
-		return errors.New("live source: it was run or closed before")
-	}
-	s.running = true
-	return nil
-}
-
-func (s *Source) isClosing() bool {
-	select {
-	case <-s.closing:
-		return true
-	default:
-		return false
-	}
 }
 
 // wake ends a wait. It may come after Close, when the number of the descriptor is somebody else's.
@@ -656,16 +631,10 @@ func (s *Source) Stats() Stats {
 // Close stops Run if need be, without waiting for the pipeline, and frees the sockets. A ring's
 // memory stays until the last batch of it is released.
 func (s *Source) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	first, running := s.shut()
+	if !first {
 		return nil
 	}
-	s.closed = true
-	running := s.running
-	s.mu.Unlock()
-
-	close(s.closing)
 	if running {
 		s.wake()
 		<-s.ended

@@ -35,6 +35,7 @@ const beatLag = 60 * time.Millisecond
 
 // Source reads packets from network interfaces.
 type Source struct {
+	*life
 	cfg  Config
 	free chan *capture.Frames
 	made atomic.Int32
@@ -48,12 +49,6 @@ type Source struct {
 	// Open's, and then Run's own goroutine's.
 	readers    []*reader
 	complained map[string]string // of interfaces that cannot be opened
-
-	mu      sync.Mutex
-	running bool
-	closed  bool
-	closing chan struct{} // closed by Close
-	ended   chan struct{} // closed by Run
 }
 
 // reader is one interface that is open.
@@ -75,7 +70,7 @@ func Open(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, free: make(chan *capture.Frames, maxBatches), complained: map[string]string{}, closing: make(chan struct{}), ended: make(chan struct{})}
+	s := &Source{life: newLife(), cfg: cfg, free: make(chan *capture.Frames, maxBatches), complained: map[string]string{}}
 	all, err := Interfaces()
 	if err != nil {
 		return nil, err
@@ -235,25 +230,6 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 		}
 	}
 	return nil
-}
-
-func (s *Source) begin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running || s.closed {
-		return errors.New("live source: it was run or closed before")
-	}
-	s.running = true
-	return nil
-}
-
-func (s *Source) isClosing() bool {
-	select {
-	case <-s.closing:
-		return true
-	default:
-		return false
-	}
 }
 
 // follow reads one interface until it is gone, or we are to stop and nothing is left that was captured before.
@@ -449,16 +425,10 @@ func (s *Source) NotCounted() error { return nil }
 
 // Close stops Run if need be, without waiting for the pipeline, and lets go of the interfaces.
 func (s *Source) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	first, running := s.shut()
+	if !first {
 		return nil
 	}
-	s.closed = true
-	running := s.running
-	s.mu.Unlock()
-
-	close(s.closing)
 	if running {
 		<-s.ended // whose readers have closed what was theirs
 		return nil

@@ -281,18 +281,4 @@ func TestLocal(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", at, got, want)
 		}
 	}
-	// One that goes stays for a while, and then is gone.
-	gone, now := netip.MustParseAddr("192.0.2.77"), time.Now()
-	l.set.Store(&map[netip.Addr]time.Time{gone: {}})
-	for _, tc := range []struct {
-		after time.Duration
-		want  bool
-	}{{0, true}, {goneStays / 2, true}, {2 * goneStays, false}} {
-		if err := l.refresh(now.Add(tc.after)); err != nil {
-			t.Fatal(err)
-		}
-		if got := l.Contains(gone); got != tc.want {
-			t.Errorf("%v after it went: got %v, want %v", tc.after, got, tc.want)
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,16 +12,11 @@ import (
 
 // Local is the set of this machine's addresses, kept current. Any goroutine may ask it.
 type Local struct {
-	set    atomic.Pointer[map[netip.Addr]struct{}] // never changed once it is here
-	gone   map[netip.Addr]time.Time                // until when they are kept; follow's alone
+	addresses
 	notice *os.File
 	query  *netlink
 	ended  chan struct{}
 }
-
-// goneStays is how long an address counts that the machine has no more: packets of connections that had it are in the ring, and
-// whose ends they are is asked when their settling is over.
-const goneStays = time.Second
 
 // WatchLocal reads the addresses of all interfaces and follows their changes until Close.
 // It needs no privilege.
@@ -32,7 +26,7 @@ func WatchLocal() (*Local, error) {
 		return nil, fmt.Errorf("watch local addresses: %w", err)
 	}
 	unix.SetNonblock(n.fd, true) // os.File then waits without holding a thread
-	l := &Local{notice: os.NewFile(uintptr(n.fd), "rtnetlink"), ended: make(chan struct{}), gone: map[netip.Addr]time.Time{}}
+	l := &Local{notice: os.NewFile(uintptr(n.fd), "rtnetlink"), ended: make(chan struct{})}
 	if l.query, err = openNetlink(0); err == nil {
 		err = l.refresh()
 	}
@@ -45,17 +39,6 @@ func WatchLocal() (*Local, error) {
 	}
 	go l.follow(n.buf)
 	return l, nil
-}
-
-var loopback4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)
-
-// Contains says whether an address is this machine's, or was a moment ago. Broadcast and multicast addresses are not.
-func (l *Local) Contains(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if _, ok := (*l.set.Load())[a]; ok {
-		return true
-	}
-	return loopback4.Contains(a) || a == netip.IPv6Loopback()
 }
 
 // Close ends the watch; the set stays as it was last.
@@ -109,43 +92,17 @@ func (l *Local) refresh() error {
 	if err != nil {
 		return err
 	}
-	set := make(map[netip.Addr]struct{})
+	var there []netip.Addr
 	eachMessage(table, func(h unix.NlMsghdr, body []byte) {
 		if h.Type != unix.RTM_NEWADDR {
 			return
 		}
 		if a, ok := parseAddr(body); ok {
-			set[a] = struct{}{}
+			there = append(there, a)
 		}
 	})
-	l.stay(set)
-	l.set.Store(&set)
+	l.notice.SetReadDeadline(l.replace(time.Now(), there))
 	return nil
-}
-
-// stay adds to the set what has just gone from it, and sees to another look when that is over.
-func (l *Local) stay(set map[netip.Addr]struct{}) {
-	now := time.Now()
-	if was := l.set.Load(); was != nil {
-		for a := range *was {
-			_, here := set[a]
-			if _, gone := l.gone[a]; !here && !gone {
-				l.gone[a] = now.Add(goneStays)
-			}
-		}
-	}
-	var next time.Time
-	for a, until := range l.gone {
-		if _, back := set[a]; back || !now.Before(until) {
-			delete(l.gone, a)
-			continue
-		}
-		set[a] = struct{}{}
-		if next.IsZero() || until.Before(next) {
-			next = until
-		}
-	}
-	l.notice.SetReadDeadline(next)
 }
 
 // parseAddr reads the body of an RTM_NEWADDR. On point-to-point interfaces IFA_ADDRESS is the

@@ -188,7 +188,7 @@ func fakeRing(blocks int) *ring {
 
 func TestBlocksGoBackWhenTheLastPartDoes(t *testing.T) {
 	r, table := fakeRing(2), testTable()
-	s := &Source{ifaces: table, rings: []*ring{r}, closing: make(chan struct{})}
+	s := &Source{ifaces: table, rings: []*ring{r}, life: newLife()}
 	out := make(chan *capture.Frames, 10)
 	for range 5 { // more than there are
 		s.deliver(t.Context(), out)
@@ -222,7 +222,7 @@ func TestBlocksGoBackWhenTheLastPartDoes(t *testing.T) {
 
 func TestDeliverAllocatesNothing(t *testing.T) {
 	r, table := fakeRing(4), testTable()
-	s := &Source{ifaces: table, rings: []*ring{r}, closing: make(chan struct{})}
+	s := &Source{ifaces: table, rings: []*ring{r}, life: newLife()}
 	out := make(chan *capture.Frames, 10)
 	ctx := t.Context()
 	round := func() {
@@ -328,7 +328,7 @@ func FuzzNetlink(f *testing.F) {
 
 func BenchmarkDeliver(b *testing.B) {
 	r, table := fakeRing(64), testTable()
-	s := &Source{ifaces: table, rings: []*ring{r}, closing: make(chan struct{})}
+	s := &Source{ifaces: table, rings: []*ring{r}, life: newLife()}
 	out := make(chan *capture.Frames, 10)
 	ctx := b.Context()
 	b.ReportAllocs()
