@@ -58,7 +58,7 @@ type Decoder struct {
 	depth  int      // tunnels entered
 	strict bool     // what is tried for IP may be anything: its lengths must be right
 	noSum  bool     // the frame's checksum is left to hardware
-	routed bool     // a routing header hides the final destination, so checksums cannot be told
+	routed bool     // another source or destination counts than the header's, so checksums cannot be told
 	macs   [12]byte // destination and source, where the link does not have them side by side
 
 	free      chan *Packets

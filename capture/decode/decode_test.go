@@ -149,9 +149,9 @@ func TestSnapLength(t *testing.T) {
 	}{
 		{"payload", ethOf(0x800, data4), 14 + 20 + 32 + 2, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 he PA 11223344/55667788/500"},
 		{"tcp options", ethOf(0x800, data4), 14 + 20 + 22, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 has=0 PA 11223344/55667788/500"},
-		{"tcp window", ethOf(0x800, data4), 14 + 20 + 14, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 has=0 PA 11223344/55667788/0"},
+		{"tcp window", ethOf(0x800, data4), 14 + 20 + 15, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 has=0 PA 11223344/55667788/1"},
 		{"udp ports", ethOf(0x86dd, query6), 14 + 40 + 4, "17 2001:db8::1:5353>2001:db8::2:53 v6 ip=53 payload=5 has=0"},
-		{"vxlan", overUDP(4789, join(vxlanHdr, ethOf(0x800, data4))), 14 + 28 + 8 + 14 + 34, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 has=0 PA 11223344/55667788/0 tunnel=3/42"},
+		{"vxlan", overUDP(4789, join(vxlanHdr, ethOf(0x800, data4))), 14 + 28 + 8 + 14 + 34, "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=57 payload=5 has=0 PA 11223344/55667788/1 tunnel=3/42"},
 		{"vxlan before the inner ports", overUDP(4789, join(vxlanHdr, ethOf(0x800, data4))), 14 + 28 + 8 + 14 + 20, "17 192.168.0.1:40000>192.168.0.2:4789 v4 ip=107 payload=79 has=42"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -344,6 +344,59 @@ func TestChecksums(t *testing.T) {
 	fr.Data[8]++ // the time to live, which only the IP header's sum covers
 	if New(Config{Checksums: true}).Decode(&fr, &p, storage()); !p.BadSum {
 		t.Error("IP header: the wrong sum was not seen")
+	}
+}
+
+// A checksum that is of other addresses than the header's cannot be told.
+func TestChecksumsElsewhere(t *testing.T) {
+	bad := func(b []byte) []byte { // a checksum that is not of these addresses
+		b = slices.Clone(b)
+		b[6] = 1
+		return b
+	}(udpOf(1000, 2000, hello))
+	home := join(unhex("1102 0102 0000 c910"), ip6A)
+	for _, c := range []struct {
+		name string
+		ip   []byte
+		want bool
+	}{
+		{"destination options without one", ip6Of(destOpts, extOf(UDP, 0, bad)), true},
+		{"home address", ip6Of(destOpts, join(home, bad)), false},
+		{"home address, cut", ip6Of(destOpts, join(unhex("1100 0000 0000 00c9"), bad)), false},
+		{"routing, segments left", ip6Of(routing, join(unhex("1102 0201 0000 0000"), ip6A, bad)), false},
+		{"routing, none left", ip6Of(routing, join(unhex("1102 0200 0000 0000"), ip6A, bad)), true},
+		{"loose source route", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("01 83 07 04"), ipA), bad), false},
+		{"strict source route at its end", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("89 07 08"), ipA, []byte{0}), bad), true},
+		{"record route", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("07 07 04"), ipA, []byte{0}), bad), true},
+		{"an option that is too long", ip4From(ipA, ipB, UDP, 1, 0, unhex("07 09 04 00"), bad), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fr, p := frameOf(capture.LinkRaw, c.ip), Packet{}
+			if s := New(Config{Checksums: true}).Decode(&fr, &p, storage()); s != SkipNone || p.BadSum != c.want {
+				t.Errorf("got %v, bad sum %v, want %v", s, p.BadSum, c.want)
+			}
+		})
+	}
+}
+
+// TestNumbers: what tells a packet from others of its kind, besides TCP's.
+func TestNumbers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ip   []byte
+		want uint32
+	}{
+		{"echo", ip4Of(ICMP, echoOf(8)), 1},
+		{"echo of IPv6", ip6Of(ICMP6, echoOf(129)), 1},
+		{"echo, cut", ip4Of(ICMP, echoOf(8)[:6]), 0},
+		{"no echo", ip4Of(ICMP, echoOf(13)), 0},
+		{"SCTP", ip4Of(SCTP, join(u16(2905), u16(2906), u32(77), u32(0))), 77},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if p, _ := decodeOne(frameOf(capture.LinkRaw, c.ip)); p.Seq != c.want {
+				t.Errorf("got %d, want %d", p.Seq, c.want)
+			}
+		})
 	}
 }
 

@@ -78,8 +78,11 @@ func (d *Decoder) ip4(b []byte, wire int, p *Packet) Skip {
 	p.IPVersion = 4
 	p.Src, p.Dst = addr4(b[12:]), addr4(b[16:])
 	p.IPLen = uint32(total)
-	if d.sums && checksum(b[:header], 0) != 0 {
-		d.bad(p)
+	if d.sums {
+		if checksum(b[:header], 0) != 0 {
+			d.bad(p)
+		}
+		d.routed = d.routed || sourceRouted(b[ip4Header:header])
 	}
 	body := b[header:min(len(b), total)]
 	if f := be.Uint16(b[6:]); f&0x3fff != 0 {
@@ -156,11 +159,50 @@ func (d *Decoder) upper(proto Proto, b []byte, wire int, p *Packet) Skip {
 		if n > len(b) {
 			return SkipTruncated
 		}
-		if proto == routing && b[3] > 0 {
+		if d.sums && (proto == routing && b[3] > 0 || proto == destOpts && hasHomeAddress(b[2:n])) {
 			d.routed = true
 		}
 		proto, b, wire = Proto(b[0]), b[n:], wire-n
 	}
+}
+
+// sourceRouted tells whether options of IPv4 have a source route that is not at its end: the last address in it is
+// the destination (RFC 791 §3.1).
+func sourceRouted(b []byte) bool {
+	const end, noOp, loose, strict = 0, 1, 0x83, 0x89
+	for len(b) > 0 && b[0] != end {
+		n := 1
+		if b[0] != noOp {
+			if len(b) < 3 || b[1] < 2 || int(b[1]) > len(b) {
+				return false
+			}
+			n = int(b[1])
+			if (b[0] == loose || b[0] == strict) && b[2] < b[1] {
+				return true
+			}
+		}
+		b = b[n:]
+	}
+	return false
+}
+
+// hasHomeAddress tells whether destination options hold the address that stands for the source (RFC 6275 §6.3).
+func hasHomeAddress(b []byte) bool {
+	const pad1, homeAddress = 0, 0xc9
+	for len(b) > 0 {
+		n := 1
+		if b[0] != pad1 {
+			if b[0] == homeAddress {
+				return true
+			}
+			if len(b) < 2 {
+				return false
+			}
+			n = min(2+int(b[1]), len(b))
+		}
+		b = b[n:]
+	}
+	return false
 }
 
 // extension gives the length of a header that another one follows, more than there is when the

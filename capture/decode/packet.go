@@ -111,8 +111,8 @@ type Packet struct {
 	Proto    Proto
 	VLAN     uint16 // outermost VLAN identifier, 0 = none
 
-	Seq, Ack uint32 // TCP
-	Window   uint16 // TCP, unscaled
+	Seq, Ack uint32 // TCP. Seq also ICMP echo: its number; SCTP: the verification tag
+	Window   uint16 // TCP, unscaled; not 0 where the capture cut it
 	TCPFlags uint8
 	ICMPType uint8
 	ICMPCode uint8

@@ -25,6 +25,7 @@ func (d *Decoder) tcp(b []byte, wire int, p *Packet) Skip {
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	p.Seq, p.Ack = be.Uint32(b[4:]), be.Uint32(b[8:])
 	p.TCPFlags = b[13]
+	p.Window = 1
 	if len(b) >= 16 {
 		p.Window = be.Uint16(b[14:])
 	}
@@ -71,6 +72,9 @@ func (d *Decoder) ports(proto Proto, header int, b []byte, wire int, p *Packet) 
 	}
 	p.Proto = proto
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
+	if proto == SCTP && len(b) >= 8 {
+		p.Seq = be.Uint32(b[4:])
+	}
 	p.payload(header, b, wire)
 	return SkipNone
 }
@@ -101,6 +105,9 @@ func (d *Decoder) icmp(proto Proto, b []byte, wire int, p *Packet) Skip {
 		}
 		p.SrcPort = be.Uint16(b[4:])
 		p.DstPort = p.SrcPort
+		if len(b) >= icmpHeader {
+			p.Seq = uint32(be.Uint16(b[6:]))
+		}
 	}
 	p.payload(icmpHeader, b, wire)
 	if d.sums {

@@ -32,6 +32,7 @@ func formats(base []frame) {
 	write("mixed.pcapng", ng(le, base))
 	write("big-endian.pcapng", ng(be, base))
 	write("interfaces.pcapng", interfaces(base))
+	write("twice.pcapng", twice(base))
 	write("owners.pcapng", owners(base))
 	sections := append(ng(le, base[:len(base)/2]), ng(be, base[len(base)/2:])...)
 	write("sections.pcapng", sections)
@@ -140,6 +141,20 @@ func owners(base []frame) []byte {
 			options = s.options(1, `rustnet {"v":1,"process":"wrong","local_addr":"2001:db8:1::10`)
 		}
 		s.packet(0, uint64(f.ns), f.data, f.orig, options)
+	}
+	return s.b.Bytes()
+}
+
+// twice is base as it passes a bridge's port and the bridge.
+func twice(base []frame) []byte {
+	s := newSection(le)
+	for _, name := range []string{"eth0", "br0"} {
+		s.iface(1, 0, s.options(2, name, 9, uint8(9)))
+	}
+	for _, f := range base {
+		for i := range uint64(2) {
+			s.packet(uint32(i), uint64(f.ns)+1000*i, f.data, f.orig, nil)
+		}
 	}
 	return s.b.Bytes()
 }
