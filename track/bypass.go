@@ -296,9 +296,8 @@ func (w *worker) takeCounted(c *conn, b *bypassed, clock, until int64) {
 	for s := range c.sides {
 		d := &c.sides[s].tcp
 		d.next, d.acked = n.Next[s], n.Acked[s]
-		if d.is(holed) && !after(c.disorder[s].holeTo, d.acked) {
-			d.unset(holed)
-			c.note(noteGap, s)
+		if d.is(holed) {
+			c.pass(s, 0)
 		}
 		c.sides[s].trip(n.RTTMicros[s])
 		if n.Timing[s] {

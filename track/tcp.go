@@ -36,29 +36,50 @@ func (t *tcpSide) unset(m tcpMarks)   { t.marks &^= m }
 
 // disorder is what few connections need: of each end, what came late or again.
 type disorder struct {
-	// The latest gap that was left, [holeFrom, holeTo), and when: a segment that fills it soon was
-	// only late, one that comes after a round trip was sent again.
-	holeTS           int64
-	holeFrom, holeTo uint32
+	// holes are the latest that were left, as they lie in the stream: a segment that fills one soon was only late, one
+	// that comes after a round trip was sent again.
+	holes [maxHoles]hole
+	n     uint8 // of holes
+	// passed is what was acknowledged before it was seen, the latest.
+	passed hole
 
 	retransmits, outOfOrder uint32
 }
 
+const maxHoles = 4
+
+// hole is what lies between two numbers of a stream, and when it was met.
+type hole struct {
+	ts       int64
+	from, to uint32
+}
+
+func (h *hole) holds(from, to uint32) bool { return !after(h.from, from) && !after(to, h.to) }
+
 type tcpFlags struct {
 	established bool
 	synAck      bool
-	finFirst    uint8 // 1+side that sent the first FIN
+	finFirst    uint8 // 1+side that sent the first FIN, or finBoth
 }
 
+const finBoth = 3 // neither had heard of the other's FIN when it sent its own
+
 func (f *tcpFlags) swap() {
-	if f.finFirst != 0 {
+	switch f.finFirst {
+	case 1, 2:
 		f.finFirst = 3 - f.finFirst
 	}
 }
 
+// closesFirst tells whether side s sent its FIN without knowing of the other's.
+func (f *tcpFlags) closesFirst(s int) bool { return int(f.finFirst) == s+1 || f.finFirst == finBoth }
+
 // Segments later than this behind the gap they fill were sent again rather than delayed, where no
 // round trip is known (the bound Wireshark's sequence analysis uses).
-const reorderNS = 3_000_000
+const (
+	reorderNS   = 3_000_000
+	maxPatience = 50 * reorderNS
+)
 
 func after(a, b uint32) bool { return int32(a-b) > 0 }
 
@@ -109,22 +130,47 @@ func (c *conn) tcpSeen(p *decode.Packet, s int) bool {
 
 // isReuse tells whether a segment of an existing connection begins a new one on the same ports.
 func (c *conn) isReuse(p *decode.Packet, s int) bool {
-	if p.TCPFlags&(decode.SYN|decode.ACK|decode.RST) != decode.SYN {
-		if !c.closed || p.TCPFlags&decode.RST != 0 || p.PayloadLen == 0 {
+	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
+	switch p.TCPFlags & (decode.SYN | decode.ACK | decode.RST) {
+	case decode.SYN:
+		// After a reset the same SYN is another attempt (RFC 9293 §3.5.1; Windows tries three times), unless it was on its way.
+		if t.is(hasISN) {
+			return t.isn != p.Seq || c.reason != event.NoReason && p.TS > c.endTS+strayNS
+		}
+		if at, ok := t.place(); ok {
+			return !shortlyBefore(p.Seq, at)
+		}
+		return c.reason != event.NoReason // the other end opens now
+	case decode.SYN | decode.ACK:
+		// Its SYN went where we do not see it, unless that is the one we know.
+		switch at, ok := o.place(); {
+		case !ok, o.is(hasISN) && after(p.Ack, o.isn) && !after(p.Ack, at), !o.is(hasISN) && (p.Ack == at || shortlyBefore(p.Ack, at)):
 			return false
 		}
-		// Data behind the end is late, unless it lies outside all that was ever sent.
-		t := &c.sides[s].tcp
-		d := int32(p.Seq - t.next)
-		return t.is(started) && (d > 1<<24 || d < -1<<24)
+		if t.is(hasISN) {
+			return t.isn != p.Seq
+		}
+		at, ok := t.place()
+		return ok && !shortlyBefore(p.Seq, at)
 	}
-	t := &c.sides[s].tcp
-	if t.is(hasISN) {
-		return t.isn != p.Seq
+	if !c.closed || p.TCPFlags&decode.RST != 0 || p.PayloadLen == 0 {
+		return false
 	}
-	// Its SYN was not seen. One that lies shortly before the bytes that were is only late.
-	return t.is(started) && !(int32(t.next-p.Seq) > 0 && int32(t.next-p.Seq) < 1<<24)
+	// Data behind the end is late, unless it lies outside all that was ever sent.
+	d := int32(p.Seq - t.next)
+	return t.is(started) && (d > 1<<24 || d < -1<<24)
 }
+
+// place is where its stream is, as far as it or the other end told.
+func (t *tcpSide) place() (at uint32, ok bool) {
+	if t.is(started) {
+		return t.next, true
+	}
+	return t.acked, t.is(hasAcked)
+}
+
+// shortlyBefore tells whether a SYN may be that of a stream of which only later bytes were seen.
+func shortlyBefore(seq, at uint32) bool { return int32(at-seq) > 0 && int32(at-seq) < 1<<24 }
 
 // tcpPacket follows one segment that side s sent.
 func (c *conn) tcpPacket(l *lane, p *decode.Packet, s int) {
@@ -153,7 +199,7 @@ func (c *conn) tcpPacket(l *lane, p *decode.Packet, s int) {
 		}
 	}
 	if acks {
-		c.acknowledge(p, s, o)
+		c.acknowledge(l, p, s, o)
 	}
 }
 
@@ -182,9 +228,17 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 	case flags&decode.SYN != 0:
 		c.note(noteSYN, s)
 	}
-	if flags&decode.SYN != 0 && !t.is(hasISN) {
+	// A server that keeps nothing of a SYN answers the next one with another number (RFC 4987 §3.6).
+	if flags&decode.SYN != 0 && (!t.is(hasISN) || t.isn != p.Seq && !c.tcp.established) {
 		t.isn = p.Seq
 		t.set(hasISN)
+		if t.is(started) && !shortlyBefore(p.Seq, t.next) { // what came before was of an older connection
+			t.unset(started | holed | timing | hasAcked)
+			o.unset(hasAcked)
+		}
+	}
+	if flags&decode.SYN != 0 && t.isn != p.Seq {
+		return // it has no place in the stream
 	}
 	if length > 0 {
 		c.note(noteData, s)
@@ -195,13 +249,19 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 		if !t.is(finSent) {
 			t.finSeq = end
 			t.set(finSent)
-			if c.tcp.finFirst == 0 {
+			if t.is(hasAcked) && !after(end, t.acked) { // it was captured late
+				t.set(finAcked)
+			}
+			switch {
+			case c.tcp.finFirst == 0, t.is(finAcked):
 				c.tcp.finFirst = uint8(s) + 1
+			case flags&decode.ACK != 0 && after(o.finSeq, p.Ack):
+				c.tcp.finFirst = finBoth // RFC 9293 §3.6, figure 13
 			}
 		}
 	}
 	if flags&decode.ACK != 0 {
-		c.acknowledge(p, s, o)
+		c.acknowledge(l, p, s, o)
 	}
 	if flags&decode.SYN != 0 && flags&decode.ACK != 0 {
 		t.set(sentSYNACK)
@@ -230,14 +290,16 @@ func (c *conn) sequence(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32
 			t.time(end, p.TS)
 		}
 	case d > 0:
-		r := &c.disordered(l)[s]
-		r.holeFrom, r.holeTo, r.holeTS = t.next, p.Seq, p.TS
+		c.disordered(l)[s].leave(hole{p.TS, t.next, p.Seq})
 		t.next = end
 		t.set(holed)
 	case d == -1 && p.PayloadLen <= 1 && p.TCPFlags&(decode.SYN|decode.FIN) == 0:
 		// keep-alive: the byte before the next one, acknowledged long since (RFC 9293 §3.8.4)
 	case p.TCPFlags&(decode.SYN|decode.ACK) == decode.SYN|decode.ACK && !t.is(sentSYNACK):
 		// both opened at once: its SYN stands again in its first SYN-ACK (RFC 9293 §3.5)
+	case d == -1 && after(end, t.next) && p.TCPFlags&decode.SYN == 0 && c.has(noteWindow, 1-s):
+		// the byte before was to ask whether a window is still shut, which had no place for it (RFC 9293 §3.8.6.1)
+		t.next = end
 	default:
 		c.late(l, p, s, t, end)
 	}
@@ -245,18 +307,21 @@ func (c *conn) sequence(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32
 
 func (c *conn) late(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
 	r := &c.disordered(l)[s]
-	inHole := t.is(holed) && !after(r.holeFrom, p.Seq) && !after(end, r.holeTo)
-	if inHole && p.Seq == r.holeFrom {
-		r.holeFrom = end
-		if end == r.holeTo {
+	patience := int64(reorderNS)
+	if us := int64(c.rtt()); us > 0 {
+		patience = min(us*1000, maxPatience)
+	}
+	// What was acknowledged cannot be on its way, but captured behind its acknowledgement.
+	late := r.passed.holds(p.Seq, end) && p.TS-r.passed.ts < reorderNS
+	if late {
+		r.passed.from = end
+	} else if t.is(holed) {
+		late = r.fill(p.Seq, end, p.TS-patience) && !(t.is(hasAcked) && after(t.acked, p.Seq))
+		if r.n == 0 {
 			t.unset(holed)
 		}
 	}
-	patience := int64(reorderNS)
-	if us := int64(c.rtt()); us > 0 {
-		patience = min(us*1000, 50*reorderNS)
-	}
-	if inHole && p.TS-r.holeTS < patience && !(t.is(hasAcked) && after(t.acked, p.Seq)) {
+	if late {
 		r.outOfOrder++
 		return
 	}
@@ -265,6 +330,63 @@ func (c *conn) late(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
 	c.note(noteAgain, s)
 	if after(end, t.next) {
 		t.next = end
+	}
+}
+
+// leave notes a hole behind all others. Where there are too many, the first was lost for good or is made one with the second.
+func (r *disorder) leave(h hole) {
+	if r.n == maxHoles {
+		if h.ts-r.holes[0].ts < maxPatience {
+			r.holes[1].from = r.holes[0].from
+		}
+		copy(r.holes[:], r.holes[1:])
+		r.n--
+	}
+	r.holes[r.n] = h
+	r.n++
+}
+
+// fill takes bytes out of the holes, and tells whether all of them lie in one that was left since. Of a hole that they part
+// the front is forgotten where there are too many: it will count as sent again.
+func (r *disorder) fill(from, to uint32, since int64) (late bool) {
+	was, n := r.holes, r.n
+	r.n = 0
+	for _, h := range was[:n] {
+		if h.holds(from, to) {
+			late = h.ts > since
+		}
+		if !after(to, h.from) || !after(h.to, from) { // they lie beside it
+			r.keep(h)
+			continue
+		}
+		if after(from, h.from) && (n < maxHoles || !after(h.to, to)) {
+			r.keep(hole{h.ts, h.from, from})
+		}
+		if after(h.to, to) {
+			r.keep(hole{h.ts, to, h.to})
+		}
+	}
+	return late
+}
+
+func (r *disorder) keep(h hole) {
+	if r.n < maxHoles {
+		r.holes[r.n] = h
+		r.n++
+	}
+}
+
+// pass takes away the holes that are acknowledged by now: the capture missed what was there, or has it still to come.
+func (c *conn) pass(s int, ts int64) {
+	t, r := &c.sides[s].tcp, &c.disorder[s]
+	for r.n > 0 && !after(r.holes[0].to, t.acked) {
+		r.passed = hole{ts, r.holes[0].from, r.holes[0].to}
+		copy(r.holes[:], r.holes[1:r.n])
+		r.n--
+		c.note(noteGap, s)
+	}
+	if r.n == 0 {
+		t.unset(holed)
 	}
 }
 
@@ -282,19 +404,25 @@ func (t *tcpSide) time(end uint32, ts int64) {
 }
 
 // acknowledge takes what side s acknowledges of the other's stream.
-func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
-	if o.is(started) && after(p.Ack, o.next) && int32(p.Ack-o.next) < 1<<24 {
+func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
+	ahead := int32(p.Ack - o.next)
+	if s == 1 && !c.partial && !c.tcp.synAck && !c.tcp.established && o.is(hasISN) && (ahead >= 1<<24 || !after(p.Ack, o.isn)) {
+		o.acked = p.Ack // of an older connection (RFC 9293 §3.5.1, RFC 5961 §4)
+		o.set(hasAcked)
+		return
+	}
+	if o.is(started) && ahead > 0 && ahead < 1<<24 {
+		c.disordered(l)[1-s].passed = hole{p.TS, o.next, p.Ack}
 		o.next = p.Ack
 		o.unset(timing)
 		c.note(noteGap, 1-s) // acknowledged, but not seen: the capture missed it
 	}
-	if o.is(holed) && !after(c.disorder[1-s].holeTo, p.Ack) {
-		o.unset(holed)
-		c.note(noteGap, 1-s)
-	}
 	if !o.is(hasAcked) || after(p.Ack, o.acked) {
 		o.acked = p.Ack
 		o.set(hasAcked)
+	}
+	if o.is(holed) {
+		c.pass(1-s, p.TS)
 	}
 	if o.is(timing) && !after(o.timedSeq, p.Ack) {
 		o.unset(timing)
@@ -305,7 +433,7 @@ func (c *conn) acknowledge(p *decode.Packet, s int, o *tcpSide) {
 	if o.is(finSent) && !after(o.finSeq, p.Ack) {
 		o.set(finAcked)
 	}
-	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial) {
+	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial || s == 0) { // who opened acknowledges nothing before
 		c.tcp.established = true
 	}
 }
@@ -321,20 +449,35 @@ func (c *conn) rtt() uint32 {
 // tcpEnd tells whether the segment that tcpPacket just took ended the connection, and how.
 func (c *conn) tcpEnd(p *decode.Packet, s int) event.Reason {
 	if p.TCPFlags&decode.RST != 0 {
-		o := &c.sides[1-s].tcp
-		switch {
-		case s == 1 && !c.partial && !c.sides[1].tcp.is(started):
-			return event.Refused
-		case c.sides[s].tcp.is(started) && p.Seq != c.sides[s].tcp.next && o.is(hasAcked) &&
-			(int32(p.Seq-o.acked) < -1<<20 || int32(p.Seq-c.sides[s].tcp.next) > 1<<20):
-			return event.NoReason // far outside the window: forged or stale (RFC 5961 §3)
-		}
-		return event.Rst
+		return c.tcpReset(p, s)
 	}
 	if c.sides[0].tcp.is(finAcked) && c.sides[1].tcp.is(finAcked) {
 		return event.Fin
 	}
 	return event.NoReason
+}
+
+func (c *conn) tcpReset(p *decode.Packet, s int) event.Reason {
+	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
+	switch {
+	case s == 1 && !c.partial && !t.is(started):
+		if p.TCPFlags&decode.ACK != 0 && o.is(hasISN) && (!after(p.Ack, o.isn) || after(p.Ack, o.next)) {
+			return event.NoReason // it is not about this SYN (RFC 9293 §3.10.7.3)
+		}
+		return event.Refused
+	case s == 0 && t.is(hasISN) && !c.tcp.established && t.is(hasAcked) && p.Seq == t.acked && (!after(p.Seq, t.isn) || after(p.Seq, t.next)):
+		return event.NoReason // it answers what was no answer to its SYN, and goes on trying (RFC 9293 §3.5.1)
+	case !t.is(started) || p.Seq == t.next:
+		return event.Rst
+	}
+	from := t.next
+	if t.is(hasAcked) && after(from, t.acked) {
+		from = t.acked
+	}
+	if int32(p.Seq-from) < -1<<20 || int32(p.Seq-t.next) > 1<<24 {
+		return event.NoReason // far outside the window: forged or stale (RFC 5961 §3)
+	}
+	return event.Rst
 }
 
 // state is the local end's state as the segments show it (RFC 9293 §3.3.2).
@@ -349,11 +492,11 @@ func (c *conn) state(l int) event.State {
 	switch {
 	case c.reason == event.Rst || c.reason == event.Refused:
 		return event.StateClosed
-	case me.is(finAcked) && peer.is(finSent) && int(c.tcp.finFirst) == l+1:
+	case me.is(finAcked) && peer.is(finSent) && c.tcp.closesFirst(l):
 		return event.TimeWait
 	case me.is(finAcked) && peer.is(finSent):
 		return event.StateClosed
-	case me.is(finSent) && peer.is(finSent) && int(c.tcp.finFirst) == l+1:
+	case me.is(finSent) && peer.is(finSent) && c.tcp.closesFirst(l):
 		return event.Closing
 	case me.is(finSent) && peer.is(finSent):
 		return event.LastAck

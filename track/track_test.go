@@ -32,7 +32,7 @@ const epoch = 1_700_000_000_000_000_000
 //	20ms < udp 30           time, direction, udp, payload length
 //	30ms > echo 7           ICMP echo request, number 7; "reply" is the answer
 //
-// A word "on br0" at the end tells another interface, "port 1234" another client port, "in 7" the tunnel.
+// A word "on br0" at the end tells another interface, "port 1234" another client port, "in 7" the tunnel, "win 0" the window.
 func script(t *testing.T, text string) []decode.Packet {
 	t.Helper()
 	var ps []decode.Packet
@@ -54,6 +54,10 @@ func script(t *testing.T, text string) []decode.Packet {
 		if n := len(f); f[n-2] == "in" {
 			p.Tunnel = decode.TunnelGeneve
 			fmt.Sscan(f[n-1], &p.TunnelID)
+			f = f[:n-2]
+		}
+		if n := len(f); f[n-2] == "win" {
+			fmt.Sscan(f[n-1], &p.Window)
 			f = f[:n-2]
 		}
 		if n := len(f); f[n-2] == "port" {
@@ -442,6 +446,177 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ESTABLISHED ShADar 3/170 3/120 rtt=20000
 			closed 50ms ESTABLISHED ShADar 3/170 3/120 rtt=20000 exit`},
+		{name: "a reset that is not the next of its stream, the ends' numbers far apart", script: `
+			0ms  > S 3000000100
+			10ms < SA 1000000500 3000000101
+			20ms > A 3000000101 1000000501
+			30ms < PA 1000000501 3000000101 50
+			40ms < R 1000000501`,
+			want: `
+			new 0s CLOSED ShAdr 2/80 3/170 rtt=20000
+			closed 40ms CLOSED ShAdr 2/80 3/170 rtt=20000 rst`},
+		{name: "a reset that acknowledges another SYN", script: `
+			0ms  > S 100
+			1ms  < RA 0 99
+			30ms < SA 500 101
+			40ms > A 101 501`,
+			want: `
+			new 0s ESTABLISHED SrhA 2/80 2/80 rtt=40000
+			closed 40ms ESTABLISHED SrhA 2/80 2/80 rtt=40000 exit`},
+		{name: "refused, and then not: the same SYN again", script: `
+			0ms   > S 100
+			1ms   < RA 0 101
+			50ms  > S 100
+			501ms > S 100
+			510ms < SA 500 101
+			520ms > A 101 501`,
+			want: `
+			new 0s CLOSED Sr 1/40 1/40
+			closed 1ms CLOSED Sr 1/40 1/40 refused
+			new 501ms ESTABLISHED ShA 2/80 1/40 rtt=19000
+			closed 520ms ESTABLISHED ShA 2/80 1/40 rtt=19000 exit`},
+		{name: "refused one way, then opened the other way", script: `
+			0ms  > S 100
+			1ms  < RA 0 101
+			9ms  < S 900
+			10ms > SA 300 901
+			11ms < A 901 301`,
+			want: `
+			new 0s CLOSED Sr 1/40 1/40
+			closed 1ms CLOSED Sr 1/40 1/40 refused
+			new 9ms ESTABLISHED ShA 2/80 1/40 rtt=2000
+			closed 11ms ESTABLISHED ShA 2/80 1/40 rtt=2000 exit`},
+		{name: "an end that knows an older connection (RFC 9293 §3.5.1)", script: open + `
+			10s    > S 700000000
+			10001ms < A 501 101
+			10002ms > R 101
+			11s    > S 700000000
+			11010ms < SA 3000000000 700000001
+			11020ms > A 700000001 3000000001`,
+			want: `
+			new 0s ESTABLISHED ShA 2/80 1/40 rtt=20000
+			closed 20ms ESTABLISHED ShA 2/80 1/40 rtt=20000 destroyed
+			new 10s SYN_SENT SaR 2/80 1/40
+			closed 11.02s ESTABLISHED SaRThA 4/160 2/80 rtt=10000 retx=1 exit`},
+		{name: "another SYN-ACK to the same SYN", script: `
+			0ms  > S 100
+			10ms < SA 500 101
+			1s   > S 100
+			1010ms < SA 900000000 101
+			1020ms > A 101 900000001
+			1030ms < PA 900000001 101 10
+			1040ms < SA 500 101`,
+			want: `
+			new 0s ESTABLISHED Sh 1/40 1/40 rtt=10000
+			closed 1.04s ESTABLISHED ShTAd 3/120 4/170 rtt=20000 retx=1 exit`},
+		{name: "only the server is seen, and its ports are used again", script: `
+			0ms  < SA 500 101
+			10ms < PA 501 151 50
+			20s  < SA 700000000 900000001
+			20010ms < PA 700000001 900000051 50`,
+			want: `
+			new 0s ESTABLISHED hd 0/0 2/130 partial
+			closed 10ms ESTABLISHED hd 0/0 2/130 partial destroyed
+			new 20s ESTABLISHED hd 0/0 2/130 partial
+			closed 20.01s ESTABLISHED hd 0/0 2/130 partial exit`},
+		{name: "only the server was seen, then its client opens anew", script: `
+			0ms > PA 501 101 50 port 443
+			20s < S 700000000 port 443
+			20010ms > SA 90 700000001 port 443`,
+			want: `
+			new 0s ESTABLISHED D 1/90 0/0 partial
+			closed 0s ESTABLISHED D 1/90 0/0 partial destroyed
+			new 20s ESTABLISHED Sh 1/40 1/40 rtt=10000
+			closed 20.01s ESTABLISHED Sh 1/40 1/40 rtt=10000 exit`},
+		{name: "only the client is seen", script: `
+			0ms  > S 100
+			20ms > A 101 501
+			1m40s > PA 101 501 50`,
+			want: `
+			new 0s ESTABLISHED SA 2/80 0/0
+			updated 1m40s ESTABLISHED SAD 3/170 0/0
+			closed 1m40s ESTABLISHED SAD 3/170 0/0 exit`},
+		{name: "both close at once, the local end second", script: open + `
+			30ms < FA 501 101
+			31ms > FA 101 501
+			800ms < A 502 102
+			801ms > A 102 502`,
+			want: `
+			new 0s CLOSING ShAfF 3/120 2/80 rtt=20000
+			closed 801ms TIME_WAIT ShAfFa 4/160 3/120 rtt=20000 fin`},
+		{name: "the first FIN captured behind its acknowledgement", script: open + `
+			30ms < FA 501 102
+			31ms > FA 101 501
+			32ms > A 102 502`,
+			want: `
+			new 0s TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1
+			closed 32ms TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1 fin`},
+		{name: "several gaps at a time", script: open + `
+			30ms > PA 101 501 10
+			30ms > PA 121 501 10
+			30ms > PA 141 501 10
+			30ms > PA 161 501 10
+			30ms > PA 181 501 10
+			30ms > PA 201 501 10
+			30ms > PA 221 501 10
+			31ms > PA 111 501 10
+			31ms > PA 131 501 10
+			31ms > PA 151 501 10
+			31ms > PA 191 501 10
+			31ms > PA 171 501 10
+			31ms > PA 211 501 10`,
+			want: `
+			new 0s ESTABLISHED ShAD 15/730 1/40 rtt=20000 ooo=6
+			closed 31ms ESTABLISHED ShAD 15/730 1/40 rtt=20000 ooo=6 exit`},
+		{name: "backwards, and one of them twice", script: open + `
+			30ms > PA 131 501 10
+			30ms > PA 121 501 10
+			30ms > PA 111 501 10
+			31ms > PA 121 501 10
+			31ms > PA 101 501 10`,
+			want: `
+			new 0s ESTABLISHED ShADT 7/330 1/40 rtt=20000 retx=1 ooo=3
+			closed 31ms ESTABLISHED ShADT 7/330 1/40 rtt=20000 retx=1 ooo=3 exit`},
+		{name: "captured behind its acknowledgement, and then sent again", script: open + `
+			30ms < A 501 151
+			31ms > PA 101 501 50
+			32ms > PA 101 501 50`,
+			want: `
+			new 0s ESTABLISHED ShAaGDT 4/260 2/80 rtt=20000 retx=1 ooo=1
+			closed 32ms ESTABLISHED ShAaGDT 4/260 2/80 rtt=20000 retx=1 ooo=1 exit`},
+		{name: "a byte that asks whether the window is open is not sent again", script: open + `
+			30ms  < A 501 101 win 0
+			230ms > A 101 501 1
+			240ms < A 501 101 win 0
+			630ms > A 101 501 1
+			640ms < A 501 101
+			650ms > A 101 501 100
+			660ms < A 501 201`,
+			want: `
+			new 0s ESTABLISHED ShAawD 3/121 3/120 rtt=20000
+			closed 660ms ESTABLISHED ShAawD 5/302 5/200 rtt=20000 exit`},
+		{name: "echoes by their numbers, answered later than the next is sent", script: `
+			0ms   > echo 1
+			100ms > echo 2
+			150ms < reply 1
+			200ms > echo 3
+			260ms < reply 2
+			360ms < reply 3`,
+			want: `
+			new 0s ACTIVE D 1/84 0/0
+			closed 360ms ACTIVE Dd 3/252 3/252 rtt=150000 exit`},
+		{name: "echoes, the first lost", script: `
+			0ms   > echo 1
+			100ms > echo 2
+			120ms < reply 2`,
+			want: `
+			new 0s ACTIVE D 1/84 0/0
+			closed 120ms ACTIVE Dd 2/168 1/84 rtt=20000 exit`},
+		{name: "an answer whose question was not seen", script: `
+			0ms < reply 1`,
+			want: `
+			new 0s ACTIVE d 0/0 1/84 partial
+			closed 0s ACTIVE d 0/0 1/84 partial exit`},
 		{name: "UDP by timeout, at the time it was due", script: `
 			0s > udp 10
 			100ms < udp 20

@@ -373,7 +373,7 @@ func (w *worker) packet(p *decode.Packet, a *ahead) {
 			w.label = decode.Label{}
 			w.Skipped[decode.SkipDuplicate] += uint64(p.Frames)
 			return
-		case !c.closed && p.TCPFlags&(decode.SYN|decode.ACK|decode.RST) != decode.SYN: // which is nearly all
+		case !c.closed && p.TCPFlags&(decode.SYN|decode.RST) != decode.SYN: // which is nearly all
 		case c.ended(p, s):
 			w.replace(ref(n, at), c)
 			first = true
@@ -543,8 +543,10 @@ func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 		swapped = p.SrcPort < 1024 && p.DstPort >= 1024
 	case decode.ICMP:
 		swapped = p.ICMPType == 0 // echo reply
+		c.partial = swapped
 	case decode.ICMP6:
 		swapped = p.ICMPType == 129
+		c.partial = swapped
 	}
 	if swapped {
 		c.key = c.key.reversed()
@@ -625,20 +627,38 @@ func (w *worker) grace(c *conn) int64 {
 
 func (c *conn) end(r event.Reason, ts, due int64) { c.reason, c.endTS, c.endDue = r, ts, due }
 
-// echo times an ICMP echo by its sequence number (RFC 792, RFC 4443 §4).
+// echo times ICMP echoes by their numbers (RFC 792, RFC 4443 §4): of those that wait for an answer the oldest, and the
+// newest, whose number is in isn, and in next how many microseconds it came behind.
 func (c *conn) echo(p *decode.Packet, s int) {
 	switch p.ICMPType {
 	case 8, 128:
 		t := &c.sides[s].tcp
-		t.time(p.Seq, p.TS)
+		if !t.is(timing) {
+			t.time(p.Seq, p.TS)
+		}
+		if d := (p.TS - t.timedTS) / 1000; d >= 0 && d < 1<<31 {
+			t.isn, t.next = p.Seq, uint32(d)
+		}
 	case 0, 129:
 		t := &c.sides[1-s].tcp
-		if t.is(timing) && t.timedSeq == p.Seq && p.TS >= t.timedTS {
-			if us := max(1, uint32((p.TS-t.timedTS)/1000)); c.rttMicros == 0 || us < c.rttMicros {
-				c.rttMicros = us
-			}
-			t.unset(timing)
+		d := (p.TS - t.timedTS) / 1000
+		if !t.is(timing) {
+			return
 		}
+		switch p.Seq {
+		case t.timedSeq:
+		case t.isn:
+			d -= int64(t.next)
+		default:
+			if int16(p.Seq-t.timedSeq) > 0 {
+				t.unset(timing) // the oldest is lost
+			}
+			return
+		}
+		if d >= 0 && d < 1<<31 && (c.rttMicros == 0 || uint32(d) < c.rttMicros) {
+			c.rttMicros = max(1, uint32(d))
+		}
+		t.unset(timing)
 	}
 }
 
