@@ -471,8 +471,12 @@ func (l *lane) remember(c *conn, p *decode.Packet, s int) {
 
 // ended tells whether p begins a new connection in the place of c.
 func (c *conn) ended(p *decode.Packet, s int) bool {
-	if c.key.proto == decode.TCP {
+	switch c.key.proto {
+	case decode.TCP:
 		return c.isReuse(p, s)
+	case decode.SCTP:
+		kind, ok := firstChunk(p)
+		return c.closed && ok && kind == chunkInit
 	}
 	return c.closed && !c.afterEnd(p, s)
 }
@@ -538,6 +542,10 @@ func (w *worker) open(c *conn, p *decode.Packet) (s int) {
 	switch c.key.proto {
 	case decode.TCP:
 		swapped, c.partial = tcpOrigin(p)
+	case decode.SCTP:
+		if kind, ok := firstChunk(p); ok {
+			swapped, c.partial = kind == chunkInitACK, kind != chunkInit
+		}
 	case decode.UDP:
 		// A server's well-known port as the source: the question was before our time.
 		swapped = p.SrcPort < 1024 && p.DstPort >= 1024
@@ -603,6 +611,15 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 		}
 	case decode.ICMP, decode.ICMP6:
 		c.echo(p, s)
+	case decode.SCTP:
+		if !c.inspected {
+			w.inspect(c, s, p)
+		}
+		if c.reason == event.NoReason {
+			if r := c.sctpEnd(p, s); r != event.NoReason {
+				c.end(r, p.TS, p.Clock+w.grace(c))
+			}
+		}
 	default:
 		if !c.inspected {
 			w.inspect(c, s, p)
