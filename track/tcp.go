@@ -232,9 +232,20 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 	if flags&decode.SYN != 0 && (!t.is(hasISN) || t.isn != p.Seq && !c.tcp.established) {
 		t.isn = p.Seq
 		t.set(hasISN)
-		if t.is(started) && !shortlyBefore(p.Seq, t.next) { // what came before was of an older connection
+		switch at, ok := t.place(); {
+		case !ok:
+		case !shortlyBefore(p.Seq, at): // what came before was of an older connection
 			t.unset(started | holed | timing | hasAcked)
 			o.unset(hasAcked)
+		case p.TS-c.start < reorderNS: // captured behind what it begins
+			c.disordered(l)[s].outOfOrder++
+			c.partial = c.partial && s == 1
+			t.next = at
+			t.set(started)
+			return
+		case !t.is(started): // it was answered before
+			c.disordered(l)[s].retransmits++
+			c.note(noteAgain, s)
 		}
 	}
 	if flags&decode.SYN != 0 && t.isn != p.Seq {

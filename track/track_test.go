@@ -551,6 +551,27 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1
 			closed 32ms TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1 fin`},
+		{name: "the SYN captured behind the handshake", script: `
+			10ms < SA 500 101
+			20ms > A 101 501
+			0ms  > S 100
+			30ms > PA 101 501 10`,
+			want: `
+			new 0s ESTABLISHED hASD 3/130 1/40 rtt=10000 ooo=1
+			closed 30ms ESTABLISHED hASD 3/130 1/40 rtt=10000 ooo=1 exit`},
+		{name: "the SYN captured behind its answer", script: `
+			1ms < SA 500 101
+			0ms > S 100
+			2ms > A 101 501`,
+			want: `
+			new 0s ESTABLISHED hSA 2/80 1/40 rtt=1000 ooo=1
+			closed 2ms ESTABLISHED hSA 2/80 1/40 rtt=1000 ooo=1 exit`},
+		{name: "the SYN of a partial connection sent again", script: `
+			10ms < SA 500 101
+			1s > S 100`,
+			want: `
+			new 10ms ESTABLISHED h 0/0 1/40 partial
+			closed 1s ESTABLISHED hST 1/40 1/40 partial retx=1 exit`},
 		{name: "several gaps at a time", script: open + `
 			30ms > PA 101 501 10
 			30ms > PA 121 501 10

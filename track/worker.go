@@ -601,7 +601,11 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 		}
 		if c.reason == event.NoReason {
 			if r := c.tcpEnd(p, s); r != event.NoReason {
-				c.end(r, p.TS, p.Clock+w.grace(c))
+				ts := p.TS
+				if r == event.Fin {
+					ts = max(ts, c.last) // also where the last of what it takes was captured before the rest
+				}
+				c.end(r, ts, p.Clock+w.grace(c))
 			}
 		}
 		return
