@@ -141,7 +141,10 @@ func hasPort(c *conn) bool {
 	return false
 }
 
-const udpLite decode.Proto = 136
+const (
+	udpLite decode.Proto = 136
+	dccp    decode.Proto = 33
+)
 
 // firstPort is the port of a side, as the first packet had them.
 func (c *conn) firstPort(side int) uint16 {

@@ -44,6 +44,7 @@ type disorder struct {
 	passed hole
 
 	retransmits, outOfOrder uint32
+	several                 bool // SYN-ACKs with different numbers, see took
 }
 
 const maxHoles = 4
@@ -135,7 +136,7 @@ func (c *conn) isReuse(p *decode.Packet, s int) bool {
 	case decode.SYN:
 		// After a reset the same SYN is another attempt (RFC 9293 §3.5.1; Windows tries three times), unless it was on its way.
 		if t.is(hasISN) {
-			return t.isn != p.Seq || c.reason != event.NoReason && p.TS > c.endTS+strayNS
+			return t.isn != p.Seq || c.reason != event.NoReason && p.TS > c.endTS+synAgainNS
 		}
 		if at, ok := t.place(); ok {
 			return !shortlyBefore(p.Seq, at)
@@ -228,8 +229,8 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 	case flags&decode.SYN != 0:
 		c.note(noteSYN, s)
 	}
-	// A server that keeps nothing of a SYN answers the next one with another number (RFC 4987 §3.6).
-	if flags&decode.SYN != 0 && (!t.is(hasISN) || t.isn != p.Seq && !c.tcp.established) {
+	late := false
+	if flags&decode.SYN != 0 && !t.is(hasISN) {
 		t.isn = p.Seq
 		t.set(hasISN)
 		switch at, ok := t.place(); {
@@ -237,24 +238,27 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 		case !shortlyBefore(p.Seq, at): // what came before was of an older connection
 			t.unset(started | holed | timing | hasAcked)
 			o.unset(hasAcked)
-		case p.TS-c.start < reorderNS: // captured behind what it begins
+		case p.TS-c.start < synAgainNS: // captured behind what it begins
 			c.disordered(l)[s].outOfOrder++
 			c.partial = c.partial && s == 1
 			t.next = at
 			t.set(started)
-			return
+			late = true
 		case !t.is(started): // it was answered before
 			c.disordered(l)[s].retransmits++
 			c.note(noteAgain, s)
 		}
 	}
 	if flags&decode.SYN != 0 && t.isn != p.Seq {
-		return // it has no place in the stream
+		c.disordered(l)[s].several = true
+		return
 	}
 	if length > 0 {
 		c.note(noteData, s)
 	}
-	c.sequence(l, p, s, t, end)
+	if !late {
+		c.sequence(l, p, s, t, end)
+	}
 	if flags&decode.FIN != 0 {
 		c.note(noteFIN, s)
 		if !t.is(finSent) {
@@ -416,6 +420,9 @@ func (t *tcpSide) time(end uint32, ts int64) {
 
 // acknowledge takes what side s acknowledges of the other's stream.
 func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
+	if c.disorder != nil && c.disorder[1-s].several && !c.tcp.established {
+		o.took(p.Ack)
+	}
 	ahead := int32(p.Ack - o.next)
 	if s == 1 && !c.partial && !c.tcp.synAck && !c.tcp.established && o.is(hasISN) && (ahead >= 1<<24 || !after(p.Ack, o.isn)) {
 		o.acked = p.Ack // of an older connection (RFC 9293 §3.5.1, RFC 5961 §4)
@@ -446,6 +453,15 @@ func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
 	}
 	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial || s == 0) { // who opened acknowledges nothing before
 		c.tcp.established = true
+	}
+}
+
+// took settles which of several SYN-ACKs counts: a server that keeps nothing of a SYN answers the next one with another
+// number (RFC 4987 §3.6). It is the one that is acknowledged, with the first of its data at most.
+func (t *tcpSide) took(ack uint32) {
+	if ack-t.isn-1 >= 1<<16 {
+		t.isn, t.next, t.acked = ack-1, ack, ack
+		t.unset(holed | timing)
 	}
 }
 

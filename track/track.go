@@ -90,8 +90,8 @@ const (
 	// lateNS is how long, in a wire's disorder, stragglers may follow the segment that ended a
 	// connection: its closed waits for them, so that its counts are whole.
 	lateNS = 20_000_000
-	// How long after the end of a connection its SYN may come again, because it was on its way when that was told.
-	strayNS = 100_000_000
+	// Nobody sends a SYN again sooner: one that comes again within this time, or behind its answer, was late.
+	synAgainNS = 200_000_000
 	// After closed the connection's name is kept a while, so that what trails in is not taken for a new one.
 	tombstoneNS = 5_000_000_000
 	// A packet that looks like one seen on another interface is that one again within this time.

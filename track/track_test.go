@@ -508,7 +508,24 @@ func TestConnections(t *testing.T) {
 			1040ms < SA 500 101`,
 			want: `
 			new 0s ESTABLISHED Sh 1/40 1/40 rtt=10000
-			closed 1.04s ESTABLISHED ShTAd 3/120 4/170 rtt=20000 retx=1 exit`},
+			closed 1.04s ESTABLISHED ShTAd 3/120 4/170 rtt=10000 retx=1 exit`},
+		{name: "another SYN-ACK to the same SYN, and the first is taken", script: `
+			0ms  > S 100
+			10ms < SA 500 101
+			11ms < SA 900000000 101
+			20ms > A 101 501
+			30ms < PA 501 101 10`,
+			want: `
+			new 0s ESTABLISHED ShAd 2/80 3/130 rtt=20000
+			closed 30ms ESTABLISHED ShAd 2/80 3/130 rtt=20000 exit`},
+		{name: "another SYN-ACK captured behind the handshake", script: `
+			0ms > S 100
+			1ms > A 101 501
+			2ms < SA 500 101
+			1s < SA 500 101`,
+			want: `
+			new 0s ESTABLISHED SAh 2/80 1/40 rtt=2000 ooo=1
+			closed 1s ESTABLISHED SAht 2/80 2/80 rtt=2000 rerx=1 ooo=1 exit`},
 		{name: "only the server is seen, and its ports are used again", script: `
 			0ms  < SA 500 101
 			10ms < PA 501 151 50
@@ -754,6 +771,58 @@ func TestSYNACKTellsWhoOpened(t *testing.T) {
 	e := &es[1]
 	if e.App == nil || e.App.Name != "telnet" || e.Local != netip.AddrPortFrom(client.Netip(4), 40000) || e.Tx.Packets != 1 || e.Rx.Packets != 2 {
 		t.Errorf("got %s of %v, %+v, want telnet that the client opened", describe(e), e.Local, e.App)
+	}
+}
+
+// TestUnreachable: an ICMP error ends the connection that it quotes, where it says that nobody listens or that it may not pass.
+func TestUnreachable(t *testing.T) {
+	ip := func(src, dst byte, proto decode.Proto, frag uint16, body ...byte) []byte {
+		b := []byte{0x45, 0, 0, byte(20 + len(body)), 0, 1, byte(frag >> 8), byte(frag), 64, byte(proto), 0, 0, 10, 0, 0, src, 10, 0, 0, dst}
+		return append(b, body...)
+	}
+	ports := func(src, dst byte, more ...byte) []byte { return append([]byte{0x40, src, 0x50, dst}, more...) }
+	udp := func(src, dst byte) []byte { return ports(src, dst, 0, 9, 0, 0, 'x') }
+	syn := func(seq byte) []byte {
+		return ports(1, 2, 0, 0, 0, seq, 0, 0, 0, 0, 0x50, decode.SYN, 1, 0, 0, 0, 0, 0)
+	}
+	sctp := ports(1, 2, 0, 0, 0, 0, 0, 0, 0, 0, chunkInit, 0, 0, 20, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	for _, c := range []struct {
+		name       string
+		first      []byte
+		kind, code byte
+		quoted     []byte
+		want       event.Reason
+	}{
+		{"UDP, no port", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 3, ip(1, 2, decode.UDP, 0, udp(1, 2)...), event.Refused},
+		{"UDP, forbidden", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 13, ip(1, 2, decode.UDP, 0, udp(1, 2)...), event.Refused},
+		{"UDP, no host", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 1, ip(1, 2, decode.UDP, 0, udp(1, 2)...), event.Exit},
+		{"UDP, too long", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 4, ip(1, 2, decode.UDP, 0, udp(1, 2)...), event.Exit},
+		{"UDP, too far", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 11, 0, ip(1, 2, decode.UDP, 0, udp(1, 2)...), event.Exit},
+		{"UDP, a later fragment", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 3, ip(1, 2, decode.UDP, 5, udp(1, 2)...), event.Exit},
+		{"UDP, quoted the other way round", ip(1, 2, decode.UDP, 0, udp(1, 2)...), 3, 3, ip(2, 1, decode.UDP, 0, ports(0, 1, 0, 9, 0, 0)...), event.Exit},
+		{"TCP", ip(1, 2, decode.TCP, 0, syn(9)...), 3, 13, ip(1, 2, decode.TCP, 0, syn(9)[:8]...), event.Refused},
+		{"TCP, of another attempt", ip(1, 2, decode.TCP, 0, syn(9)...), 3, 13, ip(1, 2, decode.TCP, 0, syn(8)[:8]...), event.Exit},
+		{"SCTP, no such protocol", ip(1, 2, decode.SCTP, 0, sctp...), 3, 2, ip(1, 2, decode.SCTP, 0, sctp[:8]...), event.Refused},
+		{"DCCP, no such protocol", ip(1, 2, dccp, 0, ports(1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0)...), 3, 2, ip(1, 2, dccp, 0, ports(1, 2, 3, 0, 0, 0)...), event.Refused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			frames := [][]byte{c.first, ip(2, 1, decode.ICMP, 0, append([]byte{c.kind, c.code, 0, 0, 0, 0, 0, 0}, c.quoted...)...)}
+			d, b := decode.New(decode.Config{}), decode.NewPackets(func(*decode.Packets) {})
+			ps := make([]decode.Packet, len(frames))
+			for i, f := range frames {
+				fr := capture.Frame{Data: f, Len: uint32(len(f)), TS: epoch + int64(i), Link: capture.LinkRaw, Iface: eth0}
+				if s := d.Decode(&fr, &ps[i], b); s != decode.SkipNone {
+					t.Fatalf("frame %d: %v", i, s)
+				}
+			}
+			es, _ := run(t, testConfig(), ps, 3)
+			for _, e := range es {
+				if e.Kind == event.Closed && !e.HasICMP && e.Reason != c.want {
+					t.Errorf("got %v, want %v", e.Reason, c.want)
+				}
+			}
+			checkContract(t, es)
+		})
 	}
 }
 

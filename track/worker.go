@@ -602,7 +602,7 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 		if c.reason == event.NoReason {
 			if r := c.tcpEnd(p, s); r != event.NoReason {
 				ts := p.TS
-				if r == event.Fin {
+				if r == event.Fin && c.last-ts < againNS {
 					ts = max(ts, c.last) // also where the last of what it takes was captured before the rest
 				}
 				c.end(r, ts, p.Clock+w.grace(c))
@@ -710,7 +710,7 @@ func (w *worker) unreachable(p *decode.Packet) {
 		if c.tcp.synAck || c.partial || q.Seq != c.sides[0].tcp.isn {
 			return
 		}
-	case decode.UDP:
+	case decode.UDP, udpLite, decode.SCTP, dccp:
 		if c.sides[1].packets > 0 {
 			return
 		}
