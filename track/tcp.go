@@ -236,8 +236,9 @@ func (c *conn) tcpControl(l *lane, p *decode.Packet, s int) {
 		switch at, ok := t.place(); {
 		case !ok:
 		case !shortlyBefore(p.Seq, at): // what came before was of an older connection
-			t.unset(started | holed | timing | hasAcked)
+			t.unset(started | timing | hasAcked)
 			o.unset(hasAcked)
+			c.fillAll(s)
 		case p.TS-c.start < synAgainNS: // captured behind what it begins
 			c.disordered(l)[s].outOfOrder++
 			c.partial = c.partial && s == 1
@@ -405,6 +406,14 @@ func (c *conn) pass(s int, ts int64) {
 	}
 }
 
+// fillAll forgets the holes of a stream that is not that of the connection.
+func (c *conn) fillAll(s int) {
+	c.sides[s].tcp.unset(holed)
+	if c.disorder != nil {
+		c.disorder[s].n = 0
+	}
+}
+
 // disordered is for what is about to be counted there.
 func (c *conn) disordered(l *lane) *[2]disorder {
 	if c.disorder == nil {
@@ -420,16 +429,17 @@ func (t *tcpSide) time(end uint32, ts int64) {
 
 // acknowledge takes what side s acknowledges of the other's stream.
 func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
-	if c.disorder != nil && c.disorder[1-s].several && !c.tcp.established {
-		o.took(p.Ack)
+	if !c.tcp.established {
+		if c.disorder != nil && c.disorder[1-s].several {
+			c.took(1-s, p.Ack)
+		}
+		if s == 1 && !c.partial && !c.tcp.synAck && o.is(hasISN) && (!after(p.Ack, o.isn) || int32(p.Ack-o.next) >= 1<<24) {
+			o.acked = p.Ack // of an older connection (RFC 9293 §3.5.1, RFC 5961 §4)
+			o.set(hasAcked)
+			return
+		}
 	}
-	ahead := int32(p.Ack - o.next)
-	if s == 1 && !c.partial && !c.tcp.synAck && !c.tcp.established && o.is(hasISN) && (ahead >= 1<<24 || !after(p.Ack, o.isn)) {
-		o.acked = p.Ack // of an older connection (RFC 9293 §3.5.1, RFC 5961 §4)
-		o.set(hasAcked)
-		return
-	}
-	if o.is(started) && ahead > 0 && ahead < 1<<24 {
+	if ahead := int32(p.Ack - o.next); o.is(started) && ahead > 0 && ahead < 1<<24 {
 		c.disordered(l)[1-s].passed = hole{p.TS, o.next, p.Ack}
 		o.next = p.Ack
 		o.unset(timing)
@@ -458,10 +468,11 @@ func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
 
 // took settles which of several SYN-ACKs counts: a server that keeps nothing of a SYN answers the next one with another
 // number (RFC 4987 §3.6). It is the one that is acknowledged, with the first of its data at most.
-func (t *tcpSide) took(ack uint32) {
-	if ack-t.isn-1 >= 1<<16 {
+func (c *conn) took(s int, ack uint32) {
+	if t := &c.sides[s].tcp; ack-t.isn-1 >= 1<<16 {
 		t.isn, t.next, t.acked = ack-1, ack, ack
-		t.unset(holed | timing)
+		t.unset(timing)
+		c.fillAll(s)
 	}
 }
 
