@@ -28,7 +28,7 @@ func firstChunk(p *decode.Packet) (kind byte, ok bool) {
 func (c *conn) sctpEnd(p *decode.Packet, s int) event.Reason {
 	t, o := &c.sides[s].tcp, &c.sides[1-s].tcp
 	for b := p.Payload; len(b) >= 4; {
-		kind, reflected, n := b[0], b[1]&1 != 0, int(binary.BigEndian.Uint16(b[2:])+3)&^3
+		kind, reflected, n := b[0], b[1]&1 != 0, (int(binary.BigEndian.Uint16(b[2:]))+3)&^3
 		switch kind {
 		case chunkInit, chunkInitACK:
 			if len(b) >= 8 {

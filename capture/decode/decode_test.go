@@ -400,6 +400,16 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// A pseudowire without a control word begins with an address, which may look like IP; gopacket takes it for that.
+func TestPseudowireLikeIP(t *testing.T) {
+	for _, mac := range []string{"450000300001", "600000000010"} {
+		p, s := decodeOne(frameOf(capture.LinkEthernet, ethOf(0x8847, join(unhex("0001013f"), unhex(mac), macA, u16(0x800), data4))))
+		if got := describe(&p); s != SkipNone || got != wantData4 {
+			t.Errorf("to %s: got %v %s, want %s", mac, s, got, wantData4)
+		}
+	}
+}
+
 // mix is traffic of all kinds, with fragments, garbage and cuts among it, the same for each seed.
 func mix(seed uint64, n int) []capture.Frame {
 	r := rand.New(rand.NewPCG(seed, 1))

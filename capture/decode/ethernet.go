@@ -261,10 +261,15 @@ func (d *Decoder) mpls(b []byte, wire int, p *Packet) Skip {
 	d.depth++
 	d.strict = true
 	first := SkipNotIP
-	switch b[0] >> 4 {
-	case 4, 6:
+	switch {
+	case leavesRest(b, wire): // more likely an Ethernet address that looks like IP (RFC 4928 §3)
+		if first = d.ethernet(b, wire, p); !first.taken() {
+			*p = before
+			first = d.ip(b, wire, p)
+		}
+	case b[0]>>4 == 4 || b[0]>>4 == 6:
 		first = d.ip(b, wire, p)
-	case 0:
+	case b[0]>>4 == 0:
 		if len(b) > 4 {
 			first = d.ethernet(b[4:], wire-4, p)
 		}
@@ -278,6 +283,21 @@ func (d *Decoder) mpls(b []byte, wire int, p *Packet) Skip {
 	d.depth--
 	d.strict = strict
 	return first
+}
+
+// leavesRest tells whether there is more behind an IP packet than padding and a checksum.
+func leavesRest(b []byte, wire int) bool {
+	const padded, sum = 46, 4
+	if len(b) < 6 || wire <= padded+sum {
+		return false
+	}
+	switch b[0] >> 4 {
+	case 4:
+		return int(be.Uint16(b[2:])) < wire-sum
+	case 6:
+		return ip6Header+int(be.Uint16(b[4:])) < wire-sum
+	}
+	return false
 }
 
 func nsh(b []byte) (t uint16, n int) {

@@ -191,6 +191,7 @@ func goodFrames() []goodFrame {
 	eth("mpls", ethOf(0x8847, join(unhex("0001023f 0001013f"), data4)), wantData4)
 	eth("mpls ipv6", ethOf(0x8848, join(unhex("0000213f"), data6)), wantData6)
 	eth("mpls pseudowire", ethOf(0x8847, join(unhex("0001013f"), ethOf(0x800, data4))), wantData4)
+	eth("mpls pseudowire, the frame padded", ethOf(0x8847, join(unhex("0001013f"), data4, make([]byte, 9))), wantData4)
 	eth("mpls control word", ethOf(0x8847, join(unhex("0001013f 00000000"), ethOf(0x800, data4))), wantData4)
 	eth("pppoe", ethOf(0x8864, join(unhex("11000001"), u16(2+len(data4)), u16(0x21), data4)), wantData4)
 	eth("pppoe ipv6", ethOf(0x8864, join(unhex("11000001"), u16(2+len(data6)), u16(0x57), data6, make([]byte, 9))), wantData6)
