@@ -98,6 +98,38 @@ static __always_inline void submit(void *ctx, struct end_event *e, _Bool silent)
 		__sync_fetch_and_add(&lost, 1);
 }
 
+/*
+ * opened tells whether a TCP socket connected rather than was accepted: then its SYN counts among what was acknowledged.
+ * To an accepted one the kernel gives, for multicast that TCP has none of, the interface that its SYN came by; to a connecting one none.
+ */
+static __always_inline _Bool opened(const struct sock *sk)
+{
+	struct inet_sock *inet = (struct inet_sock *)sk;
+
+	if (GET(&sk->__sk_common, skc_family) == AF_INET)
+		return !BPF_CORE_READ(inet, mc_index);
+	return HAS_V6(&sk->__sk_common) && !BPF_CORE_READ(inet, pinet6, mcast_oif);
+}
+
+/*
+ * sent gives how much payload was sent, each byte once. What the kernel counts as sent is more where a segment could not leave
+ * (no route, no address, a full queue, a filter): it is counted at each attempt, and is not sent again for all that. The numbers of what
+ * was acknowledged and of what is under way are right, but have SYN and FIN among them.
+ */
+static __always_inline __u64 sent(const struct tcp_sock *tp, const struct sock *sk, int from)
+{
+	__u64 counted = GET(tp, bytes_sent) - GET(tp, bytes_retrans);
+	__u32 una = GET(tp, snd_una), next = GET(tp, snd_nxt);
+	__u64 numbers = GET(tp, bytes_acked) + (__u32)(next - una);
+
+	if (numbers && opened(sk))
+		numbers--;
+	if (numbers && next == GET(tp, write_seq) &&
+	    (from == TCP_FIN_WAIT1 || from == TCP_FIN_WAIT2 || from == TCP_CLOSING || from == TCP_LAST_ACK))
+		numbers--;
+	return counted < numbers ? counted : numbers;
+}
+
 SEC(TRACEPOINT "inet_sock_set_state")
 int BPF_PROG(end_state, struct sock *sk, int from, int to)
 {
@@ -120,7 +152,7 @@ int BPF_PROG(end_state, struct sock *sk, int from, int to)
 		e.flags |= FLAG_DEAD;
 	tp = TCP_SOCK(sk);
 	if (tp) {
-		e.sent = GET(tp, bytes_sent) - GET(tp, bytes_retrans);
+		e.sent = sent(tp, sk, from);
 		e.received = GET(tp, bytes_received);
 		e.rtt_us = GET(tp, rtt_min.s[0].v);
 		e.retransmits = GET(tp, total_retrans);

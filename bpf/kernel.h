@@ -29,9 +29,11 @@
 /* include/net/tcp_states.h */
 #define TCP_SYN_SENT 2
 #define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
 #define TCP_CLOSE 7
 #define TCP_LAST_ACK 9
 #define TCP_LISTEN 10
+#define TCP_CLOSING 11
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -102,7 +104,8 @@ struct minmax {
 };
 
 struct tcp_sock {
-	__u64 bytes_sent, bytes_retrans, bytes_received;
+	__u64 bytes_sent, bytes_retrans, bytes_received, bytes_acked;
+	__u32 snd_una, snd_nxt, write_seq; /* the first not acknowledged, not sent, not written */
 	__u32 total_retrans;
 	struct minmax rtt_min; /* microseconds, all ones before one was measured */
 };
@@ -121,8 +124,14 @@ struct sk_buff {
 	unsigned char *head;
 };
 
+struct ipv6_pinfo {
+	int mcast_oif;
+};
+
 struct inet_sock {
+	struct ipv6_pinfo *pinet6;
 	__be16 inet_sport;
+	int mc_index;
 };
 
 struct hlist_bl_node {

@@ -3,8 +3,12 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,6 +232,312 @@ func TestHowReal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// apart runs f in a network namespace of its own, of which there is lo only, and that is up.
+func apart(t *testing.T, f func()) {
+	t.Helper()
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		defer close(failed)
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			failed <- err
+			return
+		}
+		lo(t, true)
+		f()
+	}()
+	if err := <-failed; err != nil {
+		t.Skipf("no network namespaces: %v", err)
+	}
+}
+
+// lo sets the namespace's only link up, or down, with every route that there is.
+func lo(t *testing.T, up bool) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	r, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !up { // of IPv4 the address has to go, else its route stays; the link brings it back
+		if err := errors.Join(r.SetInet4Addr(make([]byte, 4)), unix.IoctlIfreq(fd, unix.SIOCSIFADDR, r)); err != nil {
+			t.Fatal(err)
+		}
+		r.SetUint16(0)
+	} else {
+		r.SetUint16(unix.IFF_UP)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSentOnce: what a socket sent is each byte once, also where the kernel counts what could not leave, and at each attempt.
+func TestSentOnce(t *testing.T) {
+	r := bpftest.Asked()
+	s, err := Open(Config{Older: r.Older, NoRing: r.NoRing, Types: r.Types})
+	if errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("this kernel has no programs for us: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	info := func(t *testing.T, fd int) *unix.TCPInfo {
+		i, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	until := func(t *testing.T, what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(60 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("after a minute: no %s", what)
+			}
+		}
+	}
+	// stuck writes what cannot leave, until it was tried several times.
+	stuck := func(t *testing.T, fd, n int) {
+		before := info(t, fd).Bytes_sent
+		lo(t, false)
+		unix.Write(fd, make([]byte, n))
+		until(t, "attempt", func() bool { return info(t, fd).Bytes_sent >= before+uint64(3*n) })
+	}
+	free := func(t *testing.T, fds ...int) {
+		lo(t, true)
+		for _, fd := range fds {
+			until(t, "acknowledgement", func() bool { i := info(t, fd); return i.Notsent_bytes == 0 && i.Unacked == 0 })
+		}
+	}
+	receive := func(fd, n int) {
+		for b := make([]byte, 1<<16); n > 0; {
+			got, err := unix.Read(fd, b)
+			if got <= 0 || err != nil {
+				return
+			}
+			n -= got
+		}
+	}
+	for _, tc := range []struct {
+		name string
+		want [2]string // of the client, of the server
+		do   func(t *testing.T, c, s int)
+	}{
+		{"nothing goes wrong", [2]string{"fin TIME_WAIT 3/2", "fin 2/3"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abc"))
+			unix.Write(s, []byte("de"))
+			receive(c, 2)
+			receive(s, 3)
+			unix.Close(c)
+			unix.Close(s)
+		}},
+		{"one byte", [2]string{"fin TIME_WAIT 1/0", "fin 0/1"}, func(t *testing.T, c, s int) {
+			stuck(t, c, 1)
+			free(t, c)
+			receive(s, 1)
+			unix.Close(c)
+			unix.Close(s)
+		}},
+		{"both ends, the server closes", [2]string{"fin 16/5", "fin TIME_WAIT 5/16"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abcd"))
+			receive(s, 4)
+			stuck(t, c, 12)
+			stuck(t, s, 5)
+			free(t, c, s)
+			receive(c, 5)
+			receive(s, 12)
+			unix.Close(s)
+			unix.Close(c)
+		}},
+		{"closed before it can leave", [2]string{"fin TIME_WAIT 16/0", "fin 0/16"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abcd"))
+			receive(s, 4)
+			stuck(t, c, 12)
+			unix.Close(c)
+			lo(t, true)
+			receive(s, 12)
+			receive(s, 1) // its end
+			unix.Close(s)
+		}},
+		{"never leaves", [2]string{"timeout 4/0", "rst 0/4"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abcd"))
+			receive(s, 4)
+			unix.SetsockoptInt(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1000)
+			stuck(t, c, 12)
+			until(t, "end", func() bool { return info(t, c).State == 7 })
+			unix.Close(c)
+			linger(s)
+			unix.Close(s)
+		}},
+		{"never leaves, and is closed", [2]string{"timeout 4/0", "rst 0/4"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abcd"))
+			receive(s, 4)
+			unix.SetsockoptInt(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1000)
+			stuck(t, c, 12)
+			unix.Close(c)
+			linger(s)
+			unix.Close(s)
+		}},
+		{"reset before it can leave", [2]string{"rst 4/7", "rst 7/4"}, func(t *testing.T, c, s int) {
+			unix.Write(c, []byte("abcd"))
+			unix.Write(s, []byte("abcdefg"))
+			receive(s, 4)
+			receive(c, 7)
+			stuck(t, c, 12)
+			stuck(t, s, 12)
+			linger(c)
+			linger(s)
+			unix.Close(c)
+			unix.Close(s)
+		}},
+		{"a queue that is full", [2]string{"fin TIME_WAIT 300000/0", "fin 0/300000"}, func(t *testing.T, c, s int) {
+			if out, err := exec.Command("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "40mbit", "burst", "70000", "limit", "70000").CombinedOutput(); err != nil {
+				t.Skipf("tc: %v: %s", err, out)
+			}
+			defer exec.Command("tc", "qdisc", "del", "dev", "lo", "root").Run()
+			go func() {
+				for b := make([]byte, 300000); len(b) > 0; {
+					n, err := unix.Write(c, b)
+					if err != nil {
+						break
+					}
+					b = b[n:]
+				}
+			}()
+			receive(s, 300000)
+			unix.Close(c)
+			receive(s, 1)
+			unix.Close(s)
+		}},
+		{"a filter drops one in four", [2]string{"fin TIME_WAIT 300000/300000", "fin 300000/300000"}, func(t *testing.T, c, s int) {
+			drop := exec.Command("nft", "-f", "-")
+			drop.Stdin = strings.NewReader(`table inet t { chain o { type filter hook output priority 0; numgen random mod 4 == 0 drop; };
+				chain i { type filter hook input priority 0; numgen random mod 8 == 0 drop; }; }`)
+			if out, err := drop.CombinedOutput(); err != nil {
+				t.Skipf("nft: %v: %s", err, out)
+			}
+			defer exec.Command("nft", "delete", "table", "inet", "t").Run()
+			for _, fd := range []int{c, s} {
+				go func() {
+					for b := make([]byte, 300000); len(b) > 0; {
+						n, err := unix.Write(fd, b[:min(len(b), 5000)])
+						if err != nil {
+							break
+						}
+						b = b[n:]
+					}
+				}()
+			}
+			var done sync.WaitGroup
+			done.Go(func() { receive(c, 300000) })
+			receive(s, 300000)
+			done.Wait()
+			unix.Close(c)
+			receive(s, 1)
+			unix.Close(s)
+		}},
+	} {
+		for i, w := range ways {
+			if i > 1 && tc.name != "one byte" && tc.name != "nothing goes wrong" {
+				continue
+			}
+			t.Run(tc.name+", "+w.name, func(t *testing.T) {
+				apart(t, func() {
+					s.Read(nil)
+					c, srv, ports := w.pair(t)
+					tc.do(t, c, srv)
+					var got [2]string
+					for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline) && (got[0] == "" || got[1] == ""); time.Sleep(time.Millisecond) {
+						for _, e := range s.Read(nil) {
+							if at := slices.Index(ports[:], int(e.Local.Port())); at >= 0 && e.Foreign && e.How != capture.HowLingers {
+								*[]*uint64{&e.TCP.Sent, &e.TCP.Received}[at] -= uint64(len(w.early))
+								got[at] = strings.TrimPrefix(got[at]+", "+describe(&e), ", ")
+							}
+						}
+					}
+					if got != tc.want {
+						t.Errorf("got %q, want %q", got, tc.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// way is one of connecting over lo.
+type way struct {
+	name   string
+	family int
+	to     [16]byte
+	proto  int
+	early  string // goes with the SYN, and is read at once
+}
+
+var ways = []way{
+	{name: "IPv4", family: unix.AF_INET},
+	{name: "IPv6", family: unix.AF_INET6, to: [16]byte{15: 1}},
+	{name: "IPv4 between sockets of both", family: unix.AF_INET6, to: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}},
+	{name: "MPTCP", family: unix.AF_INET, proto: 262},
+	{name: "fast open", family: unix.AF_INET, early: "early"},
+}
+
+// pair makes a connection.
+func (w *way) pair(t *testing.T) (client, server int, ports [2]int) {
+	t.Helper()
+	at := func(port int) unix.Sockaddr {
+		if w.family == unix.AF_INET {
+			return loopback(port)
+		}
+		return &unix.SockaddrInet6{Addr: w.to, Port: port}
+	}
+	open := func() int {
+		fd, err := unix.Socket(w.family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, w.proto)
+		if err != nil {
+			t.Skip(err)
+		}
+		return fd
+	}
+	port := func(fd int) int {
+		name, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, ok := name.(*unix.SockaddrInet6); ok {
+			return a.Port
+		}
+		return name.(*unix.SockaddrInet4).Port
+	}
+	l := open()
+	defer unix.Close(l)
+	if err := errors.Join(unix.Bind(l, at(0)), unix.Listen(l, 1)); err != nil {
+		t.Fatal(err)
+	}
+	client = open()
+	if w.early == "" {
+		if err := unix.Connect(client, at(port(l))); err != nil {
+			t.Fatal(err)
+		}
+	} else if err := errors.Join(os.WriteFile("/proc/sys/net/ipv4/tcp_fastopen", []byte("519"), 0o644), // without cookies
+		unix.SetsockoptInt(l, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 1),
+		unix.Sendto(client, []byte(w.early), unix.MSG_FASTOPEN, at(port(l)))); err != nil {
+		t.Fatal(err)
+	}
+	server, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.early != "" {
+		unix.Read(server, make([]byte, 9))
+	}
+	return client, server, [2]int{port(client), port(server)}
 }
 
 func describe(e *capture.End) string {
