@@ -173,6 +173,10 @@ func TestGolden(t *testing.T) {
 			checkKept(t, got, kept)
 			checkPromises(t, got)
 			checkSummary(t, stderr, got)
+			if !testing.Short() {
+				often, _, _ := rustnet(t, "-r", path, "--json", "--interval", "1ms", "-q")
+				checkPromises(t, often)
+			}
 		})
 	}
 }
@@ -368,11 +372,12 @@ func records(t testing.TB, ndjson string) []record {
 	return rs
 }
 
-// checkPromises: one new, any number of updated, one closed; seq without gaps; deltas that add up.
+// checkPromises: one new, any number of updated, one closed, in the order of their times; seq without gaps; deltas that add up.
 func checkPromises(t *testing.T, ndjson string) {
 	t.Helper()
 	last := map[string]string{}
 	sum := map[string]uint64{}
+	at := map[string]string{}
 	for i, r := range records(t, ndjson) {
 		if r.V != 1 || r.Seq != uint64(i+1) {
 			t.Errorf("record %d: v %d seq %d", i+1, r.V, r.Seq)
@@ -384,7 +389,10 @@ func checkPromises(t *testing.T, ndjson string) {
 		if (r.Event == "new") != (before == "") || before == "closed" {
 			t.Errorf("record %d: %s of %s after %q", i+1, r.Event, r.ID, before)
 		}
-		last[r.ID] = r.Event
+		if r.TS < at[r.ID] {
+			t.Errorf("record %d: %s of %s is of %s, after one of %s", i+1, r.Event, r.ID, r.TS, at[r.ID])
+		}
+		last[r.ID], at[r.ID] = r.Event, r.TS
 		sum[r.ID] += r.TxD + r.RxD
 		if r.Event == "closed" && (sum[r.ID] != r.Tx+r.Rx || r.Reason == "") {
 			t.Errorf("record %d: deltas add up to %d of %d, reason %q", i+1, sum[r.ID], r.Tx+r.Rx, r.Reason)

@@ -589,6 +589,7 @@ func (s *Stage) put(c *owners, e *event.Event) bool {
 			e.NAT = c.form
 		}
 	}
+	c.order(e)
 	goes := s.lets(c, e)
 	switch {
 	case e.Kind == event.Closed:

@@ -9,7 +9,8 @@ import (
 
 // renewals makes an updated of a connection whose owner became another, or goes by another name, though no
 // packet comes that would be the occasion for one: of the last event that went out, since the tracker, which
-// counts, does not hear of it. What has come since then comes with its own next event.
+// counts, does not hear of it. What has come since then comes with its own next event, which is of an earlier time where no packet
+// came since the change: it gets the change's, when what it says held as well.
 type renewals struct {
 	every time.Duration  // between two updated of one connection; 0 = there are none
 	due   []*owners      // those that have changed; one that is not any more, or another's by now, has no renewing
@@ -28,6 +29,10 @@ const (
 	hopesMax  = 1 << 11
 	hopeEvery = 50 * time.Millisecond
 )
+
+// endsWithin is how long after its end a connection is told closed, at most. A change waits so long for packet time to pass it, because
+// closed has to have the end's time, not the change's.
+const endsWithin = 40 * time.Millisecond
 
 // keep keeps an event that goes out.
 func (s *Stage) keep(c *owners, e *event.Event) {
@@ -94,7 +99,7 @@ func (s *Stage) renew() {
 	for _, c := range s.due {
 		switch {
 		case c.renewing == 0:
-		case k.at.Sub(c.sent) < s.renewals.every:
+		case k.at.Sub(c.sent) < s.renewals.every, s.reached < c.renewing+int64(endsWithin):
 			s.due[n] = c
 			n++
 		default:
@@ -149,6 +154,13 @@ func (s *Stage) tellChange(c *owners) {
 	if s.put(c, &e) {
 		s.n.Renewed++
 		s.ready = append(s.ready, e)
+	}
+}
+
+// order keeps the times of a connection's events from going back behind what was made here.
+func (c *owners) order(e *event.Event) {
+	if c.last != nil {
+		e.TS = max(e.TS, c.last.TS)
 	}
 }
 

@@ -20,6 +20,7 @@ func newRenewing(t *testing.T) *told {
 // pass lets time go by, and gives what the stage says by itself.
 func (b *told) pass(d time.Duration) []event.Event {
 	b.clock = b.clock.Add(d)
+	b.reached += int64(d)
 	b.listen(false)
 	out := b.ready
 	b.ready = nil
@@ -114,6 +115,47 @@ func TestRenewedWithTheNext(t *testing.T) {
 	wantOwner(t, "the tracker's own", b.send(outbound, event.Updated).Proc, "ebpf 20 worker")
 	if out := b.pass(time.Hour); len(out) != 0 {
 		t.Errorf("afterwards: got %+v, want it told once", out)
+	}
+}
+
+// TestRenewedInOrder: the times of a connection's events do not go back, and that of its end is when it ended.
+func TestRenewedInOrder(t *testing.T) {
+	const change = 2e9
+	for _, tc := range []struct {
+		name     string
+		reached  int64      // packet time when the change is due
+		kind     event.Kind // of the tracker's event that follows
+		ts, want int64      // its time, and as it goes out
+		renewed  bool       // before it
+	}{
+		{"an updated of a packet before", change + 1e9, event.Updated, change - 5e6, change, true},
+		{"an updated of a packet after", change + 1e9, event.Updated, change + 5e6, change + 5e6, true},
+		{"closed after", change + 1e9, event.Closed, change + 1, change + 1, true},
+		{"closed before, as is told right after", change + 5e6, event.Closed, change - 5e6, change - 5e6, false},
+		{"closed before, as is found out late", change + 1e9, event.Closed, change - 5e6, change, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newRenewing(t)
+			first := outbound
+			first.TS = change - 1e9
+			b.send(first, event.New)
+			b.hooks.processAt(bpf.Renamed, change, 20, 200, "worker")
+			b.reached = tc.reached - 1e9
+			out := b.pass(time.Second)
+			if renewed := len(out) == 1 && out[0].TS == change; renewed != tc.renewed {
+				t.Errorf("got %+v, want it renewed at the change: %v", out, tc.renewed)
+			}
+			e := first
+			e.TS = tc.ts
+			got := b.send(e, tc.kind)
+			wantOwner(t, "the next", got.Proc, "ebpf 20 worker")
+			if got.TS != tc.want {
+				t.Errorf("the next is of %d, want %d", got.TS, tc.want)
+			}
+			if out := b.pass(time.Hour); len(out) != 0 {
+				t.Errorf("afterwards: got %+v", out)
+			}
+		})
 	}
 }
 

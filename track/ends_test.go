@@ -137,7 +137,6 @@ func TestSocketEnds(t *testing.T) {
 			30001ms > end tcp timeout
 			31s > A 101 501`, want: `
 			new 0s out ESTABLISHED ShA 2/80 1/40 rtt=20000
-			updated 30s out CLOSED ShAR 3/120 1/40 rtt=20000
 			closed 30.001s out CLOSED ShAR 3/120 1/40 rtt=20000 timeout`},
 		{name: "both sockets are ours", local: "both", script: open + `
 			30ms > end tcp fin wait

@@ -22,7 +22,7 @@ func (w *worker) report(r connRef, c *conn, first bool) {
 		w.wheel.set(r, w.now+c.tombstone())
 		return
 	}
-	if c.published && c.dirty && w.cfg.Interval > 0 && w.now >= c.told+int64(w.cfg.Interval) {
+	if w.updates(c) && w.now >= c.told+int64(w.cfg.Interval) {
 		w.tellUpdated(c)
 	}
 	t := &c.timer
@@ -31,10 +31,19 @@ func (w *worker) report(r connRef, c *conn, first bool) {
 	}
 }
 
+// updates tells whether there is something for an updated. Once the end is known, what came after it is for closed, which
+// is told soon and has the end's time.
+func (w *worker) updates(c *conn) bool {
+	return c.published && c.dirty && w.cfg.Interval > 0 && c.reason == event.NoReason
+}
+
 func (w *worker) tellNew(c *conn) {
 	w.tell(c, event.New, c.start)
 	c.published = true
 	c.told, c.toldTS, c.dirty = w.now, c.last, false
+	if c.reason != event.NoReason {
+		c.toldTS = min(c.last, c.endTS)
+	}
 }
 
 func (w *worker) tellUpdated(c *conn) {
@@ -52,6 +61,7 @@ func (w *worker) tellClosed(c *conn) {
 	if !c.published {
 		w.tellNew(c)
 	}
+	c.endTS = max(c.endTS, c.toldTS) // the clocks of interfaces differ
 	w.tell(c, event.Closed, c.endTS)
 	if c.flow != nil {
 		w.dpi(c).Free(c.flow)

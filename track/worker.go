@@ -256,7 +256,7 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 	if !c.published && now >= c.told+int64(w.cfg.Settle) {
 		w.tellNew(c)
 	}
-	if c.published && c.dirty && w.cfg.Interval > 0 && now >= c.told+int64(w.cfg.Interval) {
+	if w.updates(c) && now >= c.told+int64(w.cfg.Interval) {
 		w.tellUpdated(c)
 	}
 	w.wheel.set(r, w.next(c))
@@ -270,7 +270,7 @@ func (w *worker) next(c *conn) int64 {
 	}
 	if !c.published {
 		t = min(t, c.told+int64(w.cfg.Settle))
-	} else if c.dirty && w.cfg.Interval > 0 {
+	} else if w.updates(c) {
 		t = min(t, c.told+int64(w.cfg.Interval))
 	}
 	if c.bypass != 0 {

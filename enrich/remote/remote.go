@@ -15,6 +15,7 @@ import (
 const (
 	addressesMax = 1 << 16 // whose About is kept
 	toldMax      = 1 << 12 // connections whose new went out before the name was known
+	namedMax     = 1 << 16 // those that got it by an updated, and are open
 	checkEvery   = time.Minute
 	// After deafMax failures without an answer between them nobody is asked for deafTime.
 	deafMax  = 64
@@ -48,7 +49,8 @@ type Stage struct {
 
 	// The addresses in use: what is not asked for while young fills up is forgotten.
 	young, old map[netip.Addr]*address
-	told       map[uint64]event.Event // by ID: new went out, the name is being asked for
+	told       map[uint64]event.Event // by ID: what went out last, the name is being asked for
+	named      map[uint64]int64       // by ID: the time of the updated with the name
 	ready      []event.Event
 	pool       event.Pool
 
@@ -72,7 +74,7 @@ func New(cfg Config) (*Stage, error) {
 	if len(cfg.GeoIP) == 0 && !cfg.Resolve {
 		return nil, nil
 	}
-	s := &Stage{cfg: cfg, now: time.Now, young: map[netip.Addr]*address{}, told: map[uint64]event.Event{}, pool: event.NewPool(4)}
+	s := &Stage{cfg: cfg, now: time.Now, young: map[netip.Addr]*address{}, told: map[uint64]event.Event{}, named: map[uint64]int64{}, pool: event.NewPool(4)}
 	for _, path := range cfg.GeoIP {
 		d, err := openDatabase(path)
 		if err != nil {
@@ -198,8 +200,18 @@ func (s *Stage) put(e *event.Event) {
 		return
 	}
 	a := s.find(addr)
+	if len(s.named) > 0 {
+		if at, ok := s.named[e.ID]; ok { // a time does not go back within a connection
+			e.TS = max(e.TS, at)
+		}
+	}
 	if e.Kind == event.Closed {
 		delete(s.told, e.ID)
+		delete(s.named, e.ID)
+	} else if e.Kind == event.Updated && len(s.told) > 0 {
+		if _, ok := s.told[e.ID]; ok {
+			s.told[e.ID] = *e
+		}
 	} else if a.asking && e.Kind == event.New && s.cfg.Updates && !s.cfg.Patient && len(s.told) < toldMax {
 		s.told[e.ID] = *e
 		a.waiting = append(a.waiting, e.ID)
@@ -293,12 +305,13 @@ func (s *Stage) learn(got answer) {
 	for _, id := range a.waiting {
 		e, ok := s.told[id]
 		delete(s.told, id)
-		if !ok || got.name == "" {
+		if !ok || got.name == "" || len(s.named) >= namedMax {
 			continue
 		}
 		e.Kind, e.TS = event.Updated, max(s.now().UnixNano(), e.TS)
 		e.Tx.BytesDelta, e.Rx.BytesDelta, e.Interval = 0, 0, 0
 		s.put(&e)
+		s.named[id] = e.TS
 		s.ready = append(s.ready, e)
 	}
 	a.waiting = nil

@@ -303,6 +303,38 @@ func TestLateName(t *testing.T) {
 	}
 }
 
+// TestLateNameInOrder: what was counted and when does not go back within a connection when the name comes.
+func TestLateNameInOrder(t *testing.T) {
+	answer := make(chan struct{})
+	r := run(t, Config{Updates: true}, func(context.Context, string) ([]string, error) {
+		<-answer
+		return []string{"a.example."}, nil
+	})
+	r.send(connection(event.New, 1, "192.0.2.1"))
+	more := connection(event.Updated, 1, "192.0.2.1")
+	more.TS, more.Tx.Bytes = 50, 1000
+	r.send(more)
+	close(answer)
+	named := r.next()
+	if len(named) != 1 || named[0].Tx.Bytes != 1000 || named[0].TS <= 50 || named[0].Host() != "a.example" {
+		t.Fatalf("got %+v; want the name with what was counted last", named)
+	}
+	more.TS = 60 // of a packet before the answer
+	end := connection(event.Closed, 1, "192.0.2.1")
+	end.TS = named[0].TS + 5
+	for _, tc := range []struct {
+		event.Event
+		want int64
+	}{{more, named[0].TS}, {end, end.TS}} {
+		if got := r.send(tc.Event); len(got) != 1 || got[0].TS != tc.want {
+			t.Errorf("%v: got %+v, want it of %d", tc.Kind, got, tc.want)
+		}
+	}
+	if len(r.s.named)+len(r.s.told) > 0 {
+		t.Errorf("%d named and %d told are kept of a connection that is closed", len(r.s.named), len(r.s.told))
+	}
+}
+
 // TestBest: of several names the same one, and of a line of the hosts file the one with its domain.
 func TestBest(t *testing.T) {
 	for want, names := range map[string][]string{
