@@ -66,15 +66,15 @@ const (
 )
 
 // order is that of attaching: what says less first, so that no event is without what it rests on.
-var order = []string{"told_exec", "told_rename", "told_move", "told_exit",
+var order = []string{"told_free", "told_exec", "told_rename", "told_move", "told_exit",
 	useSend, "exit_send4", "exit_send6", "exit_sendpage", "probe_send4", "probe_send6", "probe_sendpage", "probe_ping4", "probe_ping6",
 	useReceive, "exit_receive4", "exit_receive6", "probe_read_tcp", "probe_read_udp", "probe_taken", "probe_read_raw", "probe_read_sctp",
 	release, "probe_release", "told_destroy", connect, "probe_connect", state,
 	"tell_sendmsg4", "tell_sendmsg6", "tell_recvmsg4", "tell_recvmsg6", "enter_send4", "enter_send6", "enter_consume", "probe_peer4", "probe_peer6",
 	"tell_bind4", "tell_bind6", "probe_bound4", "probe_bind4", "probe_bound6", "probe_bind6", "tell_create", iterate}
 
-// following is what is attached besides, and first, where Config.Follow asks for it.
-var following = []string{"told_free", "told_fork"}
+// following is what is attached besides where Config.Follow asks for it: after told_free, which undoes it.
+var following = []string{"told_fork"}
 
 // probe is one of a function: the same program may be for several.
 type probe struct{ program, function string }
@@ -131,6 +131,7 @@ var lost = map[string]string{
 	"told_exec":       "a program that another one is replaced by is named only when it next sends or receives",
 	"told_rename":     "the names that processes give themselves later",
 	"told_move":       "the control group, and so the unit or container, of processes that are moved later",
+	"told_free":       "other names of processes that live while very many others come and go",
 	"told_exit":       "nothing that is shown: processes that have ended are kept in memory longer",
 	useSend:           "who sends through a socket that another process opened",
 	useReceive:        "who receives: accepted connections name the process that listens",
@@ -249,7 +250,7 @@ func (h *Hooks) open(cfg Config, older bool) error {
 	l.constants["pid_namespace"], l.constants["followed"] = pidNamespace(), uint32(0)
 	names := order
 	if cfg.Follow {
-		names = slices.Concat(following, order)
+		names = slices.Insert(slices.Clone(order), 1, following...)
 		l.constants["followed"] = uint32(os.Getpid())
 	} else {
 		l.spec.Maps["family"].MaxEntries = 1
@@ -905,7 +906,7 @@ func (h *Hooks) Complete() bool {
 }
 
 // Follows tells whether Config.Follow was asked for and could be had.
-func (h *Hooks) Follows() bool { return h.all(following...) }
+func (h *Hooks) Follows() bool { return h.all("told_free", "told_fork") }
 
 // Drain gives everything that is in the ring to the handler and returns how much it was. It never waits.
 func (h *Hooks) Drain(to Handler) (n int) {

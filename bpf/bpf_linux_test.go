@@ -539,6 +539,50 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestEndedForgotten: processes that have ended take no room of those that live, of which it is told what becomes of them.
+func TestEndedForgotten(t *testing.T) {
+	h := open(t, Config{})
+	if !h.Attached("told_free") || !h.Attached("told_rename") {
+		t.Skip("this kernel does not tell what becomes of processes: ", h.firstError())
+	}
+	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, err := net.Dial("udp4", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("x"))
+	out, err := exec.Command("bash", "-c", fmt.Sprintf("for i in {1..100}; do (echo $BASHPID >/dev/udp/127.0.0.1/%d; echo $BASHPID); done", server.LocalAddr().(*net.UDPAddr).Port)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(pid int) bool {
+		return h.maps.Maps["procs"].Lookup(uint32(pid), make([]byte, h.maps.Maps["procs"].ValueSize())) == nil
+	}
+	ended := strings.Fields(string(out))
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := 0
+		for _, text := range ended {
+			if pid, _ := strconv.Atoi(text); has(pid) {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d processes that have ended are kept", left, len(ended))
+		}
+	}
+	if len(ended) != 100 || !has(os.Getpid()) {
+		t.Errorf("%d ended; we live, and are kept: %v", len(ended), has(os.Getpid()))
+	}
+}
+
 // TestSockets: what we hold is found, in the iterator's words.
 func TestSockets(t *testing.T) {
 	l, err := net.Listen("tcp6", "[::1]:0")

@@ -316,7 +316,10 @@ struct {
 	__type(value, struct meeting);
 } meetings SEC(".maps");
 
-/* Which programs were told, by process. */
+/*
+ * Which programs were told, by process, as long as there is that. Where more live at a time than there is room for, the least used
+ * go: what becomes of those is told when they next do something with a socket that they did not have.
+ */
 struct told_proc {
 	__u64 start;
 	__u64 exec_id;
@@ -1465,14 +1468,21 @@ int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* A process is gone for good; at its exit, sockets are still closed. A thread that was the leader before an exec is none. */
+/*
+ * A process is gone for good; at its exit, sockets are still closed. Its number may be another's by now. A thread that was the leader
+ * before an exec is none.
+ */
 SEC(TRACEPOINT "sched_process_free")
 int BPF_PROG(told_free, struct task_struct *p)
 {
 	__u32 tgid = GET(p, tgid);
 
-	if (GET(p, pid) == tgid && is_followed(p))
+	if (GET(p, pid) != tgid)
+		return 0;
+	if (followed && is_followed(p))
 		bpf_map_delete_elem(&family, &tgid);
+	if (known(p, tgid))
+		bpf_map_delete_elem(&procs, &tgid);
 	return 0;
 }
 
