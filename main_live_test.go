@@ -741,7 +741,8 @@ func refusing(t *testing.T) (at string, port int) {
 	return fmt.Sprintf("127.0.0.1:%d", port), port
 }
 
-// TestManyEnds: a thousand short connections, each of which has one beginning and one end, for the right reason.
+// TestManyEnds: a thousand short connections, each of which has one beginning and one end, for the right reason. The kernel tells of all sockets of
+// the machine, also of those of the tests beside this one, and where it has no room for more, that is said: so many may have ended with silence.
 func TestManyEnds(t *testing.T) {
 	needs(t, true)
 	t.Parallel()
@@ -829,7 +830,7 @@ func TestManyEnds(t *testing.T) {
 	w.end()
 	checkSeveral(t, w.ndjson.String())
 	for reason, n := range want {
-		if got[reason] != n {
+		if miss := got[reason] - n; uint64(max(miss, -miss)) > lost {
 			t.Errorf("%s: got %d, want %d; %d lost", reason, got[reason], n, lost)
 		}
 	}
@@ -923,7 +924,7 @@ func TestUnprivileged(t *testing.T) {
 	nobody := []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"}
 	w := watch(t, append(nobody, filepath.Join(dir, "rustnet"), "--json", "--filter", fmt.Sprintf("remote_port == %d", port))...)
 	eventually(t, "what it says of its rights", func() bool { return strings.Contains(w.stderr.String(), "CAP_NET_RAW") })
-	client := background(t, append(nobody, "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d; read; exec 3>&-; read", port))...)
+	client := background(t, append(nobody, "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d; while read -r word && [ $word = more ]; do echo >&3; done; exec 3>&-; read", port))...)
 	go func() {
 		for {
 			c, err := listener.Accept()
@@ -940,9 +941,12 @@ func TestUnprivileged(t *testing.T) {
 	if r.Proto != "tcp" || r.Direction != "local" || r.State != "ESTABLISHED" {
 		t.Errorf("new: got %+v", r)
 	}
+	if r.Process == "" { // of new it may be too early: for /proc there is only so much time, and who has closed its socket is not found there
+		w.until("its process", func(r *record) bool { return r.Process != "" }, func() { fmt.Fprintln(client.stdin, "more") })
+	}
 	fmt.Fprintln(client.stdin, "close it")
 	r = w.until("the end", func(r *record) bool { return r.Event == "closed" }, nil)
-	if r.Process != "bash" || r.PID == 0 { // of new it may be too early, where /proc is read slowly
+	if r.Process != "bash" || r.PID == 0 {
 		t.Errorf("closed: got %+v", r)
 	}
 	w.end()
