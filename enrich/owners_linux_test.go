@@ -102,6 +102,7 @@ type scene struct {
 	tcp, tcp6, dual       netip.AddrPort
 	udp, udp2             netip.AddrPort
 	udp6, udp62           netip.AddrPort
+	only                  netip.AddrPort // without MPTCP, which listeners have by default
 	slow, web             netip.AddrPort
 	before                []*opener
 	beside, world, natted string // namespaces, by process; the address of a server in world
@@ -167,6 +168,17 @@ var scenarios = []scenario{
 	}},
 	{"TCP fast open", "sent with the SYN", 10, func(x *scene) { x.clients("fastopen", "tcp", x.tcp) }},
 	{"sendmmsg and recvmmsg", "eight datagrams at once", 10, func(x *scene) { x.clients("mmsg", "udp", x.udp) }},
+	{"MPTCP", "multipath TCP at both ends", 10, func(x *scene) { x.odd("mptcp", "tcp", x.tcp) }},
+	{"MPTCP over IPv6", "", 10, func(x *scene) { x.odd("mptcp", "tcp", x.tcp6) }},
+	{"MPTCP, to who has TCP only", "", 10, func(x *scene) { x.odd("mptcp", "tcp", x.only) }},
+	{"MSG_ZEROCOPY", "", 10, func(x *scene) { x.odd("zerocopy", "tcp", x.tcp) }},
+	{"UDP, cut into segments by the kernel", "UDP_SEGMENT", 10, func(x *scene) { x.odd("segments", "udp", x.udp) }},
+	{"exit at once", "connected, and nothing said", 20, func(x *scene) { x.odd("exit", "tcp", x.tcp) }},
+	{"exit before the answer", "connect(2) did not wait for it", 20, func(x *scene) { x.odd("unanswered", "tcp", x.tcp) }},
+	{"daemon", "its parents connected, and have ended when it sends", 10, func(x *scene) { x.odd("daemon", "tcp", x.tcp) }},
+	{"vfork and exec", "a program is started on the connection, and its parent waits", 10, func(x *scene) { x.odd("spawn", "tcp", x.tcp) }},
+	{"exec in place three times", "before the connection and on it", 10, func(x *scene) { x.odd("chain", "tcp", x.tcp) }},
+	{"another thread executes", "and goes on with the connection under the leader's number", 10, func(x *scene) { x.odd("thread", "tcp", x.tcp) }},
 	{"sendfile", "", 10, func(x *scene) { x.clients("sendfile", "tcp", x.tcp) }},
 	{"splice", "from a pipe", 10, func(x *scene) { x.clients("splice", "tcp", x.tcp) }},
 	{"io_uring", "connect, send and receive", 10, func(x *scene) { x.clients("io_uring", "tcp", x.tcp) }},
@@ -558,6 +570,78 @@ func (x *scene) sharing(kind string, servers ...netip.AddrPort) {
 	}
 }
 
+// oddities have one connection in a way that is not everybody's, and say which port it has, who is to have it, and by which name; nothing
+// where the kernel has not what it takes.
+const oddities = `
+import ctypes, os, socket, sys, threading
+kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+name = "-"
+def tcp(proto=0):
+    s = socket.socket(family, socket.SOCK_STREAM, proto); s.settimeout(10); s.connect((host, port)); return s
+def said(s, pid): print(s.getsockname()[1], pid, name, flush=True)
+def end(s): s.send(b"x"); s.shutdown(1); s.recv(9)
+def inherit(s): os.dup2(s.fileno(), 9); os.set_inheritable(9, True)
+talk = "echo x >&9; exec 9>&-"
+if kind == "mptcp":
+    try: s = socket.socket(family, socket.SOCK_STREAM, 262)
+    except OSError: sys.exit()
+    s.settimeout(10); s.connect((host, port)); said(s, os.getpid()); end(s)
+elif kind == "zerocopy":
+    s = tcp(); s.setsockopt(socket.SOL_SOCKET, 60, 1)
+    try: s.send(b"x" * 100000, 0x4000000)
+    except OSError: sys.exit()
+    said(s, os.getpid()); end(s)
+elif kind == "segments":
+    s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(10)
+    s.setsockopt(socket.IPPROTO_UDP, 103, 100); s.sendto(b"x" * 1000, (host, port)); s.recv(100); said(s, os.getpid())
+elif kind == "exit":
+    s = tcp(); said(s, os.getpid()); os._exit(0)
+elif kind == "unanswered":
+    s = socket.socket(family, socket.SOCK_STREAM); s.setblocking(False); s.connect_ex((host, port)); said(s, os.getpid()); os._exit(0)
+elif kind == "daemon":
+    s = tcp(); r, w = os.pipe()
+    for i in range(2):
+        if os.fork(): os._exit(0)
+    while os.getppid() != 1: pass
+    said(s, os.getpid()); end(s)
+elif kind == "spawn":
+    s = tcp(); s.send(b"x"); inherit(s); name = "sh"
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", talk], {}); os.waitpid(pid, 0); said(s, pid)
+elif kind == "chain":
+    if os.environ.get("LINK") != "2":
+        os.environ["LINK"] = str(int(os.environ.get("LINK", 0)) + 1)
+        os.execv(sys.executable, [sys.executable, "-S", "-c", os.environ["CHAIN"]] + sys.argv[1:])
+    s = tcp(); s.send(b"x"); inherit(s); name = "sh"; said(s, os.getpid())
+    os.execv("/bin/sh", ["sh", "-c", "exec sh -c '" + talk + "'"])
+elif kind == "thread":
+    s = tcp(); s.send(b"x"); inherit(s); name = "sh"; said(s, os.getpid())
+    threading.Thread(target=lambda: os.execv("/bin/sh", ["sh", "-c", talk])).start()
+    threading.Event().wait()
+`
+
+func (x *scene) odd(kind, proto string, server netip.AddrPort) {
+	for range x.times {
+		cmd := exec.Command("python3", "-S", "-c", oddities, kind, server.Addr().String(), strconv.Itoa(int(server.Port())))
+		cmd.Env = append(os.Environ(), "CHAIN="+oddities)
+		cmd.Stderr = new(bytes.Buffer)
+		out, err := cmd.Output()
+		if errors.Is(err, exec.ErrNotFound) || err == nil && len(out) == 0 {
+			x.skip = "needs python3, and of the kernel " + kind
+			return
+		}
+		var port, pid int
+		var name string
+		if _, err2 := fmt.Sscan(string(out), &port, &pid, &name); err != nil || err2 != nil {
+			x.t.Fatalf("%s: %v, %v: %q, %s", kind, err, err2, out, cmd.Stderr)
+		}
+		if name == "-" {
+			name = ""
+		}
+		x.flows = append(x.flows, flow{proto, netip.AddrPortFrom(server.Addr(), uint16(port)), server, pid, os.Getpid(), name})
+	}
+}
+
 func (x *scene) socat() {
 	const at = "127.0.0.1:9901"
 	cmd := exec.Command("socat", "TCP-LISTEN:9901,bind=127.0.0.1,reuseaddr,fork", `SYSTEM:read x; echo $$; exec cat >/dev/null,nofork`)
@@ -664,6 +748,15 @@ func (x *scene) prepare() {
 	go drain(l)
 	l, x.dual = listen("tcp", "[::]:0")
 	x.dual = netip.AddrPortFrom(x.tcp.Addr(), x.dual.Port())
+	go drain(l)
+	var plainTCP net.ListenConfig
+	plainTCP.SetMultipathTCP(false)
+	l, err := plainTCP.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	x.only = plain(l.Addr())
 	go drain(l)
 	l, x.slow = listen("tcp4", "127.0.0.1:0")
 	go func() {
