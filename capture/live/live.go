@@ -7,6 +7,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -255,6 +256,16 @@ func (l *life) isClosing() bool {
 	default:
 		return false
 	}
+}
+
+// grace gives what is done when the pipeline had its time to take what there is: some time after stop is, of which stopped hears.
+func grace(stop context.Context, stopped func()) (hard context.Context, giveUp func()) {
+	hard, cancel := context.WithCancel(context.Background())
+	unhook := context.AfterFunc(stop, func() {
+		time.AfterFunc(stopGrace, cancel)
+		stopped()
+	})
+	return hard, func() { unhook(); cancel() }
 }
 
 // shut begins the end: first tells that nobody did so before, running that Run has to end now.

@@ -279,14 +279,8 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	}
 	defer close(s.ended)
 
-	// hard is done when the pipeline had its time to take what there is.
-	hard, giveUp := context.WithCancel(context.Background())
+	hard, giveUp := grace(stop, s.wake)
 	defer giveUp()
-	unhook := context.AfterFunc(stop, func() {
-		time.AfterFunc(stopGrace, giveUp)
-		s.wake()
-	})
-	defer unhook()
 
 	s.lastSent, s.lastSeen, s.lastWait = time.Now(), time.Now(), time.Now()
 	for stop.Err() == nil && !s.isClosing() {

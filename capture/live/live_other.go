@@ -185,11 +185,8 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	}
 	defer close(s.ended)
 
-	// hard is done when the pipeline had its time to take what there is.
-	hard, giveUp := context.WithCancel(context.Background())
+	hard, giveUp := grace(stop, func() {})
 	defer giveUp()
-	unhook := context.AfterFunc(stop, func() { time.AfterFunc(stopGrace, giveUp) })
-	defer unhook()
 
 	now := time.Now().UnixNano()
 	s.lastSent.Store(now)
