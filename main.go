@@ -770,7 +770,7 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		case why == nil:
 		case owners.Exact():
 			say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
-		case errors.Is(why, errors.ErrUnsupported):
+		case runtime.GOOS != "linux": // where nobody expects eBPF
 			say("info", "owners come from the socket tables, and short-lived programs may be missed (rustnet doctor says more)")
 		default:
 			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
@@ -907,7 +907,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	if err != nil {
 		return nil, errors.Join(err, counter.Close())
 	}
-	if err := cmp.Or(notCounted, src.NotCounted()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := cmp.Or(notCounted, src.NotCounted()); err != nil && runtime.GOOS == "linux" {
 		say("info", "packets of long connections are not counted in the kernel, which costs more CPU and nothing else: %v", err)
 	}
 	local, err := live.WatchLocal()
