@@ -566,7 +566,7 @@ func (f *file) retire(ctx context.Context, cfg Config, press func() bool) error 
 	}
 	for n := int64(1); cfg.Size > 0 && n > 0 && err == nil && ctx.Err() == nil && !press(); gone += n {
 		var size int64
-		if size, err = f.size(); err != nil || size <= int64(cfg.Size) {
+		if size, err = f.size(); err != nil || size <= int64(cfg.Size-cfg.Size/16) {
 			break
 		}
 		n, err = f.remove("ORDER BY ts")
@@ -579,6 +579,15 @@ func (f *file) retire(ctx context.Context, cfg Config, press func() bool) error 
 	return plain(f.db.Exec(`DELETE FROM process WHERE NOT EXISTS (SELECT 1 FROM connection WHERE process_ref = ref)
 		AND NOT EXISTS (SELECT 1 FROM event WHERE process_ref = ref);
 		PRAGMA incremental_vacuum`))
+}
+
+// full tells whether the next records may make the file larger than it is to be; retire leaves room for some time.
+func (f *file) full(cfg Config) bool {
+	if cfg.Size <= 0 {
+		return false
+	}
+	size, err := f.size() // a failure of the disk is told where it is written
+	return err == nil && size > int64(cfg.Size-cfg.Size/32)
 }
 
 // size is how much of the file is in use.

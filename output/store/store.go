@@ -341,7 +341,7 @@ func (s *Stage) write(ctx context.Context) (err error) {
 			}
 			return s.file.retire(ctx, s.cfg, func() bool { return false })
 		}
-		if time.Since(retired) >= retireEvery {
+		if time.Since(retired) >= retireEvery || s.file.full(s.cfg) {
 			retired = time.Now()
 			if err := s.file.retire(ctx, s.cfg, s.pressed); err != nil {
 				s.cfg.Warn(fmt.Sprintf("--store %s: taking out what is old: %v", s.path, err))

@@ -365,6 +365,34 @@ func TestRetire(t *testing.T) {
 	want(t, path, "SELECT count(*) FROM connection WHERE id < 100", "4") // days later
 }
 
+// TestStaysSmall: a store that grows to its size is made room in at once, not a minute later.
+func TestStaysSmall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	const limit = 1 << 20
+	r := start(t, path, Config{Size: limit})
+	id, highest := uint64(0), int64(0)
+	for range 20 {
+		events := make([]event.Event, 1200)
+		for i := range events {
+			id++
+			events[i] = conn(event.Closed, id, int64(id))
+		}
+		r.send(events...)
+		for r.Stats().Stored < id {
+			time.Sleep(time.Millisecond)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		highest = max(highest, info.Size())
+	}
+	if r.end(t); highest > limit*5/4 || highest < limit/2 {
+		t.Errorf("the file was %d bytes at its largest, want %d and little more", highest, limit)
+	}
+	want(t, path, fmt.Sprintf("SELECT max(id) = %d, count(*) > 1000 FROM connection", id), "1|1")
+}
+
 // TestKeepAllocs: a record of a connection that waits takes the place of the one before, and costs nothing else.
 func TestKeepAllocs(t *testing.T) {
 	s := &Stage{waiting: newQueue(), kick: make(chan struct{}, 1), id: schema.Lookup("id"), ts: schema.Lookup("ts"), cfg: Config{Live: true}}
