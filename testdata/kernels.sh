@@ -2,7 +2,7 @@
 # Runs the tests of bpf, lifecycle, command and enrich, and rustnet doctor, under Debian's kernels and prints what works where:
 # kernels.sh [ROW…], all rows without. The kernels run in qemu, which emulates the processor, without any
 # network but their own, from an initramfs of our programs, busybox and the few programs that the
-# tests watch. A row is KERNEL[:VARIANT]; everything that a run said is in build/kernels/ROW.log.
+# tests watch. A row is KERNEL[-ARCH][:VARIANT]: 6.1, 6.1-arm64, 6.1:nobtf; everything that a run said is in build/kernels/ROW.log.
 # nocgroup is without a mount of control groups, nobtf without the kernel's types, which a file gives instead; noring has no
 # ring buffers, as before 5.8; integrity and confidentiality are modes of lockdown.
 # RUN=REGEXP and PACKAGES="bpf enrich" in the environment choose among the tests.
@@ -13,18 +13,22 @@ rows=("$@")
 dir=$PWD/build/kernels
 mkdir -p "$dir"
 
-[[ $(uname -m) == x86_64 ]] || { echo "the kernels are for x86_64, which this machine is not" >&2; exit 1; }
 export PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for need in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static dpkg-deb:dpkg curl:curl dig:bind9-dnsutils ping:iputils-ping socat:socat ip:iproute2 ss:iproute2 nft:nftables setpriv:util-linux /usr/bin/python3:python3; do
+for need in busybox dpkg-deb:dpkg xz:xz-utils; do
 	command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
+for row in "${rows[@]}"; do
+	case $row in
+	*-arm64*) command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm) ;;
+	*) command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86) ;;
+	esac
+done
 ((${#missing[@]} == 0)) || { echo "run kernels: try: apt-get install --no-install-recommends ${missing[*]}" >&2; exit 1; }
-ldd "$(command -v busybox)" >/dev/null 2>&1 && { echo "run kernels: busybox is not static, try: apt-get install busybox-static" >&2; exit 1; }
 
 # A state of apt's own: the machine may be of another release than the kernels. The mirrors are the machine's.
 apt=(-qq -o "Dir::State=$dir/apt" -o "Dir::Cache=$dir/apt" -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$dir/apt/sources"
-	-o Dir::State::status=/var/lib/dpkg/status -o APT::Sandbox::User=)
+	-o Dir::State::status=/dev/null -o APT::Sandbox::User=)
 sources() {
 	mkdir -p "$dir"/apt/{sources,lists/partial,archives/partial}
 	local site suite suites
@@ -36,22 +40,21 @@ sources() {
 		*) continue ;;
 		esac
 		for suite in $suites; do
-			printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n' "$site" "$suite"
+			printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64 arm64\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n' "$site" "$suite"
 		done
 	done >"$dir/apt/sources/debian.sources"
 	apt-get "${apt[@]}" update || true # what a mirror has no more is said below, where it is missed
 }
 
-# kernel VERSION unpacks the newest package of it to build/kernels/VERSION.
+# kernel VERSION ARCH TO unpacks the newest package of it to the directory TO.
 kernel() {
-	[[ -e $dir/$1/done ]] && return
-	[[ -e $dir/apt/sources/debian.sources ]] || sources
+	[[ -e $3/done ]] && return
 	local name
-	name=$(apt-cache "${apt[@]}" search --names-only "^linux-image-${1//./\\.}\.[0-9.]*[-+][a-z0-9+-]*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1)
-	[[ -n $name ]] || { echo "Linux $1: no package linux-image-$1…-cloud-amd64 on this machine's mirrors" >&2; return 1; }
-	(cd "$dir" && apt-get "${apt[@]}" download "$name" && rm -rf "$1" && dpkg-deb -x "$name"_*.deb "$1" && rm "$name"_*.deb)
-	local modules=("$dir/$1"/lib/modules/*)
-	local version=${modules[0]##*/} tree=$dir/$1/initramfs/lib/modules part
+	name=$(apt-cache "${apt[@]}" -o "APT::Architecture=$2" search --names-only "^linux-image-${1//./\\.}\.[0-9.]*[-+][a-z0-9+-]*cloud-$2\$" | awk '{print $1}' | sort -V | tail -1)
+	[[ -n $name ]] || { echo "Linux $1: no package linux-image-$1…-cloud-$2 on this machine's mirrors" >&2; return 1; }
+	(cd "$dir" && apt-get "${apt[@]}" -o "APT::Architecture=$2" download "$name" && rm -rf "$3" && dpkg-deb -x "$name"_*.deb "$3" && rm "$name"_*.deb)
+	local modules=("$3"/lib/modules/*)
+	local version=${modules[0]##*/} tree=$3/initramfs/lib/modules part
 	# All of the network, so that it loads itself what is asked for, and what it is built on.
 	mkdir -p "$tree/$version/kernel/drivers/net"
 	cp "${modules[0]}"/modules.builtin* "${modules[0]}"/modules.order "$tree/$version/"
@@ -59,81 +62,83 @@ kernel() {
 		[[ -e ${modules[0]}/kernel/$part ]] && cp -r "${modules[0]}/kernel/$part" "$tree/$version/kernel/$(dirname "$part")/"
 	done
 	find "$tree" -name '*.xz' -exec xz -d {} +
-	busybox depmod -b "$dir/$1/initramfs" "$version"
-	archive "$dir/$1/initramfs" "$dir/$1/modules.cpio"
-	touch "$dir/$1/done"
+	busybox depmod -b "$3/initramfs" "$version"
+	archive "$3/initramfs" "$3/modules.cpio"
+	touch "$3/done"
 }
 
 archive() { (cd "$1" && find . | busybox cpio -o -H newc 2>/dev/null) >"$2"; }
 
-# put copies programs or libraries and what they are linked with, to where they are here.
-put() {
-	local file lib
-	for file in "$@"; do
-		for lib in "$file" $(ldd "$file" 2>/dev/null | grep -o '/[^ ]*' || true); do
-			mkdir -p "$root$(dirname "$lib")"
-			[[ -e $root$lib ]] || cp -L "$lib" "$root$lib"
-		done
-	done
+# programs ARCH unpacks busybox and what the tests watch, with all that it is linked with.
+programs() {
+	local to=$dir/programs-$1 package
+	[[ -e $to.cpio ]] && return
+	rm -rf "$to" "$dir"/apt/archives/*.deb
+	apt-get "${apt[@]}" -o "APT::Architecture=$1" -y --no-install-recommends --download-only install \
+		busybox-static bash curl bind9-dnsutils iputils-ping socat iproute2 nftables util-linux python3-minimal libpython3.11-stdlib
+	for package in "$dir"/apt/archives/*.deb; do dpkg-deb -x "$package" "$to"; done
+	rm -rf "$to"/usr/share/{doc,man,locale,perl,perl5,zoneinfo,bash-completion,i18n} "$to"/usr/lib/*/{perl,perl-base,gconv}
+	ln -sf bash "$to/bin/sh" # that of busybox runs its own programs, whatever PATH says
+	ln -sf ../bin/busybox "$to/sbin/modprobe"
+	mkdir -p "$to"/{proc,sys,dev,tmp,etc,root,tests}
+	printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$to/etc/passwd"
+	printf 'root:x:0:\n' >"$to/etc/group"
+	printf '127.0.0.1 localhost\n' >"$to/etc/hosts"
+	archive "$to" "$to.cpio"
 }
 
-root=$dir/root
-rm -rf "$root"
-mkdir -p "$root"/{bin,sbin,proc,sys,dev,tmp,etc,root,tests,usr/lib,usr/bin}
-ln -s bin/init "$root/init"
-cp testdata/kernels.init "$root/bin/init"
-cp "$(command -v busybox)" "$root/bin/busybox"
-ln -s ../bin/busybox "$root/sbin/modprobe"
-put /bin/bash /usr/bin/curl /usr/bin/dig /usr/bin/ping /usr/bin/socat /usr/bin/python3
-for program in ip ss nft setpriv unshare nsenter; do # busybox has the most of these too, but not all that is asked of them
-	put "$(command -v "$program")"
-done
-ln -s bash "$root/bin/sh" # that of busybox runs its own programs, whatever PATH says
-python=$(/usr/bin/python3 -S -c 'import os; print(os.path.dirname(os.__file__))')
-mkdir -p "$root$python"
-(cd "$python" && tar -c --exclude=test --exclude=dist-packages --exclude='config-*' --exclude=idlelib --exclude=__pycache__ .) | tar -x -C "$root$python"
-put "$python"/lib-dynload/_ctypes.*.so
-printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
-printf 'root:x:0:\n' >"$root/etc/group"
-printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
-for package in bpf capture/lifecycle capture/command enrich; do
-	mkdir "$root/tests/${package##*/}"
-	CGO_ENABLED=0 go test -c -ldflags '-s -w' -o "$root/tests/${package##*/}/${package##*/}.test" "./$package"
-	[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$root/tests/${package##*/}/"
-done
-mkdir "$root/tests/docs"
-cp docs/owners.md "$root/tests/docs/"
-CGO_ENABLED=0 go build -ldflags '-s -w' -o "$root/bin/rustnet" .
-[[ " ${rows[*]} " != *:noring\ * ]] || CGO_ENABLED=0 go build -ldflags '-s -w -X rustnet/bpf.withoutRing=yes' -o "$root/bin/rustnet-noring" .
-archive "$root" "$dir/root.cpio"
+# ours ARCH builds rustnet and the tests.
+ours() {
+	local to=$dir/ours-$1 package
+	rm -rf "$to"
+	mkdir -p "$to"/bin "$to"/tests/docs
+	ln -s bin/init "$to/init"
+	cp testdata/kernels.init "$to/bin/init"
+	cp docs/owners.md "$to/tests/docs/"
+	export CGO_ENABLED=0 GOOS=linux GOARCH=$1
+	for package in bpf capture/lifecycle capture/command enrich; do
+		mkdir "$to/tests/${package##*/}"
+		go test -c -ldflags '-s -w' -o "$to/tests/${package##*/}/${package##*/}.test" "./$package"
+		[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$to/tests/${package##*/}/"
+	done
+	go build -ldflags '-s -w' -o "$to/bin/rustnet" .
+	[[ " ${rows[*]} " != *:noring\ * ]] || go build -ldflags '-s -w -X rustnet/bpf.withoutRing=yes' -o "$to/bin/rustnet-noring" .
+	archive "$to" "$to.cpio"
+}
 
+grep -q arm64 "$dir/apt/sources/debian.sources" 2>/dev/null || sources
 failed=0 logs=()
+declare -A built
 for row in "${rows[@]}"; do
-	version=${row%%:*} variant=${row#"$version"} log=$dir/$row.log
-	kernel "$version" || { failed=1; continue; }
+	machine=${row%%:*} variant=${row#"${row%%:*}"} log=$dir/$row.log
+	version=${machine%%-*} arch=amd64 console=ttyS0 processor=(qemu-system-x86_64 -cpu Nehalem)
+	[[ $machine != *-* ]] || arch=${machine#*-} console=ttyAMA0 processor=(qemu-system-aarch64 -M virt -cpu cortex-a72)
+	kernel "$version" "$arch" "$dir/$machine" || { failed=1; continue; }
+	programs "$arch"
+	[[ " ${!built[*]} " == *" $arch "* ]] || { ours "$arch"; built[$arch]=yes; }
 	logs+=("$log")
 	: >"$log"
 	# no_timer_check: on a busy machine the emulated timer comes too late for the kernel to believe in it.
-	parameters="console=ttyS0 panic=-1 quiet no_timer_check mitigations=off VARIANT=${variant#:} RUN=${RUN:-.} PACKAGES=\"${PACKAGES:-bpf lifecycle command enrich}\""
+	parameters="console=$console panic=-1 quiet no_timer_check mitigations=off VARIANT=${variant#:} RUN=${RUN:-.} PACKAGES=\"${PACKAGES:-bpf lifecycle command enrich}\""
 	case ${variant#:} in
 	integrity | confidentiality) parameters+=" lockdown=${variant#:}" ;;
 	noring) parameters+=" TEST_RUNG=older,noring" ;;
 	esac
-	cat "$dir/root.cpio" "$dir/$version/modules.cpio" >"$dir/initramfs"
+	cat "$dir/programs-$arch.cpio" "$dir/$machine/modules.cpio" "$dir/ours-$arch.cpio" >"$dir/initramfs"
 	echo "== Linux $row" >&2
 	for _ in 1 2 3; do # an emulated machine may stand still before its first program; then another is begun
-		timeout 7200 nice qemu-system-x86_64 -accel tcg -smp 2 -m 2048 -cpu Nehalem -nic none -display none -monitor none \
-			-serial "file:$log" -no-reboot -kernel "$dir/$version"/boot/vmlinuz-* -initrd "$dir/initramfs" -append "$parameters" </dev/null &
-		machine=$!
+		timeout 7200 nice "${processor[@]}" -accel tcg -smp 2 -m 2048 -nic none -display none -monitor none \
+			-serial "file:$log" -no-reboot -kernel "$dir/$machine"/boot/vmlinuz-* -initrd "$dir/initramfs" -append "$parameters" </dev/null &
+		running=$!
 		for ((i = 0; i < 300; i++)); do
 			sleep 1
-			if [[ -s $log ]] || ! kill -0 "$machine" 2>/dev/null; then break; fi
+			if [[ -s $log ]] || ! kill -0 "$running" 2>/dev/null; then break; fi
 		done
 		[[ -s $log ]] && break
-		kill "$machine" 2>/dev/null || true
-		wait "$machine" || true
+		kill "$running" 2>/dev/null || true
+		wait "$running" || true
 	done
-	wait "$machine" || true
+	wait "$running" || true
 	sed -i 's/\r//g' "$log"
 	case ${variant#:} in
 	integrity | confidentiality)

@@ -91,7 +91,7 @@ func script(t *testing.T, text string) []decode.Packet {
 			}
 			p.IPLen = 40 + p.PayloadLen
 		}
-		p.Payload = make([]byte, p.PayloadLen)
+		p.Payload = make([]byte, min(p.PayloadLen, 1<<16)) // as of a capture that is cut
 		clock = max(clock, p.TS)
 		p.Clock = clock
 		a, b := mix(p.Src.Lo, uint64(p.SrcPort)), mix(p.Dst.Lo, uint64(p.DstPort))

@@ -415,7 +415,7 @@ func TestSentOnce(t *testing.T) {
 		}},
 		{"a queue that is full", [2]string{"fin TIME_WAIT 300000/0", "fin 0/300000"}, func(t *testing.T, c, s int) {
 			shape(t, exec.Command("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "40mbit", "burst", "70000", "limit", "70000"),
-				"qdisc kind is unknown", "invalid argument 'root'") // the kernel's, and busybox's
+				"qdisc kind is unknown")
 			defer exec.Command("tc", "qdisc", "del", "dev", "lo", "root").Run()
 			go func() {
 				for b := make([]byte, 300000); len(b) > 0; {

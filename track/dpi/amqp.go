@@ -206,7 +206,7 @@ func (c *call) amqp1Side(st *amqpState, s Side) bool {
 			}
 			continue
 		}
-		n := int(be32(v.b))
+		n := size32(be32(v.b))
 		if n < 8 || n > amqpMaxFrame || v.b[4] < 2 || int(v.b[4])*4 > n || v.b[5] > 1 {
 			return true
 		}

@@ -12,7 +12,7 @@ func parseBJNP(c *call) verdict {
 	if magic := string(b[:4]); magic != "BJNP" && magic != "BJNB" && magic != "MFNP" {
 		return no
 	}
-	if kind := b[4] & 0x7f; kind == 0 || kind > 4 || be32(b[12:]) > 1<<16 || !v.exactly(bjnpHeaderLen+int(be32(b[12:]))) {
+	if kind := b[4] & 0x7f; kind == 0 || kind > 4 || be32(b[12:]) > 1<<16 || !v.exactly(bjnpHeaderLen+size32(be32(b[12:]))) {
 		return no
 	}
 	c.setClient(c.side ^ sideIf(b[4]&0x80 != 0))

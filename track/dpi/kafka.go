@@ -55,7 +55,7 @@ func (h *kafkaRequest) read(v *view) verdict {
 		}
 		return v.unfinished()
 	}
-	h.size = int(be32(b)) + 4
+	h.size = size32(be32(b)) + 4
 	h.api, h.version, h.correlation = int(be16(b[4:])), int(be16(b[6:])), be32(b[8:])
 	n := int(int16(be16(b[12:])))
 	if h.size < 14 || h.size > kafkaMaxRequest || h.api >= len(kafkaAPIs) || h.version > kafkaMaxVersion || n < -1 || n > maxFactLen || 14+n > h.size {
@@ -106,7 +106,7 @@ func parseKafka(c *call) verdict {
 			h.api == 0 && h.version == 0 && h.correlation == 0 && len(h.client) == 0 { // nothing but zeros, as ZooKeeper begins
 			continue
 		}
-		size := int(be32(answer)) + 4
+		size := size32(be32(answer)) + 4
 		if size < 8 || len(answer) < min(size, 64) || len(h.client) == 0 && (len(request.b) < h.size || len(answer) != size) || len(answer) > size && len(request.b) == h.size {
 			continue
 		}

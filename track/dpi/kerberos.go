@@ -78,7 +78,7 @@ func parseKerberosStream(c *call) verdict {
 			if len(v.b) < 4+16 {
 				break
 			}
-			n := int(be32(v.b))
+			n := size32(be32(v.b))
 			if n < 16 || n > kerberosMaxLen {
 				return no
 			}

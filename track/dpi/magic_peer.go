@@ -401,7 +401,7 @@ func osc(c *call) verdict {
 			if len(rest) < 4 || be32(rest) > uint32(len(rest)) {
 				return no
 			}
-			n = 4 + int(be32(rest)+3)&^3
+			n = 4 + (size32(be32(rest))+3)&^3
 		case 'T', 'F', 'N', 'I', '[', ']':
 		default:
 			return no

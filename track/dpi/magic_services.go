@@ -381,7 +381,7 @@ func rocketMQ(c *call) verdict {
 	if len(b) < 8+len(code) {
 		return c.short()
 	}
-	return holds(b[4] == 0 && be24(b[5:])+4 <= int(be32(b)) && string(b[8:8+len(code)]) == code)
+	return holds(b[4] == 0 && be24(b[5:])+4 <= size32(be32(b)) && string(b[8:8+len(code)]) == code)
 }
 
 // hazelcast: an only frame, of a client who says who it is.
@@ -607,7 +607,7 @@ func riemann(c *call) verdict {
 		return c.short()
 	}
 	size, n := varint(b[5:])
-	if b[4] != events || n == 0 || size == 0 || 5+n+size > 4+int(be32(b)) {
+	if b[4] != events || n == 0 || size == 0 || 5+n+size > 4+size32(be32(b)) {
 		return no
 	}
 	switch b[5+n] { // time, state, service, host, description, tags, ttl, attributes
@@ -616,7 +616,7 @@ func riemann(c *call) verdict {
 		return no
 	}
 	next := 5 + n + size
-	return holds(next == 4+int(be32(b)) || next < len(b) && b[next] == events)
+	return holds(next == 4+size32(be32(b)) || next < len(b) && b[next] == events)
 }
 
 // riemannPort: so little is said that the port must be Riemann's.
@@ -754,7 +754,7 @@ func ganglia(c *call) verdict {
 	}
 	r := cursor{b: b[4:]}
 	for range 2 {
-		n := int(r.u32())
+		n := size32(r.u32())
 		if r.bad || n <= 0 || n > 255 || !oneLine(r.bytes(n)) {
 			return no
 		}
@@ -851,7 +851,7 @@ func bacula(c *call) verdict {
 	if len(b) < 4 {
 		return c.short()
 	}
-	size := 4 + int(be32(b))
+	size := 4 + size32(be32(b))
 	if len(b) < size {
 		if len(b) > 10 && string(b[4:10]) != "Hello " {
 			return no

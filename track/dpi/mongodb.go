@@ -39,7 +39,7 @@ func parseMongoDB(c *call) verdict {
 	if len(b) < mongoHeaderLen+5 {
 		return v.unfinished()
 	}
-	n, op := int(le32(b)), le32(b[12:])
+	n, op := size32(le32(b)), le32(b[12:])
 	if n < mongoHeaderLen+5 || n > mongoMaxLen || len(b) > n && v.whole && le32(b[8:]) == 0 && op != mongoQuery && op != mongoMsg {
 		return no
 	}
@@ -85,7 +85,7 @@ func parseMongoDB(c *call) verdict {
 		return v.unfinished()
 	}
 	// A length, and an element's type and name. Documents fill the message, but for a checksum or further ones.
-	size := int(le32(body[doc:]))
+	size := size32(le32(body[doc:]))
 	if size < 5 || size > n-mongoHeaderLen-doc {
 		return no
 	}
@@ -151,7 +151,7 @@ func bsonText(doc []byte, name string) []byte {
 	if len(b) < 4 {
 		return nil
 	}
-	n := int(le32(b))
+	n := size32(le32(b))
 	if n <= 1 || n > maxFactLen || 4+n > len(b) {
 		return nil
 	}

@@ -22,7 +22,7 @@ func parseOPCUA(c *call) verdict {
 		}
 		return v.unfinished()
 	}
-	n := int(le32(b[4:]))
+	n := size32(le32(b[4:]))
 	if !opcuaType(b[:4]) || n < 12 || n > 1<<24 {
 		return no
 	}
@@ -34,7 +34,7 @@ func parseOPCUA(c *call) verdict {
 		if len(b) < n {
 			return v.unfinished()
 		}
-		if url := b[32:]; int(le32(b[28:])) != len(url) || le32(b[12:]) < 1024 {
+		if url := b[32:]; size32(le32(b[28:])) != len(url) || le32(b[12:]) < 1024 {
 			return no
 		} else if bytes.HasPrefix(url, []byte("opc.")) {
 			c.fact(fieldOPCUAEndpoint, c.shownURL(url))

@@ -79,7 +79,7 @@ func perforceMessage(v *view) (message []byte, got verdict) {
 	if len(b) < perforceHead {
 		return nil, v.unfinished()
 	}
-	n := int(le32(b[1:]))
+	n := size32(le32(b[1:]))
 	if b[0] != b[1]^b[2]^b[3]^b[4] || n < len("func\x00....x\x00") || n > perforceMost || len(b) > perforceHead && !alphanumeric(b[perforceHead]) {
 		return nil, no
 	}
@@ -107,7 +107,7 @@ func perforceCut(b []byte) (name, value, rest []byte, ok bool) {
 	if !ok || len(rest) < 5 || !metricName(name) && len(name) > 0 {
 		return nil, nil, nil, false
 	}
-	n := int(le32(rest))
+	n := size32(le32(rest))
 	if n < 0 || n > len(rest)-5 || rest[4+n] != 0 {
 		return nil, nil, nil, false
 	}

@@ -108,7 +108,7 @@ func (c *call) postgresAlone(v *view) verdict {
 		return v.unfinished()
 	}
 	const done, sasl = 0, 10
-	n, first := int(be32(b[1:]))+1, min(len(b), int(be32(b[1:]))+1)
+	n, first := size32(be32(b[1:]))+1, min(len(b), size32(be32(b[1:]))+1)
 	switch kind := be32(b[5:]); {
 	case n < 9 || n > 1<<10 || kind > 12:
 		return no
@@ -126,7 +126,7 @@ func (c *call) postgresAlone(v *view) verdict {
 func (c *call) postgresClient(st *postgresState) bool {
 	v := &c.view[st.client]
 	for !st.started && len(v.b) >= 8 {
-		n := int(be32(v.b))
+		n := size32(be32(v.b))
 		switch code := be32(v.b[4:]); {
 		case postgresStart(v) == no, code == postgresCancel:
 			return true
@@ -192,7 +192,7 @@ func (c *call) postgresServer(st *postgresState) bool {
 		}
 	}
 	for st.started && len(v.b) >= 5 {
-		n := int(be32(v.b[1:]))
+		n := size32(be32(v.b[1:]))
 		if n < 4 || n > postgresMaxMessage {
 			return true
 		}
@@ -240,7 +240,7 @@ func postgresChain(b []byte) bool {
 	}
 	first := b[0]
 	for at := 0; at+5 <= len(b); {
-		n := int(be32(b[at+1:]))
+		n := size32(be32(b[at+1:]))
 		end := at + 1 + n
 		if n < 4 || n > postgresMaxMessage || end > len(b) || bytes.IndexByte([]byte("QPBEDHSCTZ12tnsNAKRVcdfGIW3"), b[at]) < 0 {
 			return false

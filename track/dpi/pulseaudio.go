@@ -48,7 +48,7 @@ func parsePulse(c *call) verdict {
 		if be32(v.b) > maxLen {
 			return done
 		}
-		n := int(be32(v.b))
+		n := size32(be32(v.b))
 		if len(v.b) < pulseDescriptor+n {
 			break
 		}

@@ -103,12 +103,12 @@ func parseRPCStream(c *call) verdict {
 		return no
 	}
 	if len(b) < 4+rpcCallLen {
-		if len(b) >= 4+rpcReplyLen && int(be32(b)&0x7fffffff) == len(b)-4 && rpcReply(b[4:]) && (c.hasPort(111) || c.hasPort(2049)) {
+		if len(b) >= 4+rpcReplyLen && size32(be32(b)&0x7fffffff) == len(b)-4 && rpcReply(b[4:]) && (c.hasPort(111) || c.hasPort(2049)) {
 			return c.rpcServes(c.side)
 		}
 		return v.unfinished()
 	}
-	n := int(be32(b) & 0x7fffffff)
+	n := size32(be32(b) & 0x7fffffff)
 	m := b[4:min(len(b), 4+n)]
 	if n < rpcCallLen || !rpcCall(m, len(m) < n) {
 		if n >= rpcReplyLen && rpcReply(m) && (c.hasPort(111) || c.hasPort(2049)) {
@@ -123,7 +123,7 @@ func parseRPCStream(c *call) verdict {
 func (c *call) rpcRecords(s Side) verdict {
 	v := &c.view[s]
 	for len(v.b) >= 4+rpcCallLen {
-		n := int(be32(v.b) & 0x7fffffff)
+		n := size32(be32(v.b) & 0x7fffffff)
 		m := v.b[4:min(len(v.b), 4+n)]
 		if n < rpcCallLen || !rpcCall(m, len(m) < n) {
 			return c.finish()

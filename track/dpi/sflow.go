@@ -41,7 +41,7 @@ func parseSFlow(c *call) verdict {
 			}
 			return no
 		}
-		if r.bytes(int(be32(s[4:]))); r.bad && !v.gap {
+		if r.bytes(size32(be32(s[4:]))); r.bad && !v.gap {
 			return no
 		}
 	}

@@ -20,13 +20,13 @@ func parseSoulseek(c *call) verdict {
 	if b[1] > 1 || b[2] != 0 || b[3] != 0 || le32(b[4:]) != login || !v.whole {
 		return no
 	}
-	size, at := 4+int(le32(b)), 8
+	size, at := 4+size32(le32(b)), 8
 	var user []byte
 	for i := range 2 {
 		if len(b) < at+4 {
 			return v.unfinished()
 		}
-		n := int(le32(b[at:]))
+		n := size32(le32(b[at:]))
 		if n == 0 || n > maxText {
 			return no
 		}

@@ -136,7 +136,7 @@ func (c *call) sshSide(st *sshState, s Side) bool {
 	if st.old || st.kex[s] || len(v.b) < 6 {
 		return true
 	}
-	n := int(be32(v.b))
+	n := size32(be32(v.b))
 	if n < 2+17 || n > sshMaxPacket || v.b[5] != sshKexInit {
 		st.kex[s] = true // something else is first: nothing to learn
 		return true
@@ -161,7 +161,7 @@ func (c *call) sshOffer(client bool, b []byte) {
 		if n == nil || be32(n) > sshMaxPacket {
 			return
 		}
-		lists[i] = r.bytes(int(be32(n)))
+		lists[i] = r.bytes(size32(be32(n)))
 	}
 	if r.bad {
 		return

@@ -24,7 +24,7 @@ func parseTCPROS(c *call) verdict {
 	if len(b) < 8 {
 		return v.unfinished()
 	}
-	size, first := int(le32(b)), int(le32(b[4:]))
+	size, first := size32(le32(b)), size32(le32(b[4:]))
 	if size < 8 || size > maxHead || first < 2 || first > size-4 || !v.whole {
 		return no
 	}

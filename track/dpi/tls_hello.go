@@ -40,7 +40,7 @@ type cursor struct {
 }
 
 func (r *cursor) bytes(n int) []byte {
-	if n > len(r.b) {
+	if uint(n) > uint(len(r.b)) {
 		r.b, r.bad = nil, true
 		return nil
 	}
@@ -87,6 +87,9 @@ func (r *cursor) vector16() []byte {
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be24(b []byte) int    { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
+
+// size32 is a length of 32 bits, which an int of 32 bits does not hold. What says more than a gigabyte says no less by that.
+func size32(n uint32) int { return int(min(n, 1<<30)) }
 
 // parse takes a ClientHello without its handshake header apart (RFC 8446 section 4.1.2). DTLS puts a cookie behind the session.
 // Of one that ends too early it answers false, and has read the extensions that are there whole.

@@ -15,11 +15,11 @@ func parseTuya(c *call) verdict {
 	if len(b) < sealedLen {
 		return v.unfinished()
 	}
-	size, last := headLen+int(be32(b[12:])), uint32(end)
+	size, last := headLen+size32(be32(b[12:])), uint32(end)
 	switch be32(b) {
 	case mark:
 	case sealed:
-		size, last = sealedLen+int(be32(b[14:]))+4, sealedEnd
+		size, last = sealedLen+size32(be32(b[14:]))+4, sealedEnd
 	default:
 		return no
 	}

@@ -131,13 +131,14 @@ func berHead(b []byte) (head, size int, ok bool) {
 	if len(b) < 2+n {
 		return 0, 0, true
 	}
+	long := uint32(0)
 	for _, d := range b[2 : 2+n] {
-		size = size<<8 | int(d)
+		long = long<<8 | uint32(d)
 	}
-	if size > 1<<30 {
+	if long > 1<<30 {
 		return 0, 0, false
 	}
-	return 2 + n, 2 + n + size, true
+	return 2 + n, 2 + n + int(long), true
 }
 
 // element reads an element in BER that lies whole in r.

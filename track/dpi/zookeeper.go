@@ -16,12 +16,12 @@ func parseZooKeeper(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
 	if len(b) < 8 {
-		if len(b) > 3 && !zookeeperLen(int(be32(b))) {
+		if len(b) > 3 && !zookeeperLen(size32(be32(b))) {
 			return no
 		}
 		return v.unfinished()
 	}
-	n := int(be32(b))
+	n := size32(be32(b))
 	if !zookeeperLen(n) || be32(b[4:]) != 0 || len(b) > 4+n {
 		return no
 	}
