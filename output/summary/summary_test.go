@@ -279,15 +279,20 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// Live, the time goes on without events.
+// Live, the time goes on without events, also before the first.
 func TestTotalsWhenIdle(t *testing.T) {
+	t.Run("after an event", func(t *testing.T) { testTotalsWhenIdle(t, event.Event{Kind: event.New, ID: 1, TS: 1e9}) })
+	t.Run("from the beginning", func(t *testing.T) { testTotalsWhenIdle(t) })
+}
+
+func testTotalsWhenIdle(t *testing.T, first ...event.Event) {
 	totals, err := NewTotals(time.Second, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := make(chan *event.Batch, 2)
 	b := event.NewBatch(nil)
-	b.Events, b.Now = append(b.Events, event.Event{Kind: event.New, ID: 1, TS: 1e9}), 1e9
+	b.Events, b.Now = append(b.Events, first...), 1e9
 	idle := event.NewBatch(nil)
 	idle.Now = 25e8
 	in <- b

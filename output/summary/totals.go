@@ -52,6 +52,9 @@ func (t *Totals) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *ev
 			for i := range b.Events {
 				t.count(&b.Events[i])
 			}
+			if t.live && t.begin == 0 && b.Now != 0 { // also of a machine on which nothing happens
+				t.beginAt(b.Now)
+			}
 			if err := b.Send(ctx, out); err != nil {
 				return err
 			}
@@ -94,10 +97,11 @@ func (t *Totals) dueIn(b *event.Batch) bool {
 	return t.live && t.next != 0 && b.Now >= t.next
 }
 
+func (t *Totals) beginAt(ts int64) { t.begin, t.last, t.next = ts, ts, ts+t.every }
+
 func (t *Totals) count(e *event.Event) {
 	if t.begin == 0 {
-		t.begin, t.last = e.TS, e.TS
-		t.next = e.TS + t.every
+		t.beginAt(e.TS)
 	}
 	t.reached = max(t.reached, e.TS)
 	t.due = true
