@@ -2,6 +2,7 @@
 package output
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -150,6 +151,7 @@ type Stage struct {
 	taken   [event.NumKinds]uint64 // events that came in, of those not in made yet
 	buf     []byte
 	inBuf   [event.NumKinds]uint64 // events whose bytes are in buf
+	ends    []end                  // of them, of those that go to w
 	seq     uint64
 	counted uint64 // towards Config.Count
 	over    bool   // nothing more is written
@@ -165,6 +167,12 @@ type Stage struct {
 
 	made, written                          [event.NumKinds]atomic.Uint64
 	unselected, merged, lost, afterTheStop atomic.Uint64
+}
+
+// end is where in buf a record ends.
+type end struct {
+	at   int
+	kind event.Kind
 }
 
 // New checks the configuration and makes the stage. Nothing is written before Run.
@@ -507,6 +515,7 @@ func (s *Stage) format(e *event.Event) {
 			return
 		}
 		s.seq++
+		s.ends = append(s.ends, end{len(s.buf), e.Kind})
 	}
 	s.inBuf[e.Kind]++
 	if counts(e.Kind) {
@@ -583,8 +592,11 @@ func (s *Stage) flush() {
 		if n, err = s.w.Write(s.buf); err == nil && n < len(s.buf) {
 			err = io.ErrShortWrite
 		}
+		if err != nil {
+			s.wroteOnly(n)
+		}
 	}
-	s.buf = s.buf[:0]
+	s.buf, s.ends = s.buf[:0], s.ends[:0]
 	for k := range s.inBuf {
 		if err == nil {
 			s.written[k].Add(s.inBuf[k])
@@ -596,6 +608,30 @@ func (s *Stage) flush() {
 	if err != nil {
 		s.err = WriteError(err)
 		s.stop()
+	}
+}
+
+// wroteOnly counts the records that are whole within the first n bytes of buf, and takes what is there of the next one
+// off the file that it went to, such as one on a disk that is full.
+func (s *Stage) wroteOnly(n int) {
+	for _, r := range s.ends {
+		if r.at <= n {
+			s.written[r.kind].Add(1)
+			s.inBuf[r.kind]--
+		}
+	}
+	half := int64(n - bytes.LastIndexByte(s.buf[:n], '\n') - 1)
+	f, ok := s.w.(*os.File)
+	if !ok || half == 0 {
+		return
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	// Not where somebody else has written behind it.
+	if at, err := f.Seek(0, io.SeekCurrent); err == nil && at == info.Size() && at >= half && f.Truncate(at-half) == nil {
+		_, _ = f.Seek(-half, io.SeekCurrent) // whoever has the file as well goes on there
 	}
 }
 
