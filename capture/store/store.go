@@ -102,7 +102,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 	}
 	beside.Prepare(path)
 	opening()
-	db, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READONLY)
+	db, err := sqlite3.OpenFlags(beside.Name(path), sqlite3.OPEN_READONLY)
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, plain(err))
 	}

@@ -107,7 +107,7 @@ func again(try func() error, passing func(error) bool) error {
 
 // open leaves nothing open where it fails.
 func (f *file) open(path string, fields *event.Schema) (err error) {
-	if f.db, err = sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
+	if f.db, err = sqlite3.OpenFlags(beside.Name(path), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE); err != nil {
 		return err
 	}
 	defer func() {

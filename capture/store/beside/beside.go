@@ -7,9 +7,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"rustnet/track/event"
 )
+
+// Name is the path of a store in a form that SQLite has no other meaning for: :memory: is no file to it, file:x is x.
+func Name(path string) string {
+	if strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") {
+		return "./" + path
+	}
+	return path
+}
 
 // Prepare gives the two files that SQLite keeps beside a store, which hold what was written last, the rights and the owner of the
 // store, and makes them where they are not. The driver would make them by the umask: for everybody to read, and as
