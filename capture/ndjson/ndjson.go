@@ -152,10 +152,11 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 	tooLong := false // the rest of a line that was given up
 	for {
 		buf = slices.Grow(buf, chunkSize/2)
-		n, err := f.Read(stop, buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
+		known := len(buf) // without an end of a line
+		n, err := f.Read(stop, buf[known:cap(buf)])
+		buf = buf[:known+n]
 		if line == 0 && bytes.HasPrefix(buf, byteOrderMark) {
-			buf = append(buf[:0], buf[len(byteOrderMark):]...)
+			buf, known = append(buf[:0], buf[len(byteOrderMark):]...), 0
 		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			if errors.Is(err, context.Canceled) {
@@ -163,7 +164,10 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 			}
 			return fmt.Errorf("%s: read after line %d: %w; everything before it was read", f.Name(), line, err)
 		}
-		whole := bytes.LastIndexByte(buf, '\n') + 1
+		whole := 0
+		if i := bytes.LastIndexByte(buf[known:], '\n'); i >= 0 {
+			whole = known + i + 1
+		}
 		for text := range strings.Lines(string(buf[:whole])) {
 			if line++; tooLong {
 				tooLong = false
