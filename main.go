@@ -464,7 +464,7 @@ func stream(c *cli) (int, error) {
 			return 0, usageError{err}
 		}
 		stages = append(stages, command.Run)
-		to.Beside = append(to.Beside, command)
+		to.Beside, to.End = append(to.Beside, command), command.Leave
 	}
 	if c.Store != "" {
 		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }

@@ -51,6 +51,8 @@ type Hook struct {
 	mu     sync.Mutex
 	told   time.Time // of a failure
 	untold int
+	active map[*exec.Cmd]bool
+	left   bool // none is begun any more
 }
 
 type job struct {
@@ -77,7 +79,7 @@ var kinds = []event.Kind{event.New, event.Updated, event.Closed, event.Alert, ev
 
 // New checks the command. out says which fields records have, and with Spool whether they come live.
 func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Hook, error) {
-	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, queue: make(chan job, queueMax)}
+	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, queue: make(chan job, queueMax), active: map[*exec.Cmd]bool{}}
 	words := strings.FieldsFunc(strings.Join(cfg.ExecOn, ","), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(words) == 0 {
 		words = []string{event.Alert.String()}
@@ -190,7 +192,13 @@ func (h *Hook) exec(ctx context.Context, j job) {
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // stdout is for records only
 	cmd.WaitDelay = time.Second
 	ownGroup(cmd)
-	err := cmd.Run()
+	err := h.start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	h.mu.Lock()
+	delete(h.active, cmd)
+	h.mu.Unlock()
 	if ctx.Err() != nil && err != nil {
 		err = fmt.Errorf("ended after %v (--exec-timeout)", h.cfg.ExecTimeout)
 	}
@@ -198,6 +206,32 @@ func (h *Hook) exec(ctx context.Context, j job) {
 	if err != nil {
 		h.failed.Add(1)
 		h.say("--exec %s: %v", h.argv[0], err)
+	}
+}
+
+var errLeft = errors.New("rustnet ends")
+
+// start starts a command that Leave knows of.
+func (h *Hook) start(cmd *exec.Cmd) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left {
+		return errLeft
+	}
+	err := cmd.Start()
+	if err == nil {
+		h.active[cmd] = true
+	}
+	return err
+}
+
+// Leave ends the commands that still run, for whom nobody waits any more: who would end them when their time is over, is gone.
+func (h *Hook) Leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = true
+	for cmd := range h.active {
+		_ = cmd.Cancel() // it may have ended just now
 	}
 }
 

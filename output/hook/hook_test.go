@@ -178,3 +178,34 @@ func TestFailures(t *testing.T) {
 		}
 	}
 }
+
+// TestLeave: who is interrupted twice waits for no command, and leaves none behind that nobody ends.
+func TestLeave(t *testing.T) {
+	var s said
+	begun := filepath.Join(t.TempDir(), "begun")
+	h, err := New(Config{Exec: "sleep 600 & echo > " + begun + "; wait", ExecShell: true, ExecOn: []string{"new"}, ExecMax: 1, ExecTimeout: time.Hour}, output.Config{}, schema, s.warn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, ended := make(chan *event.Batch, 1), make(chan error, 1)
+	b := event.NewBatch(nil)
+	b.Events = append(b.Events, event.Event{Kind: event.New, TS: 1e18}, event.Event{Kind: event.New, TS: 1e18})
+	in <- b
+	close(in)
+	go func() { ended <- h.run(context.Background(), in) }()
+	for range 6000 {
+		if _, err := os.Stat(begun); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	h.Leave()
+	select {
+	case err := <-ended: // the sleep has stderr, which is waited for until everybody has closed it
+		if r := h.Report(); err != nil || r != "2 commands run, 2 of them failed" {
+			t.Errorf("%v, %s", err, r)
+		}
+	case <-time.After(time.Minute):
+		t.Error("a command still runs")
+	}
+}
