@@ -163,6 +163,15 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func run(args []string) int {
+// mistake is one on the command line, unless the system refuses what is none: for want of rights, on a full disk.
+func (c *cli) mistake(err error) error {
+	wrong := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP}
+	if refused := syscall.Errno(0); !errors.As(err, &refused) || slices.ContainsFunc(wrong, func(name error) bool { return errors.Is(err, name) }) {
+		return usageError{err}
+	}
+	return c.program.NotRun(err)
+}
+
 	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	status, err := execute(args)
@@ -433,7 +442,7 @@ func stream(c *cli) (int, error) {
 	}
 	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
 	if err != nil {
-		return 0, usageError{err}
+		return 0, c.mistake(err)
 	}
 	if alerts != nil {
 		stages = append(stages, alerts.Run)
@@ -470,7 +479,7 @@ func stream(c *cli) (int, error) {
 		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }
 		kept, err := store.New(c.Store, c.Keep, fields)
 		if err != nil {
-			return 0, err
+			return 0, c.program.NotRun(err)
 		}
 		stages = append(stages, kept.Run)
 		to.Beside = append(to.Beside, kept)
@@ -641,7 +650,7 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	c.About.Patient = c.About.Patient || !c.live()
 	c.About.Warn = func(text string) { say("warn", "%s", text) }
 	if c.remote, err = remote.New(c.About); err != nil {
-		return nil, usageError{err}
+		return nil, c.mistake(err)
 	}
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
