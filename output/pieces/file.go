@@ -4,6 +4,7 @@ package pieces
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,7 @@ type File struct {
 
 	failing error
 	retry   time.Time
+	closing error // what closing a file that was left said first
 	closed  bool
 
 	records, lost atomic.Uint64
@@ -524,7 +526,9 @@ func (p *File) rotate() {
 // end closes a file that is left.
 func (p *File) end(f *os.File) {
 	if err := f.Close(); err != nil { // some file systems say only now that there is no room
-		p.warn(fmt.Sprintf("close %s: %v", p.path, cause(err)))
+		err = fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(err))
+		p.warn(err.Error())
+		p.closing = cmp.Or(p.closing, err)
 	}
 }
 
@@ -546,13 +550,13 @@ func (p *File) Close() error {
 	p.lost.Add(p.unsaved)
 	p.unsaved = 0
 	if p.file != nil {
-		if cerr := p.file.Close(); err == nil {
-			err = cerr
+		if cerr := p.file.Close(); cerr != nil {
+			p.closing = cmp.Or(p.closing, fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(cerr)))
 		}
 	}
 	switch {
 	case err == nil && p.lost.Load() == 0:
-		return nil
+		return p.closing
 	case err == nil:
 		return fmt.Errorf("write %s: %s could not be written", p.path, event.Count(p.lost.Load(), "record"))
 	}

@@ -2,6 +2,7 @@ package pieces
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -262,6 +263,36 @@ func TestExisting(t *testing.T) {
 func renames(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a file that is open cannot be renamed here, and no SIGHUP asks for another")
+	}
+}
+
+// TestCloseFails: a file that fails when it is closed, as on a network file system that has no room, fails the run, also one
+// that was put aside.
+func TestCloseFails(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		left bool
+	}{{"at the end", false}, {"put aside", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			f, said := open(t, filepath.Join(t.TempDir(), "c"), Rotation{RotateSize: 100})
+			put(t, f, 10, 0, 5)
+			f.Flush()
+			if err := f.file.Close(); err != nil { // closed a second time, it says so
+				t.Fatal(err)
+			}
+			if c.left {
+				f.mu.Lock()
+				f.rotate()
+				f.mu.Unlock()
+				put(t, f, 10, 5, 10)
+			}
+			if err := f.Close(); !errors.Is(err, os.ErrClosed) || !strings.Contains(err.Error(), "may be missing") {
+				t.Errorf("got %v, want it to say what may be missing", err)
+			}
+			if st := f.Stats(); st.Lost != 0 || (len(*said) == 1) != c.left {
+				t.Errorf("%+v, said %q", st, *said)
+			}
+		})
 	}
 }
 
