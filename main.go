@@ -153,6 +153,7 @@ type cli struct {
 
 	fromStore bool   // the command reads --store instead of writing it
 	started   func() // when signals are caught that end it
+	reopens   bool   // SIGHUP is for files, and ends nothing
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -162,7 +163,6 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func run(args []string) int {
 // mistake is one on the command line, unless the system refuses what is none: for want of rights, on a full disk.
 func (c *cli) mistake(err error) error {
 	wrong := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP}
@@ -172,6 +172,7 @@ func (c *cli) mistake(err error) error {
 	return c.program.NotRun(err)
 }
 
+func run(args []string) int {
 	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	status, err := execute(args)
@@ -252,12 +253,13 @@ func execute(args []string) (status int, err error) {
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
+	c.reopens = ctx.Selected().Name == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
 	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
 		nothing := exitDone
 		if c.Output.ExitCode {
 			nothing = exitNothing
 		}
-		c.started = shell.Starting(nothing)
+		c.started = shell.Starting(nothing, !c.reopens)
 	}
 	switch ctx.Selected().Name {
 	case "doctor":
@@ -696,7 +698,7 @@ func interfaces(c *cli) error {
 // flow runs the source's events through the stages into the sink, and gives the exit status.
 func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
 	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
-		Signals: c.program.Signals(), HangUp: c.File.Write == "" && c.Pcapng.File == "", Started: c.started, TimeUp: c.wallClock(), Say: say}
+		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: say}
 	err := f.Run()
 	switch {
 	case errors.Is(err, shell.ErrInterrupted):

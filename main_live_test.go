@@ -1243,6 +1243,7 @@ func TestPipes(t *testing.T) {
 		status int
 	}{
 		{"its terminal goes", nil, true, syscall.SIGHUP, 0},
+		{"its terminal goes before it has begun", nil, false, syscall.SIGHUP, 0},
 		{"told to end before it has begun", nil, false, syscall.SIGTERM, 0},
 		{"interrupted before it has begun", []string{"--exit-code"}, false, syscall.SIGINT, 3},
 	} {
@@ -1295,6 +1296,50 @@ func TestPipes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("files are renamed before it has begun", func(t *testing.T) {
+		dir := t.TempDir()
+		fifo, kept, packets := filepath.Join(dir, "fifo"), filepath.Join(dir, "kept.ndjson"), filepath.Join(dir, "kept.pcapng")
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("rustnet", "-q", "-o", "none", "-r", fifo, "--write", kept, "--pcapng", packets)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill()
+		defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
+		w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it is there, and waits for the file's header
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		for _, path := range []string{kept, packets} {
+			if err := os.Rename(path, path+".1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd.Process.Signal(syscall.SIGHUP)
+		for _, path := range []string{kept, packets} {
+			eventually(t, "a new "+path, func() bool { _, err := os.Stat(path); return err == nil })
+		}
+		data, err := os.ReadFile("testdata/dns.pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(data)
+		w.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		got, err := os.ReadFile(kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, _ := rustnet(t, "-r", "testdata/dns.pcap", "--json", "-q")
+		diffLines(t, string(got), want)
+		again, _, _ := rustnet(t, "-r", packets, "--json", "-q")
+		diffLines(t, again, want)
+	})
 	t.Run("a reader that takes nothing does not hold up the end", func(t *testing.T) {
 		needs(t, true)
 		t.Parallel()

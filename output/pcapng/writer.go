@@ -28,6 +28,7 @@ type writer struct {
 	live    bool
 	snap    int
 	file    *pieces.File
+	stop    func() // opening it anew at SIGHUP
 	section section
 	filling *block
 	full    chan *block
@@ -42,16 +43,18 @@ func newWriter(cfg Config, fields *event.Schema, warn func(string)) (*writer, er
 	w := &writer{live: cfg.Live, snap: cfg.SnapLen, full: make(chan *block, maxBlocks), free: make(chan *block, maxBlocks), ended: make(chan struct{})}
 	w.section.init(fields, cfg.SnapLen)
 	var err error
-	w.file, err = pieces.OpenSections(cfg.File, cfg.Rotation, cfg.Live, w.section.begin, warn)
-	return w, err
+	if w.file, err = pieces.OpenSections(cfg.File, cfg.Rotation, cfg.Live, w.section.begin, warn); err != nil {
+		return nil, err
+	}
+	w.stop = w.file.ReopenOnSignal() // from here on: until the first packet, somebody may have renamed it
+	return w, nil
 }
 
 func (w *writer) start(ctx context.Context) {
 	w.done = ctx.Done()
-	stop := w.file.ReopenOnSignal()
 	go func() {
 		defer close(w.ended)
-		defer stop()
+		defer w.stop()
 		for b := range w.full {
 			for i := range b.packets {
 				w.section.write(w.file, &b.packets[i])

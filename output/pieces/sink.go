@@ -89,8 +89,9 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 	if err != nil {
 		return nil, err
 	}
+	stop := file.ReopenOnSignal() // from here on: until the first record, somebody may have renamed it
 	s.Branch = output.NewBranch(func(ctx context.Context, in <-chan *event.Batch) error {
-		defer file.ReopenOnSignal()()
+		defer stop()
 		return stage.Run(ctx, in)
 	})
 	return s, nil

@@ -17,10 +17,17 @@ import (
 )
 
 // Starting ends the program with status when it is told to end before there is anything that could: to load programs into a
-// loaded machine's kernel takes seconds. It is over once NewPipe has been called.
-func Starting(status int) (over func()) {
+// loaded machine's kernel takes seconds. It is over once NewPipe has been called. Without hung SIGHUP asks for files to be
+// opened anew, and ends nothing: neither before these are open nor when they are closed.
+func Starting(status int, hung bool) (over func()) {
 	told, started := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	switch {
+	case !hung:
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	case !signal.Ignored(syscall.SIGHUP):
+		signal.Notify(told, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-told:
