@@ -779,6 +779,8 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
 		switch _, why := owners.Hooks(); {
 		case why == nil:
+		case owners.Stats().Foreign:
+			say("warn", "no processes: /proc does not show those here (try: mount -t proc proc /proc): %v", why)
 		case owners.Exact():
 			say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
 		case runtime.GOOS != "linux": // where nobody expects eBPF

@@ -960,6 +960,15 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
+// TestWithoutProc: where procfs is not mounted owners cannot be found, which is said, with what mends it.
+func TestWithoutProc(t *testing.T) {
+	needs(t, true, "unshare", "sh")
+	out, err := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec rustnet -i lo --duration 1ms -o none").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "rustnet: no processes: /proc does not show those here (try: mount -t proc proc /proc): ") {
+		t.Errorf("got %v, %s", err, out)
+	}
+}
+
 // copyProgram copies a program by another: a file that is open for writing here while a child of another test is forked cannot
 // be executed until that child has executed its own.
 func copyProgram(t *testing.T, from, to string) {

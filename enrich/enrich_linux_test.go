@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -629,5 +630,12 @@ func TestNotes(t *testing.T) {
 	set, err := strconv.ParseUint(strings.TrimSpace(eff[:min(len(eff), 16)]), 16, 64)
 	if want := set>>19&1 == 0 || set>>2&1 == 0; err != nil || s.procs.stats().Unprivileged != want {
 		t.Errorf("some processes unreadable with capabilities %x (%v): got %v, want %v", set, err, s.procs.stats().Unprivileged, want)
+	}
+}
+
+// TestNoProc: without procfs it is said what to do.
+func TestNoProc(t *testing.T) {
+	if _, err := openProc(filepath.Join(t.TempDir(), "proc"), nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "--process none") {
+		t.Errorf("got %v, want what to do", err)
 	}
 }

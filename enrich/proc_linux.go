@@ -39,6 +39,9 @@ const (
 
 func openProc(path string, groups *cgroups) (*procRoot, error) {
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil, fmt.Errorf("open %s: %w (try: mount -t proc proc %[1]s; or --process none, which looks for no owners)", path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
