@@ -451,7 +451,10 @@ func stream(c *cli) (int, error) {
 	}
 	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
 		Written: func() uint64 { return out.Stats().Events() },
-		Outcome: func() string { return shell.Sentence(out.Stats().Report(keep.Stats().FilteredOut), alerts.Report()) }}
+		Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+	if alerts != nil {
+		to.Beside = append(to.Beside, alerts)
+	}
 	stages = append(stages, keep.Stage())
 	if c.Pcapng.File != "" {
 		kept, err := c.keepPackets(keep, say)

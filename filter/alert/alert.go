@@ -97,6 +97,8 @@ type Stage struct {
 	alerts   []event.Event // of the event at hand
 
 	made, held, errs atomic.Uint64
+
+	err error // what kept from the last saving
 }
 
 var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
@@ -193,6 +195,14 @@ func parseDetectors(words []string) ([]string, error) {
 // Run adds alerts to what comes until in is closed, and closes out.
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
 	defer close(out)
+	err := s.run(ctx, in, out)
+	if s.known != nil { // also where nobody took the records
+		s.err = s.known.save()
+	}
+	return err
+}
+
+func (s *Stage) run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
 	var saved int64
 	for b := range in {
 		b = s.batch(b)
@@ -202,22 +212,21 @@ func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *eve
 		}
 		if s.known != nil && now-saved > int64(saveEvery) {
 			if saved != 0 {
-				s.save()
+				if err := s.known.save(); err != nil {
+					s.warn(err.Error())
+				}
 			}
 			saved = now
 		}
 	}
-	if s.known != nil {
-		s.save()
-	}
 	return nil
 }
 
-func (s *Stage) save() {
-	if err := s.known.save(); err != nil {
-		s.warn(err.Error())
-	}
-}
+// Err is what kept what was learned from being kept, once Run has ended.
+func (s *Stage) Err() error { return s.err }
+
+// Records are none: the alerts are among those that go on.
+func (s *Stage) Records() uint64 { return 0 }
 
 // batch gives b, or where there are alerts another one in its place.
 func (s *Stage) batch(b *event.Batch) *event.Batch {

@@ -351,6 +351,50 @@ func b2i(b bool) int {
 	return 0
 }
 
+// TestLearnedIsNotKept: what cannot be kept at the end is an error; what was learned is kept also where nobody takes the records.
+func TestLearnedIsNotKept(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		gone bool // the folder
+	}{{"the folder is gone", true}, {"nobody takes the records", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "learned")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "file")
+			s := stage(t, Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour})
+			before, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.gone {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in := make(chan *event.Batch, 1)
+			b := event.NewBatch(nil)
+			b.Events = talk{at: 1, program: "curl", to: "198.51.100.1:443"}.events()
+			in <- b
+			close(in)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Run(ctx, in, make(chan *event.Batch)); err == nil {
+				t.Fatal("somebody took the records")
+			}
+			after, err := os.Stat(path)
+			if c.gone {
+				if s.Err() == nil || err == nil {
+					t.Errorf("got %v, want an error", s.Err())
+				}
+			} else if s.Err() != nil || err != nil || after.Size() <= before.Size() {
+				t.Errorf("nothing was kept: %v, %v", s.Err(), err)
+			}
+		})
+	}
+}
+
 // TestFirstContact: programs are learned, kept in a file, and what is new is told.
 func TestFirstContact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "learned")
