@@ -26,45 +26,64 @@ func OpenAll() (conns []*Conn, err error) {
 	}
 	own.netns, _ = namespaceOf("/proc/self/ns/net")
 	conns = append(conns, own)
-	found, hidden := namespaces(own.netns)
-	type opened struct {
-		conns  []*Conn
-		closed int
-		err    error
-	}
-	done := make(chan opened)
+	found, out := namespaces("/proc", "/run/netns", own.netns)
+	out.noProc = own.netns == 0
+	done := make(chan []*Conn)
 	go onThread(func() {
-		var o opened
+		var more []*Conn
 		for _, n := range found {
 			c, err := n.open()
-			if err != nil {
-				o.closed, o.err = o.closed+1, err
-				continue
+			switch {
+			case err == nil:
+				more = append(more, c)
+			case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH): // else it has gone with its processes
+				out.closed, out.why = out.closed+1, err
 			}
-			o.conns = append(o.conns, c)
 		}
-		done <- o
+		done <- more
 	})
-	o := <-done
-	conns = append(conns, o.conns...)
+	return append(conns, <-done...), out.err()
+}
+
+// leftOut is which namespaces are not read.
+type leftOut struct {
+	closed   int // could not be entered
+	why      error
+	noProc   bool
+	hidden   int // processes whose namespace is not shown to us
+	tooMany  int
+	unlisted error // why they could not even be listed
+}
+
+// err is nil where there are none.
+func (l *leftOut) err() error {
 	var left []string
-	if o.closed > 0 {
-		left = append(left, fmt.Sprintf("%d that could not be entered (%v; needs CAP_SYS_ADMIN)", o.closed, o.err))
+	if l.closed > 0 {
+		need := ""
+		if errors.Is(l.why, os.ErrPermission) {
+			need = "; needs CAP_SYS_ADMIN"
+		}
+		left = append(left, fmt.Sprintf("%d that could not be entered (%v%s)", l.closed, l.why, need))
 	}
-	if own.netns == 0 {
+	if l.noProc {
 		left = append(left, "those without a name in /run/netns, since /proc does not show the processes here (try: mount -t proc proc /proc)")
+	} else if l.unlisted != nil {
+		left = append(left, fmt.Sprintf("those that could not be listed (%v)", l.unlisted))
 	}
-	if hidden > 0 {
+	if l.hidden > 0 {
 		why := "needs CAP_SYS_PTRACE"
 		if Capable(unix.CAP_SYS_PTRACE) { // a security module, or processes of an outer user namespace
 			why = "CAP_SYS_PTRACE does not reach them"
 		}
-		left = append(left, fmt.Sprintf("those of processes that are hidden from us, %d in number (%s)", hidden, why))
+		left = append(left, fmt.Sprintf("those of processes that are hidden from us, %d in number (%s)", l.hidden, why))
+	}
+	if l.tooMany > 0 {
+		left = append(left, fmt.Sprintf("%d beyond the first %d", l.tooMany, namespacesMax))
 	}
 	if len(left) == 0 {
-		return conns, nil
+		return nil
 	}
-	return conns, fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
+	return fmt.Errorf("network namespaces left out: %s", strings.Join(left, ", "))
 }
 
 // Capable tells whether the calling thread has these capabilities, all with numbers below 32.
@@ -108,37 +127,53 @@ func OwnNetNS() uint32 {
 // namespace is a network namespace and a path that leads to it.
 type namespace struct {
 	inode      uint32
-	path, proc string // proc is its /proc/PID/net, of one that no process runs in a name that is not there
+	path, proc string   // proc is its /proc/PID/net, of one that no process runs in a name that is not there
+	more       []string // other paths
 }
 
-// namespaces finds those other than own, and counts the processes whose namespace is not shown to us.
-func namespaces(own uint32) (found []namespace, hidden int) {
-	seen := map[uint32]bool{own: true}
+// namespaces finds those other than own, of the processes that proc shows and of the names in names.
+func namespaces(proc, names string, own uint32) (found []namespace, out leftOut) {
+	seen := map[uint32]int{own: -1} // places in found; -1: it is not there
 	add := func(path, proc string) error {
 		inode, err := namespaceOf(path)
-		if err == nil && !seen[inode] && len(found) < namespacesMax {
-			seen[inode] = true
-			found = append(found, namespace{inode, path, proc})
+		if err != nil {
+			return err
 		}
-		return err
+		switch i, known := seen[inode]; {
+		case known && i >= 0 && len(found[i].more) < 4:
+			found[i].more = append(found[i].more, path) // should the process before it end meanwhile
+		case known:
+		case len(found) == namespacesMax:
+			seen[inode] = -1
+			out.tooMany++
+		default:
+			seen[inode] = len(found)
+			found = append(found, namespace{inode: inode, path: path, proc: proc})
+		}
+		return nil
 	}
-	processes, _ := os.ReadDir("/proc")
+	processes, err := os.ReadDir(proc)
+	out.unlisted = err
 	for _, p := range processes {
 		if _, err := strconv.Atoi(p.Name()); err != nil {
 			continue
 		}
-		err := add("/proc/"+p.Name()+"/ns/net", "/proc/"+p.Name()+"/net")
+		place := proc + "/" + p.Name()
+		err := add(place+"/ns/net", place+"/net")
 		// Of a process that has just ended the kernel says the same.
-		if errors.Is(err, os.ErrPermission) && unix.Access("/proc/"+p.Name(), unix.F_OK) == nil {
-			hidden++
+		if errors.Is(err, os.ErrPermission) && unix.Access(place, unix.F_OK) == nil {
+			out.hidden++
 		}
 	}
-	named, _ := os.ReadDir("/run/netns")
+	named, err := os.ReadDir(names)
+	if out.unlisted == nil && !errors.Is(err, os.ErrNotExist) {
+		out.unlisted = err
+	}
 	for _, n := range named {
-		add("/run/netns/"+n.Name(), "/proc/0/net")
+		add(names+"/"+n.Name(), "/proc/0/net")
 	}
 	slices.SortFunc(found, func(a, b namespace) int { return cmp.Compare(a.inode, b.inode) })
-	return found, hidden
+	return found, out
 }
 
 func namespaceOf(path string) (uint32, error) {
@@ -152,6 +187,11 @@ func namespaceOf(path string) (uint32, error) {
 // open opens its tables. It leaves the thread there.
 func (n *namespace) open() (*Conn, error) {
 	fd, err := unix.Open(n.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == unix.ENOENT && len(n.more) > 0 {
+		n.path, n.more = n.more[0], n.more[1:]
+		n.proc = strings.TrimSuffix(n.path, "/ns/net") + "/net"
+		fd, err = unix.Open(n.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", n.path, err)
 	}

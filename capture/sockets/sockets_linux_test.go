@@ -594,6 +594,68 @@ func FuzzProcNet(f *testing.F) {
 	})
 }
 
+// TestNamespaces: which network namespaces there are, and what is said of those that are left out.
+func TestNamespaces(t *testing.T) {
+	dir := t.TempDir()
+	file := func(path ...string) string { // stands for a namespace: it has an inode
+		t.Helper()
+		name := filepath.Join(append([]string{dir}, path...)...)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	proc, names := filepath.Join(dir, "proc"), filepath.Join(dir, "names")
+	first := file("proc", "1", "ns", "net")
+	file("proc", "3", "ns", "net")
+	file("proc", "sys", "ns", "net") // no process
+	file("names", "x")
+	second := filepath.Join(proc, "2", "ns", "net")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(second), 0o755), os.Link(first, second)); err != nil {
+		t.Fatal(err)
+	}
+	found, out := namespaces(proc, names, 0)
+	if err := out.err(); len(found) != 3 || err != nil {
+		t.Errorf("got %v, %v", found, err)
+	}
+	if own, err := namespaceOf(first); err != nil {
+		t.Error(err)
+	} else if found, _ := namespaces(proc, names, own); len(found) != 2 {
+		t.Errorf("beside our own got %v", found)
+	}
+	// Of a namespace whose first process has ended meanwhile another is asked.
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range found {
+		if n.path != first {
+			continue
+		}
+		if _, err := n.open(); !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), second) {
+			t.Errorf("got %v, want that %s cannot be entered", err, second)
+		}
+	}
+	for i := range namespacesMax {
+		file("names", fmt.Sprint(i))
+	}
+	_, many := namespaces(proc, names, 0)
+	_, none := namespaces(filepath.Join(dir, "none"), filepath.Join(dir, "none"), 0)
+	for _, c := range []struct {
+		name string
+		out  leftOut
+		want string
+	}{
+		{"too many", many, "3 beyond the first 1024"},
+		{"not listed", none, "those that could not be listed (open " + filepath.Join(dir, "none") + ": no such file or directory)"},
+		{"no right", leftOut{closed: 2, why: unix.EPERM}, "2 that could not be entered (operation not permitted; needs CAP_SYS_ADMIN)"},
+		{"no descriptor", leftOut{closed: 1, why: unix.EMFILE}, "1 that could not be entered (too many open files)"},
+	} {
+		if err := c.out.err(); err == nil || err.Error() != "network namespaces left out: "+c.want {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
 // TestOnThread: the process's first thread, by which others know where it is, never changes its namespace.
 func TestOnThread(t *testing.T) {
 	first := make(chan bool)
