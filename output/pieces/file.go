@@ -354,8 +354,34 @@ func (p *File) Flush() {
 	}
 }
 
+// noticeCut begins the file anew where somebody has emptied it, as logrotate's copytruncate does: what would go on with what
+// is gone could not be read.
+func (p *File) noticeCut() {
+	if p.file == nil || !p.regular || p.size == 0 {
+		return
+	}
+	info, err := p.file.Stat()
+	if err != nil || info.Size() >= p.size {
+		return
+	}
+	p.size, p.begun, p.until, p.member = info.Size(), max(p.reached, 1), 0, false
+	p.setPeriod()
+	if p.sections {
+		p.raw = p.raw[:0] // of the section that is gone
+	}
+	if len(p.pending) > 0 && p.pack != nil || p.sections {
+		p.lost.Add(p.unsaved)
+		p.pending, p.unsaved = p.pending[:0], 0
+	}
+	raw := slices.Clone(p.raw)
+	p.raw = p.raw[:0]
+	p.begin()
+	p.raw = append(p.raw, raw...)
+}
+
 // sync makes a block of the records, and writes it.
 func (p *File) sync() {
+	p.noticeCut()
 	if len(p.raw) > 0 {
 		if p.pack == nil {
 			p.pending = append(p.pending, p.raw...)
@@ -390,6 +416,7 @@ func (p *File) compress(end bool) {
 
 // finish writes all there is, so that the file is whole.
 func (p *File) finish() {
+	p.noticeCut()
 	if p.pack != nil && (p.member || len(p.raw) > 0 || p.size == 0 && len(p.pending) == 0 && p.regular) {
 		p.compress(true)
 	}

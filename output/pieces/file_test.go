@@ -266,6 +266,62 @@ func renames(t *testing.T) {
 	}
 }
 
+// TestEmptied: a file that somebody empties while it is written (copytruncate) begins anew, and what is in it can be read.
+func TestEmptied(t *testing.T) {
+	for _, name := range []string{"c", "c.gz", "c.zst"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			f, said := open(t, path, Rotation{RotateSize: 1 << 20})
+			f.SetHeader([]byte("header\n"))
+			put(t, f, 10, 0, 5)
+			f.mu.Lock()
+			f.sync()
+			f.mu.Unlock()
+			for range 2 { // the second time it is as short as it was
+				if err := os.Truncate(path, 0); err != nil {
+					t.Fatal(err)
+				}
+				put(t, f, 10, 5, 10)
+				f.mu.Lock()
+				f.sync()
+				f.mu.Unlock()
+			}
+			if info, err := os.Stat(path); err != nil || f.size != info.Size() {
+				t.Errorf("got %d bytes, want %d: pieces are cut by that", f.size, info.Size())
+			}
+			put(t, f, 10, 10, 12)
+			if err := f.Close(); err != nil || len(*said) > 0 {
+				t.Errorf("%v, said %q", err, *said)
+			}
+			if got, want := text(t, path), "header\n"+lines(10, 5, 12); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+	t.Run("sections", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "c.bin")
+		f, err := OpenSections(path, Rotation{}, false, func(dst []byte) []byte { return append(dst, '<') }, func(s string) { t.Error(s) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func() { f.MakeRecord(1, at(1), func(dst []byte) []byte { return append(dst, '.') }) }
+		put()
+		f.Flush()
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		put() // of the section that is gone
+		f.Flush()
+		put()
+		if err := f.Close(); err == nil || f.Stats().Lost != 1 {
+			t.Errorf("%v, %+v, want one lost", err, f.Stats())
+		}
+		if got := text(t, path); got != "<." {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestCloseFails: a file that fails when it is closed, as on a network file system that has no room, fails the run, also one
 // that was put aside.
 func TestCloseFails(t *testing.T) {
