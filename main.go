@@ -233,7 +233,7 @@ func execute(args []string) (status int, err error) {
 	if err != nil {
 		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
 	}
-	if err := files.Check(ctx, "read", "filter", "bpf"); err != nil {
+	if err := files.Check(ctx, "read", "filter", "bpf", "write", "pcapng", "store", "learned", "exec", "output-file", "cmd-output"); err != nil {
 		return 0, usageError{err}
 	}
 	defer func() {
