@@ -961,10 +961,16 @@ func bytesOf[T SocketEvent | ProcessEvent | taskEvent | EndEvent](e *T) []byte {
 }
 
 // Sockets tells, once, of every socket that a process has a descriptor of: for those that were
-// opened before us. It wraps errors.ErrUnsupported where the kernel cannot.
+// opened before us. Its error says why the kernel does not, and wraps errors.ErrUnsupported where it cannot.
 func (h *Hooks) Sockets(each func(*SocketEvent)) error {
 	if h.iter == nil {
-		return fmt.Errorf("list the sockets of processes: %w", errors.ErrUnsupported)
+		why := errors.ErrUnsupported
+		for _, r := range h.report {
+			if r.Name == iterate && r.Err != nil { // what a kernel refuses that could
+				why = r.Err
+			}
+		}
+		return fmt.Errorf("list the sockets of processes: %w", why)
 	}
 	all, err := io.ReadAll(h.iter)
 	h.iter.Close()

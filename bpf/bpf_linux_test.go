@@ -610,6 +610,9 @@ func TestSockets(t *testing.T) {
 	if err := h.Sockets(nil); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a second time: got %v", err)
 	}
+	if err := open(t, Config{Without: []string{iterate}}).Sockets(nil); !errors.Is(err, errSwitchedOff) {
+		t.Errorf("without its program: got %v, want why there is none", err)
+	}
 }
 
 // overfills is more events than the smallest queue holds, which is a page, or where processors have buffers of their own what
