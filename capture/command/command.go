@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -77,8 +78,12 @@ func (c *Command) error(err error) error {
 		err = of.Err
 	}
 	status := StatusCannot
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+	ours := []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM} // the program has no part in it
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound):
 		status = StatusNotFound
+	case slices.ContainsFunc(ours, func(short error) bool { return errors.Is(err, short) }):
+		status = StatusOurs
 	}
 	return &Error{status, fmt.Errorf("run %s: %w", c.name, err)}
 }

@@ -55,6 +55,17 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestShort: where there is no room for another process, that is not the program's fault.
+func TestShort(t *testing.T) {
+	c := &Command{name: "x"}
+	for _, err := range []error{unix.EMFILE, unix.EAGAIN, unix.ENOMEM} {
+		var of *Error
+		if !errors.As(c.error(err), &of) || of.Status != StatusOurs {
+			t.Errorf("%v: got %+v, want status %d", err, of, StatusOurs)
+		}
+	}
+}
+
 // TestOtherChildren: what else this process starts is not waited for, and so not taken from who waits for it.
 func TestOtherChildren(t *testing.T) {
 	c, _ := start(t, Config{}, "sleep 1; exit 3")
