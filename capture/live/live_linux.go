@@ -110,6 +110,7 @@ func (s *Source) openRings(all []device) error {
 			return err
 		}
 		s.rings = append(s.rings, r)
+		s.tellSmaller()
 		return s.startAll(r, all)
 	}
 	seen := make(map[int]bool)
@@ -135,7 +136,19 @@ func (s *Source) openRings(all []device) error {
 			s.cfg.Warn(fmt.Sprintf("interface %s is down: waiting for it", name))
 		}
 	}
+	s.tellSmaller()
 	return nil
+}
+
+// tellSmaller says that the kernel had less memory for rings than they should have.
+func (s *Source) tellSmaller() {
+	for _, r := range s.rings {
+		if r.asked != 0 {
+			s.cfg.Warn(fmt.Sprintf("there is no memory for a packet ring of %d KiB: it has %d, so that bursts are lost sooner (a smaller one: --ring-bytes)",
+				r.asked>>10, len(r.mem)>>10))
+			return // the others are as small
+		}
+	}
 }
 
 // startAll lets a ring see all interfaces, those that come later included.

@@ -41,6 +41,7 @@ type ring struct {
 	next   int   // block that the kernel fills next, or gave us last
 	last   int64 // time of the last frame that was sent on
 	mem    []byte
+	asked  int // how much memory it should have, where there was none for that; else 0
 	// refs counts the owner and the blocks that are lent out: the last unmaps the memory.
 	refs atomic.Int32
 
@@ -145,6 +146,7 @@ func (r *ring) mapMemory(snapLen, ringBytes int) error {
 		}
 		if errors.Is(err, unix.ENOMEM) && n >= 8 { // a smaller ring is better than none
 			n /= 2
+			r.asked = ringBytes
 			continue
 		}
 		return fmt.Errorf("packet ring of %d bytes: %w", n*blockSize, err)

@@ -3,6 +3,7 @@ package live
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -340,4 +341,20 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(batchFrames+1), "ns/frame")
+}
+
+// TestSmallerRing: where there is less memory for rings than they should have, that is said once.
+func TestSmallerRing(t *testing.T) {
+	var said []string
+	s := &Source{cfg: Config{Warn: func(text string) { said = append(said, text) }}}
+	s.rings = []*ring{{mem: make([]byte, 1<<20)}}
+	s.tellSmaller()
+	if len(said) > 0 {
+		t.Errorf("of one that is whole: said %q", said)
+	}
+	s.rings = append(s.rings, &ring{asked: 4 << 20, mem: make([]byte, 2<<20)}, &ring{asked: 4 << 20, mem: make([]byte, 2<<20)})
+	s.tellSmaller()
+	if len(said) != 1 || !strings.Contains(said[0], "4096 KiB: it has 2048") {
+		t.Errorf("said %q", said)
+	}
 }
