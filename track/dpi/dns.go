@@ -77,6 +77,13 @@ type dnsMessage struct {
 
 func (m *dnsMessage) response() bool { return m.flags&0x8000 != 0 }
 
+func (m *dnsMessage) opcode() uint16 { return m.flags >> 11 & 15 }
+
+// endless tells whether the response code may go on in what the capture cut: some codes above 15 have zeros below, and no answers.
+func (m *dnsMessage) endless() bool {
+	return m.cut && m.rcode == 0 && m.counts[1]+m.counts[2] == 0 && m.records[3] < m.counts[3]
+}
+
 // parseDNS reads DNS (RFC 1035), multicast DNS (RFC 6762) and LLMNR (RFC 4795), which differ in their
 // port and address only.
 func parseDNS(c *call) verdict {
@@ -200,7 +207,7 @@ func (m *dnsMessage) parse(b []byte, cut, sure bool) {
 	m.id, m.flags = be16(b), be16(b[2:])
 	m.rcode = m.flags & 15
 	m.counts[0], m.counts[1], m.counts[2], m.counts[3] = dnsCounts(b)
-	opcode := m.flags >> 11 & 15
+	opcode := m.opcode()
 	m.tidy = !sure && m.counts[0] == 1 && m.flags&0x40 == 0 && (opcode == 0 || opcode == 4 || opcode == 5)
 	if !m.response() {
 		// A query has no answers; opcode 5 (UPDATE) uses the other sections for its own ends.
@@ -423,14 +430,14 @@ func (c *call) dnsResponse(st *dnsState, m *dnsMessage) {
 		return
 	}
 	about := same || c.dnsAbout(st, m)
-	if (m.id == st.first || about && m.qtype == st.qtype) && !c.f.app.Has(fieldDNSRcode) {
+	if (m.id == st.first || about && m.qtype == st.qtype) && !m.endless() && !c.f.app.Has(fieldDNSRcode) {
 		c.edit().SetStr(fieldDNSRcode, c.dnsRcodeName(m.rcode))
 		if m.flags&0x0200 != 0 {
 			c.f.app.SetBool(fieldDNSCut, true)
 		}
 		c.know()
 	}
-	if about {
+	if about && m.opcode() == 0 { // of UPDATE they are conditions (RFC 2136 section 2.4)
 		c.dnsAnswers(m)
 	}
 }

@@ -18,7 +18,7 @@ const (
 // connection than the question's: there every address counts as its own record says. What is to be believed of
 // those is the consumer's to judge. text is the name asked for where it is known, "" where it is not.
 func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
-	if m.flags>>11&15 != 0 || m.flags&15 != 0 {
+	if m.opcode() != 0 || m.flags&15 != 0 {
 		return
 	}
 	open := !asked && (c.multicast() || c.hasPort(llmnrPort))

@@ -27,7 +27,7 @@ func (m *dnsMessage) record(at int) (r dnsRecord, ok bool) {
 	if r.end > len(m.b) {
 		return r, false
 	}
-	query := m.flags>>11&15 == 0 // an UPDATE removes with empty data
+	query := m.opcode() == 0 // an UPDATE removes with empty data
 	return r, !query || n == 0 || (r.kind != dnsA || n == 4) && (r.kind != dnsAAAA || n == 16)
 }
 

@@ -53,6 +53,25 @@ func TestDNS(t *testing.T) {
 	got, _, _ = datagrams(4000, 53, message{Orig, query}, message{Resp, edns})
 	subset(t, got, map[string]string{"dns_rcode": "BADVERS"})
 
+	// Of what the capture cut, the upper bits may be in what is missing, but not behind answers.
+	got = dnsCut(edns, 4)
+	subset(t, got, map[string]string{"dns_query": "example.com", "dns_rcode": ""})
+	answered := dnsTest(9, 0x8180, "example.com", 1, dnsTestRR(1, "\x01\x02\x03\x04"))
+	answered[11] = 1
+	got = dnsCut(append(answered, edns[len(edns)-11:]...), 4)
+	subset(t, got, map[string]string{"dns_rcode": "NOERROR", "dns_answers": "1.2.3.4"})
+
+	// An error need not repeat the question.
+	got, _, _ = datagrams(4000, 53, message{Orig, query}, message{Resp, []byte(be16Text(9) + be16Text(0x8182) + nuls(8))})
+	subset(t, got, map[string]string{"dns_query": "example.com", "dns_rcode": "SERVFAIL"})
+
+	// Servers that repeat an UPDATE when they refuse it repeat its conditions, too, where answers would be.
+	update := dnsTest(9, 0x2800, "example.com", 6, dnsTestRR(1, "\x01\x02\x03\x04"))
+	refused := bytes.Clone(update)
+	binary.BigEndian.PutUint16(refused[2:], 0xa805)
+	got, _, _ = datagrams(4000, 53, message{Orig, update}, message{Resp, refused})
+	subset(t, got, map[string]string{"dns_query": "example.com", "dns_type": "SOA", "dns_rcode": "REFUSED", "dns_answers": ""})
+
 	rr := map[string]string{
 		dnsTestRR(16, "\x03abc\x02de"):                            "abcde",
 		dnsTestRR(33, "\x00\x01\x00\x02\x01\xbb\x01h\xc0\x0c"):    "1 2 443 h.example.com",
@@ -75,6 +94,14 @@ func TestDNS(t *testing.T) {
 			t.Errorf("answer is %q, want %q", got["dns_answers"], want)
 		}
 	}
+}
+
+// dnsCut gives a response of which the capture cut the last bytes.
+func dnsCut(b []byte, n int) map[string]string {
+	in := NewInspector(Config{})
+	f := in.NewFlow(false, 4000, 53)
+	in.Datagram(f, Resp, b[:len(b)-n], uint32(len(b)), 0)
+	return facts(f.App())
 }
 
 func TestNotDNS(t *testing.T) {
