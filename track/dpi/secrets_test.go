@@ -76,6 +76,8 @@ func leakers() []leaker {
 		shown("http_path", text("http: session in the path", "http", 80, "> GET /shop;jsessionid="+hush+"/cart;JSESSIONID="+hush+" HTTP/1.1\r\nHost: a.example\r\n\r\n", ok)),
 		shown("http_path", text("http: PHP's session in the path", "http", 80, "> GET /shop;PHPSESSID="+hush+" HTTP/1.1\r\nHost: a.example\r\n\r\n", ok)),
 		text("http: user of a proxy's request", "http", 3128, "> GET http://anna:"+hush+"@a.example/a HTTP/1.1\r\nHost: a.example\r\n\r\n", ok),
+		text("http: user of a URL in the path", "http", 80, "> GET /fetch/http://anna:"+hush+"@a.example/a HTTP/1.1\r\nHost: a.example\r\n\r\n", ok, "> GET /http:/anna:"+hush+"@a.example HTTP/1.1\r\nHost: a.example\r\n\r\n", ok),
+		shown("http_path", text("http: password in the path", "http", 80, "> GET /a;password="+hush+"/b HTTP/1.1\r\nHost: a.example\r\n\r\n", ok)),
 		text("http: user in Host", "http", 80, "> GET /a HTTP/1.1\r\nHost: anna:"+hush+"@a.example\r\n\r\n", ok, "> GET /b HTTP/1.1\r\nHost: anna:"+hush+"@b.example\r\n\r\n", ok),
 		text("http: user of a tunnel's target", "http", 3128, "> CONNECT anna:"+hush+"@a.example:443 HTTP/1.1\r\nHost: anna:"+hush+"@a.example:443\r\nProxy-"+basic()+"\r\n", "< HTTP/1.1 200 OK\r\n\r\n"),
 		text("http: body", "http", 80, "> POST /login HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 31\r\n\r\nuser=anna&password="+hush[:12], ok),

@@ -30,8 +30,11 @@ func (c *call) shownURL(url []byte) []byte {
 	return c.shownPath(url)
 }
 
-// shownPath is what may be shown of a path: no query, no fragment and no session, unless they are asked for.
+// shownPath is what may be shown of a path: nobody who logs in, and no query, no fragment and no session unless they are asked for.
 func (c *call) shownPath(path []byte) []byte {
+	if bytes.IndexByte(path, '@') > 0 {
+		path = pathWithoutUsers(path)
+	}
 	if c.cfg.Unsafe {
 		return path
 	}
@@ -61,7 +64,39 @@ func (c *call) shownPath(path []byte) []byte {
 	return path
 }
 
-// sessionName tells whether a parameter of a path is what stands for a cookie: ;jsessionid=, ;PHPSESSID=, ;sid=, ;access_token=.
+// pathWithoutUsers takes away who logs in at the hosts of URLs within a path, which services that fetch them have there. The slashes
+// may be written as they are, be it one or two of them, or by number.
+func pathWithoutUsers(path []byte) []byte {
+	var out []byte
+	for {
+		at := bytes.IndexByte(path, ':')
+		if at < 0 {
+			break
+		}
+		at++
+		start := at
+		for bytes.HasPrefix(path[at:], []byte("/")) || hasPrefixFold(path[at:], "%2f") {
+			if path[at] == '%' {
+				at += 2
+			}
+			at++
+		}
+		if at == start {
+			out, path = append(out, path[:at]...), path[at:]
+			continue
+		}
+		end := at
+		for end < len(path) && path[end] != '/' && path[end] != '?' && path[end] != '#' && !hasPrefixFold(path[end:], "%2f") {
+			end++
+		}
+		out = append(out, path[:at]...)
+		out = append(out, withoutUser(path[at:end])...)
+		path = path[end:]
+	}
+	return append(out, path...)
+}
+
+// sessionName tells whether a parameter of a path is what stands for a cookie: ;jsessionid=, ;PHPSESSID=, ;sid=, ;access_token=, ;password=.
 func sessionName(name []byte) bool {
-	return containsFold(name, "sess") || containsFold(name, "token") || equalFold(name, "sid")
+	return containsFold(name, "sess") || containsFold(name, "token") || containsFold(name, "passw") || equalFold(name, "sid")
 }
