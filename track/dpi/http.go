@@ -76,6 +76,7 @@ const (
 	httpHead httpMode = iota
 	httpChunk
 	httpTrailer
+	httpNone // of a client that speaks something else
 )
 
 // parseHTTP reads HTTP/1.0 and 1.1 (RFC 9112).
@@ -109,6 +110,9 @@ func parseHTTP(c *call) verdict {
 	ended := c.httpMessages(st, st.client)
 	if c.f.state == nil {
 		return match // handed over
+	}
+	if ended && !st.line && st.requests == 0 && !st.answered { // the response is still wanted
+		st.mode[st.client], ended = httpNone, false
 	}
 	if c.httpMessages(st, 1-st.client) || ended {
 		c.know()
@@ -295,6 +299,8 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 			if c.httpBody(st, s, n+2) || st.body[s] > httpBigBody {
 				return true
 			}
+		case httpNone:
+			v.b = nil
 		case httpTrailer:
 			line, size := cutLine(v.b)
 			if line == nil {

@@ -45,32 +45,31 @@ func imapServerLike(line []byte) likeness {
 	return alike
 }
 
-// imapCommand takes the tag off a client's line.
-func imapCommand(line []byte) (tag, command, rest []byte) {
-	tag, rest = cutWord(line)
+// imapCommand takes the tag off a client's line. All programs number theirs, people need not.
+func imapCommand(line []byte) (numbered bool, command, rest []byte) {
+	tag, rest := cutWord(line)
 	if len(tag) == 0 || len(tag) > 16 {
-		return nil, nil, nil
+		return false, nil, nil
 	}
-	numbered := false
 	for _, b := range tag {
 		if !alphanumeric(b) && b != '.' && b != '-' && b != '_' && b != '$' {
-			return nil, nil, nil
+			return false, nil, nil
 		}
 		numbered = numbered || digit(b) || b == '.'
 	}
-	if !numbered { // all clients number them, but for people's dots; without that any two words would do
-		return nil, nil, nil
-	}
 	command, rest = cutWord(rest)
-	return tag, command, rest
+	return numbered, command, rest
 }
 
 func imapClientLike(line []byte) likeness {
-	_, command, rest := imapCommand(line)
+	numbered, command, rest := imapCommand(line)
 	user, secret := cutWord(rest)
 	switch {
 	case oneOf(command, "capability starttls") && len(rest) == 0, equalFold(command, "authenticate") && len(user) > 0,
-		equalFold(command, "login") && len(user) > 0 && len(secret) > 0:
+		equalFold(command, "login") && len(user) > 0 && (len(secret) > 0 || user[0] == '{'):
+		if !numbered { // any two words would do
+			return alike
+		}
 		return sure
 	case oneOf(command, "id noop logout namespace list select examine uid enable idle lsub status"):
 		return alike

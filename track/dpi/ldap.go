@@ -191,8 +191,7 @@ func (c *call) ldapSide(st *ldapState, s Side) verdict {
 		case size == 0:
 			return match
 		}
-		_, response := ldapOperation(tag)
-		if len(v.b) < min(size, ldapMaxRequest) && !v.gap && !v.fin && (!response || tag == 0x78 || tag == 0x61) {
+		if len(v.b) < min(size, ldapMaxRequest) && !v.gap && !v.fin && tag != 0x64 && tag != 0x73 && tag != 0x79 {
 			return match
 		}
 		secure := c.ldapMessage(st, s, v.b[at:min(size, len(v.b))], tag)

@@ -26,7 +26,7 @@ func parseSMTP(c *call) verdict { return smtp.run(c) }
 func smtpServerLike(line []byte) likeness {
 	code, _, text := reply(line)
 	switch {
-	case code != 220 && code != 421 && code != 554:
+	case code != 220 && code != 250 && code/10 != 42 && code/10 != 45 && code/10 != 50 && code/10 != 53 && code/10 != 55: // a greeting, or from the middle
 		return unlike
 	case code == 220 && containsFold(text, "smtp"):
 		return sure
@@ -42,7 +42,7 @@ func smtpClientLike(line []byte) likeness {
 	case len(word) != 4 && len(word) != 8:
 		return unlike
 	case oneOf(word, "ehlo helo lhlo"):
-		if len(rest) == 0 {
+		if !smtpName(rest) {
 			return alike
 		}
 		return sure
@@ -52,6 +52,11 @@ func smtpClientLike(line []byte) likeness {
 		return alike
 	}
 	return unlike
+}
+
+// smtpName tells whether a client's name for itself is a host's or an address (RFC 5321 section 4.1.1.1). Some say anything.
+func smtpName(b []byte) bool {
+	return hostName(b) || len(b) > 2 && b[0] == '[' && b[len(b)-1] == ']'
 }
 
 func firstWord(b []byte) []byte { word, _ := cutWord(b); return word }
@@ -83,7 +88,7 @@ func smtpClient(c *call, st *dialogueState, line []byte) step {
 	return goOn
 }
 
-// smtpPath is the address between the angle brackets.
+// smtpPath is the address between the angle brackets, without the hosts that it is to be brought over (RFC 5321 appendix C).
 func smtpPath(b []byte) []byte {
 	b = trimSpace(b)
 	if len(b) == 0 || b[0] != '<' {
@@ -93,7 +98,12 @@ func smtpPath(b []byte) []byte {
 	if end < 0 {
 		return nil
 	}
-	return b[1:end]
+	if b = b[1:end]; len(b) > 0 && b[0] == '@' {
+		if route := bytes.IndexByte(b, ':'); route >= 0 {
+			b = b[route+1:]
+		}
+	}
+	return b
 }
 
 func smtpServer(c *call, st *dialogueState, line []byte) step {

@@ -76,7 +76,7 @@ func tdsStart(v *view) verdict {
 		return v.unfinished()
 	}
 	n := int(be16(b[2:]))
-	if n <= tdsHeaderLen || n > tdsMaxLen || len(b) > n && v.whole {
+	if n <= tdsHeaderLen || n > tdsMaxLen || len(b) > n && v.whole && b[1]&1 != 0 {
 		return no
 	}
 	body := b[tdsHeaderLen:min(n, len(b))]
