@@ -98,7 +98,7 @@ var table = []parser{
 	{Name: "syslog", TCP: parseSyslogStream, UDP: parseSyslog, First: syslogFirst, Min: 8, Ports: []uint16{514, 601}, Follow: 8 << 10, Fields: syslogFields},
 	{Name: "socks", TCP: parseSOCKS, UDP: parseSOCKSDatagram, First: socksFirst, Min: socksRelayLen, Ports: []uint16{1080, 9050}, Follow: 32 << 10, Fields: socksFields},
 	{Name: "proxy-protocol", TCP: parseProxy, First: proxyFirst, Follow: 4 << 10, Fields: proxyFields},
-	{Name: "redis", TCP: parseRedis, First: redisFirst, Text: true, Ports: []uint16{6379}, Follow: 8 << 10, Fields: redisFields},
+	{Name: "redis", TCP: parseRedis, First: redisFirst, Text: true, Ports: []uint16{redisPort}, Follow: 8 << 10, Fields: redisFields},
 	{Name: "memcached", TCP: parseMemcached, UDP: parseMemcachedUDP, Min: 12, Stream: memcachedFirst, UDPZeros: zeroBits("\x00\x00\x00\x00\x00\x00\xff\xff"), Ports: []uint16{11211}, Follow: 8 << 10, Fields: memcachedFields},
 	{Name: "nats", TCP: parseNATS, First: natsFirst, Text: true, Ports: []uint16{4222}, Follow: 32 << 10, Fields: natsFields},
 	{Name: "ssdp", UDP: parseSSDP, First: ssdpFirst, Min: 20, Ports: []uint16{1900}, Follow: 8 << 10, Fields: ssdpFields},

@@ -76,7 +76,15 @@ func memcachedClientLike(line []byte) likeness {
 		if len(key) > 0 && numbers(bytes.TrimSuffix(args, []byte(" noreply")), 1, 1) {
 			return alike
 		}
-	case "stats", "version", "flush_all", "verbosity":
+	case "version":
+		if len(rest) == 0 {
+			return alike
+		}
+	case "flush_all", "verbosity":
+		if numbers(bytes.TrimSuffix(bytes.TrimSuffix(rest, []byte("noreply")), []byte(" ")), 0, 1) {
+			return alike
+		}
+	case "stats":
 		return alike
 	}
 	return unlike

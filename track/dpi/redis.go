@@ -48,6 +48,9 @@ func parseRedis(c *call) verdict {
 		if !fits || command == nil {
 			return more
 		}
+		if !c.redisAnswers(command, line) {
+			return no
+		}
 		c.setClient(1 - c.side)
 		c.edit().SetStr(fieldRedisCommand, c.text(command))
 	default:
@@ -64,6 +67,9 @@ func parseRedis(c *call) verdict {
 		}
 		if !whole {
 			return more
+		}
+		if !c.redisAnswers(command, answer) {
+			return no
 		}
 		c.setClient(c.side)
 		c.edit().SetStr(fieldRedisCommand, c.text(command))
@@ -135,6 +141,27 @@ func redisLine(v *view) (command []byte, fits bool) {
 	}
 	return word, true
 }
+
+// redisAnswers tells whether a reply is one to an inline command that nobody else gives: POP3 and NATS have some of the same words, "+OK" and "-ERR".
+func (c *call) redisAnswers(command, reply []byte) bool {
+	own := c.hasPort(redisPort)
+	switch text := reply[1:]; reply[0] {
+	case '+':
+		switch {
+		case equalFold(command, "ping"):
+			return string(text) == "PONG"
+		case equalFold(command, "quit"):
+			return own
+		}
+		return string(text) == "OK" || string(text) == "QUEUED" || bytes.HasPrefix(text, []byte("Background "))
+	case '-':
+		word, rest := cutWord(text)
+		return own || string(word) != "ERR" || !oneOf(command, "auth quit") && !bytes.HasPrefix(rest, []byte("'"))
+	}
+	return true
+}
+
+const redisPort = 6379
 
 // redisReply tells whether a line is a simple reply.
 func redisReply(line []byte) bool {

@@ -69,6 +69,13 @@ func TestTextNotNamed(t *testing.T) {
 		{"get and html", true, "get /\r\n", "<html>\r\n"},
 		{"ping alone", true, "PING\r\n", ""},
 		{"an array of nothing", true, "*0\r\n$4\r\nPING\r\n", ""},
+		{"hello and words", true, "EHLO world, how are you\r\n", ""},
+		{"version of something", true, "version 2 of it\r\n", "STAT a b\r\n"},
+		{"flush and a word", true, "flush_all now\r\n", "OK\r\n"},
+		{"pop3 from the middle", true, "AUTH NTLM\r\n", "-ERR not here\r\n"},
+		{"nats from the middle", true, "PING\r\n", "+OK\r\n"},
+		{"nats from the middle, refused", true, "PING\r\n", "-ERR 'Unknown Protocol Operation'\r\n"},
+		{"a setting and more than OK", true, "SET a b\r\n", "+OK set\r\n"},
 		{"rtsp with no version", true, "DESCRIBE rtsp://a/b\r\n\r\n", ""},
 		{"priority alone", true, "<13>hello\n", ""},
 		{"priority too high", false, "<192>Oct 11 22:14:15 h p: x", ""},
@@ -117,6 +124,15 @@ func TestTextMiddle(t *testing.T) {
 			t.Errorf("%q: app is %q, want %q", first, got, want)
 		}
 		in.Free(f)
+	}
+	// No greeting, and a name that is none: the answer tells.
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 40000, 7777)
+	for side, b := range []string{"EHLO my computer\r\n", "451 later\r\n"} {
+		in.Segment(f, Side(side), 1000, false, false, []byte(b), uint32(len(b)), 1)
+	}
+	if got := facts(f.App()); got["app"] != "smtp" || got["smtp_helo"] != "my computer" {
+		t.Errorf("got %v, want smtp and the name", got)
 	}
 }
 
