@@ -11,10 +11,10 @@ var dhcpv6Types = [...]string{1: "SOLICIT", 2: "ADVERTISE", 3: "REQUEST", 4: "CO
 
 const dhcpv6MaxOption = 149 // the highest that IANA gave away, with some room
 
-// parseDHCPv6 reads DHCPv6 (RFC 8415). Away from its ports a message must name a client or server.
+// parseDHCPv6 reads DHCPv6 (RFC 8415), one of whose ports every message goes to (section 7.2).
 func parseDHCPv6(c *call) verdict {
 	b, gap := c.view[c.side].b, c.view[c.side].gap
-	if len(b) < 4 || int(b[0]) >= len(dhcpv6Types) || b[0] == 0 {
+	if !c.hasPort(546) && !c.hasPort(547) || len(b) < 4 || int(b[0]) >= len(dhcpv6Types) || b[0] == 0 {
 		return no
 	}
 	kind, head := b[0], 4
@@ -24,9 +24,7 @@ func parseDHCPv6(c *call) verdict {
 			return no
 		}
 	}
-	named, ok := dhcpv6Options(b[head:], gap)
-	hinted := c.hasPort(546) || c.hasPort(547)
-	if !ok || !hinted && (gap || !named) {
+	if !dhcpv6Options(b[head:], gap) {
 		return no
 	}
 	if head == 4 {
@@ -41,34 +39,28 @@ func parseDHCPv6(c *call) verdict {
 	return match
 }
 
-// dhcpv6Options visits the options: ok when they fill the message, named when one is an identifier or a relayed message.
-func dhcpv6Options(b []byte, cut bool) (named, ok bool) {
+// dhcpv6Options visits the options, and tells whether they fill the message.
+func dhcpv6Options(b []byte, cut bool) bool {
 	if len(b) == 0 {
-		return false, cut
+		return cut
 	}
 	for len(b) > 0 {
 		if len(b) < 4 {
-			return named, cut
+			return cut
 		}
 		kind, n := be16(b), 4+int(be16(b[2:]))
 		if kind == 0 || kind > dhcpv6MaxOption {
-			return named, false
+			return false
 		}
 		if n > len(b) {
-			return named, cut
+			return cut
 		}
-		switch kind {
-		case 1, 2: // DUID, RFC 8415 section 11
-			if n < 4+3 || n > 4+130 || be16(b[4:]) == 0 || be16(b[4:]) > 5 {
-				return named, false
-			}
-			named = true
-		case 9:
-			named = true
+		if kind <= 2 && (n < 4+3 || n > 4+130 || be16(b[4:]) == 0 || be16(b[4:]) > 5) { // DUID, RFC 8415 section 11
+			return false
 		}
 		b = b[n:]
 	}
-	return named, true
+	return true
 }
 
 // dhcpv6Client reads what the client says of itself, and what a server gives it.

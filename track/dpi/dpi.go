@@ -144,7 +144,7 @@ var table = []parser{
 	{Name: "kerberos", TCP: parseKerberosStream, UDP: parseKerberos, First: kerberosFirst, Min: 16, Ports: []uint16{88}, Follow: 64 << 10, Fields: kerberosFields},
 	{Name: "radius", UDP: parseRADIUS, First: radiusFirst, Min: radiusHeaderLen, Ports: []uint16{1812, 1813, 1645, 1646, 3799}, Follow: 16 << 10, Fields: radiusFields},
 	{Name: "dhcp", UDP: parseDHCP, First: dhcpFirst, Min: dhcpCut, Ports: []uint16{67, 68}, Follow: 16 << 10, Fields: dhcpFields},
-	{Name: "dhcpv6", UDP: parseDHCPv6, First: dhcpv6First, Min: 8, Ports: []uint16{546, 547}, Follow: 16 << 10},
+	{Name: "dhcpv6", UDP: parseDHCPv6, First: dhcpv6First, Min: 8, Ports: []uint16{546, 547}, Own: true, Follow: 16 << 10},
 	{Name: "ntp", UDP: parseNTP, First: ntpFirst, Min: 8, Ports: []uint16{ntpPort}, Follow: 2 << 10, Fields: ntpFields},
 	{Name: "snmp", UDP: parseSNMP, First: snmpFirst, Min: 16, Ports: []uint16{161, 162}, Follow: 16 << 10, Fields: snmpFields},
 	{Name: "rpc", TCP: parseRPCStream, UDP: parseRPC, Min: 20, Stream: rpcFirst, UDPZeros: zeroBits("\x00\x00\x00\x00\xff\xff\xff\xfe"), Ports: []uint16{111, 2049}, Follow: 4 << 10, Fields: rpcFields},

@@ -37,14 +37,17 @@ func parseHSRP(c *call) verdict {
 	if b[0] != 0 || b[1] > 3 {
 		return no
 	}
-	a := c.edit()
 	if b[1] == 3 { // advertises no group
+		c.edit()
 		return c.finish()
 	}
-	// Version 1 numbers the states by bits, from 0 on.
-	if n := bits.Len8(b[2]); n < len(hsrpStates)-1 && bits.OnesCount8(b[2]) <= 1 {
-		a.SetStr(fieldHSRPState, hsrpStates[n+1])
+	// Version 1 numbers the states by bits, from 0 on. Something is said every so many seconds, and holds for longer.
+	n := bits.Len8(b[2])
+	if n >= len(hsrpStates)-1 || bits.OnesCount8(b[2]) > 1 || b[4] < b[3] || b[7] != 0 || b[4] == 0 && be32(b[16:]) == 0 {
+		return no
 	}
+	a := c.edit()
+	a.SetStr(fieldHSRPState, hsrpStates[n+1])
 	a.SetUint(fieldHSRPGroup, uint64(b[6]))
 	c.address(fieldHSRPAddress, b[16:20])
 	return c.finish()

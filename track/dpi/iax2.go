@@ -12,6 +12,10 @@ var iax2Fields = []*event.AppField{fieldIAX2User, fieldIAX2Called, fieldIAX2Call
 
 var iax2First = bytesIn("", 0x80, 0xff)
 
+// iax2Sizes are those of the elements that always have the same (RFC 5456 section 8.6).
+var iax2Sizes = [0x41]byte{0x08: 4, 0x09: 4, 0x0b: 2, 0x0c: 2, 0x0e: 2, 0x13: 2, 0x14: 2, 0x15: 2, 0x18: 2, 0x1b: 4, 0x1d: 4, 0x1f: 4,
+	0x26: 1, 0x27: 1, 0x28: 2, 0x29: 2, 0x2a: 1, 0x2b: 2, 0x2e: 4, 0x2f: 4, 0x30: 4, 0x31: 2, 0x32: 4, 0x33: 4}
+
 // parseIAX2 reads a full frame of control (RFC 5456 section 8.1.1), whose elements must fill it. Without elements it must
 // be on its port. What proves who somebody is is not shown.
 func parseIAX2(c *call) verdict {
@@ -27,8 +31,8 @@ func parseIAX2(c *call) verdict {
 	}
 	for r := (cursor{b: b[headerLen:]}); len(r.b) > 0; {
 		kind := r.u8()
-		r.vector8()
-		if r.bad && !v.gap || kind == 0 || kind > 0x40 {
+		size := len(r.vector8())
+		if r.bad && !v.gap || kind == 0 || kind > 0x40 || !r.bad && iax2Sizes[kind] != 0 && size != int(iax2Sizes[kind]) {
 			return no
 		}
 	}

@@ -24,19 +24,20 @@ func parseLISP(c *call) verdict {
 		return no
 	}
 	good := false
+	records, proof := int(b[3]), int(be16(b[14:])) // how many there are; the length of what proves it
+	proven := proof == 0 || proof == 16 || proof == 20 || proof == 32
 	switch kind := b[0] >> 4; kind {
-	case 1, 2, 6: // records, and an address family or a record's beginning where it belongs
-		good = b[3] > 0 && len(b) >= 24
+	case 1, 2, 6: // records, of twelve bytes or, asked for, four at least, and an address family or a record's beginning where it belongs
+		good = records > 0 && len(b) >= 24
 		if kind == 1 && good {
-			good = lispFamily(be16(b[12:]))
+			good = lispFamily(be16(b[12:])) && (v.gap || len(b) >= 14+4*records)
 		} else if good {
-			good = b[17] <= 128 && lispFamily(be16(b[22:]))
+			good = b[17] <= 128 && lispFamily(be16(b[22:])) && (v.gap || len(b) >= 12+12*records)
 		}
 	case 3, 4, 5: // records, a key's number, what proves it
-		size := int(be16(b[14:]))
-		good = b[3] > 0 && (size == 0 || size == 16 || size == 20 || size == 32) && (v.gap || len(b) >= 16+size+12)
-	case 7:
-		good = be24(b[1:])&0x7ffff == 0
+		good = records > 0 && proven && (v.gap || len(b) >= 16+proof+12*records)
+	case 7: // the same, and a time to live
+		good = be24(b[1:])&0x7ffff == 0 && proven && (v.gap || len(b) >= 16+proof+8)
 	case 8:
 		good = be24(b[1:])&0x3ffff == 0 && ipFills(v, b[4:])
 	}

@@ -41,7 +41,7 @@ func parseNTP(c *call) verdict {
 	b := c.view[c.side].b
 	mode := b[0] & 7
 	if mode >= 6 {
-		if !c.hasPort(ntpPort) || !ntpControl(b, mode) {
+		if !c.hasPort(ntpPort) || !ntpControl(b, mode, c.view[c.side].gap) {
 			return no
 		}
 		c.ntpHead(b)
@@ -127,17 +127,16 @@ func (c *call) ntpServer(b []byte, mode byte) {
 }
 
 // ntpControl judges messages of ntpq (RFC 9327) and of ntpdc, whose form is ntpd's own.
-func ntpControl(b []byte, mode byte) bool {
+func ntpControl(b []byte, mode byte, cut bool) bool {
 	if mode == 6 {
-		if len(b) < 12 {
+		if len(b) < 12 || b[0]>>6 != 0 || b[1]&31 > 12 && b[1]&31 != 31 {
 			return false
 		}
-		count := int(be16(b[10:]))
-		return b[1]&31 <= 12 || b[1]&31 == 31 && 12+count <= len(b)
+		return cut || 12+int(be16(b[10:])) <= len(b)
 	}
-	if len(b) < 8 || b[2] != 0 && b[2] != 2 && b[2] != 3 || b[3] > 46 {
+	if len(b) < 8 || b[2] != 0 && b[2] != 2 && b[2] != 3 || b[3] > 46 || b[6]>>4 != 0 {
 		return false
 	}
-	items, size := int(be16(b[4:])&0xfff), int(be16(b[6:])&0xfff)
-	return 8+items*size <= len(b)
+	items, size := int(be16(b[4:])&0xfff), int(be16(b[6:]))
+	return cut || 8+items*size <= len(b)
 }

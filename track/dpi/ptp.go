@@ -24,7 +24,7 @@ var ptpLens = [16]int{0: 44, 1: 44, 2: 54, 3: 54, 8: 44, 9: 54, 10: 54, 11: 64, 
 func parsePTP(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
-	if c.f.only == 0 && !c.hasPort(319) && !c.hasPort(320) || len(b) < 34 || b[1]&15 != 2 {
+	if c.f.only == 0 && !c.hasPort(319) && !c.hasPort(320) || len(b) < 34 || b[1]&0xef != 2 || b[32] > 5 {
 		return no
 	}
 	if n := int(be16(b[2:])); n < ptpLens[b[0]&15] || n > len(b) && !v.gap {

@@ -40,7 +40,9 @@ func rpcCall(b []byte, cut bool) bool {
 	if len(b) < rpcCallLen || be32(b[4:]) != 0 || be32(b[8:]) != 2 {
 		return false
 	}
-	if program := be32(b[12:]); program == 0 || program >= 0x60000000 || be32(b[16:]) > 32 || be32(b[20:]) > 255 {
+	// Version 0, which asks what versions there are, is many zeros: only those that are well known are asked.
+	program, version := be32(b[12:]), be32(b[16:])
+	if program == 0 || program >= 0x60000000 || version > 32 || version == 0 && rpcPrograms[program] == "" || be32(b[20:]) > 255 {
 		return false
 	}
 	r := cursor{b: b[24:]}
