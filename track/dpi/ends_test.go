@@ -83,6 +83,9 @@ func TestOneSideAlone(t *testing.T) {
 		{"server that says R", 5432, Resp, "READY\r\n", facted{}},
 		{"server of http2", 50051, Resp, settings + "\x00\x00\x00\x04\x01\x00\x00\x00\x00", facted{"app": "http2", "http_version": "2"}},
 		{"server of http2 with a window", 50051, Resp, settings + "\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x0f\x00\x01", facted{"app": "http2", "http_version": "2"}},
+		{"server of kafka that names a topic", 9092, Resp, behind32(u32(1) + u32(1) + behind16("topic-2") + u32(1) + u32(0) + "\x00\x00" + nuls(20)), facted{}},
+		{"client of kafka that produces", 9093, Orig, behind32("\x00\x00\x00\x02" + u32(7) + behind16("app-1") + "\x00\x01" + u32(1000) + u32(1) + behind16("topic-2") + u32(1) + u32(0) + behind32("records")),
+			facted{"app": "kafka", "kafka_api": "Produce", "kafka_client_id": "app-1", "kafka_topic": "topic-2"}},
 		{"settings only", 50051, Resp, settings, facted{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

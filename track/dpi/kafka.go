@@ -85,6 +85,16 @@ func (h *kafkaRequest) alone(v *view) bool {
 	return len(h.client) > 2
 }
 
+// answer tells whether what looks like a request to produce, of API 0, may be an answer: a number that repeats a request's stands there
+// in place of the API and the version. Who produces names a topic.
+func (h *kafkaRequest) answer(v *view) bool {
+	if h.api != 0 {
+		return false
+	}
+	topic := h.topic(v.b[14+len(h.client) : min(h.size, len(v.b))])
+	return !printable(topic)
+}
+
 // parseKafka takes as proof a request that is whole, or the beginning of one and an answer of the other side with
 // the same correlation id.
 func parseKafka(c *call) verdict {
@@ -96,7 +106,7 @@ func parseKafka(c *call) verdict {
 		return no
 	}
 	var own kafkaRequest
-	if own.read(v) == match && own.alone(v) {
+	if own.read(v) == match && own.alone(v) && !own.answer(v) {
 		return c.kafka(c.side, &own)
 	}
 	for s := Orig; s <= Resp; s++ {
