@@ -154,9 +154,9 @@ func parseDNSStream(c *call) verdict {
 			break
 		}
 		var m dnsMessage
-		sure := known || c.dnsHinted()
+		sure := known || c.hasPort(53) || c.hasPort(llmnrPort)
 		m.parse(have, cut, sure)
-		if !m.sane || !sure && (!m.tidy || cut) {
+		if !m.sane || !sure && (!m.tidy || cut) || !known && cut && m.question == 0 && m.records[1] == 0 {
 			return dnsOver(known)
 		}
 		c.dnsMessage(&m)

@@ -125,6 +125,23 @@ func TestNotDNS(t *testing.T) {
 	}
 }
 
+// TestNotDNSStream: numbers that happen to be a length and a response's flags, of which nothing more comes.
+func TestNotDNSStream(t *testing.T) {
+	in := NewInspector(Config{})
+	for _, s := range []sample{
+		streamOf("at its port", 50000, 53, nil, "o\x0f\x0e\x00\x00\xac\x00"+nuls(7)+"\x05name\x017 and more"),
+		streamOf("at that of multicast", 50000, 5353, nil, "o"+string(dnsPrefixed([]byte("\x00\x00\xac\x00"+nuls(8))))+"x"),
+	} {
+		f := s.flow(in)
+		runSegments(in, f, s.msgs)
+		in.End(f, 1e9)
+		if got := facts(f.App()); len(got) != 0 {
+			t.Errorf("%s: got %v, want nothing", s.name, got)
+		}
+		in.Free(f)
+	}
+}
+
 func TestDNSZoneTransfer(t *testing.T) {
 	in := NewInspector(Config{})
 	big := dnsTest(1, 0x8400, "example.com", 252, dnsTestRR(16, strings.Repeat("\x3f"+strings.Repeat("t", 63), 900)))

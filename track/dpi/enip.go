@@ -77,8 +77,8 @@ func parseENIP(c *call) verdict {
 		if session != 0 || n != 0 && !enipItems(data) {
 			return no
 		}
-		if n == 0 && !c.f.tcp && len(c.view[1-c.side].b) == 0 && !c.hasPort(44818) {
-			return no // a datagram of zeros
+		if n == 0 && len(c.view[1-c.side].b) == 0 && !c.hasPort(44818) {
+			return no // zeros
 		}
 		if n == 0 && b[0] == enipListIdentity {
 			c.f.state = &enipState{client: c.side}

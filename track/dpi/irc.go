@@ -95,13 +95,13 @@ func ircClientLike(line []byte) likeness {
 	return unlike
 }
 
-// ircUser tells whether b is the argument of USER: three words, and the real name.
 // ircAPRS tells whether what stands behind "user" and a name is the login of APRS-IS.
 func ircAPRS(b []byte) bool {
 	word, _ := cutWord(b)
 	return string(word) == "pass"
 }
 
+// ircUser tells whether b is the argument of USER: three words, and the real name.
 func ircUser(b []byte) bool {
 	for range 3 {
 		var word []byte
@@ -109,7 +109,7 @@ func ircUser(b []byte) bool {
 			return false
 		}
 	}
-	return len(b) > 0
+	return len(b) > 0 && b[0] == ':' // all but few say it so, and any five words would do
 }
 
 func ircClient(c *call, st *dialogueState, line []byte) step {
