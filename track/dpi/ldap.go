@@ -139,16 +139,31 @@ func ldapBody(tag byte, op []byte) bool {
 	return true
 }
 
-// parseLDAPDatagram reads LDAP over UDP, of which Active Directory's clients ask one search.
+// parseLDAPDatagram reads LDAP over UDP, of which Active Directory's clients ask one search. What is found and the result come in one datagram.
 func parseLDAPDatagram(c *call) verdict {
+	const search, entry, result = 0x63, 0x64, 0x65
 	v := &c.view[c.side]
-	size, at, tag := ldapHead(v.b)
-	if size <= 0 || !v.gap && size > len(v.b) || tag != 0x63 && tag != 0x64 && tag != 0x65 || !ldapBody(tag, v.b[at:]) {
-		return no
+	st, _ := c.f.state.(*ldapState)
+	if st == nil {
+		st = &ldapState{}
 	}
-	st := &ldapState{}
-	c.ldapMessage(st, c.side, v.b[at:], tag)
-	return c.finish()
+	for b := v.b; len(b) > 0; {
+		size, at, tag := ldapHead(b)
+		if size <= 0 || !v.gap && size > len(b) || tag != search && tag != entry && tag != result || !ldapBody(tag, b[at:]) {
+			if c.f.state == nil {
+				return no
+			}
+			break
+		}
+		c.f.state = st
+		c.ldapMessage(st, c.side, b[at:min(size, len(b))], tag)
+		if tag == result {
+			return c.finish()
+		}
+		b = b[min(size, len(b)):]
+	}
+	c.know()
+	return match
 }
 
 // parseLDAP reads LDAP 2 and 3 (RFC 4511).
