@@ -36,7 +36,7 @@ type bgpState struct{ past [2]bool }
 func parseBGP(c *call) verdict {
 	st, _ := c.f.state.(*bgpState)
 	if st == nil {
-		if _, got := bgpMessage(&c.view[c.side]); got != match {
+		if _, got := c.bgpMessage(&c.view[c.side]); got != match {
 			return got
 		}
 		st = &bgpState{}
@@ -45,7 +45,7 @@ func parseBGP(c *call) verdict {
 	}
 	for s := Orig; s <= Resp; s++ {
 		for v := &c.view[s]; len(v.b) > 0; {
-			n, got := bgpMessage(v)
+			n, got := c.bgpMessage(v)
 			if got == no {
 				return c.finish()
 			}
@@ -86,7 +86,7 @@ func (c *call) bgpError(b []byte) {
 }
 
 // bgpMessage judges the header, and of OPEN its version.
-func bgpMessage(v *view) (n int, got verdict) {
+func (c *call) bgpMessage(v *view) (n int, got verdict) {
 	if got := v.begins(bgpMarker); got != match {
 		return 0, got
 	}
@@ -106,7 +106,33 @@ func bgpMessage(v *view) (n int, got verdict) {
 			return 0, no
 		}
 	}
-	return n, match
+	if c.hasPort(bgpPort) { // also what means to do harm
+		return n, match
+	}
+	return n, bgpBody(v, b[18], n-bgpHeaderLen)
+}
+
+// bgpBody judges the beginning of what stands behind the header, of n bytes: many a run of ones goes on like one.
+func bgpBody(v *view, kind byte, n int) verdict {
+	b, good, need := v.b[bgpHeaderLen:min(len(v.b), bgpHeaderLen+n)], true, 0
+	switch kind {
+	case 2: // UPDATE: the length of what is withdrawn, and that of the attributes
+		need = 2
+		good = n >= 4 && (len(b) < need || int(be16(b)) <= n-4)
+	case bgpNotify:
+		need = 1
+		good = n >= 2 && (len(b) < need || b[0] >= 1 && b[0] <= 8)
+	case 5: // ROUTE-REFRESH (RFC 2918, RFC 7313): a family of addresses, and what is asked for
+		need = 3
+		good = n >= 4 && (len(b) < need || (be16(b) <= 30 || be16(b)>>8 == 0x40) && b[2] <= 3)
+	}
+	switch {
+	case !good:
+		return no
+	case len(b) < need:
+		return v.unfinished()
+	}
+	return match
 }
 
 // bgpAS reads the AS number: of four bytes where the capability 65 is there (RFC 6793), else of two.

@@ -26,7 +26,8 @@ func parseIAX2(c *call) verdict {
 	if len(b) < headerLen || b[10] != control || b[11] == 0 || b[11] > maxSubclass || be16(b)&0x7fff == 0 {
 		return no
 	}
-	if len(b) == headerLen && !c.hasPort(4569) {
+	// Away from its port only what opens a call or registers tells enough: to no call yet, the first of its frames.
+	if !c.hasPort(4569) && (len(b) == headerLen || b[11] != 1 && b[11] != 13 && b[11] != 17 || be16(b[2:])&0x7fff != 0 || b[8] != 0 || b[9] != 0) {
 		return no
 	}
 	for r := (cursor{b: b[headerLen:]}); len(r.b) > 0; {

@@ -360,6 +360,7 @@ func TestAlmostInfra(t *testing.T) {
 		datagramsOf("hsrp that holds for less than it waits", 1985, 1985, nil, "o\x00\x00\x10\x0a\x03\x64\x01\x00cisco\x00\x00\x00\x0a\x00\x00\x01"),
 		datagramsOf("hsrp in no state", 1985, 1985, nil, "o\x00\x00\x05\x03\x0a\x64\x01\x00cisco\x00\x00\x00\x0a\x00\x00\x01"),
 		datagramsOf("iax2 with a version of other than two bytes", 50000, 5001, nil, "o\x80\x01\x00\x00"+nuls(4)+"\x00\x00\x06\x01\x0b\x03abc"),
+		datagramsOf("iax2 of a call under way, at another port", 50000, 5001, nil, "o\x80\x01\x00\x02"+nuls(4)+"\x03\x04\x06\x04\x09\x04abcd"),
 		datagramsOf("zeros that begin like a binding request", 50000, 50001, nil, "o\x00\x01\x00\x00"+nuls(16), "r\x01\x01\x00\x00"+nuls(16)),
 		datagramsOf("srtcp, one report twice", 20000, 30000, nil, "o\x80\xc9\x00\x01ssrcencrypted", "o\x80\xc9\x00\x01ssrcencrypted"),
 		datagramsOf("one packet like rtp", 20000, 30000, nil, "o"+rtpTest(8, 100, 1600)),

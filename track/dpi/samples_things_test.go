@@ -236,6 +236,8 @@ func TestAlmostThings(t *testing.T) {
 		streamOf("an association of another application", 50000, 4059, nil, "o\x60\x1d\xa1\x09\x06\x07\x60\x85\x74\x05\x09\x01\x01"+nuls(20)),
 		streamOf("a frame with a wrong checksum", 50000, 4063, nil, "o\x7e\xa0\x07\x03\x21\x93\x0f\x02\x7e"),
 		streamOf("a path with a question", 50000, 8000, nil, "o/?a=b&c=d!\r\n"),
+		streamOf("ones and a number", 50000, 7777, nil, "o"+strings.Repeat("\xff", 17)+"\x05\x05"+strings.Repeat("\xff", 30)),
+		streamOf("ones and two numbers", 50000, 7777, nil, "o"+strings.Repeat("\xff", 16)+"\x00\x40\x02"+strings.Repeat("\xff", 45)),
 		streamOf("a service of knx that there is none of", 50000, 3671, nil, "o\x06\x10\x05\x43\x00\x1a"+nuls(20)),
 		streamOf("zeros that begin like a list of services", 50000, 7777, nil, "o\x04"+nuls(23)),
 		streamOf("two messages of a receiver", 50000, 30005, nil, "r\x1a1\x00\x00\x12\x34\x56\x79\x40\x12\x34\x1a1\x00\x00\x12\x34\x56\x79\x40\x12\x34hello, world"),

@@ -42,7 +42,7 @@ func smtpClientLike(line []byte) likeness {
 	case len(word) != 4 && len(word) != 8:
 		return unlike
 	case oneOf(word, "ehlo helo lhlo"):
-		if !smtpName(rest) {
+		if !smtpName(rest) || equalFold(word, "helo") && bytes.IndexByte(rest, '.') < 0 { // which others begin with, too
 			return alike
 		}
 		return sure

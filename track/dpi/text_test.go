@@ -70,6 +70,7 @@ func TestTextNotNamed(t *testing.T) {
 		{"ping alone", true, "PING\r\n", ""},
 		{"an array of nothing", true, "*0\r\n$4\r\nPING\r\n", ""},
 		{"user and words", true, "USER anna wants to go\r\n", ""},
+		{"a shorter hello and a word", true, "HELO sensor12\r\n", ""},
 		{"hello and words", true, "EHLO world, how are you\r\n", ""},
 		{"version of something", true, "version 2 of it\r\n", "STAT a b\r\n"},
 		{"flush and a word", true, "flush_all now\r\n", "OK\r\n"},
