@@ -442,7 +442,7 @@ func (h *httpHeader) field(name, value []byte) {
 		}
 	case 14:
 		if equalFold(name, "content-length") {
-			if n, ok := decimal(value); ok {
+			if n, ok := contentLength(value); ok {
 				h.length, h.hasLength = n, true
 			}
 		}
@@ -510,6 +510,21 @@ func decimal(b []byte) (n uint64, ok bool) {
 		n = n*10 + uint64(c-'0')
 	}
 	return n, true
+}
+
+// contentLength reads a number with any zeros before it, also where it is said more than once in the same words (RFC 9110 section 8.6).
+func contentLength(b []byte) (n uint64, ok bool) {
+	first, rest, more := bytes.Cut(b, []byte(","))
+	for first = trimSpace(first); more; {
+		var next []byte
+		if next, rest, more = bytes.Cut(rest, []byte(",")); !bytes.Equal(trimSpace(next), first) {
+			return 0, false
+		}
+	}
+	for len(first) > 1 && first[0] == '0' {
+		first = first[1:]
+	}
+	return decimal(first)
 }
 
 // httpBegins tells the first request's line as soon as it is there. It returns true when it is none.
