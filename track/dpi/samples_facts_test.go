@@ -1,5 +1,7 @@
 package dpi
 
+import "strings"
+
 // factSamples are conversations in which users look for more than the protocol's name: who, whom, what for, and why not.
 func factSamples() []sample {
 	const turnID = "0123456789ab"
@@ -84,6 +86,9 @@ func factSamples() []sample {
 		datagramsOf("snmp 3 without privacy", 50000, 161, facted{"app": "snmp", "snmp_version": "3", "snmp_pdu": "get", "snmp_user": "operator", "snmp_security": "authNoPriv", "snmp_engine": "8000656e67696e65",
 			"snmp_oid": "1.3.6.1.2.1"},
 			"o"+snmp3Test("\x05", "operator", tlv(berSequence, tlv(berOctets, "\x80\x00engine"), tlv(berOctets, ""), snmpPDUTest(0xa0)))),
+		datagramsOf("snmp 3 whose boots and time have no zero before them", 50000, 161, facted{"app": "snmp", "snmp_version": "3", "snmp_pdu": "get", "snmp_user": "operator", "snmp_security": "authNoPriv",
+			"snmp_engine": "8000656e67696e65", "snmp_oid": "1.3.6.1.2.1"},
+			"o"+strings.Replace(snmp3Test("\x05", "operator", tlv(berSequence, tlv(berOctets, "\x80\x00engine"), tlv(berOctets, ""), snmpPDUTest(0xa0))), berInt(1)+berInt(2), berInt(0xdd)+berInt(0xdd), 1)),
 		streamOf("ldap: a wrong password", 50000, 389, facted{"app": "ldap", "ldap_operation": "bind", "ldap_bind_name": "cn=anna", "ldap_auth": "simple", "ldap_result": "49"},
 			"o"+ldapTest(1, tlv(0x60, berInt(3), tlv(berOctets, "cn=anna"), tlv(0x80, secret))), "r"+ldapTest(1, tlv(0x61, tlv(berEnumerated, "\x31"), tlv(berOctets), tlv(berOctets)))),
 		streamOf("http: a server that does not understand its client, as nobody does", 50000, 8123, facted{"app": "http", "http_status": "400", "http_version": "1.1", "http_server": "s"},

@@ -189,8 +189,8 @@ func (c *call) snmp3(r *cursor) verdict {
 	}
 	usm := cursor{b: security.expect(berSequence)} // RFC 3414 section 2.4
 	engine := usm.expect(berOctets)
-	usm.integer(berInteger)
-	usm.integer(berInteger)
+	usm.expect(berInteger) // boots and time, which some write as if they were less than nothing
+	usm.expect(berInteger)
 	if user := usm.expect(berOctets); oneLine(user) {
 		a := c.edit()
 		a.SetStr(fieldSNMPUser, c.text(user))
