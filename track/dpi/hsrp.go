@@ -25,10 +25,10 @@ const (
 var hsrpStates = [...]string{"initial", "initial", "learn", "listen", "speak", "standby", "active"}
 
 // parseHSRP reads HSRP 1 (RFC 2281) and 2, whose form only Cisco's documents show. Both are so short and full of
-// zeros that they must be on their ports.
+// zeros that they must be on their ports, from and to which all is sent.
 func parseHSRP(c *call) verdict {
 	b := c.view[c.side].b
-	if !c.hasPort(1985) && !c.hasPort(2029) || len(b) < hsrpLen {
+	if c.f.orig != c.f.resp || !c.hasPort(1985) && !c.hasPort(2029) || len(b) < hsrpLen {
 		return no
 	}
 	if b[0] == 1 && b[1] == 40 && len(b) >= hsrp2Len {

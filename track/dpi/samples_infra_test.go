@@ -358,6 +358,7 @@ func TestAlmostInfra(t *testing.T) {
 		datagramsOf("text at the port of lisp", 50000, 4342, nil, "op\x00\x00\x00 what this is about, in words"),
 		datagramsOf("zeros at the port of hsrp", 1985, 1985, nil, "o"+nuls(20)),
 		datagramsOf("hsrp that holds for less than it waits", 1985, 1985, nil, "o\x00\x00\x10\x0a\x03\x64\x01\x00cisco\x00\x00\x00\x0a\x00\x00\x01"),
+		datagramsOf("hsrp from another port", 50000, 1985, nil, "o\x00\x00\x10\x03\x0a\x64\x01\x00cisco\x00\x00\x00\x0a\x00\x00\x01"),
 		datagramsOf("hsrp in no state", 1985, 1985, nil, "o\x00\x00\x05\x03\x0a\x64\x01\x00cisco\x00\x00\x00\x0a\x00\x00\x01"),
 		datagramsOf("iax2 with a version of other than two bytes", 50000, 5001, nil, "o\x80\x01\x00\x00"+nuls(4)+"\x00\x00\x06\x01\x0b\x03abc"),
 		datagramsOf("iax2 of a call under way, at another port", 50000, 5001, nil, "o\x80\x01\x00\x02"+nuls(4)+"\x03\x04\x06\x04\x09\x04abcd"),
