@@ -527,14 +527,22 @@ func TestFollow(t *testing.T) {
 	if l := h.Losses(); l != (Losses{}) {
 		t.Errorf("got losses %+v", l)
 	}
-	// Those that have gone are forgotten, as soon as the kernel is done with them.
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	forgotten(t, 3*20, func() (left int) {
 		var pid uint32
-		if err := h.maps.Maps["family"].NextKey(nil, &pid); errors.Is(err, ebpf.ErrKeyNotExist) {
-			break
+		for it := h.maps.Maps["family"].Iterate(); it.Next(&pid, new(uint64)); {
+			left++
 		}
+		return left
+	})
+}
+
+// forgotten waits until the kernel is done with n processes that have ended, and so have we: of a few it does not tell in some
+// virtual machines (6.18, one in 50 to 200; a program that does nothing but count them misses the same).
+func forgotten(t *testing.T, n int, left func() int) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); left() > n/10; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("process %d is still followed", pid)
+			t.Fatalf("%d of %d processes that have ended are kept", left(), n)
 		}
 	}
 }
@@ -564,20 +572,14 @@ func TestEndedForgotten(t *testing.T) {
 		return h.maps.Maps["procs"].Lookup(uint32(pid), make([]byte, h.maps.Maps["procs"].ValueSize())) == nil
 	}
 	ended := strings.Fields(string(out))
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left := 0
+	forgotten(t, len(ended), func() (left int) {
 		for _, text := range ended {
 			if pid, _ := strconv.Atoi(text); has(pid) {
 				left++
 			}
 		}
-		if left == 0 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d of %d processes that have ended are kept", left, len(ended))
-		}
-	}
+		return left
+	})
 	if len(ended) != 100 || !has(os.Getpid()) {
 		t.Errorf("%d ended; we live, and are kept: %v", len(ended), has(os.Getpid()))
 	}

@@ -1469,7 +1469,7 @@ int BPF_PROG(told_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 /*
- * A process is gone for good; at its exit, sockets are still closed. Its number may be another's by now. A thread that was the leader
+ * A process is gone for good; at its exit, sockets are still closed. Of a few it is not told in some virtual machines. Its number may be another's by now. A thread that was the leader
  * before an exec is none.
  */
 SEC(TRACEPOINT "sched_process_free")
