@@ -1187,6 +1187,26 @@ func TestTerminal(t *testing.T) {
 	})
 }
 
+// startReading makes the pipe that a program is to read and starts that: it is there, and waits for the file's header, which goes to w.
+func startReading(t *testing.T, cmd *exec.Cmd, fifo string) (w *os.File) {
+	t.Helper()
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	t.Cleanup(func() { late.Stop() })
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
 func TestPipes(t *testing.T) {
 	t.Run("head leaves", func(t *testing.T) {
 		out := must(t, "bash", "-c", "set -o pipefail; rustnet -q -r testdata/http.pcap --json | head -n 1")
@@ -1258,9 +1278,6 @@ func TestPipes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fifo := filepath.Join(t.TempDir(), "fifo") // to open one waits for who writes
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-				t.Fatal(err)
-			}
 			records := filepath.Join(t.TempDir(), "records")
 			stdout, err := os.Create(records)
 			if err != nil {
@@ -1272,18 +1289,8 @@ func TestPipes(t *testing.T) {
 			// Whoever runs the tests may ignore it (nohup), which programs inherit; what is caught they do not.
 			caught := make(chan os.Signal, 1)
 			signal.Notify(caught, c.signal)
-			err = cmd.Start()
+			w := startReading(t, cmd, fifo)
 			signal.Stop(caught)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Process.Kill()
-			defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
-			w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it is there, and waits for the file's header
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close()
 			if c.begun {
 				data, err := os.ReadFile("testdata/dns.pcap")
 				if err != nil {
@@ -1308,20 +1315,8 @@ func TestPipes(t *testing.T) {
 	t.Run("files are renamed before it has begun", func(t *testing.T) {
 		dir := t.TempDir()
 		fifo, kept, packets := filepath.Join(dir, "fifo"), filepath.Join(dir, "kept.ndjson"), filepath.Join(dir, "kept.pcapng")
-		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-			t.Fatal(err)
-		}
 		cmd := exec.Command("rustnet", "-q", "-o", "none", "-r", fifo, "--write", kept, "--pcapng", packets)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer cmd.Process.Kill()
-		defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
-		w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it is there, and waits for the file's header
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer w.Close()
+		w := startReading(t, cmd, fifo)
 		for _, path := range []string{kept, packets} {
 			if err := os.Rename(path, path+".1"); err != nil {
 				t.Fatal(err)

@@ -20,9 +20,10 @@ for need in busybox dpkg-deb:dpkg xz:xz-utils; do
 done
 for row in "${rows[@]}"; do
 	case $row in
-	*-arm64*) command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm) ;;
-	*) command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86) ;;
+	*-arm64*) emulator=qemu-system-aarch64:qemu-system-arm ;;
+	*) emulator=qemu-system-x86_64:qemu-system-x86 ;;
 	esac
+	command -v "${emulator%%:*}" >/dev/null || [[ " ${missing[*]} " == *" ${emulator##*:} "* ]] || missing+=("${emulator##*:}")
 done
 ((${#missing[@]} == 0)) || { echo "run kernels: try: apt-get install --no-install-recommends ${missing[*]}" >&2; exit 1; }
 

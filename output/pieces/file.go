@@ -552,11 +552,19 @@ func (p *File) rotate() {
 
 // end closes a file that is left.
 func (p *File) end(f *os.File) {
-	if err := f.Close(); err != nil { // some file systems say only now that there is no room
-		err = fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(err))
+	if err := p.closeFile(f); err != nil {
 		p.warn(err.Error())
+	}
+}
+
+// closeFile keeps the first error for Close: some file systems say only now that there is no room.
+func (p *File) closeFile(f *os.File) error {
+	err := f.Close()
+	if err != nil {
+		err = fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(err))
 		p.closing = cmp.Or(p.closing, err)
 	}
+	return err
 }
 
 // Close writes the rest and closes the file. Its error says what is missing in it.
@@ -577,9 +585,7 @@ func (p *File) Close() error {
 	p.lost.Add(p.unsaved)
 	p.unsaved = 0
 	if p.file != nil {
-		if cerr := p.file.Close(); cerr != nil {
-			p.closing = cmp.Or(p.closing, fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(cerr)))
-		}
+		_ = p.closeFile(p.file) // told below, where nothing worse is
 	}
 	switch {
 	case err == nil && p.lost.Load() == 0:

@@ -108,7 +108,8 @@ func (c *call) postgresAlone(v *view) verdict {
 		return v.unfinished()
 	}
 	const done, sasl = 0, 10
-	n, first := size32(be32(b[1:]))+1, min(len(b), size32(be32(b[1:]))+1)
+	n := size32(be32(b[1:])) + 1
+	first := min(len(b), n)
 	switch kind := be32(b[5:]); {
 	case n < 9 || n > 1<<10 || kind > 12:
 		return no

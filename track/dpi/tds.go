@@ -96,7 +96,7 @@ func tdsStart(v *view) verdict {
 		if len(body) < 36 {
 			return v.unfinished()
 		}
-		if major := body[7]; size32(le32(body)) < 86 || size32(le32(body)) > 128<<10 || major < 0x70 || major > 0x7f || le32(body[8:]) > tdsMaxLen {
+		if major := body[7]; le32(body) < 86 || le32(body) > 128<<10 || major < 0x70 || major > 0x7f || le32(body[8:]) > tdsMaxLen {
 			return no
 		}
 	case tdsLogin5:
