@@ -4,6 +4,7 @@
 # make test-kernels  runs those of the kernel's side on Debian's kernels 5.10, 6.1 and 6.12, in qemu (ROWS='6.12 6.1-arm64:nobtf' some of them)
 # make test-wine  runs the Windows build under Wine: its own tests, and all captures, which must give the same records
 # make test-arch  runs what reads bytes on s390x and arm, which qemu emulates: tests, and all captures, which must give the same records
+# make test-layouts holds the layouts of the BSDs' lists against these systems' headers, which Zig's compiler has
 # make profile    measures which code the files of make bench run most, for the compiler, which makes that faster
 # make bench      measures each stage, and the whole program beside others on the same files
 # make bench-live measures what watching live traffic costs, beside others (root; tcpreplay, iperf3)
@@ -23,7 +24,7 @@ PATIENCE ?= 60m
 
 export CGO_ENABLED = 0
 
-.PHONY: rustnet run test test-kernels test-wine test-arch race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
+.PHONY: rustnet run test test-kernels test-wine test-arch test-layouts race fuzz profile bench bench-live bench-owners bench-data captures generate check install clean
 rustnet: # what make shows of it goes where the records of run do not
 	@echo "$(GO) build $(BUILD) -o rustnet ." >&2
 	@$(GO) build $(BUILD) -o rustnet .
@@ -42,6 +43,9 @@ test-wine: # likewise
 
 test-arch: # likewise
 	testdata/arch.sh $(ARCHS)
+
+test-layouts: # likewise
+	testdata/layouts.sh
 
 # Needs a C compiler; programs under it would sleep a second before they exit. What fails is run once more, but a race that was
 # seen once is one, whatever the second run says.

@@ -1,4 +1,4 @@
-//go:build darwin || windows
+//go:build darwin || freebsd || netbsd || openbsd || windows
 
 package enrich
 

@@ -2,7 +2,6 @@ package enrich
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strings"
 )
 
@@ -30,27 +29,4 @@ func fullName(comm, exe string, args []byte) string {
 // joinArgs makes a line of a zero-separated list. What the bytes do to a terminal is the output's care.
 func joinArgs(args []byte) string {
 	return string(bytes.ReplaceAll(bytes.TrimRight(args, "\x00"), []byte{0}, []byte{' '}))
-}
-
-// argumentsOf finds a program's arguments in what macOS says of it for kern.procargs2: how many there are, the path of the program,
-// zeros, the arguments, its environment; all of them end with a zero.
-func argumentsOf(b []byte) []byte {
-	if len(b) < 4 {
-		return nil
-	}
-	n, b := binary.NativeEndian.Uint32(b), b[4:]
-	path := bytes.IndexByte(b, 0)
-	if path < 0 {
-		return nil
-	}
-	b = bytes.TrimLeft(b[path:], "\x00")
-	end := 0
-	for ; n > 0; n-- {
-		i := bytes.IndexByte(b[end:], 0)
-		if i < 0 {
-			return b
-		}
-		end += i + 1
-	}
-	return b[:end]
 }

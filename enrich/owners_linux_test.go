@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -28,7 +27,6 @@ import (
 	"rustnet/bpf"
 )
 
-var updateOwners = flag.Bool("update", false, "write docs/owners.md: the scenarios with eBPF, and with procfs only")
 
 // insideEnv is set in the private world that TestOwners makes: network, processes and mounts of its own.
 const insideEnv = "OWNERS_INSIDE"
@@ -44,7 +42,7 @@ func TestOwners(t *testing.T) {
 		t.Skip("needs root, for namespaces and eBPF")
 	}
 	program := os.Getenv("OWNERS_PROGRAM") // under the kernels of testdata/kernels.sh, where nothing is built
-	if testing.Short() && !*updateOwners && program == "" {
+	if testing.Short() && !*update && program == "" {
 		t.Skip("takes a while; without -short it is run")
 	}
 	ebpfStage(t, bpf.Config{}).Close() // which skips where there is none
@@ -58,7 +56,7 @@ func TestOwners(t *testing.T) {
 	if testing.Short() {
 		args = append(args, "-test.short")
 	}
-	if *updateOwners {
+	if *update {
 		args = append(args, "-update")
 	}
 	cmd := exec.Command(os.Args[0], args...)
@@ -1100,7 +1098,7 @@ func ownersInside(t *testing.T) {
 		t.Logf("owners: %s %s |", ownersRow(scenarios[i]), v)
 	}
 	t.Run("nothing kept", func(t *testing.T) { perform(t, ModeAuto, true) })
-	if !*updateOwners || t.Failed() {
+	if !*update || t.Failed() {
 		checkTable(t)
 		return
 	}

@@ -219,7 +219,7 @@ var core = []Field{
 		}},
 	{Name: "parent", Group: groupProcess, Type: String, Width: 15, Doc: "Parent's name.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Parent }) }},
-	{Name: "process_source", Group: groupProcess, Type: String, Width: 9, Doc: "How the process is known: ebpf, fentry, kprobe, iter, sock_diag, procfs, listener; on Windows iphlpapi, on macOS pcblist.",
+	{Name: "process_source", Group: groupProcess, Type: String, Width: 9, Doc: "How the process is known: ebpf, fentry, kprobe, iter, sock_diag, procfs, listener; on Windows iphlpapi, on macOS and the BSDs pcblist.",
 		form: OneOf("ebpf", "fentry", "kprobe", "iter", "sock_diag", "procfs", "listener", "iphlpapi"),
 		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Source }) }},
 	{Name: "peer_pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process at the other end, when that is on this machine too.",
