@@ -423,6 +423,8 @@ func (x *encoder) together(fields []*event.Field, e *event.Event) value {
 		switch {
 		case f == nil:
 			v = ofStr(x.host)
+		case f.Needs()&^x.has != 0:
+			continue
 		case f.Type == event.List:
 			if v = addresses.make(x, f, e); v.is == literal {
 				for s := range bytes.SplitSeq(x.buf[1:len(x.buf)-1], []byte(",")) {

@@ -101,7 +101,7 @@ var ecs = form{
 		{to: "rule.name", from: "alert"},
 		{to: "related.ip", all: "local_addr remote_addr nat_local_addr nat_remote_addr dns_answers", as: conversion{doc: "a list of these, each once; of answers the addresses"}},
 		{to: "related.hosts", all: "host.name host sni dns_query remote_name", as: conversion{doc: "a list of these, and of `host.name`, each once"}},
-		{to: "related.user", all: "user smtp_user ftp_user pop3_user imap_user smb_user radius_user postgresql_user mysql_user", as: conversion{doc: "a list of these, each once"}},
+		{to: "related.user", all: "user *_user", as: conversion{doc: "a list of these, each once"}},
 		{to: "related.hash", all: "ja3 ja3s ja4 hassh hassh_server tls_cert_sha256", as: conversion{doc: "a list of these, each once"}},
 	}}},
 	none: []homeless{

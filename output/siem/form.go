@@ -63,7 +63,7 @@ type target struct {
 	when string // only where this field is there; else from goes to the rest
 	typ  string // Zeek's type
 	must bool   // whatever --fields says
-	all  string // instead of from: fields with spaces between, whose values become one list; host.name is this machine's name
+	all  string // instead of from: fields with spaces between, whose values become one list; *_NAME are all that end so, host.name is this machine's name
 }
 
 type homeless struct {
@@ -288,10 +288,17 @@ func (f *form) compile(r *record, schema *event.Schema, selected []*event.Field)
 		}
 		n := node{as: t.as, on: t.on, when: find(t.when)}
 		for name := range strings.FieldsSeq(t.all) {
-			if name == "host.name" {
+			switch end, several := strings.CutPrefix(name, "*"); {
+			case name == "host.name":
 				n.all = append(n.all, nil)
-			} else if field := find(name); chosen[name] {
-				n.all = append(n.all, field)
+			case several:
+				for _, s := range selected {
+					if strings.HasSuffix(s.Name, end) {
+						n.all = append(n.all, s)
+					}
+				}
+			case chosen[name]:
+				n.all = append(n.all, find(name))
 			}
 		}
 		if t.all != "" && len(n.all) == 0 {

@@ -799,12 +799,19 @@ func TestRelated(t *testing.T) {
 	}
 	app := event.NewApp()
 	for _, f := range dpi.Fields() {
-		if f.Name == "http_host" {
+		switch f.Name {
+		case "http_host":
 			app.SetStr(f, "[2001:db8::1]:8080")
+		case "clickhouse_user":
+			app.SetStr(f, "reader")
 		}
 	}
 	e.App = app
-	if line := encoderOf(t, output.Config{Schema: "ecs"}, schema).Record(nil, &e); !bytes.Contains(line, []byte(`"url":{"domain":"[2001:db8::1]","port":8080}`)) {
+	line := encoderOf(t, output.Config{Schema: "ecs"}, schema).Record(nil, &e)
+	if !bytes.Contains(line, []byte(`"url":{"domain":"[2001:db8::1]","port":8080}`)) {
 		t.Errorf("an IPv6 address in a URL has no brackets: %s", line)
+	}
+	if !bytes.Contains(line, []byte(`"user":["a\",\"b","reader"]`)) {
+		t.Errorf("a protocol's user is not related: %s", line)
 	}
 }
