@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -202,6 +203,12 @@ func newParser(c *cli, files *shell.Files, environment kong.Option) (*kong.Kong,
 }
 
 func execute(args []string) (status int, err error) {
+	if os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() {
+		return 0, usageError{errors.New("its file has a set-user-ID or set-group-ID bit, which lets everybody write files as somebody else (try: chmod ug-s, and file capabilities as rustnet doctor says them)")}
+	}
+	if err := live.HoldPrivileges(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return 0, err
+	}
 	shell.ForgetEmptyVariables("RUSTNET_")
 	var c cli
 	files := &shell.Files{}
@@ -252,6 +259,9 @@ func execute(args []string) (status int, err error) {
 	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
+	}
+	if err := c.lasts(ctx.Selected().Name); err != nil {
+		return 0, c.program.NotRun(err)
 	}
 	c.reopens = ctx.Selected().Name == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
 	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
@@ -361,6 +371,37 @@ func (c *cli) apart(doing string) error {
 		return output.Apart(append(read, c.Store), output.Written{Flag: into, Path: c.Stats.OutputFile})
 	case "history":
 		return output.Apart([]string{c.Store}, output.Written{Flag: into, Path: c.History.OutputFile})
+	}
+	return nil
+}
+
+// lasts checks that what is put into the place of a file, or aside, later than the rest is opened, can be.
+func (c *cli) lasts(doing string) error {
+	var files []output.Written
+	switch into := "--output-file"; doing {
+	case "stream":
+		files = append(files, output.Written{Flag: "--learned", Path: c.Alerts.Learned})
+		if r := c.File.Rotation; r.RotateSize > 0 || r.RotateEvery > 0 {
+			files = append(files, output.Written{Flag: "--write", Path: c.File.Write}, output.Written{Flag: "--pcapng", Path: c.Pcapng.File})
+		}
+	case "stats":
+		files = append(files, output.Written{Flag: into, Path: c.Stats.OutputFile})
+	case "snapshot":
+		files = append(files, output.Written{Flag: into, Path: c.Snapshot.OutputFile})
+	case "history":
+		files = append(files, output.Written{Flag: into, Path: c.History.OutputFile})
+	}
+	for _, f := range files {
+		if f.Path == "" {
+			continue
+		}
+		path := f.Path
+		if real, err := filepath.EvalSymlinks(path); err == nil && f.Flag != "--write" && f.Flag != "--pcapng" { // of those the link is put aside
+			path = real
+		}
+		if err := live.Lasting(path); err != nil {
+			return fmt.Errorf("%s %s: nothing can be put into %w", f.Flag, f.Path, err)
+		}
 	}
 	return nil
 }
@@ -492,11 +533,6 @@ func stream(c *cli) (int, error) {
 	src, err := open(c, fields, say)
 	if err != nil {
 		return 0, c.program.NotRun(err)
-	}
-	if c.Hook.Exec != "" && !c.live() { // a live source has done so
-		if err := live.DropPrivileges(live.DropConfig{}); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			say("warn", "%v", err)
-		}
 	}
 	return c.program.Finish(c.flow(say, src, stages, to))
 }
@@ -670,7 +706,7 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 // examine is the command doctor. Its exit status says whether the main job can be done.
 func examine(c *cli) (int, error) {
 	c.Output.OnTerminal()
-	if err := c.checkTypes(); err != nil {
+	if err := c.withPrivileges(); err != nil {
 		return 0, err
 	}
 	all := doctor.Examine(doctor.Config{Live: c.Live, Process: c.Process, Types: c.Types})
@@ -700,6 +736,10 @@ func interfaces(c *cli) error {
 
 // flow runs the source's events through the stages into the sink, and gives the exit status.
 func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
+	// Everything is open, and nothing was read yet that strangers wrote. For owners some is needed on.
+	if err := live.DropPrivileges(live.DropConfig{All: !c.live() || c.Process == "none"}); err != nil && (c.live() || !errors.Is(err, errors.ErrUnsupported)) {
+		say("error", "%v", err)
+	}
 	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
 		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: say}
 	err := f.Run()
@@ -766,6 +806,9 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 	}
 	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	if err := c.withPrivileges(); err != nil {
+		return nil, err
+	}
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
 	owners, err := openOwners(c, say)
 	if err != nil {
@@ -944,9 +987,6 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 		closeAll()
 		return nil, err
 	}
-	if err := live.DropPrivileges(live.DropConfig{}); err != nil {
-		say("warn", "%v", err)
-	}
 	return s, nil
 }
 
@@ -1013,12 +1053,16 @@ func (e enrichers) reports() []string {
 	return said
 }
 
-func (c *cli) checkTypes() error {
-	if c.Types == "" || c.Process != enrich.ModeAuto {
-		return nil
+// withPrivileges puts those into use that were held back while files of the user's choice were opened. The last of these is looked
+// at here.
+func (c *cli) withPrivileges() error {
+	if c.Types != "" && c.Process == enrich.ModeAuto {
+		if err := enrich.CheckTypes(c.Types); err != nil {
+			return usageError{fmt.Errorf("--btf: %w", err)}
+		}
 	}
-	if err := enrich.CheckTypes(c.Types); err != nil {
-		return usageError{fmt.Errorf("--btf: %w", err)}
+	if err := live.UsePrivileges(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	return nil
 }
@@ -1027,9 +1071,6 @@ func (c *cli) checkTypes() error {
 func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
 	if c.Process == "none" {
 		return nil, nil
-	}
-	if err := c.checkTypes(); err != nil {
-		return nil, err
 	}
 	owners, err := enrich.New(enrich.Config{Mode: c.Process, Types: c.Types, Follow: c.program != nil, Interval: c.Track.Interval})
 	if errors.Is(err, errors.ErrUnsupported) && c.program == nil {
@@ -1073,6 +1114,9 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 	over := c.passes()
 	if c.Process == enrich.ModeAuto && !over {
 		c.Process = enrich.ModeProcFS // the sockets are there: who has them stands in procfs
+	}
+	if err := c.withPrivileges(); err != nil {
+		return nil, 0, err
 	}
 	conns, hidden := sockets.OpenAll()
 	if len(conns) == 0 {

@@ -221,7 +221,9 @@ func cutTo(filter []bpf.RawInstruction, snapLen int) []bpf.RawInstruction {
 
 // DropConfig says what DropPrivileges leaves.
 type DropConfig struct {
-	// Keep names capabilities to keep beside those that reading other users' /proc needs.
+	// All gives up those as well that reading other users' /proc needs: nobody looks for owners.
+	All bool
+	// Keep names capabilities to keep beside those.
 	Keep []int
 	// ExecMayGain leaves programs that we start the rights that set-user-id bits, file
 	// capabilities or user 0 give them.

@@ -1,0 +1,184 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asNobody gives the command line that runs a program as nobody, with the capabilities that rustnet's file is to have.
+func asNobody(args ...string) []string {
+	const caps = "-all,+net_raw,+bpf,+perfmon,+net_admin,+sys_ptrace,+dac_read_search"
+	return append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps}, args...)
+}
+
+// forEverybody makes a folder that everybody may read, with this program in it.
+func forEverybody(t *testing.T) (dir, self string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rustnet-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program, err := exec.LookPath("rustnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	self = filepath.Join(dir, "rustnet")
+	copyProgram(t, program, self)
+	return dir, self
+}
+
+// TestOthersFiles: what rustnet may read by its capabilities is not what its user may.
+func TestOthersFiles(t *testing.T) {
+	needs(t, true, "setpriv")
+	dir, self := forEverybody(t)
+	private := filepath.Join(dir, "private")
+	if err := os.Mkdir(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	secret := func(name, from string) string {
+		b, err := os.ReadFile(from)
+		path := filepath.Join(private, name)
+		if err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	records := filepath.Join(private, "records.ndjson")
+	if out, _, status := rustnet(t, "-r", "testdata/http.pcap", "--json", "--write", records, "--store", filepath.Join(private, "store")); status != 0 {
+		t.Fatal(out)
+	}
+	for _, args := range [][]string{
+		{"-r", secret("http.pcap", "testdata/http.pcap"), "--json"},
+		{"--from", records, "--json"},
+		{"--config", records, "fields"},
+		{"--geoip", secret("geo.mmdb", "testdata/geo.mmdb"), "-n", "1", "--duration", "1s"},
+		{"--btf", "/proc/1/mem", "--duration", "1s"},
+		{"--detect", "first-contact", "--learned", records, "--duration", "1s"},
+		{"history", "--store", filepath.Join(private, "store"), "--json"},
+		{"show", "--store", filepath.Join(private, "store"), "5"},
+		{"stats", "-r", filepath.Join(private, "http.pcap")},
+	} {
+		args = asNobody(append([]string{self}, args...)...)
+		cmd := exec.Command(args[0], args[1:]...)
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err == nil || stdout.Len() > 0 || !strings.Contains(stderr.String(), "permission denied") {
+			t.Errorf("%v: got %v, %.200q, %q; want to be told that the permission is denied", args[len(asNobody())+1:], err, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// TestPowersDropped: in each way of running nothing is kept that is not needed once everything is open.
+func TestPowersDropped(t *testing.T) {
+	needs(t, true, "setpriv", "mkfifo")
+	dir, self := forEverybody(t)
+	header, err := os.ReadFile("testdata/http.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// pipe is a file that nobody ever ends.
+	pipe := func(name string, begin []byte) string {
+		path := filepath.Join(dir, name)
+		must(t, "mkfifo", path)
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if _, err := f.Write(begin); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const none, owners = "0000000000000000", "0000000000080004"
+	withoutPackets := []string{"setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", self}
+	for _, tc := range []struct {
+		name, caps string
+		args       []string
+	}{
+		{"live", owners, []string{self, "-o", "none"}},
+		{"live, of nobody", owners, asNobody(self, "-o", "none")},
+		{"live, without owners", none, []string{self, "-o", "none", "--process", "none"}},
+		{"socket tables", owners, append(withoutPackets, "-o", "none")},
+		{"snapshot", owners, []string{self, "snapshot", "--watch", "1s", "--csv"}},
+		{"snapshot, without packets", owners, append(withoutPackets, "snapshot", "--watch", "1s", "--csv")},
+		{"stats", owners, []string{self, "stats"}},
+		{"file", none, []string{self, "-r", pipe("a", header[:24]), "-o", "none"}},
+		{"file, of nobody", none, asNobody(self, "-r", pipe("b", header[:24]), "-o", "none")},
+		{"stats of a file", none, []string{self, "stats", "-r", pipe("c", header[:24])}},
+		{"records", none, []string{self, "--from", pipe("d", []byte("{\"v\":1}\n")), "-o", "none"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := background(t, tc.args...)
+			var got string
+			defer func() {
+				if t.Failed() {
+					t.Logf("threads have %q", got)
+				}
+			}()
+			eventually(t, "all threads to have no more than they need", func() bool {
+				got = ""
+				threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.Pid))
+				right := 0
+				for _, name := range threads {
+					b, _ := os.ReadFile(name)
+					got += fieldsOf(string(b), "CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs") + "\n"
+				}
+				for line := range strings.Lines(got) {
+					if line == none+" "+tc.caps+" "+tc.caps+" "+none+" 1\n" {
+						right++
+					}
+				}
+				return right > 3 && right == len(threads)
+			})
+			p.Signal(syscall.SIGKILL)
+		})
+	}
+}
+
+// fieldsOf picks from /proc/PID/status.
+func fieldsOf(status string, names ...string) string {
+	var values []string
+	for _, name := range names {
+		_, rest, _ := strings.Cut(status, "\n"+name+":")
+		value, _, _ := strings.Cut(rest, "\n")
+		values = append(values, strings.TrimSpace(value))
+	}
+	return strings.Join(values, " ")
+}
+
+// TestOthersFolders: what could not be put into its place in the end is refused at the beginning.
+func TestOthersFolders(t *testing.T) {
+	needs(t, true)
+	dir, _ := forEverybody(t)
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "file")
+	for _, args := range [][]string{
+		{"stats", "-r", "testdata/http.pcap", "--output-file", file},
+		{"-r", "testdata/http.pcap", "-o", "none", "--write", file, "--rotate-size", "1K"},
+		{"snapshot", "--output-file", file},
+	} {
+		if _, stderr, status := rustnet(t, args...); status != exitFailed || !strings.Contains(stderr, "nothing can be put into "+dir+": permission denied") {
+			t.Errorf("%v: got %d, %q", args, status, stderr)
+		}
+	}
+	if _, stderr, status := rustnet(t, "-r", "testdata/http.pcap", "-o", "none", "--write", file); status != exitDone {
+		t.Errorf("a file that is not put aside: got %d, %q", status, stderr)
+	}
+}
