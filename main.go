@@ -186,20 +186,20 @@ func run(args []string) int {
 	case err == nil || errors.Is(err, output.ErrReaderGone):
 		return status
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "rustnet: %v\n", usage)
+		fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(usage.Error()))
 		return exitUsage
 	case errors.As(err, &child):
 		status = child.Status
 	case status == exitDone:
 		status = exitFailed
 	}
-	fmt.Fprintf(os.Stderr, "rustnet: %v\n", err)
+	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(err.Error()))
 	return status
 }
 
 func newParser(c *cli, files *shell.Files, environment kong.Option) (*kong.Kong, error) {
 	return kong.New(c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks())
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks(), shell.Texts())
 }
 
 func execute(args []string) (status int, err error) {
@@ -260,8 +260,10 @@ func execute(args []string) (status int, err error) {
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
-	if err := c.lasts(ctx.Selected().Name); err != nil {
-		return 0, c.program.NotRun(err)
+	if doing := ctx.Selected().Name; doing != "stream" { // that opens its files first, and what is wrong with them is told then
+		if err := c.lasts(doing); err != nil {
+			return 0, c.program.NotRun(err)
+		}
 	}
 	c.reopens = ctx.Selected().Name == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
 	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
@@ -529,6 +531,9 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, kept.Run)
 		to.Beside = append(to.Beside, kept)
+	}
+	if err := c.lasts("stream"); err != nil {
+		return 0, c.program.NotRun(err)
 	}
 	src, err := open(c, fields, say)
 	if err != nil {

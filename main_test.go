@@ -921,6 +921,35 @@ func TestFlagsOfCommands(t *testing.T) {
 
 // BenchmarkFile runs the whole program over files of make bench-data, for profiles (make profile has one):
 // BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
+// TestNamesOfFiles: a name may be any bytes; it is opened as it is, and what is said of it does not act on the terminal.
+func TestNamesOfFiles(t *testing.T) {
+	capture, err := os.ReadFile("testdata/udp.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "caf\xe9\x1b[31m\u202e\u009b")
+	if err := os.WriteFile(name, capture, 0o600); err != nil {
+		t.Skip("this system takes no such name: ", err)
+	}
+	const shown = `caf\xe9\x1b[31m\u202e\u009b`
+	for _, tc := range []struct {
+		status int
+		args   []string
+	}{
+		{exitDone, []string{"-r", name, "-o", "none", "--write", name + ".ndjson"}},
+		{exitUsage, []string{"-r", name + "/none"}},
+		{exitUsage, []string{"--config", name, "fields"}},
+		{exitFailed, []string{"--from", name, "--json"}},
+		{exitUsage, []string{"--" + name}},
+		{exitUsage, []string{"--geoip", name}},
+	} {
+		_, stderr, status := rustnet(t, tc.args...)
+		if tc.status != status && status != exitFailed || !strings.Contains(stderr, shown) || strings.ContainsAny(stderr, "\x1b\u202e\u009b") || !utf8.ValidString(stderr) {
+			t.Errorf("%q: got %d, %q; want %d, and %s in it", tc.args, status, stderr, tc.status, shown)
+		}
+	}
+}
+
 // TestReaderGone: whoever read has gone, which is no failure; a full disk is one.
 func TestReaderGone(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"--help-all"}, {"help", "snapshot"}, {"fields"}, {"fields", "--json"}, {"manual"}, {"manual", "schemas"}, {"completion", "bash"},

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -9,6 +10,20 @@ import (
 func AppendCell(dst []byte, text string, width int, right bool) []byte {
 	c := column{width: width, right: right}
 	return pad(dst, appendEscaped(nil, text), &c, false, 0)
+}
+
+// ForPeople is a message with what stands in it from outside safe to show, such as the name of a file. Its own lines stay lines.
+func ForPeople(message string) string {
+	lines := strings.Split(message, "\n")
+	for i, line := range lines {
+		if words := strings.Split(line, "\t"); len(words) > 1 || !isPlain([]byte(line)) {
+			for j, word := range words {
+				words[j] = string(appendEscaped(nil, word))
+			}
+			lines[i] = strings.Join(words, "\t")
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // isPlain is true for printable ASCII, which needs no escaping and is as wide as it is long.

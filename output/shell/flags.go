@@ -235,6 +235,22 @@ func Networks() kong.Option {
 	}))
 }
 
+// Texts takes texts as they are. kong takes them by way of JSON, which has no bytes that are not UTF-8, as names of files may have.
+func Texts() kong.Option {
+	return kong.KindMapper(reflect.String, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		token, err := ctx.Scan.PopValue("string")
+		if err != nil {
+			return err
+		}
+		text, ok := token.Value.(string)
+		if !ok { // of a file
+			return fmt.Errorf("%v is no text (put it in quotes)", token.Value)
+		}
+		target.SetString(text)
+		return nil
+	}))
+}
+
 // ForgetEmptyVariables takes what is set to nothing out of the environment: there it means not set, while
 // kong would read a number from it.
 func ForgetEmptyVariables(prefix string) {

@@ -119,5 +119,5 @@ func (f *Flow) account() {
 	for _, b := range f.Sink.Beside {
 		outcome = append(outcome, b.Report())
 	}
-	fmt.Fprintf(os.Stderr, "rustnet: %s; %s\n", Sentence(f.Source.Report()...), Sentence(outcome...))
+	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(Sentence(f.Source.Report()...)+"; "+Sentence(outcome...)))
 }

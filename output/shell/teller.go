@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"rustnet/output"
 )
 
 // Teller prints a line for people, if its level (error, warn or info) is wanted.
@@ -14,7 +16,7 @@ func NewTeller(w io.Writer, limit string) Teller {
 	rank := map[string]int{"error": 0, "warn": 1, "info": 2}
 	return func(level, format string, args ...any) {
 		if rank[level] <= rank[limit] {
-			fmt.Fprintf(w, "rustnet: "+format+"\n", args...)
+			fmt.Fprintf(w, "rustnet: %s\n", output.ForPeople(fmt.Sprintf(format, args...)))
 		}
 	}
 }
