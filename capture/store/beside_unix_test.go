@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -136,5 +137,33 @@ func stay(t *testing.T, db string, do func()) {
 	close(in)
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOtherNames: a file beside the store that is also somewhere else is neither given away nor written to.
+func TestOtherNames(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "s.db")
+	write(t, db, store.Config{}, schema, nil)
+	if os.Geteuid() == 0 {
+		if err := os.Chown(db, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := errors.Join(os.WriteFile(victim, []byte("precious"), 0o640), os.Link(victim, db+"-wal")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(db, Config{}, false, nil, schema.Stored()); err == nil || !strings.Contains(err.Error(), "-wal has another name, too") {
+		t.Errorf("reader: got %v, want to be told of the other name", err)
+	}
+	if _, err := store.New(db, store.Config{}, schema); err == nil || !strings.Contains(err.Error(), "-wal has another name, too") {
+		t.Errorf("writer: got %v, want to be told of the other name", err)
+	}
+	info, err := os.Stat(victim)
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || info.Mode().Perm() != 0o640 {
+		t.Errorf("the other file: got %v, %v, want it as it was", info, err)
+	}
+	if b, err := os.ReadFile(victim); string(b) != "precious" {
+		t.Errorf("the other file: got %q, %v", b, err)
 	}
 }

@@ -100,7 +100,9 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		}
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
-	beside.Prepare(path)
+	if err := beside.Prepare(path); err != nil {
+		return nil, fmt.Errorf("--store %s: %w", path, err)
+	}
 	opening()
 	db, err := sqlite3.OpenFlags(beside.Name(path), sqlite3.OPEN_READONLY)
 	if err != nil {
@@ -117,11 +119,11 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 			s, err = nil, fmt.Errorf("--store %s: %w", path, plain(err))
 		}
 	}()
-	if err = db.BusyTimeout(busyTimeout); err != nil {
+	if err = cmp.Or(db.BusyTimeout(busyTimeout), beside.Confine(db)); err != nil {
 		return s, err
 	}
 	err = s.check()
-	beside.Prepare(path) // a writer that ended meanwhile took the files away, and the driver made them anew, as ours
+	err = cmp.Or(err, beside.Prepare(path)) // a writer that ended meanwhile took the files away, and the driver made them anew, as ours
 	if err != nil {
 		return s, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -578,4 +579,45 @@ func sql(t testing.TB, path, text string) {
 	if err := db.Exec(text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestHostile: in a file that somebody else made is nothing that is carried out, or takes more memory than there is.
+func TestHostile(t *testing.T) {
+	const endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+	for name, text := range map[string]string{
+		"a view":                 "DROP VIEW connections; ALTER TABLE connection RENAME TO old; CREATE VIEW connection AS " + endless + "SELECT c.x AS rowid, old.* FROM c, old WHERE x < 0",
+		"a value without bounds": "DROP INDEX connection_host; UPDATE connection SET host = zeroblob(10000000) WHERE rowid = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := filepath.Join(t.TempDir(), "s.db")
+			write(t, db, store.Config{}, stored, awkward())
+			sql(t, db, text)
+			s, err := Open(db, Config{}, false, nil, stored)
+			if err == nil {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				out := make(chan *event.Batch)
+				go func() {
+					for b := range out {
+						b.Release()
+					}
+				}()
+				err = s.Run(ctx, ctx, out)
+				s.Close()
+			}
+			if err == nil || errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want to be told", err)
+			}
+		})
+	}
+	t.Run("a trigger", func(t *testing.T) {
+		db := filepath.Join(t.TempDir(), "s.db")
+		write(t, db, store.Config{}, stored, nil)
+		sql(t, db, "CREATE TRIGGER t AFTER INSERT ON connection BEGIN DELETE FROM connection; END")
+		events := awkward()
+		write(t, db, store.Config{}, stored, events)
+		if got := all(t, open(t, db, Config{}, false, "")); len(got) == 0 {
+			t.Error("a trigger of the file took out what was written")
+		}
+	})
 }

@@ -80,7 +80,9 @@ func openFile(path string, fields *event.Schema) (f *file, err error) {
 				return err
 			}
 		}
-		beside.Prepare(path)
+		if err := beside.Prepare(path); err != nil {
+			return err
+		}
 		return f.open(path, fields)
 	}, func(err error) bool {
 		if !errors.Is(err, sqlite3.CANTOPEN) && !errors.Is(err, sqlite3.IOERR) && !errors.Is(err, sqlite3.READONLY) {
@@ -115,7 +117,7 @@ func (f *file) open(path string, fields *event.Schema) (err error) {
 			f.db.Close()
 		}
 	}()
-	if err = f.db.BusyTimeout(busyTimeout); err != nil {
+	if err = cmp.Or(f.db.BusyTimeout(busyTimeout), beside.Confine(f.db)); err != nil {
 		return err
 	}
 	if err = f.own(); err != nil {

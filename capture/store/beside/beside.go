@@ -1,13 +1,17 @@
-// Package beside keeps the files beside a store to whom the store belongs.
+// Package beside is what writers and readers of a store have in common: it keeps the files beside the store to whom that belongs, and
+// the store from doing anything.
 package beside
 
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"rustnet/track/event"
 )
@@ -20,14 +24,30 @@ func Name(path string) string {
 	return path
 }
 
+// valueMax is how long a value may be, in bytes. The memory of the driver is bounded, and it panics where that does not do.
+const valueMax = 4 << 20
+
+// Confine lets a database be no more than tables: somebody else may have made it, and everything in it.
+func Confine(db *sqlite3.Conn) error {
+	for option, on := range map[sqlite3.DBConfig]bool{sqlite3.DBCONFIG_ENABLE_TRIGGER: false, sqlite3.DBCONFIG_ENABLE_VIEW: false,
+		sqlite3.DBCONFIG_TRUSTED_SCHEMA: false, sqlite3.DBCONFIG_DEFENSIVE: true} {
+		if _, err := db.Config(option, on); err != nil {
+			return err
+		}
+	}
+	db.Limit(sqlite3.LIMIT_LENGTH, valueMax)
+	return nil
+}
+
 // Prepare gives the two files that SQLite keeps beside a store, which hold what was written last, the rights and the owner of the
 // store, and makes them where they are not. The driver would make them by the umask: for everybody to read, and as
 // root's beside the store of another user, who could then not write it any more. It is called before the store is opened. What
-// cannot be done is left: who may only read a store makes no files beside it.
-func Prepare(path string) {
+// cannot be done is left: who may only read a store makes no files beside it. One that is there and has another name, too, is an error: whoever
+// may write to the folder could have us give them, and SQLite write to, any file.
+func Prepare(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return
+		return nil
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -35,12 +55,16 @@ func Prepare(path string) {
 	_, rerr := io.ReadFull(f, head[:])
 	if of := binary.BigEndian.Uint32(head[68:]); err != nil || rerr != nil || !info.Mode().IsRegular() ||
 		head[18] != 2 || of != event.StoreApplication && of != 0 { // a write-ahead log is what ours have; one that is being made says no more yet
-		return
+		return nil
 	}
 	for _, end := range []string{"-wal", "-shm"} {
 		b, err := os.OpenFile(path+end, os.O_RDWR|os.O_CREATE|noFollow, info.Mode().Perm())
 		if err != nil {
 			continue
+		}
+		if !alone(b) {
+			b.Close()
+			return fmt.Errorf("%s has another name, too (a hard link): it is not touched", path+end)
 		}
 		// By the umask it may have got less than the store has.
 		if now, err := b.Stat(); err == nil && now.Mode().Perm() != info.Mode().Perm() {
@@ -49,6 +73,7 @@ func Prepare(path string) {
 		own(b, info)
 		b.Close()
 	}
+	return nil
 }
 
 // Withheld tells whether a file beside the store is there that who asks may not write. A reader with more rights makes it so for a
