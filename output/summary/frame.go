@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -79,17 +80,20 @@ func (s *screen) restore() {
 
 // replaceFile writes path whole or not at all: a reader sees the file that was there before, or this one.
 func replaceFile(path string, content []byte) (err error) {
-	mode := fs.FileMode(0o644)
+	var mode fs.FileMode
+	there := false
 	if old, err := os.Stat(path); err == nil {
 		if !old.Mode().IsRegular() {
 			return fmt.Errorf("--output-file: %s: it is no regular file", path)
 		}
-		mode = old.Mode().Perm()
+		mode, there = old.Mode().Perm(), true
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real // a link stays one
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	// A new one is for others to read, such as who collects figures, unless the umask says otherwise.
+	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".rustnet-%016x", rand.Uint64()))
+	f, err := os.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return fmt.Errorf("--output-file: %w", err)
 	}
@@ -100,10 +104,12 @@ func replaceFile(path string, content []byte) (err error) {
 			err = fmt.Errorf("--output-file %s: %w", path, err)
 		}
 	}()
-	if _, err := f.Write(content); err != nil {
-		return err
+	if there {
+		if err := f.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
 	}
-	if err := f.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := f.Write(content); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
