@@ -34,7 +34,8 @@ var parents = map[string]string{
 func placeOf(path string) *event.Cgroup {
 	g := &event.Cgroup{Path: path}
 	var before, further string // the component before, and the one before that
-	user := false              // below the user's own systemd
+	// Below the user's own systemd, where the user makes and names control groups: of what is there nothing is the system's unit.
+	user := false
 	for rest := path; rest != ""; {
 		var c string
 		c, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
@@ -42,25 +43,24 @@ func placeOf(path string) *event.Cgroup {
 			g.Pod, g.PodUID = uid, uid
 		}
 		user = placeUnit(g, c, user)
-		if placeContainer(g, c, before, further) {
-			user = false // what follows is of the container's own systemd
-		}
+		placeContainer(g, c, before, further)
 		further, before = before, c
 	}
 	return g
 }
 
 // placeContainer takes a component that names a container.
-func placeContainer(g *event.Cgroup, c, before, further string) bool {
+func placeContainer(g *event.Cgroup, c, before, further string) {
 	if id, runtime := containerID(c, before, further); id != "" {
 		g.Container, g.ContainerID, g.Runtime = id, id, runtime
-		return true
-	}
-	if name, runtime := containerName(c, before); name != "" {
+	} else if name, runtime := containerName(c, before); name != "" {
 		g.Container, g.ContainerID, g.Runtime = name, "", runtime
-		return true
 	}
-	return false
+}
+
+// ofUser tells whether it is below a user's own systemd.
+func ofUser(g *event.Cgroup) bool {
+	return strings.HasPrefix(g.Unit, "user@") && strings.HasSuffix(g.Unit, ".service")
 }
 
 // containerID is for runtimes that number their containers.

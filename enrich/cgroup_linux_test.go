@@ -46,6 +46,8 @@ var paths = []struct {
 	{"podman, pod, cgroupfs", "/libpod_parent/$O/libpod-$I", event.Cgroup{ContainerID: "$I", Runtime: "podman", PodUID: "$O"}},
 	{"podman, rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-$I.scope/container",
 		event.Cgroup{ContainerID: "$I", Runtime: "podman", Unit: "user@1000.service", UserUnit: "libpod-$I.scope", Slice: "user-1000.slice"}},
+	{"podman, rootless, with systemd", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-$I.scope/container/system.slice/nginx.service",
+		event.Cgroup{ContainerID: "$I", Runtime: "podman", Unit: "user@1000.service", UserUnit: "nginx.service", Slice: "user-1000.slice"}},
 	{"podman, Quadlet", "/system.slice/web.service/libpod-payload-$I", event.Cgroup{ContainerID: "$I", Runtime: "podman", Unit: "web.service", Slice: "system.slice"}},
 
 	{"kubernetes, cgroupfs", "/kubepods/besteffort/pod$P/$I", event.Cgroup{ContainerID: "$I", PodUID: "$P"}},
@@ -225,6 +227,8 @@ func TestContainerNames(t *testing.T) {
 		{"podman run --rm", "/machine.slice/libpod-" + testID + ".scope", map[string]any{"var/lib/containers/storage/overlay-containers/containers.json": []any{},
 			"var/lib/containers/storage/overlay-containers/volatile-containers.json": []any{map[string]any{"id": testID, "names": []string{"once"}}}},
 			event.Cgroup{Container: "once", Runtime: "podman"}},
+		{"a user's that is named like root's", "/user.slice/user-1000.slice/user@1000.service/docker-" + testID + ".scope",
+			map[string]any{"var/lib/docker/containers/" + testID + "/config.v2.json": docker("/web", nil)}, event.Cgroup{Container: testID, Runtime: "docker"}},
 		{"nonsense", "/docker/" + testID, map[string]any{"var/lib/docker/containers/" + testID + "/config.v2.json": []int{1}}, event.Cgroup{Container: testID, Runtime: "docker"}},
 		{"too long", "/docker/" + testID, map[string]any{"var/lib/docker/containers/" + testID + "/config.v2.json": docker(strings.Repeat("x", stateMax), nil)},
 			event.Cgroup{Container: testID, Runtime: "docker"}},

@@ -65,8 +65,8 @@ func (c *cgroups) of(path []byte) *event.Cgroup {
 // name looks for the names of a container and its pod.
 func (c *cgroups) name(g *place) {
 	g.again = time.Time{}
-	if g.ContainerID == "" && g.PodUID == "" {
-		return
+	if g.ContainerID == "" && g.PodUID == "" || ofUser(g.Cgroup) {
+		return // a user may name a control group as one of root's containers is; and of the user's own these files know nothing
 	}
 	named := *g.Cgroup
 	if g.ContainerID != "" && g.Container == g.ContainerID {
