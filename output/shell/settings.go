@@ -70,7 +70,7 @@ func readSettings(paths []string, must bool, profile string, names names) (*sett
 	s := &settings{profile: profile}
 	var profiles []string
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
+		text, err := readSettingsFile(path, must)
 		if !must && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			continue // of a home that is not ours, as of a service's user
 		}
@@ -94,6 +94,22 @@ func readSettings(paths []string, must bool, profile string, names names) (*sett
 		return nil, fmt.Errorf("--profile: no %q in %s%s", s.profile, strings.Join(paths, ", "), meant(s.profile, profiles, "there is none"))
 	}
 	return s, nil
+}
+
+// readSettingsFile reads a file. One that nobody named may be no other's to write, as it can name commands to run; whose it may be, and
+// that it may not be everybody's, is as ssh(1) has it.
+func readSettingsFile(path string, named bool) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !named {
+		if who := writer(info); who != "" && path != systemSettings { // in a user namespace that is nobody's; and /etc is root's
+			return nil, fmt.Errorf("%s could change it, and it can name commands to run (to take it as it is: --config)", who)
+		}
+	}
+	return io.ReadAll(f)
 }
 
 // inLine puts before a syntax error of TOML where it is.
