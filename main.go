@@ -22,6 +22,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/net/bpf"
@@ -408,10 +409,15 @@ func (c *cli) lasts(doing string) error {
 	return nil
 }
 
-// interfaceNames are what completion offers.
+// interfaceNames are what completion offers: a shell takes it as it is, so that a name must be no more than one.
 func interfaceNames() (all []shell.Candidate) {
 	devices, _ := live.Interfaces() // where they cannot be listed, there are none to offer
 	for _, d := range devices {
+		if strings.ContainsFunc(d.Name, func(r rune) bool {
+			return r < 0x80 && !strings.ContainsRune(" -_.:@+", r) && !unicode.IsDigit(r) && !unicode.IsLetter(r) || !unicode.IsPrint(r)
+		}) {
+			continue
+		}
 		all = append(all, shell.Candidate{Value: d.Name, Help: d.Kind})
 	}
 	return all
@@ -732,6 +738,7 @@ func interfaces(c *cli) error {
 	if err != nil {
 		return err
 	}
+	c.Output.OnTerminal()
 	rows := make([][]any, len(devices))
 	for i, d := range devices {
 		rows[i] = d.Row()

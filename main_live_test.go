@@ -1171,6 +1171,14 @@ func TestTerminal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("without a size", func(t *testing.T) { // a serial line
+		records := filepath.Join(t.TempDir(), "records.ndjson")
+		if err := os.WriteFile(records, []byte(`{"v":1,"event":"new","process":"a\u001b[31m\u009b"}`+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		term, _ := onTerminal(t, 0, "dumb", nil, "rustnet", "-q", "--from", records, "--csv", "--fields", "process")
+		eventually(t, "the name, to be seen as it is", func() bool { return strings.Contains(term.text(), `a\x1b[31m\u009b`) })
+	})
 	t.Run("ports of those that wait", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"rustnet/output/shell"
 )
 
 // asNobody gives the command line that runs a program as nobody, with the capabilities that rustnet's file is to have.
@@ -180,5 +183,24 @@ func TestOthersFolders(t *testing.T) {
 	}
 	if _, stderr, status := rustnet(t, "-r", "testdata/http.pcap", "-o", "none", "--write", file); status != exitDone {
 		t.Errorf("a file that is not put aside: got %d, %q", status, stderr)
+	}
+}
+
+// TestNamesOfInterfaces: whoever names an interface neither acts on a terminal nor runs a command by it.
+func TestNamesOfInterfaces(t *testing.T) {
+	needs(t, true, "ip", "nsenter")
+	ns := newNamespace(t, "names")
+	must(t, "ip", "-n", ns, "link", "add", "name", "e$(id)", "type", "veth", "peer", "name", "e\x1b[31m")
+	must(t, "ip", "-n", ns, "link", "set", "e$(id)", "up")
+	must(t, "ip", "-n", ns, "link", "add", "name", "e0.1-a", "type", "veth", "peer", "name", "f")
+	if got, want := must(t, in(ns, "rustnet", shell.CompleteCommand, "zsh", "rustnet", "-i", "e")...), "parts\ne0.1-a\tveth\n"; got != want {
+		t.Errorf("completion offers %q, want %q", got, want)
+	}
+	for _, args := range [][]string{{"interfaces"}, {"interfaces", "--json"}, {"doctor"}, {"doctor", "--json"}, {"-i", "none"}, {"-i", "e\x1b[31m", "--duration", "1ms"}} {
+		cmd := in(ns, append([]string{"rustnet"}, args...)...)
+		out, _ := exec.Command(cmd[0], cmd[1:]...).CombinedOutput() // some of them fail
+		if !bytes.Contains(out, []byte("31m")) || bytes.ContainsRune(out, 0x1b) {
+			t.Errorf("%v: got %.300q, want the name, to be seen as it is", args, out)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // WriteList writes a list of things that are no events, in the forms of records: a JSON object a line, in
@@ -28,7 +29,13 @@ func WriteList(w io.Writer, cfg Config, columns []string, rows [][]any) error {
 			enc.Write(columns)
 		}
 		for _, row := range rows {
-			enc.Write(textRow(row))
+			texts := textRow(row)
+			for i := range texts {
+				if cfg.Width > 0 {
+					texts[i] = string(appendEscaped(nil, texts[i]))
+				}
+			}
+			enc.Write(texts)
 		}
 		enc.Flush()
 	case None:
@@ -57,11 +64,28 @@ func jsonRow(b *bytes.Buffer, columns []string, row []any) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", columns[i], err)
 		}
+		text = calm(text)
 		fmt.Fprintf(b, "%s%q:%s", comma, columns[i], text)
 		comma = ","
 	}
 	b.WriteString("}\n")
 	return nil
+}
+
+// calm writes what makes a terminal act, and the standard library leaves as it is, as JSON's escapes.
+func calm(text []byte) []byte {
+	if !bytes.ContainsFunc(text, hostile) {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		if hostile(r) {
+			b = appendU(b, r)
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return b
 }
 
 func textRow(row []any) []string {

@@ -38,6 +38,9 @@ func TerminalSize() (width, height int) {
 		return 0, 0
 	}
 	width, height, _ = term.GetSize(int(os.Stdout.Fd()))
+	if width <= 0 || height <= 0 { // a serial line knows none, and is a terminal all the same
+		return 80, 24
+	}
 	return width, height
 }
 

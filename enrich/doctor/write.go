@@ -38,7 +38,13 @@ func Write(w io.Writer, all []Check, look Look) error {
 			enc.Write([]string{"name", "status", "detail", "lost", "mend"})
 		}
 		for _, c := range all {
-			enc.Write([]string{c.Name, string(c.Status), c.Detail, c.Lost, c.Mend})
+			cells := []string{c.Name, string(c.Status), c.Detail, c.Lost, c.Mend}
+			for i := range cells {
+				if look.Width > 0 {
+					cells[i] = printable(cells[i])
+				}
+			}
+			enc.Write(cells)
 		}
 		enc.Flush()
 	default:

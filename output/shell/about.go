@@ -102,7 +102,7 @@ var text = []Section{
 		"`NO_COLOR`: where it is set, there are no colours but with `--color always`.",
 	}},
 	{"Files", []string{
-		"`/etc/rustnet/config.toml` and, stronger, `~/.config/rustnet/config.toml` hold flags under their names, without the dashes, in TOML; `--config` names another one instead of both. Of the latter none is taken that another user, or everybody, may write to, unless `--config` names it: files can name commands to run. `[commands.NAME]` holds those of one command, `[profiles.NAME]` those that `--profile NAME` adds. The command line goes before the environment, that before files. `rustnet config` prints what holds and whence.",
+		"`/etc/rustnet/config.toml` and, stronger, `~/.config/rustnet/config.toml` hold flags under their names, without the dashes, in TOML; `--config` names another one instead of both. The user's own is not taken where another user, or everybody, may write to it, unless `--config` names it: it can name commands to run. `[commands.NAME]` holds those of one command, `[profiles.NAME]` those that `--profile NAME` adds. The command line goes before the environment, that before files. `rustnet config` prints what holds and whence.",
 	}},
 }
 
