@@ -95,7 +95,7 @@ var text = []Section{
 		"`cidr(remote_addr, \"10.0.0.0/8\")` and `private(remote_addr)` test addresses, `capable(caps, \"cap_net_admin\")` capabilities; `KB(1)`, `MB(1)`, `GB(1)`, `KiB(1)`, `MiB(1)`, `GiB(1)` are sizes, `seconds(\"1m30s\")`, `minutes(5)`, `hours(1)` durations, `date(\"2026-01-31T08:00:00Z\")` and, in UTC, `date(\"2026-01-31\")` times.",
 	}},
 	{"Privileges", []string{
-		"Reading files needs none. Capturing needs CAP_NET_RAW; exact owners need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; other users' processes in /proc need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. What is not needed any more is dropped when everything is open. Without CAP_NET_RAW the kernel's socket tables are followed instead. `rustnet doctor` says what works, and prints the command that mends the rest.",
+		"Reading files needs none. Capturing needs CAP_NET_RAW; exact owners need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; other users' processes in /proc need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. When everything is open all are dropped but the last two, and these too where no owners are looked for. Files that the user names are opened with the user's own rights; a set-user-ID bit is refused. Without CAP_NET_RAW the kernel's socket tables are followed instead. `rustnet doctor` says what works, and prints the command that mends the rest.",
 	}},
 	{"Environment", []string{
 		"Every flag can be given by a variable: its name in capitals behind `RUSTNET_`, with underscores for dashes. `--max-connections` is `RUSTNET_MAX_CONNECTIONS`. One that is empty counts as not set.",
