@@ -204,3 +204,19 @@ func TestNamesOfInterfaces(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesMade: who may read what rustnet makes is what README says.
+func TestFilesMade(t *testing.T) {
+	dir := t.TempDir()
+	const all = `umask 022; cd "$1" && rustnet -q -o none -r "$2" --write write --pcapng pcapng --store store --detect first-contact --learned learned && rustnet stats -q -r "$2" --output-file output-file`
+	capture, err := filepath.Abs("testdata/http.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "sh", "-c", all, "sh", dir, capture)
+	for name, want := range map[string]os.FileMode{"write": 0o640, "pcapng": 0o640, "store": 0o600, "learned": 0o600, "output-file": 0o644} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: got %v, %v, want %v", name, info.Mode(), err, want)
+		}
+	}
+}
