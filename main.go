@@ -156,6 +156,7 @@ type cli struct {
 	fromStore bool   // the command reads --store instead of writing it
 	started   func() // when signals are caught that end it
 	reopens   bool   // SIGHUP is for files, and ends nothing
+	captures  bool   // packets of this machine
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -207,7 +208,7 @@ func execute(args []string) (status int, err error) {
 	if os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() {
 		return 0, usageError{errors.New("its file has a set-user-ID or set-group-ID bit, which lets everybody write files as somebody else (try: chmod ug-s, and file capabilities as rustnet doctor says them)")}
 	}
-	if err := live.HoldPrivileges(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := live.HoldPrivileges(); err != nil {
 		return 0, err
 	}
 	shell.ForgetEmptyVariables("RUSTNET_")
@@ -749,8 +750,12 @@ func interfaces(c *cli) error {
 // flow runs the source's events through the stages into the sink, and gives the exit status.
 func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
 	// Everything is open, and nothing was read yet that strangers wrote. For owners some is needed on.
-	if err := live.DropPrivileges(live.DropConfig{All: !c.live() || c.Process == "none"}); err != nil && (c.live() || !errors.Is(err, errors.ErrUnsupported)) {
+	switch err := live.DropPrivileges(live.DropConfig{All: !c.live() || c.Process == "none"}); {
+	case err == nil:
+	case !errors.Is(err, errors.ErrUnsupported):
 		say("error", "%v", err)
+	case c.captures:
+		say("warn", "%v", err)
 	}
 	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
 		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: say}
@@ -989,7 +994,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	closeAll := func() error { return errors.Join(src.Close(), counter.Close(), local.Close()) }
 	s, err := packets(c, src.Run, closeAll, func() string { return src.Stats().Report() }, more)
 	if err == nil {
-		s.Live = true
+		s.Live, c.captures = true, true
 		if who := c.program.User(); who != "" && c.Command.User == "" {
 			say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
 		}
@@ -1073,10 +1078,7 @@ func (c *cli) withPrivileges() error {
 			return usageError{fmt.Errorf("--btf: %w", err)}
 		}
 	}
-	if err := live.UsePrivileges(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return live.UsePrivileges()
 }
 
 // openOwners opens what finds owners; without it, where the system has none, everything else still works.

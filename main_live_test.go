@@ -839,6 +839,7 @@ func TestManyEnds(t *testing.T) {
 // TestService runs what the README's unit says, as the user and with the rights that systemd would give it.
 func TestService(t *testing.T) {
 	needs(t, true, "setpriv", "nsenter", "ip", "bash")
+	needsThreads(t)
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
