@@ -179,9 +179,14 @@ func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []by
 	return p, nil
 }
 
+const (
+	appending = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	forGroup  = 0o640 // it names programs and their arguments: not for all
+)
+
 // open opens the file for appending.
 func (p *File) open() error {
-	f, err := os.OpenFile(p.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640) // it names programs and their arguments: not for all
+	f, err := openAppend(p.path)
 	if err != nil {
 		return err
 	}

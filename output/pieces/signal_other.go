@@ -9,3 +9,6 @@ func reopenSignal() (again chan os.Signal, end func()) {
 	again = make(chan os.Signal)
 	return again, func() { close(again) }
 }
+
+// openAppend opens a file for appending.
+func openAppend(path string) (*os.File, error) { return os.OpenFile(path, appending, forGroup) }
