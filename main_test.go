@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/csv"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +31,7 @@ import (
 
 	"rustnet/output"
 	"rustnet/output/shell"
+	"rustnet/track/event"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/golden and the README's table of fields")
@@ -1056,4 +1059,91 @@ func TestReopen(t *testing.T) {
 	}
 	want, _, _ := rustnet(t, "-r", "testdata/mixed.pcap", "--settle", "0", "--json", "-q")
 	diffLines(t, all, want)
+}
+
+// TestHostileRecords: whatever stands in a record, it stays one record in every form, and does nothing to a terminal.
+func TestHostileRecords(t *testing.T) {
+	const text = "=a\x1b[31m\u202e\u009b1m\u200b\u2028\r\n\x00\x7f\",|\t\\'-"
+	acts := func(s string) bool {
+		return strings.ContainsAny(s, "\x1b\u202e\u009b\u200b\r\x00\x7f") || !utf8.ValidString(s)
+	}
+	record := map[string]any{}
+	for _, f := range schema.Fields {
+		switch {
+		case f.Name == "event":
+		case f.Type == event.String:
+			record[f.Name] = text
+		case f.Type == event.List:
+			record[f.Name] = []string{text, "\xff"}
+		case f.Type == event.Uint:
+			record[f.Name] = uint64(math.MaxUint64)
+		case f.Type == event.Float:
+			record[f.Name] = 1e300
+		case f.Type == event.Addr:
+			record[f.Name] = "fe80::1%eth0"
+		case f.Type == event.ID:
+			record[f.Name] = "00000000000000ff"
+		case f.Type == event.Time:
+			record[f.Name] = "2026-01-01T00:00:00Z"
+		}
+	}
+	var lines []byte
+	kinds := []string{"alert", "lost", "stats", "group", "open", text, "new", "updated", "closed"}
+	for i, kind := range kinds {
+		record["event"], record["seq"], record["v"] = kind, i+1, 1
+		if kind == "new" { // from here on all schemas have a place for them
+			record["proto"] = "tcp"
+		}
+		line, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	for _, zone := range []string{"a\x1b[31m", `a"`, "a,b", "a\nb"} {
+		line, _ := json.Marshal(map[string]any{"v": 1, "event": "new", "remote_addr": "fe80::1%" + zone})
+		lines = append(append(lines, line...), '\n')
+	}
+	dir := t.TempDir()
+	file, kept := filepath.Join(dir, "records.ndjson"), filepath.Join(dir, "store")
+	if err := os.WriteFile(file, lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := rustnet(t, "--from", file, "-o", "none", "--store", kept); status != exitFailed || !strings.Contains(stderr, "4 malformed") {
+		t.Errorf("got %d, %s; want the four lines with a zone that is none passed over", status, stderr)
+	}
+	for _, source := range [][]string{{"--from", file}, {"history", "--store", kept}} {
+		for _, form := range [][]string{{"--json"}, {"--schema", "eve"}, {"--schema", "ecs"}, {"--schema", "ocsf"}, {"--schema", "zeek", "--json"}} {
+			out, _, _ := rustnet(t, append(append(source, "-q"), form...)...)
+			if acts(out) || out == "" {
+				t.Errorf("%v %v: got %.200q", source, form, out)
+			}
+			for line := range strings.Lines(out) {
+				if !json.Valid([]byte(line)) {
+					t.Errorf("%v %v: no JSON: %.300s", source, form, line)
+				}
+			}
+		}
+		out, _, _ := rustnet(t, append(source, "-q", "--csv")...)
+		if rows, err := csv.NewReader(strings.NewReader(out)).ReadAll(); err != nil || len(rows) < 2 {
+			t.Errorf("%v --csv: got %d rows, %v", source, len(rows), err)
+		}
+		out, _, _ = rustnet(t, append(source, "-q", "--schema", "zeek")...)
+		columns := 0
+		for line := range strings.Lines(out) {
+			if n := strings.Count(line, "\t"); strings.HasPrefix(line, "#fields") {
+				columns = n
+			} else if !strings.HasPrefix(line, "#") && n != columns-1 || acts(line) {
+				t.Errorf("%v --schema zeek: %d columns, want %d: %.200q", source, n+1, columns, line)
+			}
+		}
+		wide := []string{"-q", "--table", "--fields", "+exe,+cmdline,+alert_reason,+ancestors,+remote_addr,+unit"}
+		for _, args := range [][]string{append(source, wide[:2]...), append(source, wide...), {"stats", "--from", file}, {"stats", "--from", file, "--group-by", "process,state,remote_addr"},
+			{"stats", "--from", file, "--json"}, {"show", "--store", kept, "00"}, {"show", "--store", kept, "00", "--json"}} {
+			out, stderr, _ := rustnet(t, args...)
+			if acts(out) || acts(stderr) || out == "" {
+				t.Errorf("%v: got %.2000q, %q", args, out, stderr)
+			}
+		}
+	}
 }

@@ -665,9 +665,9 @@ func arrowText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 // stateText is the reason once there is one.
 func stateText(c *column, dst []byte, e *event.Event) ([]byte, int) {
 	if reason := c.of[1].Str(e); reason != "" {
-		return append(dst, reason...), 0
+		return appendEscaped(dst, reason), 0
 	}
-	return append(dst, c.of[0].Str(e)...), 0
+	return appendEscaped(dst, c.of[0].Str(e)), 0
 }
 
 func stateColor(c *column, e *event.Event) string {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,7 +185,7 @@ func set(s *scanner, f *event.Field, r *event.Stored) error {
 		}
 		r.SetTime(f, t.UnixNano())
 	case event.Addr:
-		if _, err := netip.ParseAddr(text); err != nil {
+		if _, err := event.ParseAddr(text); err != nil {
 			return fmt.Errorf("%q is no IP address", text)
 		}
 		r.SetStr(f, text)

@@ -91,10 +91,15 @@ func ofStr(s string) value {
 	return value{is: str, str: s}
 }
 
-// made is the text in buf.
+// made is the text in buf. Of records that are read back that may be anything.
 func (x *encoder) made() value {
 	if len(x.buf) == 0 {
 		return value{}
+	}
+	for _, c := range x.buf {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return ofStr(string(x.buf))
+		}
 	}
 	return value{is: text}
 }

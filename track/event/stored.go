@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"math"
 	"math/bits"
 	"net/netip"
@@ -51,6 +52,20 @@ func (s *Schema) Stored() *Schema {
 // IsStored tells whether the fields read Event.Stored.
 func (s *Schema) IsStored() bool { return len(s.Fields) > 0 && s.Fields[0].stored != 0 }
 
+// ParseAddr reads an address of a record. netip takes anything for a zone, which is the name of an interface: quotes, line ends and
+// what makes a terminal act are in none, and addresses are written as they are.
+func ParseAddr(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	for _, c := range []byte(a.Zone()) {
+		if c <= ' ' || c > '~' || c == '"' || c == '\\' || c == ',' || c == '\'' {
+			return netip.Addr{}, errZone
+		}
+	}
+	return a, err
+}
+
+var errZone = errors.New("an address with a zone that is the name of no interface")
+
 func (f *Field) readStored(i int) {
 	switch f.Type {
 	case String:
@@ -63,7 +78,7 @@ func (f *Field) readStored(i int) {
 		f.Bool = func(e *Event) (v, ok bool) { return e.Stored.at(i).num != 0, e.Stored.isSet(i) }
 	case Addr:
 		f.Addr = func(e *Event) netip.Addr {
-			a, _ := netip.ParseAddr(e.Stored.at(i).str)
+			a, _ := ParseAddr(e.Stored.at(i).str)
 			return a
 		}
 	case Time:
