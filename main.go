@@ -240,7 +240,7 @@ func execute(args []string) (status int, err error) {
 		return 0, failed
 	}
 	if err != nil {
-		return 0, usageError{fmt.Errorf("%w (%s)", files.Explain(err), about.Hint(err))}
+		return 0, usageError{about.Advise(files.Explain(err, about.Flags), err)}
 	}
 	if err := files.Check(ctx, "read", "filter", "bpf", "write", "pcapng", "store", "learned", "exec", "output-file", "cmd-output"); err != nil {
 		return 0, usageError{err}
@@ -330,6 +330,11 @@ func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
 			}
 		}
 	}
+	for flag, of := range map[string]string{"write-format": "write", "exec-max": "exec", "exec-timeout": "exec", "learn": "detect"} {
+		if shell.OnCommandLine(ctx, flag) && !c.has(of) && ctx.Selected().Name == "stream" {
+			return fmt.Errorf("--%s says something of --%s, which is not given", flag, of)
+		}
+	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
 		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
 			return fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)
@@ -354,6 +359,17 @@ func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
 		return errPlaces
 	}
 	return about.Refuse(ctx)
+}
+
+// has tells whether a flag that others depend on has a value, from wherever.
+func (c *cli) has(flag string) bool {
+	switch flag {
+	case "write":
+		return c.File.Write != ""
+	case "exec":
+		return c.Hook.Exec != ""
+	}
+	return len(c.Alerts.Detect) > 0
 }
 
 // printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
@@ -784,7 +800,7 @@ func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err er
 	const how = "rustnet [flags] -- CMD ARGS"
 	switch {
 	case !given && doing != "config" && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
-		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is Run: " + how)}
+		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is run: " + how)}
 	case !given:
 		return nil
 	case len(args) == 0:

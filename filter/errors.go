@@ -181,8 +181,10 @@ func written(a, b string) string {
 	switch {
 	case a == "a time" && b != "a list", b == "a time" && a != "a list":
 		return ` (a time is written as in: ts > date("2026-01-31T08:00:00Z"))`
+	case a == "true or false" || b == "true or false":
+		return ` (what is true or false stands by itself: partial, !partial)`
 	case a == "a number" && b == "a text", a == "a text" && b == "a number":
-		return ` (a number stands without quotes, a size is written as in MB(10), a duration as in seconds("1m30s"))`
+		return ` (a number stands without quotes, a text in them; a size is written as in MB(10), a duration as in seconds("1m30s"))`
 	}
 	return ""
 }

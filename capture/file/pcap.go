@@ -57,6 +57,9 @@ func pcapMagic(head []byte) (magic uint32, bigEndian bool) {
 	return 0, false
 }
 
+// IsCapture tells a pcap or pcapng file by its first bytes.
+func IsCapture(head []byte) bool { return isPcap(head) || isPcapng(head) }
+
 func isPcap(head []byte) bool {
 	if len(head) < 4 {
 		return false

@@ -164,6 +164,9 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 			}
 			return fmt.Errorf("%s: read after line %d: %w; everything before it was read", f.Name(), line, err)
 		}
+		if line == 0 && known == 0 && file.IsCapture(buf) {
+			return fmt.Errorf("%s: no records but packets (-r reads a capture)", f.Name())
+		}
 		whole := 0
 		if i := bytes.LastIndexByte(buf[known:], '\n'); i >= 0 {
 			whole = known + i + 1

@@ -124,7 +124,7 @@ func (e existing) fits(path string) (bool, error) {
 	if e.alike != nil && e.alike(line) {
 		return false, nil
 	}
-	return false, fmt.Errorf("%s is there, and no file of such records that could be added to", path)
+	return false, fmt.Errorf("%s is there already and holds something else, to which nothing can be added (name another file)", path)
 }
 
 // OpenSections opens a file of another form than lines, each piece of which is whole by itself: begins appends what one

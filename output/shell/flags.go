@@ -3,6 +3,7 @@ package shell
 import (
 	"cmp"
 	"encoding"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -54,11 +55,18 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		for name, text := range table {
 			d, err := time.ParseDuration(fmt.Sprint(text))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
+				return nil, fmt.Errorf("%s: %q %s", name, fmt.Sprint(text), noDurationText)
 			}
 			durations[name] = d
 		}
 		return durations, nil
+	}
+	if list, ok := value.([]any); ok && flag.Target.Type() == reflect.TypeFor[[]netip.Prefix]() { // which kong would not take as Networks does
+		texts := make([]string, len(list))
+		for i := range list {
+			texts[i] = fmt.Sprint(list[i])
+		}
+		return strings.Join(texts, ","), nil
 	}
 	if n, ok := value.(int64); ok && flag.Target.CanAddr() {
 		if _, text := flag.Target.Addr().Interface().(encoding.TextUnmarshaler); text { // such as a size, which may have a unit
@@ -104,8 +112,55 @@ var noValue = regexp.MustCompile(`^(--[a-z-]+): expected .+ but got "(.*)" \((<E
 // noChoice is how kong lists the value "" of a flag that has no default. It is nothing to choose.
 var noChoice = regexp.MustCompile(`^(--[a-z-]+ must be one of .*),""( but got )`)
 
-// Explain says which file a value came from that kong refuses.
-func (f *Files) Explain(err error) error {
+// What kong says of values, and what it says of where they are from.
+var (
+	noDuration = regexp.MustCompile(`^(--[a-z-]+): expected duration but got ("[^"]*")`)
+	noNumber   = regexp.MustCompile(`^(--[a-z-]+): expected a valid (\d+) bit (u?)int but got ("[^"]*")`)
+	noPair     = regexp.MustCompile(`^(--([a-z-]+)): expected "<key>=<value>" but got ("[^"]*")`)
+	noMapValue = regexp.MustCompile(`^(--([a-z-]+)): invalid map value ("[^"]*")( \(of type)?`)
+	noArgument = regexp.MustCompile(`^expected "<([a-z]+)>"`)
+	wrongArg   = regexp.MustCompile(`^\[?<([a-z]+)>\]? must be`)
+	variable   = regexp.MustCompile(`(?s) \(from envar ([A-Z0-9_]+)=.*\)$`)
+	flagNamed  = regexp.MustCompile(`^--([a-z-]+)`)
+)
+
+const noDurationText = "is no duration such as 250ms, 5s, 1m30s or 2h"
+
+// reword says what kong says in the words of the manual.
+func reword(text string, flags []Flag) string {
+	if m := noDuration.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s: %s %s", m[1], m[2], noDurationText)
+	}
+	if m := noNumber.FindStringSubmatch(text); m != nil {
+		if m[2] == "16" {
+			return fmt.Sprintf("%s: %s is no whole number from 0 to 65535", m[1], m[4])
+		}
+		return fmt.Sprintf("%s: %s is no whole number", m[1], m[4])
+	}
+	if m := noPair.FindStringSubmatch(text); m != nil {
+		form := "NAME=VALUE"
+		if f := find(flags, m[2]); f != nil {
+			form = f.Placeholder
+		}
+		return fmt.Sprintf("%s: %s is not %s", m[1], m[3], form)
+	}
+	if m := noMapValue.FindStringSubmatch(text); m != nil {
+		if m[4] != "" {
+			return fmt.Sprintf("%s: in a file it is a table: [%s]", m[1], m[2])
+		}
+		return fmt.Sprintf("%s: %s %s", m[1], m[3], noDurationText)
+	}
+	if m := noArgument.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s is missing", strings.ToUpper(m[1]))
+	}
+	if m := wrongArg.FindStringSubmatch(text); m != nil {
+		return strings.ToUpper(m[1]) + text[strings.Index(text, " must be"):]
+	}
+	return text
+}
+
+// Explain says in our words what kong refuses, and which file or variable it came from.
+func (f *Files) Explain(err error, flags []Flag) error {
 	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
 		switch {
 		case m[3] == "<EOL>":
@@ -120,15 +175,30 @@ func (f *Files) Explain(err error) error {
 	if m := noChoice.FindStringSubmatchIndex(err.Error()); m != nil {
 		err = fmt.Errorf("%s%s", err.Error()[:m[3]], err.Error()[m[4]:])
 	}
-	if source := f.source[f.last]; source != "" && strings.Contains(err.Error(), "--"+f.last) {
-		return fmt.Errorf("%s: %w", source, err)
+	text := err.Error()
+	from := variable.FindStringSubmatchIndex(text)
+	source := f.source[f.last]
+	if from != nil {
+		text, source = text[:from[0]], text[from[2]:from[3]]
+	} else if source != "" && !strings.Contains(text, "--"+f.last) {
+		source = ""
 	}
-	return err
+	if text = reword(text, flags); source != "" {
+		return fmt.Errorf("%s: %s", source, text)
+	}
+	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) {
+		return f.Whence(parse.Context, errors.New(text))
+	}
+	return errors.New(text)
 }
 
 // Whence puts before a mistake in a flag's value where it came from, when that is not the command line.
 func (f *Files) Whence(ctx *kong.Context, err error) error {
-	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ":")
+	m := flagNamed.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	name := m[1]
 	for _, flag := range ctx.Flags() {
 		switch {
 		case flag.Name != name || onCommandLine(ctx, flag):

@@ -1,12 +1,15 @@
 package shell
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
 
 	"rustnet/track/event"
 
@@ -122,6 +125,14 @@ func (p *Program) rest() string {
 	return " [-- PROGRAM ARGS...]"
 }
 
+// Advise puts behind what is wrong with a command line what to look at, where it does not say so itself; by is what the parser said.
+func (p *Program) Advise(wrong, by error) error {
+	if strings.HasSuffix(wrong.Error(), ")") {
+		return wrong
+	}
+	return fmt.Errorf("%w (%s)", wrong, p.Hint(by))
+}
+
 // Hint says what to look at after an error of parsing, or which command was meant.
 func (p *Program) Hint(err error) string {
 	if _, word, ok := strings.Cut(err.Error(), "unexpected argument "); ok {
@@ -137,6 +148,11 @@ func (p *Program) Hint(err error) string {
 		}
 		if info, err := os.Stat(word); err == nil && !info.IsDir() {
 			return "a capture is read with -r FILE, records with --from FILE"
+		}
+	}
+	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
+		if n := parse.Context.Selected(); n != nil && !n.Hidden {
+			return "see " + p.Name + " " + n.Name + " --help"
 		}
 	}
 	return "see " + p.Name + " --help"

@@ -82,6 +82,9 @@ func readSettings(paths []string, must bool, profile string, names names) (*sett
 			err = names.check(f.values, "")
 		}
 		if err != nil {
+			if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // it has the path
+				return nil, fmt.Errorf("read the configuration: %w", err)
+			}
 			return nil, fmt.Errorf("%s: %w", path, inLine(err))
 		}
 		s.files = append(s.files, f)

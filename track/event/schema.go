@@ -150,7 +150,7 @@ func (s *Schema) Nearest(name string) string {
 func Nearest(name string, names []string) string {
 	best, limit := "", max(2, len(name)/3)+1
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < limit && d < len(name) && 2*d <= len(name)+1 {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < limit && d < len(name) && 2*d <= len(name) {
 			best, limit = n, d
 		}
 	}
