@@ -83,23 +83,23 @@ var schema = event.NewSchema(dpi.Fields(), dpi.Apps()...)
 type cli struct {
 	Live      live.Config    `embed:"" group:"capture"`
 	Read      string         `short:"r" placeholder:"FILE" group:"capture" help:"Read a pcap or pcapng file instead, also .gz and .zst; - is stdin."`
-	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read back records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, for rotated files."`
-	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, live and for files."`
-	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Networks or addresses of this side, for files; repeatable."`
-	Checksums bool           `group:"capture" help:"Verify checksums, and note a wrong one as C in history. It costs reading every payload."`
-	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: ${enum} (${default})."`
-	Types     string         `name:"btf" placeholder:"FILE" complete:"file" group:"capture" help:"Types of this kernel (BTF), for one that has none of itself. Such a file is /sys/kernel/btf/vmlinux of a machine with the same kernel, or that of BTFHub, unpacked."`
+	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, for rotated files."`
+	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, for live capture and files."`
+	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Networks or addresses of the local side, for --read; repeatable."`
+	Checksums bool           `group:"capture" help:"Verify checksums and note a wrong one as C in history. Costs reading every payload."`
+	Process   string         `enum:"auto,procfs,none" default:"auto" placeholder:"HOW" group:"capture" help:"How owners are found: auto, procfs, none."`
+	Types     string         `name:"btf" placeholder:"FILE" complete:"file" group:"capture" help:"Type information (BTF) for a kernel that has none: /sys/kernel/btf/vmlinux of a machine with the same kernel, or BTFHub's file for it, unpacked."`
 
-	Filter string `short:"f" placeholder:"EXPR" complete:"expression" group:"output" help:"Only records for which this holds: 'sni endsWith \".io\"'; see rustnet fields."`
+	Filter string `short:"f" placeholder:"EXPR" complete:"expression" group:"output" help:"Only records for which this is true: 'sni endsWith \".io\"'; rustnet fields lists the names."`
 
-	JSON   bool          `name:"json" group:"output" xor:"form" help:"Short for --output json, one object a line."`
+	JSON   bool          `name:"json" group:"output" xor:"form" help:"Short for --output json: one object a line."`
 	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv."`
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
 	File   pieces.Config `embed:"" group:"output"`
 	Alerts alert.Config  `embed:"" group:"alerts"`
 	Hook   hook.Config   `embed:"" group:"alerts"`
-	Store  string        `placeholder:"FILE" group:"output" help:"Also keep what is known of each connection in this SQLite file; of history, show and stats: read it."`
+	Store  string        `placeholder:"FILE" group:"output" help:"Also keep each connection in this SQLite file; history, show and stats read it."`
 	Keep   store.Config  `embed:"" group:"output"`
 	Pcapng pcapng.Config `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
@@ -111,46 +111,46 @@ type cli struct {
 	Command command.Config   `embed:"" group:"running"`
 	program *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
 
-	Duration time.Duration `placeholder:"D" unset:"no limit" group:"running" help:"Stop after this time; for files, this much of the capture."`
-	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file, under the same names, instead of /etc/rustnet/config.toml and the user's own."`
-	Profile  string        `placeholder:"NAME" group:"running" help:"Take the flags of [profiles.NAME] in those files as well."`
+	Duration time.Duration `placeholder:"D" unset:"no limit" group:"running" help:"Stop after this time; for a capture file, after this much of it."`
+	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file instead of /etc/rustnet/config.toml and ~/.config/rustnet/config.toml."`
+	Profile  string        `placeholder:"NAME" group:"running" help:"Also take the flags of [profiles.NAME] in those files."`
 	Quiet    bool          `short:"q" group:"running" help:"No summary and no warnings on stderr."`
-	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: ${enum} (${default})."`
+	LogLevel string        `enum:"error,warn,info" default:"info" group:"running" placeholder:"LEVEL" help:"What goes to stderr: error, warn, info."`
 
 	Every time.Duration `name:"stats" placeholder:"D" unset:"none" group:"output" help:"Also write a record of totals every D, whatever the filter."`
 
-	HelpAll shell.HelpAll `env:"-" help:"Show every flag there is, and those of every command."`
+	HelpAll shell.HelpAll `env:"-" help:"Show every flag, and those of every command."`
 
 	Stream   struct{} `cmd:"" default:"withargs" hidden:""`
 	Snapshot struct {
-		Listen bool `help:"Also the sockets that wait: listening ones, and UDP without a remote end."`
+		Listen bool `help:"Also show listening sockets, and UDP sockets without a remote end."`
 		summary.Config
-	} `cmd:"" help:"Connections as they are now. From the kernel's socket tables of all network namespaces, with owners; --duration or --watch also give names and rates, from packets. Those that are over and only keep their ports (TIME_WAIT) are not among them, as with ss but for its -a."`
+	} `cmd:"" help:"Show current connections. They come from the kernel's socket tables of all network namespaces, with owners; --duration or --watch add names and rates from packets. Connections in TIME_WAIT are left out."`
 	Stats struct {
 		Graph bool `help:"Also draw bytes over time."`
 		summary.Config
 		When capturestore.Config `embed:""`
-	} `cmd:"" help:"How they are distributed. Over protocols, applications, services, processes, hosts, ends: live until interrupted, or of --read, --from or --store."`
+	} `cmd:"" help:"Sum up connections. By protocol, application, service, process, host and reason of their end: live until interrupted, or from --read, --from or --store."`
 	History struct {
-		Records bool `help:"Every record that --store-events kept, instead of one for each connection."`
+		Records bool `help:"Show every record that --store-events kept, not one row for each connection."`
 		summary.Rows
 		When capturestore.Config `embed:""`
-	} `cmd:"" help:"Look back at connections. At those in the file that --store keeps, also while it is written; --filter, --since and --until find them by its indexes."`
+	} `cmd:"" help:"Query past connections. They come from the file that --store keeps, also while it is written; --filter, --since and --until use its indexes."`
 	Show struct {
 		ID string `arg:"" help:"the connection's id, or how that begins"`
-	} `cmd:"" help:"All of one connection. That is, what the file has of it that --store keeps; with --store-events also each record."`
-	Doctor     struct{} `cmd:"" help:"Try what works here. Of what does not, it says what is lost without it, and the command that mends it; --json has an object for each check. Exit status 0 when connections are captured and their owners found."`
-	Interfaces struct{} `cmd:"" help:"List network interfaces. That is, what --interface can name."`
+	} `cmd:"" help:"Show one connection. Everything that the --store file has of it; with --store-events also each record."`
+	Doctor     struct{} `cmd:"" help:"Check what works here. For what does not work it says what is lost and which command mends it; --json has an object for each check. Exit status 0 when connections are captured and their owners found."`
+	Interfaces struct{} `cmd:"" help:"List network interfaces. These are the names that --interface takes."`
 	Fields     struct {
 		Markdown bool `help:"As a Markdown table."`
-	} `cmd:"" help:"List the fields of a record. They are for --fields, --sort, --group-by and in filters."`
-	Settings   struct{} `cmd:"" name:"config" help:"Print the flags in force. Each with where its value came from; as a file, or --json."`
+	} `cmd:"" help:"List the fields of a record. --fields, --sort, --group-by and filters take their names; --json adds the values that a text can have."`
+	Settings   struct{} `cmd:"" name:"config" help:"Print the flags in force. Each with the source of its value; as TOML, or --json."`
 	Completion struct {
 		Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish"`
 	} `cmd:"" help:"Print a shell's completion. The script says at its top where to put it."`
 	Manual struct {
 		Form string `arg:"" optional:"" enum:"man,markdown,schemas" default:"man" help:"man, markdown or schemas"`
-	} `cmd:"" help:"Print the manual. As a page for man, which shows it: rustnet manual | man -l -; or in Markdown, also of what --schema makes of the fields."`
+	} `cmd:"" help:"Print the manual. As a man page (rustnet manual | man -l -) or in Markdown; schemas is about the fields of --schema."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
 	fromStore bool   // the command reads --store instead of writing it

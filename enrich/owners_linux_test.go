@@ -1147,9 +1147,9 @@ func ownersText(with, without []verdict) []byte {
 	unix.Uname(&name)
 	fmt.Fprintf(&b, `# Whose connection is it: with eBPF, and without
 
-Real programs, each in one way of having connections, and how many of their ends the last record of the connection
-named rightly. The others are without a name, unless it says that they were named wrongly. A client has ended as soon as it has done what it is here for,
-mostly within milliseconds. Linux %s, %d processors.
+Real programs, each with another way of using connections, and how many ends of them had the right process in the connection's last record.
+The other ends have no process, unless the cell says that they had a wrong one. Each client ends as soon as it has done its work, mostly
+within milliseconds. Linux %s, %d processors.
 
 Made by `+"`go test ./enrich -run TestOwners -update`"+`, as root. `+"`make test`"+` holds the column of eBPF: all, and none wrong.
 

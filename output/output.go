@@ -29,15 +29,15 @@ const (
 
 // Config is what a person decides about the output, and what main found out about where it goes.
 type Config struct {
-	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table; none only counts them." enum:"json,csv,table,none" default:"table" placeholder:"FORM"`
-	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to the default and take from it." placeholder:"a,b,c" complete:"fields"`
-	Schema     string   `help:"Write the records as another schema has them: zeek (conn.log), eve (Suricata), ecs (Elastic), ocsf (Network Activity). rustnet manual schemas says what becomes of each field." enum:"zeek,eve,ecs,ocsf," default:"" placeholder:"NAME"`
-	Events     []string `help:"Events to write: new, updated, closed. Alerts come anyway; alert alone is only them." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
+	Format     string   `name:"output" short:"o" help:"Form of the records: json, csv, table; none writes nothing and only counts." enum:"json,csv,table,none" default:"table" placeholder:"FORM"`
+	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to and remove from the default." placeholder:"a,b,c" complete:"fields"`
+	Schema     string   `help:"Write the records in another schema: zeek (conn.log), eve (Suricata), ecs (Elastic), ocsf (Network Activity). rustnet manual schemas says what becomes of each field." enum:"zeek,eve,ecs,ocsf," default:"" placeholder:"NAME"`
+	Events     []string `help:"Events to write: new, updated, closed (default all). Alerts are always written; alert alone writes nothing else." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." unset:"no limit" default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
-	NoHeader   bool     `help:"Leave out the first line of CSV and table, which names the columns."`
+	NoHeader   bool     `help:"Leave out the header line of CSV and tables."`
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
-	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. The default is rfc3339, in the table local time of day, of what was kept with its day." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
+	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. Default: rfc3339; in tables the local time of day, with the date for kept records." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
 
 	// Encoder makes what writes the records of Schema, nil where Schema does not count; Host is this machine's name, where they are about it.
 	Encoder func(Config, *event.Schema) (Encoder, error) `kong:"-"`

@@ -15,8 +15,8 @@ import (
 
 // Config is what a person decides about it.
 type Config struct {
-	Output string `name:"cmd-output" placeholder:"FILE" help:"Where stdout and stderr of the command go, of rustnet [flags] -- CMD ARGS; default is stderr."`
-	User   string `name:"cmd-user" placeholder:"NAME" help:"Whom the command runs as; default is who runs rustnet, with sudo who runs sudo."`
+	Output string `name:"cmd-output" placeholder:"FILE" help:"File for the output of CMD in rustnet [flags] -- CMD ARGS (default stderr)."`
+	User   string `name:"cmd-user" placeholder:"NAME" help:"User that CMD runs as (default: who runs rustnet; under sudo, the caller of sudo)."`
 }
 
 // Statuses that env(1) and the shells give for what kept a program from running.

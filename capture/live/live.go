@@ -82,15 +82,15 @@ const (
 type Config struct {
 	Interfaces  []string `name:"interface" short:"i" placeholder:"NAME" complete:"interface" unset:"all that are up" help:"Capture on this interface; repeatable. Without it on all that are up, loopback included."`
 	SnapLen     int      `name:"snaplen" placeholder:"BYTES" least:"64" most:"262144" unset:"4096, with --pcapng 66560" help:"Bytes kept of each frame (default 4096; with --pcapng 66560)."`
-	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" least:"1048576" most:"1073741824" unset:"16 to 64 MiB, by this machine's memory" help:"Size of the kernel's ring: one for all interfaces, or one for each that -i names (default 16 to 64 MiB, by this machine's memory)."`
-	Promiscuous bool     `name:"promiscuous" help:"Ask interfaces for frames that are not for this machine."`
+	RingBytes   int      `name:"ring-bytes" placeholder:"BYTES" least:"1048576" most:"1073741824" unset:"16 to 64 MiB, by this machine's memory" help:"Size of the kernel's capture ring: one for all interfaces, or one for each -i (default 16 to 64 MiB, by this machine's memory)."`
+	Promiscuous bool     `name:"promiscuous" help:"Also capture frames that are not addressed to this machine."`
 
 	// FilterAny is the capture filter for sockets whose frames may have any link layer: the one
 	// that sees all interfaces, and named interfaces that are not Ethernet. Empty = everything.
 	FilterAny []bpf.RawInstruction `kong:"-"`
 	// FilterFor makes the capture filter for one link type; nil = FilterAny for all.
 	FilterFor func(capture.LinkType) ([]bpf.RawInstruction, error) `kong:"-"`
-	Bypass    bool                                                 `name:"bypass" negatable:"" default:"true" help:"Let the kernel count packets of long connections in which nothing more is inspected, instead of handing over each (${default})."`
+	Bypass    bool                                                 `name:"bypass" negatable:"" default:"true" help:"Let the kernel count the packets of long connections that need no more inspection (default ${default})."`
 
 	// Counter makes filters that count connections; nil = nobody asks for that. It is not closed with the source.
 	Counter Counter `kong:"-"`

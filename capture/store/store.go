@@ -24,8 +24,8 @@ import (
 
 // Config is what a person asks of a store.
 type Config struct {
-	Since Moment `placeholder:"WHEN" help:"Only connections that were there after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00 (local, unless it says its zone)."`
-	Until Moment `placeholder:"WHEN" help:"Only connections that were there before this."`
+	Since Moment `placeholder:"WHEN" help:"Only connections that existed after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00 (local, unless it names its zone)."`
+	Until Moment `placeholder:"WHEN" help:"Only connections that existed before this."`
 }
 
 // Moment is a time that may be written as how long ago it is. The zero one is none.

@@ -24,8 +24,8 @@ const (
 
 // Config is what is asked for.
 type Config struct {
-	GeoIP   []string `name:"geoip" sep:"none" placeholder:"FILE" help:"MaxMind database (.mmdb) of countries, cities or networks, for country, city, asn and as_org; repeatable. One that is replaced is taken anew within a minute."`
-	Resolve bool     `help:"Ask reverse DNS for names of remote addresses: remote_name, and host where nothing else tells it."`
+	GeoIP   []string `name:"geoip" sep:"none" placeholder:"FILE" help:"MaxMind database (.mmdb) for country, city, asn and as_org; repeatable. A file that is replaced is read again within a minute."`
+	Resolve bool     `help:"Look up remote addresses by reverse DNS: gives remote_name, and host where nothing else does."`
 
 	Fields *event.Schema `kong:"-"` // of the events
 	// Patient waits for reverse DNS, where nothing is lost meanwhile. Else what is answered later comes in an updated.

@@ -21,11 +21,11 @@ import (
 
 // Config is what a person decides about alerts.
 type Config struct {
-	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this holds, in the language of --filter; repeatable. Alerts pass --filter and --events."`
+	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this --filter expression is true; repeatable. Alerts pass --filter and --events."`
 	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,beacon,exfiltration,dns-tunnel,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, beacon, exfiltration, dns-tunnel, failing, throttled, or all."`
-	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those between are counted (${default})."`
-	Learned    string            `placeholder:"FILE" help:"What first-contact and exfiltration have learned: read at the start, written at the end and every few minutes."`
-	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact learns, at first and of each new program, before it tells (${default})."`
+	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted."`
+	Learned    string            `placeholder:"FILE" help:"File for what first-contact and exfiltration learn: read at the start, written every five minutes and at the end."`
+	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
 }
 
 // Any tells whether there is anything that gives alerts.

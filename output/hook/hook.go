@@ -21,11 +21,11 @@ import (
 
 // Config is what a person decides about the command.
 type Config struct {
-	Exec        string        `placeholder:"CMD" help:"Run CMD for each alert: the record as JSON on stdin, its fields as RUSTNET_PROCESS and so on. No shell; its output goes to stderr."`
-	ExecOn      []string      `placeholder:"KIND,..." complete:"alert,new,updated,closed,lost,stats" help:"Run it for these events instead, of those that pass the filter: new, updated, closed, alert, lost, stats."`
-	ExecMax     int           `default:"4" placeholder:"N" least:"1" help:"How many run at once (${default})."`
-	ExecTimeout time.Duration `default:"10s" placeholder:"D" help:"How long one may run (${default})."`
-	ExecShell   bool          `help:"CMD is for sh -c. What stands in the variables comes from the network: quote it."`
+	Exec        string        `placeholder:"CMD" help:"Run CMD for each alert, with the record as JSON on stdin and its fields in variables (RUSTNET_PROCESS, ...). No shell; its output goes to stderr."`
+	ExecOn      []string      `placeholder:"KIND,..." complete:"alert,new,updated,closed,lost,stats" help:"Run it for these events instead, where they pass the filter: new, updated, closed, alert, lost, stats."`
+	ExecMax     int           `default:"4" placeholder:"N" least:"1" help:"How many may run at once."`
+	ExecTimeout time.Duration `default:"10s" placeholder:"D" help:"How long one may run."`
+	ExecShell   bool          `help:"Run CMD by sh -c. Quote the variables in it: their values come from the network."`
 }
 
 // queueMax is how many records wait for a free place.

@@ -21,8 +21,8 @@ import (
 
 // Config is what a person decides about it.
 type Config struct {
-	File   string      `name:"pcapng" placeholder:"FILE" help:"Also keep the packets of connections that pass the filter in FILE, and beside them who has the ends; .gz and .zst compress. SIGHUP opens it anew."`
-	Buffer output.Size `name:"pcapng-buffer" placeholder:"SIZE" unset:"64M" help:"Of packets that wait for a record that passes, or may yet get one: the latest (default 64M)."`
+	File   string      `name:"pcapng" placeholder:"FILE" help:"Also write the packets of connections that pass the filter to FILE, with their owners as comments; .gz and .zst compress. SIGHUP reopens it."`
+	Buffer output.Size `name:"pcapng-buffer" placeholder:"SIZE" unset:"64M" help:"Memory for packets of connections that have not passed the filter so far; the oldest are dropped (default 64M)."`
 
 	pieces.Rotation `kong:"-"`
 	SnapLen         int           `kong:"-"` // bytes kept of each frame, 0 = all

@@ -23,9 +23,9 @@ import (
 
 // Rotation is what a person decides about pieces.
 type Rotation struct {
-	RotateSize  output.Size   `placeholder:"SIZE" unset:"never" help:"Put the file that is written aside, under its name with a time, before it grows beyond SIZE, such as 100M."`
-	RotateEvery time.Duration `placeholder:"D" unset:"never" help:"Put it aside at each multiple of D (UTC), by the times of the records."`
-	RotateKeep  int           `placeholder:"N" unset:"all" help:"Of those that were put aside keep the latest N; the default is all."`
+	RotateSize  output.Size   `placeholder:"SIZE" unset:"never" help:"Rename the file being written, adding a time to its name, before it grows beyond SIZE, e.g. 100M."`
+	RotateEvery time.Duration `placeholder:"D" unset:"never" help:"Rename it at each multiple of D (UTC), by the times of the records."`
+	RotateKeep  int           `placeholder:"N" unset:"all" help:"Keep the latest N renamed files (default all)."`
 }
 
 const (

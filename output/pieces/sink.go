@@ -13,8 +13,8 @@ import (
 
 // Config is what a person decides about a file of records.
 type Config struct {
-	Write       string `placeholder:"FILE" help:"Also write the records into FILE, adding to it; .gz and .zst compress. SIGHUP opens it anew."`
-	WriteFormat string `enum:"json,csv,table," default:"" placeholder:"FORM" help:"Form of the records in it: json, csv or table. The default is csv for FILE.csv, else json."`
+	Write       string `placeholder:"FILE" help:"Also append the records to FILE; .gz and .zst compress. SIGHUP reopens it."`
+	WriteFormat string `enum:"json,csv,table," default:"" placeholder:"FORM" help:"Form of the records in that file: json, csv or table (default csv for FILE.csv, else json)."`
 	Rotation
 }
 

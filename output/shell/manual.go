@@ -17,7 +17,7 @@ type Manual struct {
 }
 
 // manualDate is when what no declaration says was last gone through.
-const manualDate = "2026-11-27"
+const manualDate = "2026-11-29"
 
 const fieldsAre = "Of a record, in every format, and the names that filters use. What is not known is absent."
 

@@ -18,16 +18,16 @@ import (
 
 // Rows is what a person decides about the order and the number of the rows.
 type Rows struct {
-	Sort       string   `placeholder:"FIELD" complete:"field" help:"Sort by this field: numbers largest first, all else ascending; --sort=-FIELD turns it round."`
-	Top        int      `placeholder:"N" help:"Only the first N rows."`
-	GroupBy    []string `sep:"none" placeholder:"a,b" complete:"fields" help:"One row for all records that have these fields' values in common, with their number and sums; of stats repeatable."`
-	OutputFile string   `placeholder:"FILE" help:"Write FILE instead of stdout: whole, or not at all."`
+	Sort       string   `placeholder:"FIELD" complete:"field" help:"Sort by this field: numbers descending, all else ascending; --sort=-FIELD reverses."`
+	Top        int      `placeholder:"N" help:"Show only the first N rows."`
+	GroupBy    []string `sep:"none" placeholder:"a,b" complete:"fields" help:"Show one row for all records with equal values of these fields, with their count and sums; for stats repeatable."`
+	OutputFile string   `placeholder:"FILE" help:"Write FILE instead of stdout; it is replaced as a whole or not at all."`
 }
 
 // Config is what a person decides about records that are shown together.
 type Config struct {
 	Rows
-	Watch time.Duration `placeholder:"D" help:"Show it anew every D: redrawn on a terminal, else one block after the other."`
+	Watch time.Duration `placeholder:"D" help:"Repeat every D: redrawn on a terminal, else one block after the other."`
 
 	// Size gives the terminal's columns and lines, 0 where stdout is none.
 	Size func() (width, height int) `kong:"-"`

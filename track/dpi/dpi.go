@@ -38,9 +38,9 @@ const (
 
 // Config sets the bounds of the inspection.
 type Config struct {
-	MaxBytes      int  `help:"Bytes kept of each direction of a connection until its protocol is known." default:"16384" placeholder:"BYTES" least:"512"`
-	MaxTotalBytes int  `help:"Bytes kept of all connections together." default:"33554432" placeholder:"BYTES" least:"65536"`
-	Unsafe        bool `name:"unsafe-payload-fields" help:"Show what may hold secrets: query strings, sessions in paths, users without a password of MQTT."`
+	MaxBytes      int  `help:"Payload kept of each direction of a connection until its protocol is known." default:"16384" placeholder:"BYTES" least:"512"`
+	MaxTotalBytes int  `help:"Payload kept of all connections together." default:"33554432" placeholder:"BYTES" least:"65536"`
+	Unsafe        bool `name:"unsafe-payload-fields" help:"Show what may be secret: query strings, sessions in paths, MQTT users without a password."`
 	Names         bool `kong:"-"` // keep what DNS responses say of addresses, see Inspector.Answer
 	// Caught is told what a parser stumbled over (it panicked) and where; its connection is looked at no more. Several goroutines call it. nil = nothing
 	// is caught.
