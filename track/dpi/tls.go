@@ -10,7 +10,7 @@ var (
 	fieldSNI          = event.AppString("sni", "Server name that the client asked for; with ech it is the outer name, which need not be the true one.")
 	fieldALPN         = event.AppList("alpn", "Protocols that the client offered (ALPN), in its order.")
 	fieldALPNSelected = event.AppString("alpn_selected", "Protocol that the server chose, where that travels in the clear (up to TLS 1.2).")
-	fieldTLSVersion   = event.AppString("tls_version", "Version as the server chose it: 1.3, 1.2, 1.1, 1.0, SSLv3, SSLv2, or the number on the wire.").Spelt(tlsVersionForm)
+	fieldTLSVersion   = event.AppString("tls_version", "Version that the server chose: 1.3, 1.2, 1.1, 1.0, SSLv3, SSLv2, of DTLS such as DTLS 1.2, or the number on the wire.").Spelt(tlsVersionForm)
 	fieldTLSCipher    = event.AppString("tls_cipher", "Cipher suite as the server chose it, by IANA's name.").Spelt(tlsCipherForm)
 	fieldECH          = event.AppBool("ech", "True when the hello carries encrypted_client_hello, which clients also send without using it.")
 	fieldESNI         = event.AppBool("esni", "True when the hello carries an encrypted server name by the draft before ECH.")

@@ -54,7 +54,7 @@ const podUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{
 var core = []Field{
 	{Name: "v", Group: groupEvent, Type: Uint, Width: 1, Doc: "Schema version.",
 		Uint: func(*Event) (uint64, bool) { return Version, true }},
-	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "What happened: new, updated, closed; open (of a snapshot: there when it was made); alert, for what a rule or detector is for; lost, for what rustnet itself could not keep; stats, totals of the run; group, sums over what is alike.",
+	{Name: "event", Group: groupEvent, Type: String, Width: 7, Doc: "Kind of record: new, updated, closed; open (of a snapshot: it existed then); alert (a rule or detector found it); lost (rustnet itself lost something); stats (totals of the run); group (sums over a group).",
 		form:  OneOf(kindNames[New:Other]...),
 		Words: kindNames[:], Word: func(e *Event) int { return int(e.Kind) }},
 	{Name: "ts", Group: groupEvent, Type: Time, Doc: "When it happened, by the clock that stamped the packet.",
@@ -63,7 +63,7 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.Seq, e.Seq != 0 }},
 	{Name: "id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection. The same file gives the same identifiers.",
 		Uint: func(e *Event) (uint64, bool) { return e.ID, e.conn() }},
-	{Name: "related_id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection that arranged this one: FTP's for its data, the call's for its media, the request's for a transfer of TFTP.",
+	{Name: "related_id", Group: groupEvent, Type: ID, Width: 16, Doc: "The connection that arranged this one: FTP control for data, the call for its media, the request for a TFTP transfer.",
 		Uint: func(e *Event) (uint64, bool) { return e.Related, e.Related != 0 }},
 
 	{Name: "proto", Group: groupEnds, Type: String, Width: 5, Doc: "Transport: tcp, udp, icmp, icmp6, sctp, arp, …, or the IP protocol number.",
@@ -80,7 +80,7 @@ var core = []Field{
 			}
 			return int(e.Proto)
 		}},
-	{Name: "local_addr", Group: groupEnds, Type: Addr, Doc: "Address of this machine's end; of the end that opened the connection where both or neither is this machine's.",
+	{Name: "local_addr", Group: groupEnds, Type: Addr, Doc: "Address of this machine's end; where both or neither end is this machine's, of the end that opened the connection.",
 		Addr: func(e *Event) netip.Addr { return e.Local.Addr() }},
 	{Name: "local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the local end.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Local.Port()), e.Local.Port() != 0 }},
@@ -113,21 +113,21 @@ var core = []Field{
 	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of protocols without IP.",
 		form: MAC,
 		Str:  func(e *Event) string { return macString(e.RemoteMAC) }},
-	{Name: "nat_local_addr", Group: groupEnds, Type: Addr, Doc: "Address that the local end has on the other side of this machine's NAT, where it is another.",
+	{Name: "nat_local_addr", Group: groupEnds, Type: Addr, Doc: "Address of the local end on the other side of this machine's NAT, where it differs.",
 		Addr: func(e *Event) netip.Addr { return e.nat().Local.Addr() }},
-	{Name: "nat_local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port that it has there.",
+	{Name: "nat_local_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the local end there.",
 		Uint: func(e *Event) (uint64, bool) { p := e.nat().Local.Port(); return uint64(p), p != 0 }},
-	{Name: "nat_remote_addr", Group: groupEnds, Type: Addr, Doc: "Address that the remote end has on the other side of this machine's NAT, where it is another.",
+	{Name: "nat_remote_addr", Group: groupEnds, Type: Addr, Doc: "Address of the remote end on the other side of this machine's NAT, where it differs.",
 		Addr: func(e *Event) netip.Addr { return e.nat().Remote.Addr() }},
-	{Name: "nat_remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port that it has there.",
+	{Name: "nat_remote_port", Group: groupEnds, Type: Uint, Width: 5, Doc: "Port of the remote end there.",
 		Uint: func(e *Event) (uint64, bool) { p := e.nat().Remote.Port(); return uint64(p), p != 0 }},
 
-	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end as ss(8) spells it; ACTIVE for what has no states, LISTEN and UNCONN for sockets without a remote end.",
+	{Name: "state", Group: groupState, Type: String, Width: 11, Doc: "TCP state of the local end, as netstat(8) spells it; ACTIVE for protocols without states, LISTEN and UNCONN for sockets without a remote end.",
 		form:  OneOf(stateNames[:]...),
 		Words: stateNames[:], Word: func(e *Event) int { return int(e.State) }},
 	{Name: "history", Group: groupState, Type: String, Width: 10, Doc: "Zeek's letters: S SYN, H SYN-ACK, A ACK, D data, F FIN, R RST, T retransmission, W zero window, C bad checksum, G gap, ^ ends swapped; upper case from the end that opened.",
 		Append: appendHistory, Str: func(e *Event) string { return e.HistoryString() }},
-	{Name: "reason", Group: groupState, Type: String, Width: 9, Doc: "Why it closed: fin (orderly), rst, refused, timeout, destroyed (socket closed, no wire sign), evicted (table full), exit (rustnet ended).",
+	{Name: "reason", Group: groupState, Type: String, Width: 9, Doc: "Why it closed: fin (orderly), rst, refused, timeout, destroyed (socket closed, no packet shows it), evicted (table full), exit (rustnet ended).",
 		form:  OneOf(reasonNames[:]...).Elsewhere(map[string]string{"reset": "rst", "timed out": "timeout", "killed": "destroyed"}),
 		Words: reasonNames[:], Word: func(e *Event) int { return int(e.Reason) }},
 	{Name: "partial", Group: groupState, Type: Bool, Width: 7, Doc: "True when the start was not seen.",
@@ -155,9 +155,9 @@ var core = []Field{
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
 	{Name: "rx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
-	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent over the whole connection, without what was repeated: as its kernel counted, also where packets were not captured; else by the sequence numbers of its start and end, where those of both ends were seen.",
+	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent, without repetitions: as its kernel counted, even if packets were not captured; else by sequence numbers, where the start and the end of both directions were seen.",
 		Uint: func(e *Event) (uint64, bool) { return e.TxPayload, e.HasPayload }},
-	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that it received.",
+	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end received.",
 		Uint: func(e *Event) (uint64, bool) { return e.RxPayload, e.HasPayload }},
 
 	{Name: "rtt_ms", Group: groupQuality, Type: Float, Sum: Least, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
@@ -166,7 +166,7 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Tx.Retransmits), e.isTCP() && e.counts(NoRetransmits) }},
 	{Name: "rx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the remote end sent again.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Rx.Retransmits), e.isTCP() && e.counts(NoOrder) }},
-	{Name: "out_of_order", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments, of both ends, that came later than their place.",
+	{Name: "out_of_order", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments of both ends that arrived out of order.",
 		Uint: func(e *Event) (uint64, bool) {
 			return uint64(e.Tx.OutOfOrder) + uint64(e.Rx.OutOfOrder), e.isTCP() && e.counts(NoOrder)
 		}},
@@ -174,7 +174,7 @@ var core = []Field{
 		form:   Shaped("version 1 of it", "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", `1:[A-Za-z0-9+/]{27}=`).Meaning(func(text string) string { return "1:" + text }),
 		Append: appendCommunityID, Str: func(e *Event) string { return e.communityID() }},
 
-	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, by content, never by port.",
+	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, recognised by content, never by port.",
 		form: Small.Elsewhere(otherApps),
 		Str: func(e *Event) string {
 			if e.App == nil {
@@ -185,21 +185,21 @@ var core = []Field{
 	{Name: "service", Group: groupApp, Type: String, Width: 10, Doc: "IANA's name for the port that was connected to.",
 		form: Form{words: serviceNames}.Elsewhere(otherServices),
 		Str:  func(e *Event) string { return e.service() }},
-	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end, in small letters, without a dot at its end.",
+	{Name: "host", Group: groupApp, Type: String, Width: 28, Doc: "Best name of the remote end, in lower case, without the final dot.",
 		form: Host,
 		Str:  func(e *Event) string { return e.Host() }},
-	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (what a DNS response said of the address), ptr.",
+	{Name: "host_source", Group: groupApp, Type: String, Width: 6, Doc: "How host is known: sni, http, dns (a DNS response gave the address for it), ptr.",
 		form:  OneOf(hostSourceNames[:]...),
 		Words: hostSourceNames[:], Word: func(e *Event) int { _, s := e.HostAndSource(); return int(s) }},
 
 	{Name: "pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process that owns the local end (thread-group leader).",
 		Uint: func(e *Event) (uint64, bool) { return e.Proc.pid() }},
-	{Name: "process", Group: groupProcess, Type: String, Width: 15, Doc: "Its full name.",
+	{Name: "process", Group: groupProcess, Type: String, Width: 15, Doc: "Full name of that process.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Name }) }},
-	{Name: "exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
+	{Name: "exe", Group: groupProcess, Type: String, Width: 24, Doc: "Executable of the process.",
 		form: program,
 		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Exe }) }},
-	{Name: "cmdline", Group: groupProcess, Type: String, Width: 32, Doc: "Its arguments, joined with spaces.",
+	{Name: "cmdline", Group: groupProcess, Type: String, Width: 32, Doc: "Command line of the process, joined with spaces.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Cmdline }) }},
 	{Name: "uid", Group: groupProcess, Type: Uint, Width: 6, Doc: "User that owns the socket.",
 		Uint: func(e *Event) (uint64, bool) {
@@ -208,49 +208,49 @@ var core = []Field{
 			}
 			return uint64(e.Proc.UID), e.Proc.HasUID
 		}},
-	{Name: "user", Group: groupProcess, Type: String, Width: 10, Doc: "That user's name.",
+	{Name: "user", Group: groupProcess, Type: String, Width: 10, Doc: "Name of that user.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.User }) }},
-	{Name: "ppid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Parent process.",
+	{Name: "ppid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Parent of the process.",
 		Uint: func(e *Event) (uint64, bool) {
 			if e.Proc == nil {
 				return 0, false
 			}
 			return uint64(e.Proc.PPID), e.Proc.PPID != 0
 		}},
-	{Name: "parent", Group: groupProcess, Type: String, Width: 15, Doc: "Parent's name.",
+	{Name: "parent", Group: groupProcess, Type: String, Width: 15, Doc: "Name of the parent.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Parent }) }},
 	{Name: "process_source", Group: groupProcess, Type: String, Width: 9, Doc: "How the process is known: ebpf, fentry, kprobe, iter, sock_diag, procfs, listener; on Windows iphlpapi, on macOS and the BSDs pcblist.",
 		form: OneOf("ebpf", "fentry", "kprobe", "iter", "sock_diag", "procfs", "listener", "iphlpapi"),
 		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Source }) }},
 	{Name: "peer_pid", Group: groupProcess, Type: Uint, Width: 7, Doc: "Process at the other end, when that is on this machine too.",
 		Uint: func(e *Event) (uint64, bool) { return e.Peer.pid() }},
-	{Name: "peer_process", Group: groupProcess, Type: String, Width: 15, Doc: "Its name.",
+	{Name: "peer_process", Group: groupProcess, Type: String, Width: 15, Doc: "Name of the process at the other end.",
 		Str: func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Name }) }},
-	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Its executable.",
+	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Executable of the process at the other end.",
 		form: program,
 		Str:  func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
-	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable has no file of that name any more, or never had (memfd).",
+	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable's file is gone, or never existed (memfd).",
 		Bool: func(e *Event) (bool, bool) { deleted := e.Proc != nil && e.Proc.ExeDeleted; return deleted, deleted }},
-	{Name: "ancestors", Group: groupProcess, Type: List, Width: 24, Doc: "Names of the processes above it, the parent first.",
+	{Name: "ancestors", Group: groupProcess, Type: List, Width: 24, Doc: "Names of the ancestors of the process, the parent first.",
 		List: func(e *Event) []string {
 			if e.Proc == nil {
 				return nil
 			}
 			return e.Proc.Ancestors
 		}},
-	{Name: "process_netns", Group: groupProcess, Type: Uint, Width: 10, Doc: "Network namespace (inode) of its socket: a container's own, also where its packets were seen outside.",
+	{Name: "process_netns", Group: groupProcess, Type: Uint, Width: 10, Doc: "Network namespace (inode) of the process's socket: a container's own, even where its packets were seen outside.",
 		Uint: func(e *Event) (uint64, bool) {
 			if e.Proc == nil {
 				return 0, false
 			}
 			return uint64(e.Proc.NetNS), e.Proc.NetNS != 0
 		}},
-	{Name: "cgroup", Group: groupProcess, Type: String, Width: 32, Doc: "Path of its cgroup, from the root of the hierarchy in which it is the longest.",
+	{Name: "cgroup", Group: groupProcess, Type: String, Width: 32, Doc: "Path of the process's cgroup, in the hierarchy where it is longest.",
 		form: Shaped("a path from the root of the hierarchy on", "/system.slice/nginx.service", `/.*`),
 		Str:  func(e *Event) string { return e.Proc.cgroup().Path }},
-	{Name: "container", Group: groupProcess, Type: String, Width: 16, Doc: "Name of the container that it runs in, where its runtime's files tell it; else the identifier.",
+	{Name: "container", Group: groupProcess, Type: String, Width: 16, Doc: "Name of the container that the process runs in, where the runtime's files tell it; else the identifier.",
 		Str: func(e *Event) string { return e.Proc.cgroup().Container }},
-	{Name: "container_id", Group: groupProcess, Type: String, Width: 12, Doc: "The container's full identifier; absent where containers have names only (LXC, nspawn).",
+	{Name: "container_id", Group: groupProcess, Type: String, Width: 12, Doc: "Full identifier of the container; absent where containers have names only (LXC, nspawn).",
 		form: Shaped("the whole identifier; startsWith takes the first of it", "", `[0-9a-f]{64}|[0-9a-z]{25}|[0-9a-f]{32}-.+`),
 		Str:  func(e *Event) string { return e.Proc.cgroup().ContainerID }},
 	{Name: "container_runtime", Group: groupProcess, Type: String, Width: 10, Doc: "What runs the container: docker, podman, containerd, cri-o, lxc, nspawn, libvirt, buildkit.",
@@ -259,19 +259,19 @@ var core = []Field{
 	{Name: "pod", Group: groupProcess, Type: String, Width: 24, Doc: "Kubernetes pod as namespace/name, where the runtime's or the kubelet's files tell it; else the identifier. Also pods of Podman.",
 		form: pod,
 		Str:  func(e *Event) string { return e.Proc.cgroup().Pod }},
-	{Name: "pod_uid", Group: groupProcess, Type: String, Width: 36, Doc: "The pod's identifier.",
+	{Name: "pod_uid", Group: groupProcess, Type: String, Width: 36, Doc: "Identifier of the pod.",
 		form: Shaped("the whole identifier in small letters", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", podUID),
 		Str:  func(e *Event) string { return e.Proc.cgroup().PodUID }},
-	{Name: "unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit (service or scope); in a container with systemd, that one's.",
+	{Name: "unit", Group: groupProcess, Type: String, Width: 20, Doc: "systemd unit (service or scope) of the process; in a container with systemd, that systemd's.",
 		form: unit,
 		Str:  func(e *Event) string { return e.Proc.cgroup().Unit }},
 	{Name: "user_unit", Group: groupProcess, Type: String, Width: 20, Doc: "Unit of the user's own systemd.",
 		form: unit,
 		Str:  func(e *Event) string { return e.Proc.cgroup().UserUnit }},
-	{Name: "slice", Group: groupProcess, Type: String, Width: 16, Doc: "systemd slice that the unit is in.",
+	{Name: "slice", Group: groupProcess, Type: String, Width: 16, Doc: "systemd slice of the unit.",
 		form: Shaped("the slice's full name", "system.slice", `.+\.slice`).Meaning(func(text string) string { return text + ".slice" }),
 		Str:  func(e *Event) string { return e.Proc.cgroup().Slice }},
-	{Name: "caps", Group: groupProcess, Type: List, Width: 16, Doc: "Effective capabilities; only \"all\" when it has every one. The filter's capable(caps, \"cap_net_raw\") knows both.",
+	{Name: "caps", Group: groupProcess, Type: List, Width: 16, Doc: "Effective capabilities of the process; only \"all\" when it has every one. In filters capable(caps, \"cap_net_raw\") is true for both.",
 		form: OneOf(append(Capabilities[:], "all")...).Meaning(func(text string) string { return "cap_" + strings.ToLower(text) }),
 		List: func(e *Event) []string {
 			if e.Proc == nil {
@@ -279,7 +279,7 @@ var core = []Field{
 			}
 			return e.Proc.Caps
 		}},
-	{Name: "userns", Group: groupProcess, Type: Uint, Width: 10, Doc: "User namespace (inode) that its capabilities hold in, when it is not the machine's first.",
+	{Name: "userns", Group: groupProcess, Type: Uint, Width: 10, Doc: "User namespace (inode) in which the capabilities hold, if it is not the machine's first.",
 		Uint: func(e *Event) (uint64, bool) {
 			if e.Proc == nil {
 				return 0, false
@@ -288,10 +288,10 @@ var core = []Field{
 		}},
 	{Name: "lsm_label", Group: groupProcess, Type: String, Width: 24, Doc: "Label of SELinux, AppArmor or another security module, read from procfs while the process lives.",
 		Str: func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Label }) }},
-	{Name: "seccomp", Group: groupProcess, Type: String, Width: 8, Doc: "How its system calls are restricted: disabled (not), strict, filter.",
+	{Name: "seccomp", Group: groupProcess, Type: String, Width: 8, Doc: "Seccomp mode of the process: disabled, strict, filter.",
 		form: OneOf(SeccompModes[:]...),
 		Str:  func(e *Event) string { return e.Proc.str(func(p *Proc) string { return p.Seccomp }) }},
-	{Name: "no_new_privs", Group: groupProcess, Type: Bool, Width: 5, Doc: "Whether it can gain no privileges by executing a program.",
+	{Name: "no_new_privs", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the process can gain no privileges by executing a program.",
 		Bool: func(e *Event) (v, ok bool) {
 			if e.Proc == nil {
 				return false, false
@@ -310,17 +310,17 @@ var core = []Field{
 	{Name: "country", Group: groupRemote, Type: String, Width: 7, Doc: "With --geoip: country of the remote address, in two letters (ISO 3166).",
 		form: Shaped("two capital letters (ISO 3166)", "NL", `[A-Z]{2}`),
 		Str:  func(e *Event) string { return e.about().Country }},
-	{Name: "city", Group: groupRemote, Type: String, Width: 16, Doc: "With --geoip: its city, in English.",
+	{Name: "city", Group: groupRemote, Type: String, Width: 16, Doc: "With --geoip: city of the remote address, in English.",
 		Str: func(e *Event) string { return e.about().City }},
-	{Name: "asn", Group: groupRemote, Type: Uint, Width: 7, Doc: "With --geoip: number of the autonomous system that announces it.",
+	{Name: "asn", Group: groupRemote, Type: Uint, Width: 7, Doc: "With --geoip: number of the autonomous system that announces the remote address.",
 		Uint: func(e *Event) (uint64, bool) { n := e.about().ASN; return uint64(n), n != 0 }},
-	{Name: "as_org", Group: groupRemote, Type: String, Width: 24, Doc: "With --geoip: who runs that system.",
+	{Name: "as_org", Group: groupRemote, Type: String, Width: 24, Doc: "With --geoip: organisation that runs that autonomous system.",
 		Str: func(e *Event) string { return e.about().Org }},
 	{Name: "remote_name", Group: groupRemote, Type: String, Width: 32, Doc: "With --resolve: name of the remote address by reverse DNS.",
 		form: Host,
 		Str:  func(e *Event) string { return e.about().Name }},
 
-	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: where it was lost: kernel (capture ring full), table (sockets beyond the bound), ends (what it told of sockets' ends), owners (what it told of who has sockets; owners_memory: there was no room to keep it, owners_exec: a process was not told), nat (of translations), output (reader too slow), file (--write's could not be written), store (--store's, or it was too slow), packets (--pcapng's: no room, or could not be written).",
+	{Name: "lost_where", Group: groupLost, Type: String, Width: 10, Doc: "On lost: what was lost: kernel (packets: the capture ring was full), table (sockets beyond the bound), ends (kernel messages about ends of sockets), owners (kernel messages about owners of sockets; owners_memory: no room to keep one, owners_exec: what a process executes was not told), nat (kernel messages about translations), output (the reader was too slow), file (--write failed), store (--store failed or was too slow), packets (--pcapng had no room or failed).",
 		form:  OneOf(whereNames[:]...),
 		Words: whereNames[:], Word: func(e *Event) int {
 			if e.Kind != Lost {
@@ -331,34 +331,34 @@ var core = []Field{
 	{Name: "lost_count", Group: groupLost, Type: Uint, Width: 8, Doc: "On lost: how many packets or events.",
 		Uint: func(e *Event) (uint64, bool) { return e.LostCount, e.Kind == Lost }},
 
-	{Name: "group_by", Group: groupSummary, Type: String, Width: 12, Doc: "On group: the fields whose values its connections have in common.",
+	{Name: "group_by", Group: groupSummary, Type: String, Width: 12, Doc: "On group: the fields whose values its connections share.",
 		Str: func(*Event) string { return "" }}, // groups are made as Stored
-	{Name: "connections", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many connections; the other fields add them up.",
+	{Name: "connections", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many connections; the other fields are sums over them.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Connections }) }},
 	{Name: "connections_open", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them are open.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Open }) }},
 	{Name: "connections_failed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them ended with rst, refused or timeout.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Failed }) }},
-	{Name: "connections_partial", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: of how many the start was not seen.",
+	{Name: "connections_partial", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them began before the capture.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Partial }) }},
 	{Name: "connections_new", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: how many began since the previous one.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.New }) }},
 	{Name: "connections_closed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: how many ended since the previous one.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Closed }) }},
-	{Name: "groups_merged", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group: set on the one that took what there was no room for, each in a group of its own: how many records.",
+	{Name: "groups_merged", Group: groupSummary, Type: Uint, Width: 7, Doc: "On the one group that sums up what had no room as groups of their own: how many records are in it.",
 		Uint: func(*Event) (uint64, bool) { return 0, false }},
-	{Name: "records_written", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: records of this run before this one.",
+	{Name: "records_written", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: records written in this run before this one.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Written }) }},
-	{Name: "records_lost", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: packets and events of this run that lost records told of.",
+	{Name: "records_lost", Group: groupSummary, Type: Uint, Width: 7, Doc: "On stats: packets and events of this run that lost records counted.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Lost }) }},
 
-	{Name: "alert", Group: groupAlert, Type: String, Width: 14, Doc: "On alert: the rule or detector; the other fields are the connection's.",
+	{Name: "alert", Group: groupAlert, Type: String, Width: 14, Doc: "On alert: name of the rule or detector; the other fields are the connection's.",
 		Str: func(e *Event) string { return e.verdict().Rule }},
 	{Name: "alert_reason", Group: groupAlert, Type: String, Width: 60, Doc: "On alert: why, for people.",
 		Str: func(e *Event) string { return e.verdict().Reason }},
-	{Name: "alert_count", Group: groupAlert, Type: Uint, Width: 7, Doc: "On alert: how often since the same alert before, which --alert-every kept back.",
+	{Name: "alert_count", Group: groupAlert, Type: Uint, Width: 7, Doc: "On alert: how many of the same alert since the last one shown, this one included; --alert-every holds the others back.",
 		Uint: func(e *Event) (uint64, bool) { n := e.verdict().Count; return n, n != 0 }},
-	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) recognised in its traffic: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
+	{Name: "pattern", Group: groupAlert, Type: List, Width: 16, Doc: "What detectors (--detect) found in the connection: shaped, policed, rate-limited, zero-window; or port-scan, beacon, dns-tunnel, ….",
 		List: func(e *Event) []string { return e.verdict().Patterns }},
 }
 
