@@ -21,16 +21,16 @@ func Write(w io.Writer) error {
 }
 
 const introduction = "<!-- Made from the code's own declaration by go generate. -->\n# Other schemas\n\n" +
-	"`--schema NAME` writes the records in a form that other programs read: to stdout, with `--write` to a file and its pieces, to the command of `--exec`,\n" +
-	"live, of a capture (`-r`), of records that are read back (`--from`), and of a store (`rustnet history`).\n\n```\n" +
+	"`--schema NAME` writes the records in another program's form: to stdout, to the files of `--write`, and to the command of `--exec`; of live connections,\n" +
+	"of a capture (`-r`), of records that are read back (`--from`), and of a store (`rustnet history`).\n\n```\n" +
 	"rustnet --schema zeek -r incident.pcapng | zeek-cut id.resp_h service rustnet.process\n" +
 	"rustnet --schema eve -o none --write /var/log/rustnet/eve.json --rotate-every 1h\n" +
 	"rustnet --from connections.ndjson.zst --schema ecs | vector --config to-elastic.toml\n" +
 	"rustnet history --store net.db --since 1h --schema ocsf > activity.ndjson\n```\n\n" +
-	"What stands in the first column below is always the schema's own name, and every field of rustnet is in one of the tables or has a line that says why not. An event for which the\n" +
-	"form has no record is counted as `not selected` in the summary. `--fields` says which of rustnet's fields are made use of: `--fields=-cmdline` leaves out what would be made of\n" +
-	"`cmdline`; what a record cannot be without stays. Filters, `--events`, `--count` and the rest go by rustnet's own records. `--csv` and `--time-format` do not go with it.\n\n" +
-	"*Origin* is the end that opened the connection, as far as that is known: the local end, but where `direction` is `in`. Where a line names two fields, the second is for that case.\n"
+	"The first column below has the schema's own names. Every field of rustnet is in one of the tables, or in a line that says why it is not. Events for which the\n" +
+	"schema has no record are counted as `not selected` in the summary. `--fields` says which of rustnet's fields are used: `--fields=-cmdline` leaves out what would be made of\n" +
+	"`cmdline`; what a record must have stays. Filters, `--events`, `--count` and the rest apply to rustnet's own records. `--csv` and `--time-format` cannot be combined with it.\n\n" +
+	"*Origin* is the end that opened the connection, as far as that is known: the local end, or the remote end where `direction` is `in`. Where a line names two fields, the second is for `in`.\n"
 
 func (f *form) document(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## %s: `--schema %s`\n\n%s.\n\n%s\n", f.title, f.name, f.version, f.about)
@@ -46,7 +46,7 @@ func (f *form) document(b *strings.Builder) {
 		table(b, f, r.targets, r.rest)
 	}
 	if f.flat {
-		fmt.Fprintf(b, "\nColumns behind these, each with what its field says: %s. `--fields +NAME` adds one for any other field that is not listed below.\n", columns(zeekAdded))
+		fmt.Fprintf(b, "\nThen follow these columns, each with the value of its field: %s. `--fields +NAME` adds one for any other field that is not listed below.\n", columns(zeekAdded))
 	}
 	b.WriteString("\n| has no place | because |\n|---|---|\n")
 	for _, h := range f.none {
@@ -65,7 +65,7 @@ func (r *record) moment() string {
 	if len(r.ready) == 0 {
 		return "Of " + strings.Join(kinds, " and ") + "."
 	}
-	text := "As soon as there are " + names(r.ready) + ", at the latest when the connection ends, if any of " + names(r.about) + " is there"
+	text := "Written once the connection has " + names(r.ready) + ", at the latest when it ends, if it has any of " + names(r.about)
 	switch {
 	case r.onlyApp != "":
 		text += " and `app` is `" + r.onlyApp + "`"
@@ -97,7 +97,7 @@ func table(b *strings.Builder, f *form, targets []target, r rest) {
 			how = append(how, t.as.doc)
 		}
 		if t.when != "" {
-			how = append(how, "only where there is `"+t.when+"`, else with the rest")
+			how = append(how, "only if there is `"+t.when+"`, else with the rest")
 		}
 		if t.on != 0 {
 			for k := event.New; k < event.NumKinds; k++ {

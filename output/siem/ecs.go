@@ -5,7 +5,7 @@ import "rustnet/track/event"
 // ecs is Elastic's Common Schema.
 var ecs = form{
 	name: "ecs", title: "Elastic Common Schema", version: "ECS " + ecsVersion,
-	about: "An object for each record, of every kind. `source` is who opened the connection. What ECS has no name for is in `labels`, as text (a list as a list of texts), under rustnet's name.",
+	about: "One object for each record, of every kind. `source` is the end that opened the connection. Values for which ECS has no name are in `labels`, as text (a list as a list of texts), under rustnet's name.",
 	kinds: on(event.New, event.Updated, event.Closed, event.Open, event.Alert, event.Lost, event.Stats), time: timeZ,
 	records: []record{{on: on(event.New, event.Updated, event.Closed, event.Open, event.Alert, event.Lost, event.Stats), rest: rest{"labels", keywords}, targets: []target{
 		{to: "@timestamp", from: "ts", must: true},

@@ -11,10 +11,10 @@ import (
 // eve is the JSON log of Suricata. Its schema allows no members but its own.
 var eve = form{
 	name: "eve", title: "Suricata EVE", version: "etc/schema.json of Suricata 8.0.7",
-	about: "A `flow` record for each connection over IP when it has ended; before it, as soon as it is whole and at the latest then, one of `tls`, `quic`, `http`, `dns`, `ssh`, `smtp`, `ftp_data` " +
+	about: "One `flow` record for each connection over IP, written when it has ended; before it, as soon as it is complete, one of `tls`, `quic`, `http`, `dns`, `ssh`, `smtp`, `ftp_data` " +
 		"where the connection spoke that (of a connection with several requests, the first); an `alert` record for each alert. All have the connection's `flow_id` (the first 13 digits of the id, as a number; " +
 		"`rustnet show` takes them in hexadecimal) and `community_id`. What EVE has no name for is in `metadata.flowvars`, where Suricata has the named values of a flow, under rustnet's name, as text; " +
-		"of the records beside `flow` only who spoke. An alert has no `signature_id`, `gid`, `rev` and `severity`: rustnet's rules have names, and no number is made up. Bytes are those of IP packets, where Suricata's have the link header too. `lost` and `stats` records have no counterpart; losses are in the summary on stderr.",
+		"records other than `flow` have only the process there. An alert has no `signature_id`, `gid`, `rev` and `severity`: rustnet's rules have names, not numbers. Bytes are those of IP packets, where Suricata's have the link header too. `lost` and `stats` records have no counterpart; losses are in the summary on stderr.",
 	kinds: on(event.New, event.Updated, event.Closed, event.Open, event.Alert), time: eveTime,
 	common: []target{
 		{to: "timestamp", from: "ts", must: true},

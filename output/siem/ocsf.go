@@ -7,8 +7,8 @@ const ocsfVersion = "1.8.0"
 // ocsf is class 4001, Network Activity, of the Open Cybersecurity Schema Framework.
 var ocsf = form{
 	name: "ocsf", title: "OCSF Network Activity (4001)", version: "OCSF " + ocsfVersion + ", profiles `host`, `container`, `security_control`",
-	about: "An event of class 4001 for each `new` (Open), `updated` (Traffic), `closed` (Close, Reset, Refuse, Fail; Traffic where rustnet ended and not the connection) and `alert` (Traffic with `is_alert`). " +
-		"`src_endpoint` is who opened the connection. What the class has no attribute for is in `unmapped`, under rustnet's name. " +
+	about: "One event of class 4001 for each `new` (Open), `updated` (Traffic), `closed` (Close, Reset, Refuse, Fail; Traffic where rustnet ended, not the connection) and `alert` (Traffic with `is_alert`). " +
+		"`src_endpoint` is the end that opened the connection. Values for which the class has no attribute are in `unmapped`, under rustnet's name. " +
 		"`lost` and `stats` records have no class of their own; losses are in the summary on stderr.",
 	kinds: on(event.New, event.Updated, event.Closed, event.Open, event.Alert), time: timeMillis,
 	records: []record{{on: on(event.New, event.Updated, event.Closed, event.Open, event.Alert), rest: rest{"unmapped", natural}, targets: []target{

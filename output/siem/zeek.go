@@ -13,8 +13,8 @@ import (
 // zeek is conn.log. Types and order are those of Conn::Info and of the policy scripts that add to it.
 var zeek = form{
 	name: "zeek", title: "Zeek conn.log", version: "Zeek 8, `base/protocols/conn` and the policies community-id-logging, vlan-logging, mac-logging",
-	about: "A line for each connection over IP when it has ended, as in `conn.log`; tab-separated with Zeek's header, or with `--json` an object as Zeek's `LogAscii::use_json` writes it. " +
-		"What Zeek has no column for stands behind its own, in columns that begin with `rustnet.`, as fields do that a script adds in a record of its own: " +
+	about: "One line for each connection over IP, written when it has ended, as in `conn.log`; tab-separated with Zeek's header, or with `--json` an object as Zeek's `LogAscii::use_json` writes it. " +
+		"Values for which Zeek has no column follow in columns that begin with `rustnet.`, as the fields of a record that a script adds: " +
 		"`--fields +NAME` adds such a column, `--fields=-NAME` takes one away. Zeek's other logs (`ssl.log`, `http.log`, `dns.log`) are not written: their essence is in the columns. " +
 		"`#open` and `#close` are left out: a file in pieces has one header for all, and the same capture gives the same bytes; Zeek's tools do without them. " +
 		"`lost` and `alert` records have no line here; losses are in the summary on stderr.",
@@ -41,7 +41,7 @@ var zeek = form{
 		{to: "orig_ip_bytes", from: "tx_bytes", peer: "rx_bytes", typ: "count"},
 		{to: "resp_pkts", from: "rx_packets", peer: "tx_packets", typ: "count"},
 		{to: "resp_ip_bytes", from: "rx_bytes", peer: "tx_bytes", typ: "count"},
-		{to: "tunnel_parents", as: nothing("unset: the connection that the tunnel is, is not told apart from what it carries"), typ: "set[string]"},
+		{to: "tunnel_parents", as: nothing("unset: the tunnel is no connection of its own here"), typ: "set[string]"},
 		{to: "ip_proto", from: "proto", as: protoNumber, typ: "count"},
 		{to: "community_id", from: "community_id", typ: "string"},
 		{to: "vlan", from: "vlan", typ: "int"},
