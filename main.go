@@ -330,6 +330,11 @@ func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
 			}
 		}
 	}
+	for flag, path := range map[string]string{"store": c.Store, "learned": c.Alerts.Learned, "output-file": cmp.Or(c.Snapshot.OutputFile, c.Stats.OutputFile, c.History.OutputFile)} {
+		if path == "-" {
+			return fmt.Errorf("--%s: - is stdout, and here a file has to be named", flag)
+		}
+	}
 	for flag, of := range map[string]string{"write-format": "write", "exec-max": "exec", "exec-timeout": "exec", "learn": "detect"} {
 		if shell.OnCommandLine(ctx, flag) && !c.has(of) && ctx.Selected().Name == "stream" {
 			return fmt.Errorf("--%s says something of --%s, which is not given", flag, of)

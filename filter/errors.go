@@ -177,8 +177,12 @@ func typeName(t string) string {
 }
 
 // written tells how a value of one of two types is written, where the other stands for it.
-func written(a, b string) string {
+func written(op, a, b string) string {
 	switch {
+	case op == "&&" || op == "||" || op == "and" || op == "or":
+		return ` (it joins what is true or false, as in: sni != "" ` + op + ` tx_bytes > 0)`
+	case op == "contains" && a == "a list":
+		return ` (what a list has is asked for as in: "h2" in alpn)`
 	case a == "a time" && b != "a list", b == "a time" && a != "a list":
 		return ` (a time is written as in: ts > date("2026-01-31T08:00:00Z"))`
 	case a == "true or false" || b == "true or false":
@@ -196,7 +200,7 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 		if near := meant(name, Functions()); near != "" {
 			return `unknown function "` + name + `" (did you mean "` + near + `"?)`
 		}
-		if near := meant(name, words); near != "" {
+		if near := meant(name, words); near != "" && near != "and" && near != "or" && near != "not" {
 			return `unknown function "` + name + `" (did you mean the operator, as in: sni ` + near + ` "x"?)`
 		}
 		return `unknown function "` + name + `"`
@@ -232,7 +236,7 @@ func plain(message string) string {
 		return "the filter must be true or false, but this is " + typeName(m[1])
 	}
 	if m := mismatched.FindStringSubmatch(message); m != nil {
-		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3]) + written(typeName(m[2]), typeName(m[3]))
+		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3]) + written(m[1], typeName(m[2]), typeName(m[3]))
 	}
 	if m := mismatch.FindStringSubmatch(message); m != nil {
 		return m[1] + " does not go before " + typeName(m[2])

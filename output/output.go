@@ -99,6 +99,11 @@ type Written struct{ Flag, Path string }
 // or never end. Of what is read, - is stdin.
 func Apart(read []string, written ...Written) error {
 	for _, r := range read {
+		for _, w := range written {
+			if r != "" && r != "-" && w.Path != "" && filepath.Clean(r) == filepath.Clean(w.Path) { // also one that is not there yet
+				return fmt.Errorf("%s: %s is the file that is read", w.Flag, w.Path)
+			}
+		}
 		source, err := os.Stat(r)
 		if r == "-" {
 			source, err = os.Stdin.Stat()

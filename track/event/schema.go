@@ -137,8 +137,19 @@ func (s *Schema) add(f *Field) {
 // Lookup finds a field by its name, nil when there is none.
 func (s *Schema) Lookup(name string) *Field { return s.byName[name] }
 
+// elsewhere are names that other programs and capture filters have for what is a field here.
+var elsewhere = map[string]string{
+	"port": "remote_port", "dport": "remote_port", "dst_port": "remote_port", "sport": "local_port", "src_port": "local_port",
+	"ip": "remote_addr", "addr": "remote_addr", "address": "remote_addr", "dst": "remote_addr", "dst_ip": "remote_addr", "src": "local_addr", "src_ip": "local_addr",
+	"protocol": "proto", "interface": "iface", "domain": "host", "hostname": "host", "time": "ts", "timestamp": "ts",
+	"bytes": "tx_bytes", "packets": "tx_packets", "rtt": "rtt_ms", "program": "process", "comm": "process", "command": "cmdline", "path": "exe",
+}
+
 // Nearest gives the name most like the one meant, "" when none is like it.
 func (s *Schema) Nearest(name string) string {
+	if field := elsewhere[strings.ToLower(name)]; s.byName[field] != nil {
+		return field
+	}
 	names := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
 		names[i] = f.Name

@@ -127,7 +127,7 @@ func fullEvent() *Event {
 
 func TestNearest(t *testing.T) {
 	s := NewSchema(nil)
-	for typed, want := range map[string]string{"procss": "process", "remote_prot": "remote_port", "Host": "host", "zzzzzzz": "", "tx_byte": "tx_bytes"} {
+	for typed, want := range map[string]string{"procss": "process", "remote_prot": "remote_port", "Host": "host", "zzzzzzz": "", "tx_byte": "tx_bytes", "foo": "", "dport": "remote_port"} {
 		if got := s.Nearest(typed); got != want {
 			t.Errorf("Nearest(%q): got %q, want %q", typed, got, want)
 		}
