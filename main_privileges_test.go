@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -228,5 +229,34 @@ func TestFilesMade(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: got %v, %v, want %v", name, info.Mode(), err, want)
 		}
+	}
+}
+
+// TestLinksOfOthers: what root makes does not go where another user's link points.
+func TestLinksOfOthers(t *testing.T) {
+	needs(t, true)
+	t.Setenv("SUDO_UID", "")
+	dir := t.TempDir()
+	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(victim, nil, 0o600), os.Symlink(victim, link), os.Lchown(link, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"-o", "none", "-r", "testdata/http.pcap", "--write", link}, {"-o", "none", "-r", "testdata/http.pcap", "--pcapng", link},
+		{"-o", "none", "-r", "testdata/http.pcap", "--store", link}, {"-o", "none", "-r", "testdata/http.pcap", "--detect", "first-contact", "--learned", link},
+		{"stats", "-r", "testdata/http.pcap", "--output-file", link}, {"snapshot", "--output-file", link},
+	} {
+		if _, stderr, status := rustnet(t, args...); status == exitDone || !strings.Contains(stderr, "it is a link, and user 65534 made it") {
+			t.Errorf("%v: got %d, %q", args, status, stderr)
+		}
+	}
+	if info, err := os.Stat(victim); err != nil || info.Size() > 0 {
+		t.Errorf("what the link points at: got %v, %v, want nothing in it", info, err)
+	}
+	if err := os.Lchown(link, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := rustnet(t, "stats", "-r", "testdata/http.pcap", "--output-file", link); status != exitDone {
+		t.Errorf("a link of root's: got %d, %q", status, stderr)
 	}
 }

@@ -627,7 +627,7 @@ func TestImports(t *testing.T) {
 		"github.com/expr-lang/expr":    {"filter"},
 		"github.com/alecthomas/kong":   {".", "output/shell"},
 		"github.com/pelletier/go-toml": {"output/shell"},
-		"github.com/ncruces":           {"capture/store", "output/store"},
+		"github.com/ncruces":           {"capture/store", "capture/store/beside", "output/store"},
 		"github.com/oschwald":          {"enrich/remote"},
 	}
 	pure := []string{"capture/decode", "track/dpi", "track/event"} // know no system, file, clock or network

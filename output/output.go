@@ -96,8 +96,13 @@ func (noEncoder) record(dst []byte, _ *event.Event) []byte { return dst }
 type Written struct{ Flag, Path string }
 
 // Apart says which file that is to be written is read as well, or is named by two flags: adding to what is read would destroy it,
-// or never end. Of what is read, - is stdin.
+// or never end. Of what is read, - is stdin. Nor may one be what Link refuses.
 func Apart(read []string, written ...Written) error {
+	for _, w := range written {
+		if _, err := Link(w.Path); err != nil {
+			return fmt.Errorf("%s: %w", w.Flag, err)
+		}
+	}
 	for _, r := range read {
 		for _, w := range written {
 			if r != "" && r != "-" && w.Path != "" && filepath.Clean(r) == filepath.Clean(w.Path) { // also one that is not there yet

@@ -3,11 +3,11 @@
 package pieces
 
 import (
-	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"rustnet/output"
 )
 
 // reopenSignal gives the signals that ask for files to be opened anew, until end.
@@ -17,17 +17,15 @@ func reopenSignal() (again chan os.Signal, end func()) {
 	return again, func() { signal.Stop(again); close(again) }
 }
 
-// openAppend opens a file for appending. Root follows no link that is neither root's nor of who called sudo: in a folder of theirs others
-// could have root write to any file, and again at each reopening.
+// openAppend opens a file for appending, through no link that output.Link would not have.
 func openAppend(path string) (*os.File, error) {
+	link, err := output.Link(path)
+	if err != nil {
+		return nil, err
+	}
 	flags := appending
-	if os.Geteuid() == 0 {
-		info, err := os.Lstat(path)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			flags |= syscall.O_NOFOLLOW
-		} else if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && fmt.Sprint(st.Uid) != os.Getenv("SUDO_UID") {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("it is a link, and user %d made it", st.Uid)}
-		}
+	if !link {
+		flags |= syscall.O_NOFOLLOW
 	}
 	return os.OpenFile(path, flags, forGroup)
 }

@@ -82,6 +82,9 @@ func (s *screen) restore() {
 func replaceFile(path string, content []byte) (err error) {
 	var mode fs.FileMode
 	there := false
+	if _, err := output.Link(path); err != nil {
+		return fmt.Errorf("--output-file: %w", err)
+	}
 	if old, err := os.Stat(path); err == nil {
 		if !old.Mode().IsRegular() {
 			return fmt.Errorf("--output-file: %s: it is no regular file", path)
