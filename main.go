@@ -391,9 +391,9 @@ func (c *cli) apart(doing string) error {
 	switch into := "--output-file"; doing {
 	case "stream":
 		return output.Apart(read, output.Written{Flag: "--write", Path: c.File.Write}, output.Written{Flag: "--pcapng", Path: c.Pcapng.File},
-			output.Written{Flag: "--store", Path: c.Store}, output.Written{Flag: "--learned", Path: c.Alerts.Learned})
+			output.Written{Flag: "--store", Path: c.Store}, output.Written{Flag: "--learned", Path: c.Alerts.Learned}, output.Written{Flag: "--cmd-output", Path: c.Command.Output})
 	case "stats":
-		return output.Apart(append(read, c.Store), output.Written{Flag: into, Path: c.Stats.OutputFile})
+		return output.Apart(append(read, c.Store), output.Written{Flag: into, Path: c.Stats.OutputFile}, output.Written{Flag: "--cmd-output", Path: c.Command.Output})
 	case "history":
 		return output.Apart([]string{c.Store}, output.Written{Flag: into, Path: c.History.OutputFile})
 	}

@@ -245,6 +245,7 @@ func TestLinksOfOthers(t *testing.T) {
 		{"-o", "none", "-r", "testdata/http.pcap", "--write", link}, {"-o", "none", "-r", "testdata/http.pcap", "--pcapng", link},
 		{"-o", "none", "-r", "testdata/http.pcap", "--store", link}, {"-o", "none", "-r", "testdata/http.pcap", "--detect", "first-contact", "--learned", link},
 		{"stats", "-r", "testdata/http.pcap", "--output-file", link}, {"snapshot", "--output-file", link},
+		{"-o", "none", "--cmd-output", link, "--", "true"},
 	} {
 		if _, stderr, status := rustnet(t, args...); status == exitDone || !strings.Contains(stderr, "it is a link, and user 65534 made it") {
 			t.Errorf("%v: got %d, %q", args, status, stderr)
