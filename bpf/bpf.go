@@ -125,6 +125,8 @@ type Texts struct {
 	// Cgroup is the path from the root of the hierarchy where it is the longest, whatever cgroup
 	// namespace we are in. Empty is the root.
 	Cgroup []byte
+	// CgroupCut says that there may be more above: whoever may make control groups can put one into another as often as they like.
+	CgroupCut bool
 }
 
 // Losses counts what did not reach us.

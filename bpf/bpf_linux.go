@@ -946,13 +946,22 @@ func (h *Hooks) give(b []byte, to Handler) {
 	}
 }
 
+// Of the C file: from where on no component of a path is read any more.
+const (
+	exeMax, cgroupMax = 1024, 1024
+	componentMax      = 256
+	cgroupDepth       = 20
+)
+
 // texts are what the event says that follows it; none when that is more than there is.
 func (e *ProcessEvent) texts(b []byte) (t Texts) {
 	exe, cgroup, args := int(e.ExeSize), int(e.CgroupSize), int(e.ArgsSize)
 	if exe+cgroup+args > len(b) {
-		return t
+		return Texts{CgroupCut: true}
 	}
-	return Texts{Exe: b[:exe], Cgroup: b[exe:][:cgroup], Args: b[exe+cgroup:][:args]}
+	t = Texts{Exe: b[:exe], Cgroup: b[exe:][:cgroup], Args: b[exe+cgroup:][:args]}
+	t.CgroupCut = exe+cgroup >= exeMax+componentMax+cgroupMax || bytes.Count(t.Cgroup, []byte{0}) >= cgroupDepth
+	return t
 }
 
 // bytesOf is the memory of an event: numbers only, laid out as in C, which a test compares.

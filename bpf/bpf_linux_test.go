@@ -783,6 +783,38 @@ type nobody struct{ events int }
 func (n *nobody) Socket(*SocketEvent)          { n.events++ }
 func (n *nobody) Process(*ProcessEvent, Texts) { n.events++ }
 
+// TestCgroupCut: a path of which the beginning may be missing is told apart from one that is whole.
+func TestCgroupCut(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		exe, cgroup string
+		size        int // what the kernel says of the path, if it is not what there is
+		cut         bool
+	}{
+		{"none", "", "", 0, false},
+		{"some", "curl\x00bin\x00", "a\x00b\x00", 0, false},
+		{"deep", "", strings.Repeat("x\x00", cgroupDepth-1), 0, false},
+		{"deeper than is read", "", strings.Repeat("x\x00", cgroupDepth), 0, true},
+		{"long", strings.Repeat("e", 1000), strings.Repeat("x", 1000) + "\x00", 0, false},
+		{"longer than is read", strings.Repeat("e", 1250), strings.Repeat("x", 1060) + "\x00", 0, true},
+		{"longer than is handed over", "", "", 1300, true},
+	} {
+		e := ProcessEvent{ExeSize: uint16(len(tc.exe)), CgroupSize: uint16(max(tc.size, len(tc.cgroup)))}
+		if got := e.texts([]byte(tc.exe + tc.cgroup)); got.CgroupCut != tc.cut {
+			t.Errorf("%s: got cut %v, want %v", tc.name, got.CgroupCut, tc.cut)
+		}
+	}
+	source, err := os.ReadFile("owners.bpf.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]int{"EXE_MAX": exeMax, "CGROUP_MAX": cgroupMax, "CGROUP_DEPTH": cgroupDepth} {
+		if line := fmt.Sprintf("#define %s %d", name, value); !strings.Contains(string(source), line) {
+			t.Errorf("owners.bpf.c has another %s than %d", name, value)
+		}
+	}
+}
+
 func TestDrainAllocatesNothing(t *testing.T) {
 	h := open(t, Config{})
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)

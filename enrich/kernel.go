@@ -585,14 +585,14 @@ func (k *kernel) Process(e *bpf.ProcessEvent, told bpf.Texts) {
 		k.becomes(t, e.TS)
 		return
 	case bpf.Moved:
-		t.cgroup = k.procs.cgroup(joinPath(told.Cgroup))
+		t.cgroup = k.cgroupOf(t, &told)
 		k.becomes(t, e.TS)
 		return
 	}
 	t.known = true
 	k.becomes(t, e.TS)
 	t.program = program{comm: text0(e.Comm[:]), exe: string(joinPath(told.Exe)), exeDeleted: e.ExeDeleted, args: string(told.Args),
-		cgroup:   k.procs.cgroup(joinPath(told.Cgroup)),
+		cgroup:   k.cgroupOf(t, &told),
 		security: securityOf(e.Caps, e.UserNS, e.Seccomp, e.NoNewPrivs, k.procs.label(t.pid, t.start))}
 	if len(told.Exe) == 0 {
 		t.exe = ""
@@ -603,6 +603,16 @@ func (k *kernel) Process(e *bpf.ProcessEvent, told bpf.Texts) {
 			t.exe, t.args = p.exe, p.args
 		}
 	}
+}
+
+// cgroupOf gives the control group that is told. Of one that is cut the beginning is missing, which says whose it is: it stands in procfs
+// as long as the process lives; else it is not known.
+func (k *kernel) cgroupOf(t *task, told *bpf.Texts) *event.Cgroup {
+	if !told.CgroupCut {
+		return k.procs.cgroup(joinPath(told.Cgroup))
+	}
+	p, _ := k.procs.program(t.pid, t.start)
+	return p.cgroup
 }
 
 func (k *kernel) setAncestors(t *task, e *bpf.ProcessEvent) {

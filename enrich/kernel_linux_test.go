@@ -244,6 +244,17 @@ func TestToldCgroup(t *testing.T) {
 	if p := b.send(outbound, event.Updated).Proc; p.Cgroup.Unit != "session-3.scope" || p.Cgroup.Container != "" || p.Name != "sshd" {
 		t.Errorf("moved: got %+v %+v, want a session", p, p.Cgroup)
 	}
+	// Of a path that is cut, the end may look like any other path.
+	cut := bpf.Texts{Cgroup: []byte("x\x00sshd.service\x00system.slice\x00"), CgroupCut: true}
+	b.hooks.processIn(bpf.Moved, 20, 200, "", cut)
+	if p := b.send(outbound, event.Updated).Proc; p.Cgroup != nil {
+		t.Errorf("cut, of a process that is gone: got %+v, want none", p.Cgroup)
+	}
+	b.procs.programs = map[uint32]program{20: {cgroup: placeOf("/system.slice/docker-" + id + ".scope/system.slice/sshd.service/x")}}
+	b.hooks.processIn(bpf.Process, 20, 200, "sshd", cut)
+	if p := b.send(outbound, event.Updated).Proc; p.Cgroup == nil || p.Cgroup.ContainerID != id {
+		t.Errorf("cut, of a process that lives: got %+v, want what procfs has", p.Cgroup)
+	}
 }
 
 func TestToldPIDReuse(t *testing.T) {
