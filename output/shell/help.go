@@ -73,13 +73,13 @@ func (p *Program) WriteCommandHelp(w io.Writer, name string, width int) error {
 		b.WriteString("\n" + examples)
 	}
 	if len(c.Flags) > 0 {
-		b.WriteString("\nFlags of its own:\n")
+		b.WriteString("\nIts own flags:\n")
 		writeFlags(b, c.Flags, width)
 	}
 	if c.Takes == nil {
-		fmt.Fprintf(b, "\nAll flags of %s --help-all can be given with it.\n", p.Name)
+		fmt.Fprintf(b, "\nIt also takes all flags of %s --help-all.\n", p.Name)
 	} else {
-		b.WriteString("\nOf the flags that " + p.Name + " --help-all tells it takes these:\n")
+		b.WriteString("\nFlags of " + p.Name + " --help-all that it also takes:\n")
 		var some []string
 		for _, g := range p.Groups {
 			for _, f := range p.of(g) {
@@ -107,7 +107,7 @@ func (p *Program) WriteLongHelp(w io.Writer, width int) error {
 			writeFlags(b, flags, width)
 		}
 	}
-	b.WriteString("\nCommands, and flags of their own:\n")
+	b.WriteString("\nCommands and their own flags:\n")
 	for _, c := range p.Commands {
 		fmt.Fprintf(b, "\n%s\n", strings.TrimPrefix(c.synopsis(p.Name), p.Name+" "))
 		output.Fill(b, c.Help, 2, 2, width)

@@ -42,18 +42,18 @@ Connections now. With owners.
 
   prog snapshot --quick
 
-Flags of its own:
+Its own flags:
       --sort FIELD  Sort by it.
       --quick       Be quick.
 
-All flags of prog --help-all can be given with it.
+It also takes all flags of prog --help-all.
 `},
 		{"of one with an argument", func(w io.Writer) error { return m.WriteCommandHelp(w, "shell", 60) }, `Usage: prog shell NAME [FLAGS]
 
 A script.
 NAME is one of: bash, zsh.
 
-All flags of prog --help-all can be given with it.
+It also takes all flags of prog --help-all.
 `},
 		{"long", func(w io.Writer) error { return m.WriteLongHelp(w, 50) }, `Usage: prog [COMMAND] [FLAGS]
 It works.
@@ -85,7 +85,7 @@ More:
                command and its flags.
   -q, --quiet  Say nothing.
 
-Commands, and flags of their own:
+Commands and their own flags:
 
 snapshot
   Connections now. With owners.

@@ -229,7 +229,7 @@ var core = []Field{
 	{Name: "peer_exe", Group: groupProcess, Type: String, Width: 24, Doc: "Executable of the process at the other end.",
 		form: program,
 		Str:  func(e *Event) string { return e.Peer.str(func(p *Proc) string { return p.Exe }) }},
-	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable's file is gone, or never existed (memfd).",
+	{Name: "exe_deleted", Group: groupProcess, Type: Bool, Width: 5, Doc: "True when the executable's file was gone, or never existed (memfd), when the process was first seen.",
 		Bool: func(e *Event) (bool, bool) { deleted := e.Proc != nil && e.Proc.ExeDeleted; return deleted, deleted }},
 	{Name: "ancestors", Group: groupProcess, Type: List, Width: 24, Doc: "Names of the ancestors of the process, the parent first.",
 		List: func(e *Event) []string {
