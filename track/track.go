@@ -25,7 +25,7 @@ type Config struct {
 	Settle         time.Duration            `default:"250ms" placeholder:"D" help:"How long new waits, in packet time, for process and application to be known; 0 is not at all."`
 	Interval       time.Duration            `default:"1s" placeholder:"D" help:"Least time between two updated events of a connection; 0 is no updated."`
 	Timeout        map[string]time.Duration `placeholder:"CLASS=D" mapsep:"," unset:"tcp=2h15m, tcp-opening=75s, tcp-closing=10m, udp=30s, icmp=30s, other=60s" help:"Silence after which a connection counts as ended, e.g. udp=10s,tcp=1h. Default: tcp=2h15m, tcp-opening=75s, tcp-closing=10m, udp=30s, icmp=30s, other=60s."`
-	MaxConnections int                      `default:"1000000" placeholder:"N" least:"1" help:"Most connections tracked at once; beyond it, the one silent for longest is evicted."`
+	MaxConnections int                      `default:"1000000" placeholder:"N" least:"1" help:"Most connections tracked at once; beyond it, one that was silent for long is evicted."`
 	Workers        int                      `default:"0" placeholder:"N" most:"16" unset:"a quarter of the cores" help:"Goroutines that share the tracking; 0 is a quarter of the cores. The output is the same."`
 	Inspect        dpi.Config               `embed:""`
 
