@@ -46,7 +46,9 @@ type secret [2]uint64
 // hash is equal for both directions. It is keyed: what is the same in
 // every run can be collided at leisure.
 func (s *secret) hash(p *decode.Packet) uint32 {
-	a, b := mix(p.Src.Hi^s[0], p.Src.Lo^uint64(p.SrcPort)<<48^s[1]), mix(p.Dst.Hi^s[0], p.Dst.Lo^uint64(p.DstPort)<<48^s[1])
+	// A port must not undo what an address says: who has a network chooses both.
+	a := mix(p.Src.Hi^s[0]^uint64(p.SrcPort)*(s[1]|1), p.Src.Lo^s[1])
+	b := mix(p.Dst.Hi^s[0]^uint64(p.DstPort)*(s[1]|1), p.Dst.Lo^s[1])
 	return uint32(mix(a+b^s[0], uint64(p.Proto)<<48^uint64(p.Tunnel)<<40^uint64(p.TunnelKey())^(a^b)^s[1]))
 }
 

@@ -59,6 +59,33 @@ func TestHashIsKeyedAndSymmetric(t *testing.T) {
 	}
 }
 
+// TestPortsDoNotUndoAddresses: who has a network of IPv6 chooses addresses and ports together.
+func TestPortsDoNotUndoAddresses(t *testing.T) {
+	s := secret{rand.Uint64(), rand.Uint64()}
+	for _, tc := range []struct {
+		name string
+		of   func(p *decode.Packet, n uint64)
+	}{
+		{"the port in the address", func(p *decode.Packet, n uint64) { p.Src.Lo ^= n << 48 }},
+		{"the port in the upper half", func(p *decode.Packet, n uint64) { p.Src.Hi ^= n << 48 }},
+		{"ports of one sum", func(p *decode.Packet, n uint64) { p.DstPort = uint16(-n) }},
+		{"ports alike", func(p *decode.Packet, n uint64) { p.DstPort = uint16(n) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			seen := map[uint32]bool{}
+			for n := range uint64(1 << 16) {
+				p := &decode.Packet{Src: decode.Addr{Hi: 0x20010db800000001, Lo: 1}, Dst: decode.Addr{Hi: 0x20010db800000002, Lo: 1},
+					SrcPort: uint16(n), DstPort: 80, Proto: decode.UDP, IPVersion: 6}
+				tc.of(p, n)
+				seen[s.hash(p)] = true
+			}
+			if len(seen) < 1<<16-50 { // by chance there is hardly one pair
+				t.Errorf("65536 connections have %d hashes", len(seen))
+			}
+		})
+	}
+}
+
 func TestConnLayout(t *testing.T) {
 	if strconv.IntSize < 64 {
 		t.Skip("the layout is that of processors of 64 bits")
