@@ -13,6 +13,8 @@ const (
 	// expectedMax bounds the connections that are waited for, relatedMax those that came.
 	expectedMax = 1 << 14
 	relatedMax  = 1 << 16
+	// expectedShare is how many of one connection push out others' when there is no room.
+	expectedShare = expectedMax / 16
 )
 
 // expectations joins connections to those that arranged them. It works on the events of all workers in their order, so
@@ -23,6 +25,7 @@ type expectations struct {
 	head  int
 	// related has the connections that came, until they are closed.
 	related map[uint64]*related
+	by      map[uint64]int // how many of queue a connection told
 	// How many of ends have a port, of related an identifier, by the lower bits: nearly all events are of none of them.
 	ports, ids tally
 
@@ -88,7 +91,7 @@ func (x *expectations) event(e *event.Event) {
 // expect takes what a connection said of another one.
 func (x *expectations) expect(e *event.Said) {
 	if x.ends == nil {
-		x.ends, x.related = map[expectedEnd]*expected{}, map[uint64]*related{}
+		x.ends, x.related, x.by = map[expectedEnd]*expected{}, map[uint64]*related{}, map[uint64]int{}
 	}
 	x.expire(e.TS)
 	end := expectedEnd{e.Expected.At, e.Expected.Proto}
@@ -96,6 +99,10 @@ func (x *expectations) expect(e *event.Said) {
 		if o := x.ends[end]; o != nil && o.by == e.ID {
 			o.app = e.Expected.App
 		}
+		return
+	}
+	if len(x.ends) >= expectedMax && x.by[e.ID] >= expectedShare {
+		x.forgotten++
 		return
 	}
 	for len(x.ends) >= expectedMax {
@@ -110,6 +117,7 @@ func (x *expectations) expect(e *event.Said) {
 	}
 	x.ends[end] = o
 	x.queue = append(x.queue, o)
+	x.by[o.by]++
 }
 
 // expire forgets what has not come.
@@ -123,6 +131,9 @@ func (x *expectations) expire(now int64) {
 func (x *expectations) pop() *expected {
 	o := x.queue[x.head]
 	x.queue[x.head] = nil
+	if x.by[o.by]--; x.by[o.by] == 0 {
+		delete(x.by, o.by)
+	}
 	if x.head++; x.head > len(x.queue)/2 {
 		n := copy(x.queue, x.queue[x.head:])
 		clear(x.queue[n:])

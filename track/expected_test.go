@@ -354,3 +354,37 @@ func TestExpectedDoesNotAllocate(t *testing.T) {
 		t.Errorf("a batch allocates %v times, want 0", n)
 	}
 }
+
+// TestExpectedShare: a connection that announces without end pushes out its own, not what others arranged.
+func TestExpectedShare(t *testing.T) {
+	var x expectations
+	say := func(by uint64, port int) {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(by), byte(port >> 16), 1}), uint16(port))
+		x.expect(&event.Said{TS: int64(by), ID: by, Expected: &event.Expected{At: at, Proto: uint16(decode.TCP)}})
+	}
+	say(1, 1000)
+	for n := range 3 * expectedMax {
+		say(2, n)
+	}
+	find := func(by uint64) bool {
+		for end := range x.ends {
+			if x.ends[end].by == by {
+				return true
+			}
+		}
+		return false
+	}
+	if !find(1) {
+		t.Error("what another connection arranged was forgotten")
+	}
+	if say(3, 1000); !find(3) {
+		t.Error("there is no room for what comes later")
+	}
+	if len(x.ends) > expectedMax || x.by[2] > expectedMax || x.forgotten < 2*expectedMax {
+		t.Errorf("%d are waited for, %d of them the one's, %d forgotten", len(x.ends), x.by[2], x.forgotten)
+	}
+	x.expire(1 << 62)
+	if len(x.ends) != 0 || len(x.by) != 0 {
+		t.Errorf("%d ends and %d connections are kept after their time", len(x.ends), len(x.by))
+	}
+}
