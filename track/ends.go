@@ -195,13 +195,42 @@ func (x *portIndex) remove(r connRef, c *conn) {
 	}
 }
 
-// endPort ends all connections over the port that the socket had for itself.
+// Steps are what connections cost that an end of a socket for itself is compared with: whoever may bind a port makes ends as fast as calls
+// are, and a million connections over it.
+const (
+	stepsMost = 1 << 20
+	stepNS    = 1000 // gives one
+)
+
+// steps are how many are left.
+type steps struct {
+	left int64
+	at   int64 // time up to which they were given
+}
+
+func (s *steps) take(now int64) bool {
+	if s.left == 0 {
+		if s.left = min((now-s.at)/stepNS, stepsMost); s.left <= 0 {
+			s.left = 0
+			return false
+		}
+		s.at = now
+	}
+	s.left--
+	return true
+}
+
+// endPort ends all connections over the port that the socket had for itself. Those that there are no steps for end by their silence.
 func (w *worker) endPort(e *decode.End) {
 	local := e.End.Local.Addr()
 	if w.ports == nil || local.IsUnspecified() && (e.Foreign || w.cfg.Local == nil) {
 		return // any address of a namespace whose addresses are not known
 	}
 	for at := w.ports.first[e.At.SrcPort]; at != 0; at = w.ports.link(at).next {
+		if !w.steps.take(w.now) {
+			w.EndsPassed++
+			return
+		}
 		c := w.at(at.conn())
 		if c.key.proto != e.At.Proto {
 			continue

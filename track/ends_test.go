@@ -393,3 +393,33 @@ func TestEndAllocatesNothing(t *testing.T) {
 		t.Errorf("%d connections were closed, want one each time", w.Closed)
 	}
 }
+
+// TestEndsCostLittle: who may bind a port can not have a million connections over it looked at as often as a socket is closed.
+func TestEndsCostLittle(t *testing.T) {
+	ps, ends := endScript(t, `
+		0ms > udp 1 port 1000
+		1ms > udp 1 port 1001
+		2ms > udp 1 port 1002
+		9ms < end udp gone any`)
+	cfg := testConfig()
+	cfg.Ends = true
+	cfg.Local = func(netip.Addr) bool { return true }
+	w := mustNew(t, cfg).workers[0]
+	w.steps = steps{left: 2, at: 1 << 62}
+	b := decode.NewPackets(func(*decode.Packets) {})
+	b.Packets, b.Ends = ps, ends
+	w.batch(b)
+	if w.EndsPassed != 1 {
+		t.Errorf("%d ends were passed over, want 1: two of three connections were looked at", w.EndsPassed)
+	}
+	var s steps
+	taken := 0
+	for now := int64(epoch); now < epoch+2_000_000_000; now += 1_000_000 { // as many ends as there can be, for two seconds
+		for s.take(now) {
+			taken++
+		}
+	}
+	if taken < stepsMost || taken > stepsMost+2*1_000_000_000/stepNS {
+		t.Errorf("%d steps in two seconds, want a million at once and one each microsecond", taken)
+	}
+}

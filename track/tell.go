@@ -176,6 +176,7 @@ func (w *worker) publish() {
 	s.evicted.Add(n.Evicted - o.Evicted)
 	s.events.Add(n.Events - o.Events)
 	s.unrecalled.Add(n.Unrecalled - o.Unrecalled)
+	s.endsPassed.Add(n.EndsPassed - o.EndsPassed)
 	for i := range n.Skipped {
 		if d := n.Skipped[i] - o.Skipped[i]; d != 0 {
 			s.skipped[i].Add(d)

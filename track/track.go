@@ -115,13 +115,15 @@ type Stats struct {
 	Forgotten uint64
 	// Unrecalled is how many comments of a file were passed over for want of room.
 	Unrecalled uint64
+	// EndsPassed is how many ends of sockets were not compared with all connections over their port, for there were too many.
+	EndsPassed uint64
 	// Crashed is of how many connections the inspection panicked.
 	Crashed uint64
 }
 
 type counters struct {
-	packets, opened, closed, evicted, events, forgotten, unrecalled, crashed atomic.Uint64
-	skipped                                                                  [decode.NumSkips]atomic.Uint64
+	packets, opened, closed, evicted, events, forgotten, unrecalled, endsPassed, crashed atomic.Uint64
+	skipped                                                                              [decode.NumSkips]atomic.Uint64
 }
 
 // Stage is the tracker.
@@ -156,7 +158,7 @@ func New(cfg Config) (*Stage, error) {
 func (s *Stage) Stats() Stats {
 	c := &s.count
 	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
-		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load(), Crashed: c.crashed.Load()}
+		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load(), EndsPassed: c.endsPassed.Load(), Crashed: c.crashed.Load()}
 	for i := range c.skipped {
 		st.Skipped[i] = c.skipped[i].Load()
 	}
@@ -177,6 +179,9 @@ func (s Stats) Report() string {
 	}
 	if s.Unrecalled > 0 {
 		text += ", " + event.Count(s.Unrecalled, "comment") + " of the file passed over for want of room"
+	}
+	if s.EndsPassed > 0 {
+		text += ", " + event.Count(s.EndsPassed, "end") + " of sockets not compared with all connections over their port, for want of time"
 	}
 	if s.Crashed > 0 {
 		text += ", " + event.Count(s.Crashed, "connection") + " whose inspection failed"

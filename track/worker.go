@@ -48,6 +48,7 @@ type worker struct {
 	Stats                      // counted so far
 	published Stats            // added to the stage's counters so far
 	bypass    *bypassing       // nil = there is none
+	steps     steps            // of ends of sockets
 }
 
 // age orders connections of a list: how many frames after the oldest one it began, and its place in the list. Plain numbers are
