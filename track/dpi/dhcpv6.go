@@ -87,7 +87,8 @@ func (c *call) dhcpv6Client(b []byte, given bool) {
 			}
 		case kind == 39 && len(body) > 1 && !a.Has(fieldDHCPHost): // RFC 4704; a name without its last zero is a part of one
 			c.message = append(append(c.message[:0], body[1:]...), 0)
-			if name, ok := dnsName(c.hash[:0], c.message, 0); ok && hostName(name) {
+			c.steps = 0
+			if name, ok := c.dnsName(c.hash[:0], c.message, 0); ok && hostName(name) {
 				a.SetStr(fieldDHCPHost, c.text(name))
 			}
 		}

@@ -53,6 +53,7 @@ const (
 	dialogueFirstLine = 4 << 10
 	dialogueMaxLine   = 8 << 10
 	dialogueTries     = 4 // lines that are looked at when the first says too little
+	dialogueLeast     = 2 // letters of the shortest word that says anything: memcached's
 )
 
 // run is the parseFunc of a dialogue.
@@ -203,6 +204,10 @@ func (d *dialogue) read(c *call, st *dialogueState, s Side) verdict {
 			return match
 		}
 		c.eat(s, size)
+		if len(line) < dialogueLeast && st.sasl == saslNone && !st.goesOn {
+			st.lines[s] = min(st.lines[s]+1, 255)
+			continue
+		}
 		take := d.fromServer
 		if s == st.client {
 			take = d.fromClient

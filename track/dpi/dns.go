@@ -33,8 +33,9 @@ const (
 	dnsMaxName    = 255
 	dnsMaxAnswers = 32
 	dnsMaxText    = 255
-	dnsPending    = 8  // questions whose answers are waited for
-	dnsUnanswered = 64 // messages without an answer to any: half of the connection is not in sight
+	dnsPending    = 8       // questions whose answers are waited for
+	dnsMaxSteps   = 2 << 10 // labels and pointers that are gone over for the names of a message
+	dnsUnanswered = 64      // messages without an answer to any: half of the connection is not in sight
 )
 
 // dnsState follows the questions and answers of a connection.
@@ -293,8 +294,10 @@ func netbiosName(b []byte, at int) bool {
 	return true
 }
 
-// dnsMessage tells what a message brings.
+// dnsMessage tells what a message brings. Its names may lead over each other by thousands of pointers, each of them; so what is read of
+// them has a bound together, behind which they are none.
 func (c *call) dnsMessage(m *dnsMessage) {
+	c.steps = 0
 	st, _ := c.f.state.(*dnsState)
 	if st == nil {
 		st = c.dns.get()
@@ -398,7 +401,7 @@ func (c *call) dnsFirst(st *dnsState, m *dnsMessage) {
 	if st.asked || m.question == 0 {
 		return
 	}
-	name, ok := dnsName(c.hash[:0], m.b, m.question)
+	name, ok := c.dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
 	if !ok {
 		return
@@ -447,7 +450,7 @@ func (c *call) dnsAbout(st *dnsState, m *dnsMessage) bool {
 	if m.question == 0 {
 		return m.id == st.first
 	}
-	name, ok := dnsName(c.hash[:0], m.b, m.question)
+	name, ok := c.dnsName(c.hash[:0], m.b, m.question)
 	c.hash = name
 	return ok && sameName(name, c.f.app.Str(fieldDNSQuery))
 }

@@ -28,7 +28,7 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 	target, ttl := 0, ^uint32(0)
 	name := ""
 	if asked {
-		target, ttl = m.chain()
+		target, ttl = c.dnsChain(m)
 		if name = hostLowered(text); name == "" {
 			name = c.dnsHostName(m.b, m.question)
 		}
@@ -54,7 +54,7 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 				if owner = c.dnsHostName(m.b, r.owner); owner == "" {
 					continue
 				}
-			case !dnsSame(m.b, r.owner, target):
+			case !c.dnsSame(m.b, r.owner, target):
 				continue
 			}
 			if a == nil {
@@ -79,9 +79,9 @@ func (c *call) dnsHosts(m *dnsMessage, asked bool, text string) {
 // dnsFlush is the bit of the class that tells caches of multicast DNS to forget what they had (RFC 6762 section 10.2).
 const dnsFlush = 0x8000
 
-// chain follows the aliases from the name asked for, in whatever order they lie, and returns the offset of the last
+// dnsChain follows the aliases from the name asked for, in whatever order they lie, and returns the offset of the last
 // name and the least of their times to live.
-func (m *dnsMessage) chain() (target int, ttl uint32) {
+func (c *call) dnsChain(m *dnsMessage) (target int, ttl uint32) {
 	target, ttl = m.question, ^uint32(0)
 	if !m.aliases {
 		return target, ttl
@@ -91,7 +91,7 @@ func (m *dnsMessage) chain() (target int, ttl uint32) {
 		for range min(m.records[1], dnsMaxRecords) {
 			r, _ := m.record(at)
 			at = r.end
-			if r.kind == dnsCNAME && r.class == 1 && dnsSame(m.b, r.owner, target) {
+			if r.kind == dnsCNAME && r.class == 1 && c.dnsSame(m.b, r.owner, target) {
 				target, ttl = r.data, min(ttl, r.ttl)
 			}
 		}
@@ -136,7 +136,7 @@ func dnsAddr(dst []event.HostAddr, d []byte, name string, ttl uint32) []event.Ho
 
 // dnsHostName returns a name in lower case, "" where it is no host's.
 func (c *call) dnsHostName(b []byte, at int) string {
-	name, ok := dnsName(c.hash[:0], b, at)
+	name, ok := c.dnsName(c.hash[:0], b, at)
 	c.hash = name
 	if !ok || !hostName(name) {
 		return ""
@@ -173,10 +173,10 @@ var notLowered = func() (odd [256]byte) {
 }()
 
 // dnsSame tells whether two names of a message are equal, whatever the case of their letters (RFC 4343).
-func dnsSame(b []byte, at, to int) bool {
-	for range dnsMaxName {
-		x, afterX := dnsLabel(b, at)
-		y, afterY := dnsLabel(b, to)
+func (c *call) dnsSame(b []byte, at, to int) bool {
+	for c.steps < dnsMaxSteps {
+		x, afterX := c.dnsLabel(b, at)
+		y, afterY := c.dnsLabel(b, to)
 		if afterX == 0 || afterX == afterY {
 			return afterX == afterY && afterX != 0
 		}
@@ -198,8 +198,10 @@ func dnsSame(b []byte, at, to int) bool {
 
 // dnsLabel returns the label at an offset, or where a pointer there leads, and the offset behind it: 0 where there is none.
 // Pointers lead only back.
-func dnsLabel(b []byte, at int) (label []byte, next int) {
+func (c *call) dnsLabel(b []byte, at int) (label []byte, next int) {
+	c.steps++
 	for hops := 0; at+1 < len(b) && b[at]&0xc0 == 0xc0; hops++ {
+		c.steps++
 		to := int(be16(b[at:]) & 0x3fff)
 		if to >= at || to < dnsHeaderLen || hops == dnsMaxHops {
 			return nil, 0

@@ -70,9 +70,10 @@ func dnsPrintable(b []byte, at int) bool {
 
 // dnsName appends a name in dotted form; a dot or backslash within a label has a backslash before it (RFC 6763, 4.3), so that no two
 // names read the same. Pointers lead only back, which bounds their number.
-func dnsName(dst, b []byte, at int) ([]byte, bool) {
+func (c *call) dnsName(dst, b []byte, at int) ([]byte, bool) {
 	start, length := len(dst), 0
-	for limit := len(b); at < len(b); {
+	for limit := len(b); at < len(b) && c.steps < dnsMaxSteps; {
+		c.steps++
 		n := int(b[at])
 		switch {
 		case n == 0:
@@ -142,15 +143,15 @@ func (c *call) dnsData(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
 		}
 		return addr.AppendTo(dst), true
 	case 2, dnsCNAME, 12, 39, dnsNSEC: // NS PTR DNAME
-		return dnsName(dst, b, rr.data)
+		return c.dnsName(dst, b, rr.data)
 	case 15, 18, 36, 21: // MX AFSDB KX RT
 		dst = r.decimals(dst, 2)
-		dst, ok = dnsName(dst, b, rr.data+2)
+		dst, ok = c.dnsName(dst, b, rr.data+2)
 	case 33: // SRV, RFC 2782
 		dst = r.decimals(dst, 2, 2, 2)
-		dst, ok = dnsName(dst, b, rr.data+6)
+		dst, ok = c.dnsName(dst, b, rr.data+6)
 	case 6: // SOA
-		return dnsSOA(dst, b, rr.data)
+		return c.dnsSOA(dst, b, rr.data)
 	case 13, 16, 99: // HINFO TXT SPF
 		return dnsTexts(dst, r, rr.kind == 13)
 	case 35: // NAPTR, RFC 3403
@@ -158,7 +159,7 @@ func (c *call) dnsData(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
 		for range 3 {
 			dst = append(append(append(dst, '"'), r.vector8()...), '"', ' ')
 		}
-		dst, ok = dnsName(dst, b, rr.end-len(r.b))
+		dst, ok = c.dnsName(dst, b, rr.end-len(r.b))
 	case 43, 59: // DS CDS, RFC 4034
 		dst = appendHex(r.decimals(dst, 2, 1, 1), r.b)
 	case 44: // SSHFP, RFC 4255
@@ -170,9 +171,9 @@ func (c *call) dnsData(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
 	case dnsRRSIG: // without its times and the signature itself
 		dst = append(append(dst, c.dnsTypeName(uint16(r.u16()))...), ' ')
 		dst = r.decimals(dst, 1, 1, 4)
-		dst, ok = dnsName(dst, b, min(rr.data+18, rr.end))
+		dst, ok = c.dnsName(dst, b, min(rr.data+18, rr.end))
 	case 64, dnsHTTPS: // SVCB, RFC 9460
-		return dnsService(dst, b, rr)
+		return c.dnsService(dst, b, rr)
 	case 256: // URI, RFC 7553
 		dst = append(r.decimals(dst, 2, 2), r.b...)
 	case 257: // CAA, RFC 8659
@@ -203,10 +204,10 @@ func appendHex(dst, b []byte) []byte {
 	return dst
 }
 
-func dnsSOA(dst, b []byte, at int) ([]byte, bool) {
+func (c *call) dnsSOA(dst, b []byte, at int) ([]byte, bool) {
 	for range 2 { // primary server, mailbox
 		var ok bool
-		if dst, ok = dnsName(dst, b, at); !ok {
+		if dst, ok = c.dnsName(dst, b, at); !ok {
 			return dst, false
 		}
 		dst = append(dst, ' ')
@@ -230,9 +231,9 @@ func dnsTexts(dst []byte, r cursor, spaced bool) ([]byte, bool) {
 }
 
 // dnsService appends priority, target and the parameters of a service that have a readable form (RFC 9460 section 2.1).
-func dnsService(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
+func (c *call) dnsService(dst, b []byte, rr *dnsRecord) ([]byte, bool) {
 	r := cursor{b: b[rr.data:]}
-	dst, ok := dnsName(r.decimals(dst, 2), b, rr.data+2)
+	dst, ok := c.dnsName(r.decimals(dst, 2), b, rr.data+2)
 	if !ok {
 		return dst, false
 	}

@@ -198,6 +198,7 @@ func TestDNSLabels(t *testing.T) {
 
 // TestAsksFor holds that a name found as it is written is the one that reading it would give.
 func TestAsksFor(t *testing.T) {
+	in := NewInspector(Config{})
 	for _, tc := range []struct {
 		wire, name string
 		want       bool
@@ -222,7 +223,7 @@ func TestAsksFor(t *testing.T) {
 		if got := m.asksFor(tc.name); got != tc.want {
 			t.Errorf("%q for %q: got %v, want %v", tc.wire, tc.name, got, tc.want)
 		}
-		if text, ok := dnsName(nil, m.b, m.question); tc.want && (!ok || string(text) != tc.name) {
+		if text, ok := in.call.dnsName(nil, m.b, m.question); tc.want && (!ok || string(text) != tc.name) {
 			t.Errorf("%q reads %q, want %q", tc.wire, text, tc.name)
 		}
 	}

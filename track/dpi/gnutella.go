@@ -21,7 +21,7 @@ func parseGnutella(c *call) verdict {
 	if request != match && answer != match {
 		return max(request, answer)
 	}
-	head, whole := headSize(v.b)
+	head, whole := headSize(v.b, 0)
 	if !whole && !v.gap && !v.fin && len(v.b) < 4<<10 {
 		return more
 	}

@@ -63,6 +63,7 @@ type httpState struct {
 	requests uint32
 	bodies   uint32    // bytes of all bodies
 	body     [2]uint32 // bytes of the chunks of the one that is under way
+	lines    [2]uint32 // bytes of a head that are known to be whole lines of it
 	lost     [2]uint8  // segments passed over where the start was not seen
 	pending  uint32    // requests without response, of which
 	heads    uint64    // are HEAD, a bit each, the oldest lowest
@@ -260,14 +261,16 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 			var h httpHeader
 			size, whole := 0, false
 			if !v.borrowed { // the rest of a head may come in many pieces
-				_, whole = headSize(v.b)
+				size, whole = headSize(v.b, int(st.lines[s]))
 			}
 			if whole || v.borrowed || v.gap || v.fin {
 				size, whole = h.parse(v.b, &c.message)
 			}
 			if !whole && !v.gap && !v.fin {
+				st.lines[s] = uint32(size)
 				return s == st.client && !st.line && c.httpBegins(st, v.b)
 			}
+			st.lines[s] = 0
 			ended := false
 			if s == st.client {
 				ended = c.httpRequest(st, v.b[:size], &h, whole)
@@ -315,9 +318,9 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 	return false
 }
 
-// headSize is the length of a message's head with its empty line, or of the whole lines of it that are there.
-func headSize(b []byte) (n int, whole bool) {
-	for n < len(b) {
+// headSize is the length of a message's head with its empty line, or of the whole lines of it that are there. Those up to from are known.
+func headSize(b []byte, from int) (n int, whole bool) {
+	for n = from; n < len(b); {
 		end := bytes.IndexByte(b[n:], '\n')
 		if end < 0 {
 			return n, false

@@ -39,10 +39,9 @@ const (
 	http2Padded     = 8
 	http2Priority   = 0x20
 
-	http2MaxFrame  = 1 << 14 // what every end must take without asking
-	http2MaxBlock  = 12 << 10
-	http2MaxFields = 64 // of a block that are looked at
-	http2MaxText   = 8 << 10
+	http2MaxFrame = 1 << 14 // what every end must take without asking
+	http2MaxBlock = 12 << 10
+	http2MaxText  = 8 << 10
 )
 
 type http2State struct {
@@ -56,8 +55,72 @@ type http2State struct {
 // http2Side is one side's header compression and how far it is read.
 type http2Side struct {
 	decoder *hpack.Decoder
-	told    bool // the first request, or the first final response, is told
-	fields  []hpack.HeaderField
+	told    bool      // the first request, or the first final response, is told
+	block   http2Said // of the last block
+	newest  http2Said // what blocks said last that is not told yet
+}
+
+// http2Said are what is read of header blocks, the names as numbers. The texts are the decoder's: a byte may stand for kilobytes that were
+// said before, so they are looked at once a packet, however many blocks repeat them.
+type http2Said struct {
+	has  uint16
+	text [http2Names]string
+}
+
+const (
+	http2Method = iota
+	http2Authority
+	http2Path
+	http2Scheme
+	http2Status
+	http2Host
+	http2Agent
+	http2Type
+	http2Server
+	http2GRPC
+	http2Names
+)
+
+func http2Name(name string) (i int, ok bool) {
+	switch name {
+	case ":method":
+		return http2Method, true
+	case ":authority":
+		return http2Authority, true
+	case ":path":
+		return http2Path, true
+	case ":scheme":
+		return http2Scheme, true
+	case ":status":
+		return http2Status, true
+	case "host":
+		return http2Host, true
+	case "user-agent":
+		return http2Agent, true
+	case "content-type":
+		return http2Type, true
+	case "server":
+		return http2Server, true
+	case "grpc-status":
+		return http2GRPC, true
+	}
+	return 0, false
+}
+
+func (h *http2Said) is(i int) bool { return h.has>>i&1 != 0 }
+
+func (h *http2Said) set(i int, text string) {
+	h.has |= 1 << i
+	h.text[i] = text
+}
+
+// add takes the named ones of another block in the place of those before.
+func (h *http2Said) add(o *http2Said, names ...int) {
+	for _, i := range names {
+		if o.is(i) {
+			h.set(i, o.text[i])
+		}
+	}
 }
 
 // parseHTTP2 reads HTTP/2 in the clear (RFC 9113): with prior knowledge, and what follows an upgrade.
@@ -125,16 +188,11 @@ func (c *call) http2Middle(block []byte) (client Side, got verdict) {
 	if !s.decode(block) {
 		return 0, no
 	}
-	request := 0
-	for _, f := range s.fields {
-		switch f.Name {
-		case ":status":
-			return 1 - c.side, match
-		case ":method", ":path", ":scheme":
-			request++
-		}
-	}
-	if request >= 2 {
+	h := &s.block
+	switch {
+	case h.is(http2Status):
+		return 1 - c.side, match
+	case h.is(http2Method) && h.is(http2Path), h.is(http2Scheme) && (h.is(http2Method) || h.is(http2Path)):
 		return c.side, match
 	}
 	return 0, no
@@ -156,9 +214,22 @@ func http2Block(b []byte, flags byte) []byte {
 	return r.b
 }
 
-// http2Side reads what one side sent: every header block, as each may change what the next ones mean. It returns false
-// when nothing more can be learned of the connection.
+// http2Side reads what one side sent, and tells what is newest in it. It returns false when nothing more can be learned of the connection.
 func (c *call) http2Side(st *http2State, s Side) bool {
+	goesOn := c.http2Frames(st, s)
+	if side := &st.side[s]; side.newest.has != 0 {
+		if s == st.client {
+			c.http2LastRequest(&side.newest)
+		} else {
+			c.http2LastResponse(&side.newest)
+		}
+		side.newest = http2Said{}
+	}
+	return goesOn
+}
+
+// http2Frames reads every header block, as each may change what the next ones mean.
+func (c *call) http2Frames(st *http2State, s Side) bool {
 	v, side := &c.view[s], &st.side[s]
 	if s == st.client && !st.preface && len(v.b) > 0 {
 		if v.b[0] == 'P' {
@@ -249,106 +320,112 @@ func (c *call) http2Continued(b []byte, at int) (size int, whole bool) {
 	}
 }
 
-// decode reads a header block into fields, which are there until the next one.
+// decode reads a header block; of fields with one name the first.
 func (s *http2Side) decode(block []byte) bool {
 	if s.decoder == nil {
 		// An end may be told to use a larger table than it must have; that is allowed here without having seen it told.
 		s.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) {
-			if len(s.fields) < http2MaxFields {
-				s.fields = append(s.fields, f)
+			if i, ok := http2Name(f.Name); ok && !s.block.is(i) {
+				s.block.set(i, f.Value)
 			}
 		})
 		s.decoder.SetAllowedMaxDynamicTableSize(64 << 10)
 		s.decoder.SetMaxStringLength(http2MaxText)
 	}
-	s.fields = s.fields[:0]
+	s.block = http2Said{}
 	if _, err := s.decoder.Write(block); err != nil {
 		return false
 	}
 	return s.decoder.Close() == nil
 }
 
-// http2Request tells a request: the connection's first, which behind an upgrade or inside of a tunnel went before, or the newest.
+// http2Request tells the connection's first request, which behind an upgrade or inside of a tunnel went before, and notes the others.
 func (c *call) http2Request(side *http2Side) {
-	has := func(name string) bool {
-		return slices.ContainsFunc(side.fields, func(f hpack.HeaderField) bool { return f.Name == name })
-	}
-	if !has(":method") {
+	h := &side.block
+	if !h.is(http2Method) {
 		return // trailers
 	}
-	method, path, first := fieldHTTPMethod, fieldHTTPPath, !c.f.app.Has(fieldHTTPMethod)
-	if !first {
-		method, path = fieldHTTPLastMethod, fieldHTTPLastPath
+	host := http2Host
+	if h.is(http2Authority) {
+		host = http2Authority
 	}
-	authority := has(":authority")
-	for _, f := range side.fields {
-		switch value := []byte(f.Value); f.Name {
-		case ":method":
-			if !slices.ContainsFunc(value, func(b byte) bool { return !methodByte(b) }) { // as with HTTP/1
-				c.fact(method, value)
-			}
-		case ":authority", "host":
-			switch {
-			case len(value) == 0 || !oneLine(value) || authority && f.Name == "host":
-			case first:
-				c.httpHost(value)
-			default:
-				c.fact(fieldHTTPLastHost, withoutUser(value))
-			}
-		case ":path":
-			if value = c.shownPath(value); len(value) > 0 && readable(value) {
-				c.edit().SetStr(path, c.text(value))
-			}
-		case "user-agent":
-			c.http2Fact(fieldHTTPUserAgent, fieldHTTPLastAgent, value)
-		case "content-type":
-			if !side.told && strings.HasPrefix(f.Value, "application/grpc") {
-				c.edit().SetBool(fieldGRPC, true)
-			}
+	if c.f.app.Has(fieldHTTPMethod) || side.told {
+		side.newest.add(h, http2Method, http2Path)
+		if h.is(host) {
+			side.newest.set(http2Host, h.text[host])
 		}
+	} else {
+		c.http2Target(h, fieldHTTPMethod, fieldHTTPPath)
+		if name := h.text[host]; http2Line(name) {
+			c.httpHost([]byte(name))
+		}
+	}
+	c.http2Note(side, http2Agent, fieldHTTPUserAgent)
+	if !side.told && strings.HasPrefix(h.text[http2Type], "application/grpc") {
+		c.edit().SetBool(fieldGRPC, true)
 	}
 	side.told = true
 	n, _ := c.f.app.Uint(fieldHTTPRequests)
 	c.edit().SetUint(fieldHTTPRequests, n+1)
 }
 
-// http2Fact tells what the first message says, or, once that is something else, the newest.
-func (c *call) http2Fact(first, last *event.AppField, b []byte) {
-	switch {
-	case !oneLine(b):
-	case c.f.app.Has(first):
-		c.lastFact(last, first, b)
-	default:
-		c.fact(first, b)
+// http2LastRequest tells the newest request.
+func (c *call) http2LastRequest(h *http2Said) {
+	c.http2Target(h, fieldHTTPLastMethod, fieldHTTPLastPath)
+	if name := h.text[http2Host]; http2Line(name) {
+		c.fact(fieldHTTPLastHost, withoutUser([]byte(name)))
+	}
+	c.lastFact(fieldHTTPLastAgent, fieldHTTPUserAgent, []byte(h.text[http2Agent]))
+}
+
+// http2Target tells what is asked for.
+func (c *call) http2Target(h *http2Said, method, path *event.AppField) {
+	if name := []byte(h.text[http2Method]); !slices.ContainsFunc(name, func(b byte) bool { return !methodByte(b) }) { // as with HTTP/1
+		c.fact(method, name)
+	}
+	if value := c.shownPath([]byte(h.text[http2Path])); len(value) > 0 && readable(value) {
+		c.edit().SetStr(path, c.text(value))
 	}
 }
 
+// http2Note tells a field of a block where it is the first, and notes it as the newest where not.
+func (c *call) http2Note(side *http2Side, i int, first *event.AppField) {
+	switch text := side.block.text[i]; {
+	case !http2Line(text):
+	case c.f.app.Has(first):
+		side.newest.set(i, text)
+	default:
+		c.fact(first, []byte(text))
+	}
+}
+
+// http2Line is oneLine of what need not be copied for it.
+func http2Line(text string) bool { return len(text) <= maxFactLen && oneLine([]byte(text)) }
+
 func (c *call) http2Response(side *http2Side) {
-	for _, f := range side.fields {
-		value := []byte(f.Value)
-		switch f.Name {
-		case ":status":
-			if status, ok := decimal(value); ok && len(value) == 3 && status >= 200 {
-				side.told = true
-				if c.f.app.Has(fieldHTTPStatus) { // of an earlier request, or of the upgrade
-					c.edit().SetUint(fieldHTTPLastStatus, status)
-				} else {
-					c.edit().SetUint(fieldHTTPStatus, status)
-				}
-			}
-		case "server":
-			c.http2Fact(fieldHTTPServer, fieldHTTPLastServer, value)
-		case "content-type":
-			c.http2Fact(fieldHTTPContentType, fieldHTTPLastType, value)
-		case "grpc-status":
-			if n, ok := decimal(value); ok && n < uint64(len(grpcStatusNames)) && c.f.app.Has(fieldGRPC) {
-				c.named(fieldGRPCStatus, grpcStatusNames[:], int(n))
-			}
+	h := &side.block
+	if status, ok := decimal([]byte(h.text[http2Status])); ok && len(h.text[http2Status]) == 3 && status >= 200 {
+		side.told = true
+		if c.f.app.Has(fieldHTTPStatus) { // of an earlier request, or of the upgrade
+			c.edit().SetUint(fieldHTTPLastStatus, status)
+		} else {
+			c.edit().SetUint(fieldHTTPStatus, status)
 		}
+	}
+	c.http2Note(side, http2Server, fieldHTTPServer)
+	c.http2Note(side, http2Type, fieldHTTPContentType)
+	if n, ok := decimal([]byte(h.text[http2GRPC])); ok && n < uint64(len(grpcStatusNames)) && c.f.app.Has(fieldGRPC) {
+		c.named(fieldGRPCStatus, grpcStatusNames[:], int(n))
 	}
 	if side.told {
 		c.know()
 	}
+}
+
+// http2LastResponse tells what the newest response says of its server.
+func (c *call) http2LastResponse(h *http2Said) {
+	c.lastFact(fieldHTTPLastServer, fieldHTTPServer, []byte(h.text[http2Server]))
+	c.lastFact(fieldHTTPLastType, fieldHTTPContentType, []byte(h.text[http2Type]))
 }
 
 // grpcStatusNames are gRPC's status codes (https://grpc.io/docs/guides/status-codes).

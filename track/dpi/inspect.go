@@ -57,6 +57,7 @@ type common struct {
 	plain   []byte   // scratch: a packet without its protection
 	message []byte   // scratch: a message that lies in several records
 	list    []string // scratch of answers
+	steps   int      // that reading a message took so far, see dnsMaxSteps
 }
 
 // Flow is what is kept of a connection while it is inspected.

@@ -34,6 +34,8 @@ const (
 	quicMaxWait = 12
 	// quicMaxSent of the client's first packets are known by their numbers.
 	quicMaxSent = 8
+	// quicMaxKeys are made for a connection: one that says another version with each packet would have them made for each.
+	quicMaxKeys = 16
 )
 
 // Packet types of the long header, in version 1's numbers (RFC 9000 section 17.2).
@@ -60,6 +62,7 @@ type quicState struct {
 	anew     bool    // the client may have begun again, with another version and connection ID
 	hellos   [2]bool // client's, server's
 	waited   uint8
+	made     uint8              // keys
 	sent     [quicMaxSent]int64 // when the client's Initials went out, by packet number; 0 is not known
 }
 
@@ -282,6 +285,10 @@ func (c *call) quicAcked(st *quicState, number uint64) {
 func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, bool) {
 	if st.cidLen > 0 || st.keys != nil {
 		if st.keys == nil {
+			if st.made++; st.made > quicMaxKeys {
+				st.made = quicMaxKeys
+				return nil, false
+			}
 			st.keys = newQUICKeys(h.version, st.cid[:st.cidLen])
 		}
 		if plain, ok := st.keys.open(&c.plain, h.packet, h.pn, fromClient); ok {

@@ -69,7 +69,7 @@ func parseRTSP(c *call) verdict {
 func (c *call) rtspRead(st *rtspState, s Side) verdict {
 	v := &c.view[s]
 	for v.b = skipEmptyLines(v.b); len(v.b) > 0; v.b = skipEmptyLines(v.b) {
-		size, whole := headSize(v.b)
+		size, whole := headSize(v.b, 0)
 		if !whole && !v.gap && !v.fin {
 			if len(v.b) >= sipMaxHead {
 				return done

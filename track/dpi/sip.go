@@ -50,7 +50,7 @@ func parseSIP(c *call) verdict {
 	}
 	b = skipEmptyLines(b)
 	if kind := textStart(b, sipVersion); kind == httpRequest || kind == httpResponse {
-		size, _ := headSize(b)
+		size, _ := headSize(b, 0)
 		c.sipMessage(st, b[:size], kind)
 		if sipDescribes(b[:size]) {
 			c.sdp(c.side, b[size:])
@@ -82,7 +82,7 @@ func parseSIPStream(c *call) verdict {
 	for s := Orig; s <= Resp; s++ {
 		v := &c.view[s]
 		for v.b = skipEmptyLines(v.b); len(v.b) > 0; v.b = skipEmptyLines(v.b) {
-			size, whole := headSize(v.b)
+			size, whole := headSize(v.b, 0)
 			if !whole && !v.gap && !v.fin {
 				if len(v.b) > sipMaxHead {
 					return done
@@ -202,13 +202,11 @@ func (c *call) sipMessage(st *sipState, head []byte, kind httpKind) {
 
 // headerValue finds a header field by its name or its short form, both in small letters.
 func headerValue(head []byte, name, short string) []byte {
-	for {
-		_, size := cutLine(head)
-		if size == 0 {
-			return nil
-		}
+	_, size := cutLine(head)
+	for size > 0 {
 		head = head[size:]
-		line, _ := cutLine(head)
+		var line []byte
+		line, size = cutLine(head)
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 {
 			continue
@@ -217,6 +215,7 @@ func headerValue(head []byte, name, short string) []byte {
 			return trimSpace(line[colon+1:])
 		}
 	}
+	return nil
 }
 
 // sipParty takes user and host out of a From or To: "Name" <sip:user:password@host:port;parameters>;tag=x.

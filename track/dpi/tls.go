@@ -547,6 +547,9 @@ func (c *call) clientHello(h *clientHello, transport byte) {
 	if h.esni {
 		a.SetBool(fieldESNI, true)
 	}
+	if !h.sensible() {
+		return
+	}
 	f := c.fingerprints(h, transport)
 	a.SetStr(fieldJA3, f.ja3)
 	a.SetStr(fieldJA4, f.ja4)

@@ -156,6 +156,28 @@ func (h *clientHello) parseExtensions() bool {
 	return true
 }
 
+// Lists of a hello are of so many numbers at most. More are no program's, and a fingerprint of thousands that change each time costs more than
+// all else that is done with a connection.
+const (
+	tlsMaxNumbers    = 512 // of ciphers, groups and signatures, which number some 350
+	tlsMaxExtensions = 128 // of which there are some 60
+)
+
+// sensible tells whether the lists are such as programs have.
+func (h *clientHello) sensible() bool {
+	if max(len(h.ciphers), len(h.groups), len(h.signatures)) > 2*tlsMaxNumbers {
+		return false
+	}
+	n := 0
+	for b := h.exts; len(b) >= 4; n++ {
+		if n == tlsMaxExtensions {
+			return false
+		}
+		b = b[min(len(b), 4+int(be16(b[2:]))):]
+	}
+	return true
+}
+
 // serverHello is a ServerHello taken apart.
 type serverHello struct {
 	version         uint16 // legacy_version

@@ -47,21 +47,25 @@ func (c *call) shownPath(path []byte) []byte {
 			break
 		}
 	}
+	var shown []byte // as soon as it is not the path as it was sent
+	from := 0        // of what was not copied
 	for at >= 0 {
 		end := at + 1
 		for end < len(path) && path[end] != ';' && path[end] != '/' {
 			end++
 		}
 		name, _, _ := bytes.Cut(path[at+1:end], []byte("="))
-		next := end
 		if sessionName(name) {
-			path, next = append(path[:at:at], path[end:]...), at
+			shown, from = append(shown, path[from:at]...), end
 		}
-		if at = bytes.IndexByte(path[next:], ';'); at >= 0 {
-			at += next
+		if at = bytes.IndexByte(path[end:], ';'); at >= 0 {
+			at += end
 		}
 	}
-	return path
+	if from == 0 {
+		return path
+	}
+	return append(shown, path[from:]...)
 }
 
 // pathWithoutUsers takes away who logs in at the hosts of URLs within a path, which services that fetch them have there. The slashes
