@@ -37,7 +37,21 @@ func (w *worker) updates(c *conn) bool {
 	return c.published && c.dirty && w.cfg.Interval > 0 && c.reason == event.NoReason
 }
 
+// look has the parsers see what they were not asked about for its length, before what is known is told.
+func (w *worker) look(c *conn) {
+	if c.flow == nil || !c.flow.Waits() {
+		return
+	}
+	in := w.dpi(c)
+	if in.Look(c.flow, c.last)&dpi.Finished != 0 {
+		c.app = c.flow.App()
+		in.Free(c.flow)
+		c.flow, c.inspected = nil, true
+	}
+}
+
 func (w *worker) tellNew(c *conn) {
+	w.look(c)
 	w.tell(c, event.New, c.start)
 	c.published = true
 	c.told, c.toldTS, c.dirty = w.now, c.last, false
@@ -47,6 +61,7 @@ func (w *worker) tellNew(c *conn) {
 }
 
 func (w *worker) tellUpdated(c *conn) {
+	w.look(c)
 	w.tell(c, event.Updated, c.last)
 	c.told, c.toldTS, c.dirty = w.now, c.last, false
 }

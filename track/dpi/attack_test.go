@@ -11,6 +11,79 @@ import (
 
 // What who has read the parsers would send. The tests count work and bytes, not time.
 
+// TestDribbled holds that bytes that come one by one are not shown to the parsers each time all over again, and that what they say is told all
+// the same: when the other end answers, when what is known is told, and at the end.
+func TestDribbled(t *testing.T) {
+	head := "GET /a HTTP/1.1\r\nHost: a.example\r\n" + strings.Repeat("x: y\r\n", 2000)
+	for _, tc := range []struct {
+		name, text string
+		port       uint16
+		known      string // at once
+		want       string // when it is looked at
+	}{
+		{"nothing that is known", strings.Repeat("\x01\x00\x00", 5000), 9999, "", ""},
+		{"a line without end", "USER " + strings.Repeat("a", 12_000), 21, "", ""},
+		{"a head", head + "\r\n", 80, "http", "a.example"},
+		{"a message in tiny records", strings.Repeat("\x16\x03\x01\x00\x01\x01", 2500), 443, "tls", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := NewInspector(Config{})
+			f := in.NewFlow(true, 40000, tc.port)
+			defer in.Free(f)
+			in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
+			work, before := 0, 0
+			for i := range len(tc.text) {
+				in.Segment(f, Orig, testISN+1+uint32(i), false, false, []byte(tc.text[i:i+1]), 1, int64(i))
+				if b := f.dir[Orig].buf; b != nil && b.work > before {
+					work += b.work - before
+					before = b.work
+				}
+			}
+			if most := maxWork + 2*maxAgain*len(tc.text); work > most {
+				t.Errorf("%d bytes are shown %d times over, want %d at most", len(tc.text), work/len(tc.text), most/len(tc.text))
+			}
+			if got := facts(f.App()); got["app"] != tc.known {
+				t.Errorf("app is %q, want %q", got["app"], tc.known)
+			}
+			if f.Waits() {
+				in.Look(f, 1e9)
+			}
+			if got := facts(f.App()); got["http_host"] != tc.want {
+				t.Errorf("when it is looked at: host %q, want %q", got["http_host"], tc.want)
+			}
+			if f.Waits() {
+				t.Error("something waits that was looked at")
+			}
+		})
+	}
+}
+
+// TestDribbledByTurns holds that one end can not have what the other said shown again with each byte of its own.
+func TestDribbledByTurns(t *testing.T) {
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 40000, 9999)
+	defer in.Free(f)
+	in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
+	in.Segment(f, Resp, testISN, true, false, nil, 0, 0)
+	const n = 4000
+	work := 0
+	for i := range uint32(n) {
+		for s := Orig; s <= Resp; s++ {
+			before := 0
+			if b := f.dir[s].buf; b != nil {
+				before = b.work
+			}
+			in.Segment(f, s, testISN+1+i, false, false, []byte("a"), 1, int64(i))
+			if b := f.dir[s].buf; b != nil {
+				work += max(0, b.work-before)
+			}
+		}
+	}
+	if most := 2 * (maxWork + maxAgain*2*n + maxTurns*n); work > most {
+		t.Errorf("2 × %d bytes by turns: %d shown, want %d at most", n, work, most)
+	}
+}
+
 // TestDNSNamesAreBounded: thousands of records whose names lead over thousands of pointers.
 func TestDNSNamesAreBounded(t *testing.T) {
 	chain := func(records int) []byte {

@@ -356,6 +356,14 @@ func (in *Inspector) Segment(f *Flow, s Side, seq uint32, syn, fin bool, payload
 		return in.inOrder(f, s, payload, fin, ts)
 	}
 	in.begin(f, s, ts)
+	if o := f.dir[1-s].buf; o != nil && o.shown < len(o.b) && o.turns < maxTurns { // what is answered here comes first
+		o.turns++
+		in.call.side = 1 - s
+		if in.question(f, 1-s); f.finished {
+			return in.end(f)
+		}
+		in.call.side = s
+	}
 	in.place(f, s, early{data: payload[:min(len(payload), int(wireLen))], seq: seq, wire: wireLen, fin: fin})
 	return in.end(f)
 }
@@ -408,6 +416,31 @@ func (in *Inspector) End(f *Flow, ts int64) (r Result) {
 	f.finished = true
 	in.answer, in.expected = nil, in.expected[:0] // of messages without an end
 	return in.end(f)
+}
+
+// Waits tells whether a direction has bytes that no parser was shown yet.
+func (f *Flow) Waits() bool {
+	for s := range f.dir {
+		if b := f.dir[s].buf; b != nil && b.shown < len(b.b) && f.tcp {
+			return true
+		}
+	}
+	return false
+}
+
+// Look shows the parsers what Waits, for who is about to tell what is known. It does so at most as often as that is told, which is what
+// bounds its cost. What a message arranges is not taken up by then.
+func (in *Inspector) Look(f *Flow, ts int64) (r Result) {
+	defer in.caught(f, &r)
+	for s := Orig; s <= Resp; s++ {
+		if b := f.dir[s].buf; b != nil && b.shown < len(b.b) && !f.finished {
+			in.begin(f, s, ts)
+			in.question(f, s)
+			r |= in.call.res
+		}
+	}
+	in.answer, in.expected = nil, in.expected[:0]
+	return r | in.end(f)
 }
 
 // Datagram takes a UDP datagram of wireLen bytes, of which the capture holds payload.
@@ -645,8 +678,50 @@ func (in *Inspector) feed(f *Flow, s Side, p []byte, wire uint64) {
 	}
 }
 
-// judge asks the parsers about a direction and keeps what they leave.
+// judge asks the parsers about a direction and keeps what they leave. Where too little came to ask for, it waits for more of either
+// direction, which are asked about together then, or for Look.
 func (in *Inspector) judge(f *Flow, s Side) {
+	v := &in.call.view[s]
+	if !v.gap && !v.fin && in.tooLittle(f, v) {
+		if v.borrowed {
+			in.keep(f, s)
+			f.dir[s].buf.shown = 0
+		}
+		return
+	}
+	in.question(f, s)
+	if o := f.dir[1-s].buf; o != nil && o.shown < len(o.b) && !f.finished && f.parser == 0 {
+		in.call.side = 1 - s
+		in.question(f, 1-s)
+		in.call.side = s
+	}
+}
+
+// tooLittle tells whether what the parsers would be shown, v among it, was shown so often that they are not asked again for so little more.
+func (in *Inspector) tooLittle(f *Flow, v *view) bool {
+	kept, more, work := 0, 0, 0
+	for s := range f.dir {
+		if b := f.dir[s].buf; b != nil {
+			kept, more, work = max(kept, len(b.b)), more+len(b.b)-b.shown, work+b.work
+		}
+	}
+	if work <= maxWork {
+		return false
+	}
+	if v.borrowed {
+		more += len(v.b)
+	}
+	return more < kept/maxAgain && kept < in.max
+}
+
+// question asks the parsers about a direction and keeps what they leave.
+func (in *Inspector) question(f *Flow, s Side) {
+	for side := range f.dir {
+		if b := f.dir[side].buf; b != nil && (Side(side) == s || f.parser != 0) {
+			b.shown = len(b.b)
+			b.work += b.shown
+		}
+	}
 	f.ended = false
 	if f.parser == 0 {
 		in.recognise(f, s)
@@ -873,8 +948,11 @@ func (in *Inspector) keep(f *Flow, s Side) {
 			d.buf = in.take(f)
 		}
 		in.append(d.buf, v.b)
-	} else if len(v.b) < len(d.buf.b) {
+		d.buf.shown = len(d.buf.b)
+	} else if eaten := len(d.buf.b) - len(v.b); eaten > 0 {
 		d.buf.b = d.buf.b[:copy(d.buf.b, v.b)]
+		d.buf.shown = min(d.buf.shown, len(v.b))
+		d.buf.work = max(0, d.buf.work-2*maxAgain*eaten)
 	}
 	v.b, v.borrowed = d.buf.b, false
 }

@@ -65,6 +65,9 @@ func play(in *Inspector, s *sample, list []piece) (map[string]string, Result) {
 	for i, p := range list {
 		all |= in.Segment(f, p.side, p.seq, false, false, p.b, uint32(len(p.b)), int64(i)*1000)
 	}
+	if f.Waits() {
+		all |= in.Look(f, int64(len(list))*1000)
+	}
 	return facts(f.App()), all
 }
 

@@ -28,6 +28,9 @@ type buffer struct {
 	early []early
 	flow  *Flow
 	since int64 // time of the first of early
+	shown int   // bytes of b that the parsers saw last
+	work  int   // all that they were shown of it, each time anew
+	turns uint8 // times that it was shown because the other end went on
 
 	older, newer *buffer // by when they were taken; the oldest gives way when room is short
 }
@@ -46,6 +49,12 @@ const (
 	slabMin   = 2 << 10 // smallest storage that is handed out; classes double from there on
 	slabKinds = 6
 	keepSlabs = 64 // storage kept for reuse, of each class
+
+	// Where the parsers were shown maxWork bytes of what waits, again with each few that came, they are asked when it has grown by one
+	// part in maxAgain: so what comes byte by byte costs not the square of its length. A full segment is never less.
+	maxWork  = 32 << 10
+	maxAgain = 16
+	maxTurns = 16
 )
 
 // store hands out buffers and their storage, and keeps the sum within room.
