@@ -264,3 +264,27 @@ func TestHeadIsReadOnce(t *testing.T) {
 	say("ample\r\n\r\n")
 	subset(t, facts(f.App()), map[string]string{"http_path": "/a", "http_host": "a.example", "http_last_path": "/b", "http_last_host": "b.example", "http_requests": "2"})
 }
+
+// TestAnnouncesOfAPacket: what a packet announces beyond what is taken up of it costs nothing but being read.
+func TestAnnouncesOfAPacket(t *testing.T) {
+	in := NewInspector(Config{})
+	f := in.NewFlow(true, 40000, 21)
+	defer in.Free(f)
+	seq := [2]uint32{testISN + 1, testISN + 1}
+	say := func(s Side, text string) {
+		in.Segment(f, s, seq[s], false, false, []byte(text), uint32(len(text)), 0)
+		seq[s] += uint32(len(text))
+	}
+	say(Resp, "220 ftp ready\r\n")
+	say(Orig, "USER a\r\n")
+	port := strings.Repeat("PORT 10,0,0,1,4,1\r\n", 80)
+	n := testing.AllocsPerRun(20, func() { // what Follow leaves
+		say(Orig, port)
+		if got := len(in.TakeExpected()); got != maxExpected {
+			t.Fatalf("%d connections expected, want %d", got, maxExpected)
+		}
+	})
+	if most := 5.0 * maxExpected; n > most {
+		t.Errorf("%v allocations for 80 announcements in a packet, want %v at most", n, most)
+	}
+}

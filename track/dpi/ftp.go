@@ -120,6 +120,9 @@ type ftpData struct {
 // ftpExpect says that a data connection will have an end at a port. The address that is said beside it is wrong behind
 // NAT, where clients go to the server that they know; between two servers it is somebody else's.
 func (c *call) ftpExpect(st *dialogueState, at Side, to netip.AddrPort) {
+	if len(c.expected) == maxExpected { // of the packet there is no room for more
+		return
+	}
 	st.data = &ftpData{port: to.Port(), addr: to.Addr(), at: at}
 	c.ftpTell(st, &event.App{Name: "ftp-data"}, false)
 }
