@@ -174,6 +174,34 @@ func TestQUICKeysAreBounded(t *testing.T) {
 	}
 }
 
+// TestQUICKeysAreForgotten: as many handshakes that begin as there are packets do not keep their keys, and go on all the same.
+func TestQUICKeysAreForgotten(t *testing.T) {
+	in := NewInspector(Config{})
+	hello := quicPieces(200)
+	var flows []*Flow
+	for range quicMaxKept + 100 {
+		f := in.NewFlow(false, 40000, 443)
+		in.Datagram(f, Orig, hello[0], uint32(len(hello[0])), 0)
+		flows = append(flows, f)
+	}
+	kept := 0
+	for _, f := range flows {
+		if st, ok := f.state.(*quicState); ok && st.keys != nil {
+			kept++
+		}
+	}
+	if kept != quicMaxKept {
+		t.Errorf("%d connections keep their keys, want %d", kept, quicMaxKept)
+	}
+	in.Datagram(flows[0], Orig, hello[1], uint32(len(hello[1])), 1e6)
+	if got := facts(flows[0].App()); got["sni"] == "" {
+		t.Errorf("got %v, want the name that the second packet completes", got)
+	}
+	for _, f := range flows {
+		in.Free(f)
+	}
+}
+
 // TestShownPathIsLinear: each of thousands of parameters that are not shown must not copy all that is behind it.
 func TestShownPathIsLinear(t *testing.T) {
 	in := NewInspector(Config{})

@@ -40,6 +40,8 @@ type common struct {
 	http      pool[httpState]
 	tls       pool[tlsState]
 	quic      pool[quicState]
+	keyed     []*quicState // of the latest keys that were made; some may be another connection's by now, or have none
+	keyedAt   uint
 	names     names
 	alpns     memo[[]string]
 	hellos    memo[fingerprints]

@@ -36,6 +36,8 @@ const (
 	quicMaxSent = 8
 	// quicMaxKeys are made for a connection: one that says another version with each packet would have them made for each.
 	quicMaxKeys = 16
+	// quicMaxKept of all connections of a goroutine keep theirs, which are two kilobytes. Others' are made again of the connection ID.
+	quicMaxKept = 1 << 11
 )
 
 // Packet types of the long header, in version 1's numbers (RFC 9000 section 17.2).
@@ -62,7 +64,7 @@ type quicState struct {
 	anew     bool    // the client may have begun again, with another version and connection ID
 	hellos   [2]bool // client's, server's
 	waited   uint8
-	made     uint8              // keys
+	made     uint8              // times that other keys were needed
 	sent     [quicMaxSent]int64 // when the client's Initials went out, by packet number; 0 is not known
 }
 
@@ -242,6 +244,7 @@ func (c *call) quicPacket(st *quicState, h *quicHeader) {
 		if !fromClient && !st.retried { // a second one is discarded; new keys from the connection ID that the server gave, RFC 9001 section 5.2
 			st.cidLen = uint8(copy(st.cid[:], h.scid))
 			st.keys, st.retried = nil, true
+			st.made++
 		}
 		return
 	case h.kind != quicInitial:
@@ -250,6 +253,7 @@ func (c *call) quicPacket(st *quicState, h *quicHeader) {
 	if h.version != st.version {
 		st.version = h.version
 		st.keys = nil
+		st.made = min(st.made+1, quicMaxKeys)
 		st.anew = st.anew || fromClient
 		c.edit().SetStr(fieldQUICVersion, c.quicVersionName(h.version))
 	}
@@ -285,11 +289,10 @@ func (c *call) quicAcked(st *quicState, number uint64) {
 func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, bool) {
 	if st.cidLen > 0 || st.keys != nil {
 		if st.keys == nil {
-			if st.made++; st.made > quicMaxKeys {
-				st.made = quicMaxKeys
+			if st.made >= quicMaxKeys {
 				return nil, false
 			}
-			st.keys = newQUICKeys(h.version, st.cid[:st.cidLen])
+			st.keep(c.common, newQUICKeys(h.version, st.cid[:st.cidLen]))
 		}
 		if plain, ok := st.keys.open(&c.plain, h.packet, h.pn, fromClient); ok {
 			return plain, true
@@ -304,13 +307,26 @@ func (c *call) quicOpen(st *quicState, h *quicHeader, fromClient bool) ([]byte, 
 	if !ok {
 		return nil, false
 	}
-	st.keys = keys
+	st.keep(c.common, keys)
 	st.cidLen = uint8(copy(st.cid[:], h.dcid))
 	st.anew, st.hellos[0] = false, false
 	for i := range st.side { // a hello begun under other keys is another hello
 		st.side[i] = quicSide{}
 	}
 	return plain, true
+}
+
+// keep keeps the keys of a connection, in the place of those that were kept longest.
+func (st *quicState) keep(in *common, keys *quicKeys) {
+	if in.keyed == nil {
+		in.keyed = make([]*quicState, quicMaxKept)
+	}
+	oldest := &in.keyed[in.keyedAt%quicMaxKept]
+	if *oldest != nil && *oldest != st {
+		(*oldest).keys = nil
+	}
+	*oldest, st.keys = st, keys
+	in.keyedAt++
 }
 
 // quicFrames reads the frames that an Initial may hold (RFC 9000 section 12.4).
