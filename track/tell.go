@@ -82,7 +82,10 @@ func (w *worker) tellClosed(c *conn) {
 		w.dpi(c).Free(c.flow)
 		c.flow = nil
 	}
-	c.app = nil
+	if c.app != nil {
+		w.dpi(c).Forget(c.app)
+		c.app = nil
+	}
 	w.lanes[c.lane].freeDisorder(c)
 	c.closed, c.inspected, c.spared = true, true, 0
 	w.Closed++
@@ -192,6 +195,13 @@ func (w *worker) publish() {
 	s.events.Add(n.Events - o.Events)
 	s.unrecalled.Add(n.Unrecalled - o.Unrecalled)
 	s.endsPassed.Add(n.EndsPassed - o.EndsPassed)
+	n.LeftOut = 0
+	for i := range w.lanes {
+		if in := w.lanes[i].dpi; in != nil {
+			n.LeftOut += in.LeftOut
+		}
+	}
+	s.leftOut.Add(n.LeftOut - o.LeftOut)
 	for i := range n.Skipped {
 		if d := n.Skipped[i] - o.Skipped[i]; d != 0 {
 			s.skipped[i].Add(d)

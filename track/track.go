@@ -115,6 +115,8 @@ type Stats struct {
 	Forgotten uint64
 	// Unrecalled is how many comments of a file were passed over for want of room.
 	Unrecalled uint64
+	// LeftOut is how many long values, as paths of kilobytes, were not kept for want of room.
+	LeftOut uint64
 	// EndsPassed is how many ends of sockets were not compared with all connections over their port, for there were too many.
 	EndsPassed uint64
 	// Crashed is of how many connections the inspection panicked.
@@ -122,8 +124,8 @@ type Stats struct {
 }
 
 type counters struct {
-	packets, opened, closed, evicted, events, forgotten, unrecalled, endsPassed, crashed atomic.Uint64
-	skipped                                                                              [decode.NumSkips]atomic.Uint64
+	packets, opened, closed, evicted, events, forgotten, unrecalled, leftOut, endsPassed, crashed atomic.Uint64
+	skipped                                                                                       [decode.NumSkips]atomic.Uint64
 }
 
 // Stage is the tracker.
@@ -158,7 +160,7 @@ func New(cfg Config) (*Stage, error) {
 func (s *Stage) Stats() Stats {
 	c := &s.count
 	st := Stats{Packets: c.packets.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(),
-		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load(), EndsPassed: c.endsPassed.Load(), Crashed: c.crashed.Load()}
+		Evicted: c.evicted.Load(), Events: c.events.Load(), Forgotten: c.forgotten.Load(), Unrecalled: c.unrecalled.Load(), LeftOut: c.leftOut.Load(), EndsPassed: c.endsPassed.Load(), Crashed: c.crashed.Load()}
 	for i := range c.skipped {
 		st.Skipped[i] = c.skipped[i].Load()
 	}
@@ -179,6 +181,9 @@ func (s Stats) Report() string {
 	}
 	if s.Unrecalled > 0 {
 		text += ", " + event.Count(s.Unrecalled, "comment") + " of the file passed over for want of room"
+	}
+	if s.LeftOut > 0 {
+		text += ", " + event.Count(s.LeftOut, "long value") + " left out for want of room"
 	}
 	if s.EndsPassed > 0 {
 		text += ", " + event.Count(s.EndsPassed, "end") + " of sockets not compared with all connections over their port, for want of time"

@@ -316,3 +316,36 @@ func TestAnnouncesOfAPacket(t *testing.T) {
 		t.Errorf("%v allocations for 80 announcements in a packet, want %v at most", n, most)
 	}
 }
+
+// TestLongValuesAreBounded: connections that say long things and stay open.
+func TestLongValuesAreBounded(t *testing.T) {
+	in := NewInspector(Config{})
+	in.most = 100_000
+	var flows []*Flow
+	with := 0
+	for i := range 20 {
+		f := in.NewFlow(true, 40000, 80)
+		text := fmt.Sprintf("GET /%d%s HTTP/1.1\r\nHost: a.example\r\n\r\n", i, strings.Repeat("a", 10_000))
+		in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
+		in.Segment(f, Orig, testISN+1, false, false, []byte(text), uint32(len(text)), 0)
+		flows = append(flows, f)
+		got := facts(f.App())
+		if got["http_path"] != "" {
+			with++
+		}
+		if got["http_host"] != "a.example" || got["http_method"] != "GET" {
+			t.Errorf("got %v, want all that is short", got)
+		}
+	}
+	if with != 9 || in.held > in.most || in.LeftOut != 11 {
+		t.Errorf("%d of 20 have their paths, %d bytes of %d are held, %d left out; want 9 and 11", with, in.held, in.most, in.LeftOut)
+	}
+	for _, f := range flows {
+		app := f.App()
+		in.Free(f)
+		in.Forget(app)
+	}
+	if in.held != 0 {
+		t.Errorf("%d bytes are held of connections that are gone", in.held)
+	}
+}

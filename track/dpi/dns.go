@@ -508,7 +508,7 @@ func (c *call) dnsAnswers(m *dnsMessage) {
 		list = c.dnsTexts(m, told)
 	}
 	if len(list) > len(told) {
-		c.edit().SetList(fieldDNSAnswers, list)
+		c.edit().SetList(fieldDNSAnswers, c.listed(list))
 	}
 }
 

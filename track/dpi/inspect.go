@@ -3,6 +3,7 @@ package dpi
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"math/bits"
 	"path"
 	"runtime"
@@ -17,12 +18,15 @@ const (
 	maxStarts    = 8       // segments of a direction whose start was not seen that are tried as a start
 	maxDatagrams = 8       // datagrams of a direction that are tried before it is given up
 	farAway      = 1 << 20 // a first segment so far from its SYN does not belong to it
+	longRoom     = 4       // times MaxTotalBytes are what connections may have of long values
 )
 
 // Inspector inspects connections that share a bound of what may be kept of them.
 type Inspector struct {
 	store
 	*common
+	held, most int    // bytes of long values that connections have, and how many they may be
+	LeftOut    uint64 // long values that there was no room for
 }
 
 // common is what the Inspectors of one goroutine share: what is the same for all, what is needed for the length of a
@@ -59,6 +63,7 @@ type common struct {
 	plain   []byte   // scratch: a packet without its protection
 	message []byte   // scratch: a message that lies in several records
 	list    []string // scratch of answers
+	sawLong bool     // a long value was set
 	steps   int      // that reading a message took so far, see dnsMaxSteps
 }
 
@@ -69,6 +74,7 @@ type Flow struct {
 	open     *[2]parserSet // of each direction, those that have not said no; nil where none was asked in vain
 	dir      [2]direction
 	rtt      uint32
+	long     uint32 // bytes of app's long values
 	orig     uint16
 	resp     uint16
 	parser   uint8 // index + 1, 0 = none yet
@@ -122,7 +128,7 @@ func NewInspectors(cfg Config, n int) []Inspector {
 		sums: newMemo[[12]byte](seed, 256, 1<<10), certs: newMemo[*certificate](seed, 64, tlsMaxLeaf), addresses: newMemo[[]string](seed, 256, 64)}
 	all := make([]Inspector, n)
 	for i := range all {
-		all[i] = Inspector{store: store{spares: &c.spares, room: cfg.MaxTotalBytes}, common: c}
+		all[i] = Inspector{store: store{spares: &c.spares, room: cfg.MaxTotalBytes}, common: c, most: longRoom * min(cfg.MaxTotalBytes, math.MaxInt/longRoom)}
 	}
 	c.call.Inspector = &all[0]
 	return all
@@ -529,6 +535,10 @@ func (in *Inspector) begin(f *Flow, s Side, ts int64) {
 // end settles what a packet led to.
 func (in *Inspector) end(f *Flow) Result {
 	c := &in.call
+	if in.sawLong {
+		in.sawLong = false
+		in.hold(f)
+	}
 	a, b := &f.dir[Orig], &f.dir[Resp]
 	both := a.flags & b.flags
 	if both&dead != 0 || f.parser != 0 && (both&finSeen != 0 || max(a.used, b.used) > in.limit[f.parser-1]) {
@@ -539,6 +549,24 @@ func (in *Inspector) end(f *Flow) Result {
 	}
 	c.f = nil // the question is over, see caught
 	return f.standing(c.res)
+}
+
+// hold counts the long values of a connection, and takes them out where there is no room.
+func (in *Inspector) hold(f *Flow) {
+	n := f.app.Long()
+	if in.held+n-int(f.long) > in.most {
+		in.LeftOut += uint64(in.call.edit().DropLong())
+		n = 0
+	}
+	in.held += n - int(f.long)
+	f.long = uint32(n)
+}
+
+// Forget says that nobody has the App of a connection any more, which Free does not.
+func (in *Inspector) Forget(a *event.App) {
+	if in.held > 0 {
+		in.held -= a.Long()
+	}
 }
 
 // pastDead counts what follows where nothing more can be judged. When the other end stays silent

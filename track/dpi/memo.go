@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"hash/maphash"
 	"reflect"
+
+	"rustnet/track/event"
 )
 
 // memo keeps what was worked out of bytes, so that what many connections have in common is worked out once. Bytes have
@@ -56,11 +58,18 @@ type names struct {
 	texts [1024]string
 }
 
-const maxNameLen = 256
+const maxNameLen = event.LongText
+
+// listed is l, which is about to be set.
+func (in *common) listed(l []string) []string {
+	in.sawLong = in.sawLong || len(l) > event.LongList
+	return l
+}
 
 // text returns b as a string.
 func (in *common) text(b []byte) string {
 	if len(b) > maxNameLen {
+		in.sawLong = true
 		return string(b)
 	}
 	s := &in.names.texts[maphash.Bytes(in.names.seed, b)%uint64(len(in.names.texts))]

@@ -228,7 +228,7 @@ func (c *call) smbShare(st *smbState, path []byte) {
 		return
 	}
 	st.shares = append(st.shares[:len(st.shares):len(st.shares)], string(path))
-	c.edit().SetList(fieldSMBShares, st.shares)
+	c.edit().SetList(fieldSMBShares, c.listed(st.shares))
 }
 
 // smbFile adds a file that is opened; a share's own folder has no name.
@@ -237,7 +237,7 @@ func (c *call) smbFile(st *smbState, path []byte) {
 		return
 	}
 	st.files = append(st.files[:len(st.files):len(st.files)], string(path))
-	c.edit().SetList(fieldSMBFiles, st.files)
+	c.edit().SetList(fieldSMBFiles, c.listed(st.files))
 }
 
 // ntlmServer reads the server's name out of the question for an NTLM login (MS-NLMP sections 2.2.1.2 and 2.2.2.1): that of DNS

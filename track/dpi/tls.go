@@ -502,7 +502,7 @@ func (c *call) tlsCutHello(st *tlsState, s Side) {
 		c.setClient(s)
 		c.serverName(h.sni)
 		if list := c.alpnList(h.alpn); list != nil {
-			c.edit().SetList(fieldALPN, list)
+			c.edit().SetList(fieldALPN, c.listed(list))
 		}
 	case 2:
 		var h serverHello
@@ -539,7 +539,7 @@ func (c *call) clientHello(h *clientHello, transport byte) {
 	a := c.edit()
 	c.serverName(h.sni)
 	if list := c.alpnList(h.alpn); list != nil {
-		a.SetList(fieldALPN, list)
+		a.SetList(fieldALPN, c.listed(list))
 	}
 	if h.ech {
 		a.SetBool(fieldECH, true)

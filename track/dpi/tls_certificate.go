@@ -108,7 +108,7 @@ func (c *call) certificate(der []byte, fromClient bool) {
 	set(fieldTLSSubject, cert.subject)
 	set(fieldTLSIssuer, cert.issuer)
 	if len(cert.san) > 0 && !a.Has(fieldTLSSAN) {
-		a.SetList(fieldTLSSAN, cert.san)
+		a.SetList(fieldTLSSAN, c.listed(cert.san))
 	}
 	if cert.hasBefore {
 		a.SetTime(fieldTLSNotBefore, cert.notBefore)

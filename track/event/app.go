@@ -237,6 +237,51 @@ func (a *App) Values() []AppValue {
 	return unsafe.Slice(a.values, a.n)
 }
 
+// Values are long that are texts of more bytes or lists of more texts than that.
+const (
+	LongText = 256
+	LongList = 8
+)
+
+func (v *AppValue) long() (bytes int) {
+	switch {
+	case v.kind == textValue && v.n > LongText:
+		return int(v.n)
+	case v.kind == listValue && v.n > LongList:
+		for _, s := range v.List() {
+			bytes += int(unsafe.Sizeof(s)) + len(s)
+		}
+	}
+	return bytes
+}
+
+// Long is how many bytes a's long values take.
+func (a *App) Long() (bytes int) {
+	values := a.Values()
+	for i := range values {
+		bytes += values[i].long()
+	}
+	return bytes
+}
+
+// DropLong takes the long values out and tells how many they were.
+func (a *App) DropLong() (dropped int) {
+	values := a.Values()
+	n := 0
+	a.has = 0
+	for _, v := range values {
+		if v.long() > 0 {
+			continue
+		}
+		values[n] = v
+		a.has |= 1 << (v.Index & 31)
+		n++
+	}
+	clear(values[n:])
+	a.n = uint8(n)
+	return len(values) - n
+}
+
 // Fact returns the text that was set i-th, for a line that says in short what the connection is about;
 // "" when that is no text, or there are fewer.
 func (a *App) Fact(i int) string {
