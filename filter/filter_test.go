@@ -54,6 +54,11 @@ func TestMatch(t *testing.T) {
 		{`duration == 90`, true, false},
 		{`duration >= seconds("1m30s") and duration <= minutes(1.5) and duration < hours(1)`, true, false},
 		{`duration < seconds(1)`, false, true},
+		{`duration < days(1) and duration < seconds("1d") and days(1) == hours(24)`, true, true},
+		{`ts + days(1) > ts and ts - hours(1.5) < ts and (ts + seconds("30d")) - ts == days(30)`, true, false}, // bare has no times
+		{`ts - start < days(14) or ts - start >= days(14)`, true, false},
+		{`start + days(14) < date("0001-01-02")`, false, true},
+		{`date("2026-03-01") - date("2026-02-01") == days(28) and date("2026-03-01") - days(1e9) < date("2026-01-01")`, true, true},
 		{`cidr(remote_addr, "93.0.0.0/8")`, true, false},
 		{`cidr(remote_addr, "2001:db8::/32")`, false, true},
 		{`cidr(remote_addr, "93.184.216.34")`, true, false},

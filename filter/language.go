@@ -23,7 +23,10 @@ var builtins = []string{"all", "any", "none", "one", "count", "filter", "len", "
 
 // units are the helpers that make a number of a number: bytes from sizes, seconds from times.
 var units = map[string]float64{"KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
-	"minutes": 60, "hours": 3600}
+	"minutes": 60, "hours": 3600, "days": 86400}
+
+// later, earlier and apart are what + and - are for times, which nothing can call by name.
+const later, earlier, apart = "time#+", "time#-", "time#apart"
 
 // Functions lists what an expression can call, in order.
 func Functions() []string {
@@ -58,11 +61,37 @@ func functions() []expr.Option {
 		expr.Function("get", func(a ...any) (any, error) { return element(a[0], a[1].(int)), nil },
 			new(func([]string, int) string), new(func([]any, int) string)),
 	}
+	shift := func(sign float64) func(...any) (any, error) {
+		return func(a ...any) (any, error) { return moved(a[0].(time.Time), sign*number(a[1])), nil }
+	}
+	for name, calc := range map[string]func(...any) (any, error){later: shift(1), earlier: shift(-1)} {
+		options = append(options, expr.Function(name, calc,
+			new(func(time.Time, int) time.Time), new(func(time.Time, float64) time.Time)))
+	}
+	options = append(options, expr.Operator("+", later), expr.Operator("-", earlier, apart),
+		expr.Function(apart, func(a ...any) (any, error) { return between(a[0].(time.Time), a[1].(time.Time)), nil },
+			new(func(time.Time, time.Time) float64)))
 	for name, unit := range units {
 		options = append(options, expr.Function(name, func(a ...any) (any, error) { return number(a[0]) * unit, nil },
 			new(func(int) float64), new(func(float64) float64)))
 	}
 	return options
+}
+
+// moved adds seconds to a time. One that is absent stays so.
+func moved(t time.Time, seconds float64) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(time.Duration(min(max(seconds*1e9, -math.MaxInt64/2), math.MaxInt64/2)))
+}
+
+// between gives seconds. Of an absent time there are none, and nothing is less or more than that.
+func between(a, b time.Time) float64 {
+	if a.IsZero() || b.IsZero() {
+		return math.NaN()
+	}
+	return a.Sub(b).Seconds()
 }
 
 // element gives a list's text at i, counted from the end when negative, "" where there is none.
@@ -101,6 +130,9 @@ func number(v any) float64 {
 
 func parseSeconds(s string) (float64, error) {
 	d, err := time.ParseDuration(s)
+	if err != nil {
+		d, err = event.ParseAge(s)
+	}
 	if err != nil {
 		return 0, fmt.Errorf(`%q is not a duration such as "1m30s" or "250ms"`, s)
 	}
@@ -205,7 +237,7 @@ func (r *rewriter) Visit(node *ast.Node) {
 	case *ast.IdentifierNode:
 		if n.Value == "$env" {
 			r.fail(n, "$env is not part of a filter; name the field")
-		} else if _, known := r.env[n.Value]; !known && !slices.Contains(Functions(), n.Value) {
+		} else if _, known := r.env[n.Value]; !known && !slices.Contains(Functions(), n.Value) && !strings.HasPrefix(n.Value, "time#") {
 			// expr would say so too, but not within the arguments of a function with several signatures.
 			r.fail(n, "%s", unknown(n.Value, r.text, n.Location().From, r.schema))
 		}
