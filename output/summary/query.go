@@ -15,13 +15,13 @@ const rowsMax = 1 << 20
 // Query is the last stage of a command that shows records that were read back: sorted, cut, or added up by what
 // they have in common. All are seen before the first is shown.
 type Query struct {
-	show   *Show
-	rows   []row
-	losses []event.Event
-	groups *groups
-	last   int64
-	ts     *event.Field
-	max    int
+	show        *Show
+	rows        []row
+	losses      []event.Event
+	groups      *groups
+	first, last int64
+	ts, start   *event.Field
+	max         int
 }
 
 // row is as much of an event as one that was read back has.
@@ -36,7 +36,7 @@ func NewQuery(cfg Config, out output.Config, fields *event.Schema, w io.Writer) 
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{show: show, ts: fields.Lookup("ts"), max: rowsMax}
+	q := &Query{show: show, ts: fields.Lookup("ts"), start: fields.Lookup("start"), max: rowsMax}
 	if len(show.keys.from) > 0 {
 		q.groups = newGroups(show.keys, show.sums, show.fields)
 	}
@@ -65,8 +65,20 @@ func (q *Query) Run(ctx context.Context, in <-chan *event.Batch) error {
 	})
 }
 
+// period is the seconds that the connections of groups took altogether. What each did in its last moment says
+// nothing of them.
+func (q *Query) period() float64 {
+	if q.first == 0 {
+		return 0
+	}
+	return float64(q.last-q.first) / 1e9
+}
+
 func (q *Query) take(e *event.Event) error {
 	q.last = max(q.last, q.ts.Time(e))
+	if begin := q.start.Time(e); begin != 0 && (q.first == 0 || begin < q.first) {
+		q.first = begin
+	}
 	switch {
 	case e.Kind == event.Lost:
 		q.losses = append(q.losses, *e)
@@ -104,5 +116,5 @@ func (q *Query) end() error {
 	if q.groups == nil {
 		return q.show.write(append(q.losses, q.arranged()...))
 	}
-	return q.show.write(append(q.show.storedLosses(q.losses), q.show.first(q.groups.rows(q.last, 0))...))
+	return q.show.write(append(q.show.storedLosses(q.losses), q.show.first(q.groups.rows(q.last, q.period()))...))
 }
