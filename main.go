@@ -83,7 +83,7 @@ var schema = event.NewSchema(dpi.Fields(), dpi.Apps()...)
 type cli struct {
 	Live      live.Config    `embed:"" group:"capture"`
 	Read      string         `short:"r" placeholder:"FILE" group:"capture" help:"Read a pcap or pcapng file instead, also .gz and .zst; - is stdin."`
-	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, for rotated files."`
+	From      []string       `sep:"none" placeholder:"FILE" group:"capture" help:"Read records that rustnet wrote as NDJSON, also .gz and .zst; - is stdin; repeatable, or a pattern in quotes, for rotated files."`
 	BPF       string         `name:"bpf" placeholder:"EXPR" group:"capture" help:"Capture filter in pcap-filter(7) syntax, for live capture and files."`
 	Local     []netip.Prefix `placeholder:"CIDR" group:"capture" help:"Networks or addresses of the local side, for --read; repeatable."`
 	Checksums bool           `group:"capture" help:"Verify checksums and note a wrong one as C in history. Costs reading every payload."`
@@ -256,6 +256,7 @@ func execute(args []string) (status int, err error) {
 	if err := c.Keep.Check(c.Store); err != nil {
 		return 0, usageError{err}
 	}
+	c.From = ndjson.Expand(c.From)
 	if err := c.apart(ctx.Selected().Name); err != nil {
 		return 0, usageError{err}
 	}
@@ -624,8 +625,8 @@ func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 // distribution is the command stats.
 func distribution(c *cli) (int, error) {
 	c.fromStore = c.Store != "" && c.live() // which may be written by a configuration file
-	if when := c.Stats.When; !c.fromStore && (!when.Since.IsZero() || !when.Until.IsZero()) {
-		return 0, usageError{errors.New(`--since and --until are for what a store has (--store); of files ask with --filter 'ts > date("2026-01-31T08:00:00Z")'`)}
+	if when := c.Stats.When; !c.fromStore && len(c.From) == 0 && (!when.Since.IsZero() || !when.Until.IsZero()) {
+		return 0, usageError{errors.New(`--since and --until are for what was kept (--store, --from); of a capture ask with --filter 'ts > date("2026-01-31T08:00:00Z")'`)}
 	}
 	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
 	keep, err := c.prepare(fields, say)
@@ -912,15 +913,21 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 	if c.BPF != "" {
 		return nil, usageError{errors.New("--bpf: records are no packets (use --filter)")}
 	}
+	if c.Stats.When.Empty() {
+		return nil, usageError{errEmptySpan}
+	}
 	r, err := ndjson.Open(c.From, fields)
 	if err != nil {
 		return nil, err
 	}
 	r.SetDuration(c.Duration)
+	r.Within(c.Stats.When.Since.Time, c.Stats.When.Until.Time)
 	return readBack(r, "lines", enrichers{remote: c.remote}), nil
 }
 
 var errSnapshotLive = errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")
+
+var errEmptySpan = errors.New("--since is not before --until: nothing was there between them")
 
 var errPlaces = errors.New("--store and --read or --from: one place to read from, not several")
 
@@ -933,8 +940,8 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 		return nil, usageError{errNoStore}
 	case c.Read != "" || len(c.From) > 0:
 		return nil, usageError{errPlaces}
-	case !when.Until.IsZero() && !when.Since.Before(when.Until.Time):
-		return nil, usageError{errors.New("--since is not before --until: nothing was there between them")}
+	case when.Empty():
+		return nil, usageError{errEmptySpan}
 	case c.BPF != "" || c.Duration != 0:
 		return nil, usageError{errors.New("--bpf and --duration are for packets: of a store ask with --filter, --since and --until")}
 	}

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,14 +31,15 @@ var byteOrderMark = []byte("\ufeff")
 
 // Source reads files one after the other, such as the pieces of a rotated one.
 type Source struct {
-	kind, ts *event.Field
-	files    []*file.Bytes
-	parser   *Parser
-	storage  *event.Storage
-	pool     event.Pool
-	out      *event.Batch
+	kind, ts, start *event.Field
+	files           []*file.Bytes
+	parser          *Parser
+	storage         *event.Storage
+	pool            event.Pool
+	out             *event.Batch
 
 	span, until int64 // see SetDuration
+	from, to    int64 // see Within
 	malformed   firsts
 	notes       []string // what was tolerated
 
@@ -50,9 +53,25 @@ type firsts struct {
 	err  error
 }
 
+// Expand puts in the place of each pattern the files that it stands for. By name the pieces of a rotated file come
+// oldest first, and the one being written last. What names a file, or fits none, stays as it is.
+func Expand(paths []string) []string {
+	var all []string
+	for _, path := range paths {
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && strings.ContainsAny(path, "*?[") {
+			if found, err := filepath.Glob(path); err == nil && len(found) > 0 { // in order
+				all = append(all, found...)
+				continue
+			}
+		}
+		all = append(all, path)
+	}
+	return all
+}
+
 // Open opens the files, "-" being standard input. schema is a Stored one.
 func Open(paths []string, schema *event.Schema) (*Source, error) {
-	s := &Source{kind: schema.Lookup("event"), ts: schema.Lookup("ts"), parser: NewParser(schema),
+	s := &Source{kind: schema.Lookup("event"), ts: schema.Lookup("ts"), start: schema.Lookup("start"), parser: NewParser(schema),
 		storage: event.NewStorage(schema), pool: event.NewPool(16)}
 	for _, path := range paths {
 		f, err := file.OpenBytes(path, "a file of records", "rustnet --json | rustnet --from -")
@@ -68,6 +87,26 @@ func Open(paths []string, schema *event.Schema) (*Source, error) {
 // SetDuration ends the run before the first record that is d or more later than the first one; 0 is all
 // of them. It must be called before Run.
 func (s *Source) SetDuration(d time.Duration) { s.span = int64(d) }
+
+// Within leaves out what a store would for the same times: records from before since, and connections that began
+// at until or later. The zero time is no bound. It must be called before Run.
+func (s *Source) Within(since, until time.Time) {
+	if !since.IsZero() {
+		s.from = since.UnixNano()
+	}
+	if !until.IsZero() {
+		s.to = until.UnixNano()
+	}
+}
+
+func (s *Source) outside(e *event.Event) bool {
+	ts := s.ts.Time(e)
+	begin := s.start.Time(e)
+	if begin == 0 {
+		begin = ts
+	}
+	return s.from != 0 && ts < s.from || s.to != 0 && begin >= s.to
+}
 
 var (
 	errOver    = errors.New("the duration is over")
@@ -248,6 +287,9 @@ func (s *Source) add(r *event.Stored, send func() error) error {
 			s.out.Events = s.out.Events[:len(s.out.Events)-1]
 			return errOver
 		}
+	}
+	if (s.from != 0 || s.to != 0) && s.outside(e) {
+		s.out.Events = s.out.Events[:len(s.out.Events)-1]
 	}
 	if len(s.out.Events) >= event.Room {
 		return send()

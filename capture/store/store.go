@@ -28,6 +28,9 @@ type Config struct {
 	Until Moment `placeholder:"WHEN" help:"Only connections that existed before this."`
 }
 
+// Empty tells whether nothing can be between the two.
+func (c Config) Empty() bool { return !c.Until.IsZero() && !c.Since.Before(c.Until.Time) }
+
 // Moment is a time that may be written as how long ago it is. The zero one is none.
 type Moment struct{ time.Time }
 

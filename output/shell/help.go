@@ -147,7 +147,7 @@ func (p *Program) Hint(err error) string {
 			return "a capture filter is given with --bpf EXPR"
 		}
 		if info, err := os.Stat(word); err == nil && !info.IsDir() {
-			return "a capture is read with -r FILE, records with --from FILE"
+			return "a capture is read with -r FILE, records with --from FILE, several with --from 'FILES*' in quotes"
 		}
 	}
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
