@@ -24,7 +24,7 @@ import (
 
 // Config is what a person asks of a store.
 type Config struct {
-	Since Moment `placeholder:"WHEN" help:"Only connections that existed after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00 (local, unless it names its zone)."`
+	Since Moment `placeholder:"WHEN" help:"Only connections that existed after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00, 08:00, yesterday or monday (local, unless it names its zone)."`
 	Until Moment `placeholder:"WHEN" help:"Only connections that existed before this."`
 }
 
@@ -43,12 +43,47 @@ func (m *Moment) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
+	now := time.Now()
+	if t, ok := latest(strings.ToLower(s), now); ok {
+		m.Time = t
+		return nil
+	}
 	ago, err := event.ParseAge(s)
 	if err != nil {
-		return fmt.Errorf("%q is neither a time such as 2026-01-31T08:00 nor how long ago as 2h or 30d", s)
+		return fmt.Errorf("%q is neither a time such as 2026-01-31T08:00, 08:00, yesterday or monday nor how long ago as 2h or 30d", s)
 	}
-	m.Time = time.Now().Add(-ago)
+	m.Time = now.Add(-ago)
 	return nil
+}
+
+// latest gives the last time before now that is called so: a time of day, or the beginning of a day.
+func latest(s string, now time.Time) (time.Time, bool) {
+	day := func(back int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()-back, 0, 0, 0, 0, now.Location())
+	}
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if c, err := time.Parse(layout, s); err == nil {
+			at := func(back int) time.Time {
+				return time.Date(now.Year(), now.Month(), now.Day()-back, c.Hour(), c.Minute(), c.Second(), 0, now.Location())
+			}
+			if at(0).After(now) {
+				return at(1), true
+			}
+			return at(0), true
+		}
+	}
+	switch s {
+	case "today":
+		return day(0), true
+	case "yesterday":
+		return day(1), true
+	}
+	for back := range 7 {
+		if name := strings.ToLower(day(back).Weekday().String()); s == name {
+			return day(back), true
+		}
+	}
+	return time.Time{}, false
 }
 
 const (

@@ -621,3 +621,33 @@ func TestHostile(t *testing.T) {
 		}
 	})
 }
+
+// TestLatest: what people call a time is the last one of that name, in their own zone.
+func TestLatest(t *testing.T) {
+	zone := time.FixedZone("", 2*3600)
+	now := time.Date(2026, 2, 4, 9, 30, 0, 0, zone) // a Wednesday
+	for _, c := range []struct{ text, want string }{
+		{"08:15", "2026-02-04T08:15:00+02:00"},
+		{"23:00:05", "2026-02-03T23:00:05+02:00"},
+		{"today", "2026-02-04T00:00:00+02:00"},
+		{"yesterday", "2026-02-03T00:00:00+02:00"},
+		{"monday", "2026-02-02T00:00:00+02:00"},
+		{"wednesday", "2026-02-04T00:00:00+02:00"},
+		{"thursday", "2026-01-29T00:00:00+02:00"},
+		{"someday", ""},
+		{"25:00", ""},
+	} {
+		got := ""
+		if at, ok := latest(c.text, now); ok {
+			got = at.Format(time.RFC3339)
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
+		}
+	}
+	for text, ok := range map[string]bool{"Yesterday": true, "2w": true, "2026-01-31": true, "10:00": true, "1 hour ago": false, "": false} {
+		if err := new(Moment).UnmarshalText([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
