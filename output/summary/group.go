@@ -186,10 +186,11 @@ func number(f *event.Field, e *event.Event) (float64, bool) {
 type facts struct{ open, failed, partial bool }
 
 // asker reads the facts from the fields of a schema.
-type asker struct{ event, reason, partial *event.Field }
+type asker struct{ event, reason, partial, proto, direction, tx, rx *event.Field }
 
 func newAsker(s *event.Schema) asker {
-	return asker{s.Lookup("event"), s.Lookup("reason"), s.Lookup("partial")}
+	return asker{s.Lookup("event"), s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("direction"),
+		s.Lookup("tx_packets"), s.Lookup("rx_packets")}
 }
 
 func (a *asker) ask(e *event.Event) facts {
@@ -197,8 +198,19 @@ func (a *asker) ask(e *event.Event) facts {
 	f.partial, _ = a.partial.Bool(e)
 	reason := a.reason.Str(e)
 	f.open = e.Kind != event.Closed || reason == event.Exit.String()
-	f.failed = reason == event.Rst.String() || reason == event.Refused.String() || reason == event.Timeout.String()
+	f.failed = reason == event.Rst.String() || reason == event.Refused.String() || reason == event.Timeout.String() ||
+		reason == event.Destroyed.String() && !f.partial && a.unanswered(e)
 	return f
+}
+
+// unanswered is of TCP, where a program lost patience before the kernel did: no packet came from the end that was called.
+func (a *asker) unanswered(e *event.Event) bool {
+	answers := a.rx
+	if a.direction.Str(e) == "in" {
+		answers = a.tx
+	}
+	n, known := answers.Uint(e)
+	return known && n == 0 && a.proto.Str(e) == "tcp"
 }
 
 // rows makes the records of the groups. Over a period of so many seconds rates are the bytes' over that,

@@ -80,6 +80,29 @@ func TestSortAndTop(t *testing.T) {
 	}
 }
 
+// TestFailed: what a program gave up before anybody answered has failed; what had answers, or needs none, has not.
+func TestFailed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		set    func(*event.Event)
+		failed bool
+	}{
+		{"given up", func(e *event.Event) {}, true},
+		{"answered", func(e *event.Event) { e.Rx.Packets = 1 }, false},
+		{"UDP", func(e *event.Event) { e.Proto = 17 }, false},
+		{"known only in part", func(e *event.Event) { e.Partial = true }, false},
+		{"ended well", func(e *event.Event) { e.Reason = event.Fin }, false},
+	} {
+		e := conn(1, "curl", 100, 0)
+		e.Kind, e.Reason = event.Closed, event.Destroyed
+		c.set(&e)
+		ask := newAsker(schema)
+		if got := ask.ask(&e).failed; got != c.failed {
+			t.Errorf("%s: got %t", c.name, got)
+		}
+	}
+}
+
 func TestGroupBy(t *testing.T) {
 	events := []event.Event{conn(1, "curl", 300, 1000), conn(2, "ssh", 100, 3), conn(3, "curl", 200, 2), conn(4, "", 1, 1)}
 	events[0].RTTMicros, events[2].RTTMicros = 3000, 1500

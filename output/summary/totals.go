@@ -15,6 +15,7 @@ const countedMax = 1 << 18
 // Totals is the stage of --stats: it passes events on, and adds a record of totals for each interval. It
 // stands before the filter, so that the totals are those of everything that was seen.
 type Totals struct {
+	asks  asker
 	every int64
 	live  bool // the time goes on without events
 
@@ -39,7 +40,7 @@ func NewTotals(every time.Duration, live bool) (*Totals, error) {
 	if every < 0 {
 		return nil, fmt.Errorf("--stats: %v is no time between two records", every)
 	}
-	return &Totals{every: int64(every), live: live, conns: map[uint64]counts{}, pool: event.NewPool(16)}, nil
+	return &Totals{asks: newAsker(event.NewSchema(nil)), every: int64(every), live: live, conns: map[uint64]counts{}, pool: event.NewPool(16)}, nil
 }
 
 // Run passes on what comes until in is closed, and closes out.
@@ -121,8 +122,7 @@ func (t *Totals) count(e *event.Event) {
 			t.totals.Open--
 			t.totals.Closed++
 		}
-		switch e.Reason {
-		case event.Rst, event.Refused, event.Timeout:
+		if t.asks.ask(e).failed {
 			t.totals.Failed++
 		}
 	}
