@@ -27,7 +27,6 @@ import (
 	"rustnet/bpf"
 )
 
-
 // insideEnv is set in the private world that TestOwners makes: network, processes and mounts of its own.
 const insideEnv = "OWNERS_INSIDE"
 
