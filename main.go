@@ -62,6 +62,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitNothing     = 3
+	exitMatched     = 4
 	exitInterrupted = 130
 )
 
@@ -70,6 +71,7 @@ var exits = []shell.Exit{
 	{Status: exitFailed, Means: "Failed while running; of doctor: the main job cannot be done."},
 	{Status: exitUsage, Means: "A mistake in flags, filter or configuration."},
 	{Status: exitNothing, Means: "With --exit-code: nothing was written."},
+	{Status: exitMatched, Means: "With --fail-on-match: something was written."},
 	{Status: exitInterrupted, Means: "Interrupted twice."},
 	{Status: command.StatusOurs, Means: "Of -- CMD: rustnet could not begin, and CMD was not run. What CMD itself ends with is the status otherwise, 128 and the signal's number where it was one."},
 	{Status: command.StatusCannot, Means: "Of -- CMD: it cannot be executed."},
@@ -787,6 +789,8 @@ func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to
 		return exitInterrupted, nil
 	case err == nil && c.Output.ExitCode && to.Written() == 0:
 		return exitNothing, nil
+	case (err == nil || errors.Is(err, output.ErrReaderGone)) && c.Output.FailMatch && to.Written() > 0:
+		return exitMatched, nil
 	}
 	return exitDone, err
 }

@@ -478,6 +478,7 @@ func TestCommand(t *testing.T) {
 			until ss -Htn state established sport = :20000 | grep -q 8099; do sleep 0.01; done`, 0, 1},
 		{"without eBPF", []string{"--process", "procfs"}, `(setsid sh -c "exec curl -s -o /dev/null http://127.0.0.1:8099/own?` + held + `" &) | cat`, 0, 1},
 		{"none", []string{"--exit-code"}, `exit 0`, 3, 0},
+		{"one that should not be", []string{"--fail-on-match", "--filter", `process == "curl"`}, `curl -s -o /dev/null http://127.0.0.1:8099/own`, 4, 1},
 		{"only those asked for", []string{"--filter", `http_path == "/own"`}, `curl -s -o /dev/null http://127.0.0.1:8099/own; curl -s -o /dev/null http://127.0.0.1:8099/other; exit 4`, 4, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -35,6 +35,7 @@ type Config struct {
 	Events     []string `help:"Events to write: new, updated, closed (default all). Alerts are always written; alert alone writes nothing else." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
 	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." unset:"no limit" default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
+	FailMatch  bool     `name:"fail-on-match" help:"Exit with 4 when an event was written, as for connections that should not be."`
 	NoHeader   bool     `help:"Leave out the header line of CSV and tables."`
 	Color      string   `help:"Colours in the table: auto, always, never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 	TimeFormat string   `help:"Times as rfc3339, unix (seconds) or local. Default: rfc3339; in tables the local time of day, with the date for kept records." enum:"rfc3339,unix,local," default:"" placeholder:"FORM"`
@@ -310,7 +311,7 @@ type Stats struct {
 	AfterStop  uint64 // after --count was reached, the reader had left or writing failed
 }
 
-// Events is how many events were written, which is what --count and --exit-code go by: all but those that
+// Events is how many events were written, which is what --count, --exit-code and --fail-on-match go by: all but those that
 // tell of rustnet itself.
 func (s Stats) Events() uint64 {
 	var n uint64

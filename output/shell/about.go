@@ -29,7 +29,7 @@ func About(app *kong.Application, fields *event.Schema, exits []Exit) *Manual {
 // What a command takes of the flags that are not its own, besides those that always hold; a command that is not here takes all.
 const (
 	forms   = " json csv table output no-header color"
-	records = " filter fields count exit-code time-format geoip resolve" + forms
+	records = " filter fields count exit-code fail-on-match time-format geoip resolve" + forms
 	packets = " interface snaplen ring-bytes promiscuous bypass bpf checksums process btf settle timeout max-connections workers max-bytes max-total-bytes" +
 		" unsafe-payload-fields community-id-seed duration"
 )
@@ -117,7 +117,7 @@ var text = []Section{
 		"Both take `--sort tx_rate` (`--sort=-process` reverses), `--top 10` and `--group-by process,app`. More than 65536 groups are added up in one row, whose `groups_merged` says how many. `--output-file FILE` replaces FILE as a whole or not at all. `--stats 10s` adds a record of totals to a stream.",
 	}},
 	{"Commands that are watched", []string{
-		"`rustnet [flags] -- CMD ARGS` runs CMD and shows only its connections and those of all processes that it starts, from their first packet, also of a daemon that has left its parents; so does `rustnet stats [flags] -- CMD ARGS`. What CMD prints goes to stderr or to `--cmd-output`, and stdin is CMD's. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to CMD, and its exit status is that of rustnet; with `--exit-code` it is 3 if CMD succeeded and nothing was written. `--count`, `--duration` and a reader that leaves end the records, never CMD.",
+		"`rustnet [flags] -- CMD ARGS` runs CMD and shows only its connections and those of all processes that it starts, from their first packet, also of a daemon that has left its parents; so does `rustnet stats [flags] -- CMD ARGS`. What CMD prints goes to stderr or to `--cmd-output`, and stdin is CMD's. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to CMD, and its exit status is that of rustnet; if CMD succeeded it is 3 with `--exit-code` where nothing was written, and 4 with `--fail-on-match` where something was. `--count`, `--duration` and a reader that leaves end the records, never CMD.",
 		"When CMD has ended, rustnet waits at most two seconds for connections that are still open (not for those of ping, once its socket is gone). What processes open after that is not shown.",
 		"CMD runs as the user who runs rustnet, without the capabilities that rustnet's file gives; under `sudo rustnet` as the caller of sudo, with HOME, USER and LOGNAME of that user. `--cmd-user` names another. Without eBPF, programs that end before they are looked for are missed. Connections in other network namespaces (`ip netns exec`) are not shown.",
 	}},
