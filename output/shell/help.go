@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -126,15 +127,60 @@ func (p *Program) rest() string {
 }
 
 // Advise puts behind what is wrong with a command line what to look at, where it does not say so itself; by is what the parser said.
-func (p *Program) Advise(wrong, by error) error {
+func (m *Manual) Advise(wrong, by error) error {
 	if strings.HasSuffix(wrong.Error(), ")") {
 		return wrong
 	}
-	return fmt.Errorf("%w (%s)", wrong, p.Hint(by))
+	if flag := noFlag.FindStringSubmatch(wrong.Error()); flag != nil {
+		if hint := m.instead(flag[2]); hint != "" { // which knows better than the parser what was meant
+			return fmt.Errorf("%s (%s)", flag[1], hint)
+		}
+	}
+	if choice := notOneOf.FindStringSubmatch(wrong.Error()); choice != nil {
+		if f := m.Schema.Lookup(choice[1]); f != nil {
+			return fmt.Errorf("%w (of %s alone: --filter '%s')", wrong, choice[2], condition(f, choice[2]))
+		}
+	}
+	return fmt.Errorf("%w (%s)", wrong, m.hint(by))
 }
 
-// Hint says what to look at after an error of parsing, or which command was meant.
-func (p *Program) Hint(err error) string {
+var (
+	noFlag   = regexp.MustCompile(`^(unknown flag --([\w-]+))`)
+	notOneOf = regexp.MustCompile(`^--(\w+) must be one of .* but got "(.*)"$`)
+)
+
+// instead says what there is instead of a flag that there is not: one of other commands, or a field to filter by.
+func (m *Manual) instead(flag string) string {
+	var has []string
+	for _, c := range m.Commands {
+		if find(c.Flags, flag) != nil {
+			has = append(has, m.Name+" "+c.Name)
+		}
+	}
+	if len(has) > 0 {
+		return "it is a flag of " + strings.Join(has, ", ")
+	}
+	if f := m.Schema.Meant(strings.ReplaceAll(flag, "-", "_")); f != nil {
+		return fmt.Sprintf("for some alone: --filter '%s'; to show it: --fields +%s", condition(f, "…"), f.Name)
+	}
+	return ""
+}
+
+// condition is an expression that holds for connections whose field has a value.
+func condition(f *event.Field, value string) string {
+	switch f.Type {
+	case event.Bool:
+		return f.Name
+	case event.Uint, event.Float:
+		return f.Name + " == " + value
+	case event.List:
+		return fmt.Sprintf("%q in %s", value, f.Name)
+	}
+	return fmt.Sprintf("%s == %q", f.Name, value)
+}
+
+// hint says what to look at after an error of parsing, or which command was meant.
+func (p *Program) hint(err error) string {
 	if _, word, ok := strings.Cut(err.Error(), "unexpected argument "); ok {
 		names := make([]string, len(p.Commands))
 		for i, c := range p.Commands {

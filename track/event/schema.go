@@ -145,10 +145,19 @@ var elsewhere = map[string]string{
 	"bytes": "tx_bytes", "packets": "tx_packets", "rtt": "rtt_ms", "program": "process", "comm": "process", "command": "cmdline", "path": "exe",
 }
 
+// Meant gives the field of that name, or the one that other programs call so; nil where there is none.
+func (s *Schema) Meant(name string) *Field {
+	name = strings.ToLower(name)
+	if f := s.byName[name]; f != nil {
+		return f
+	}
+	return s.byName[elsewhere[name]]
+}
+
 // Nearest gives the name most like the one meant, "" when none is like it.
 func (s *Schema) Nearest(name string) string {
-	if field := elsewhere[strings.ToLower(name)]; s.byName[field] != nil {
-		return field
+	if field := s.Meant(name); field != nil {
+		return field.Name
 	}
 	names := make([]string, len(s.Fields))
 	for i, f := range s.Fields {
