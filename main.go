@@ -15,14 +15,12 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/net/bpf"
@@ -259,15 +257,16 @@ func execute(args []string) (status int, err error) {
 		return 0, usageError{err}
 	}
 	c.From = ndjson.Expand(c.From)
-	if err := c.apart(ctx.Selected().Name); err != nil {
+	read, written := c.files(ctx.Selected().Name)
+	if err := output.Apart(read, written...); err != nil {
 		return 0, usageError{err}
 	}
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
 	if doing := ctx.Selected().Name; doing != "stream" { // that opens its files first, and what is wrong with them is told then
-		if err := c.lasts(doing); err != nil {
-			return 0, c.program.NotRun(err)
+		if err := c.last(doing); err != nil {
+			return 0, err
 		}
 	}
 	c.reopens = ctx.Selected().Name == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
@@ -388,61 +387,42 @@ func printed(err error) error {
 	return err
 }
 
-// apart checks that no file is read and written at once.
-func (c *cli) apart(doing string) error {
-	read := append(slices.Clone(c.From), c.Read)
+// files are those that a command reads and writes.
+func (c *cli) files(doing string) (read []string, written []output.Written) {
+	read = append(slices.Clone(c.From), c.Read)
+	cmd := output.Written{Flag: "--cmd-output", Path: c.Command.Output}
 	switch into := "--output-file"; doing {
 	case "stream":
-		return output.Apart(read, output.Written{Flag: "--write", Path: c.File.Write}, output.Written{Flag: "--pcapng", Path: c.Pcapng.File},
-			output.Written{Flag: "--store", Path: c.Store}, output.Written{Flag: "--learned", Path: c.Alerts.Learned}, output.Written{Flag: "--cmd-output", Path: c.Command.Output})
-	case "stats":
-		return output.Apart(append(read, c.Store), output.Written{Flag: into, Path: c.Stats.OutputFile}, output.Written{Flag: "--cmd-output", Path: c.Command.Output})
-	case "history":
-		return output.Apart([]string{c.Store}, output.Written{Flag: into, Path: c.History.OutputFile})
-	}
-	return nil
-}
-
-// lasts checks that what is put into the place of a file, or aside, later than the rest is opened, can be.
-func (c *cli) lasts(doing string) error {
-	var files []output.Written
-	switch into := "--output-file"; doing {
-	case "stream":
-		files = append(files, output.Written{Flag: "--learned", Path: c.Alerts.Learned})
-		if r := c.File.Rotation; r.RotateSize > 0 || r.RotateEvery > 0 {
-			files = append(files, output.Written{Flag: "--write", Path: c.File.Write}, output.Written{Flag: "--pcapng", Path: c.Pcapng.File})
-		}
-	case "stats":
-		files = append(files, output.Written{Flag: into, Path: c.Stats.OutputFile})
+		rotates := c.File.RotateSize > 0 || c.File.RotateEvery > 0
+		return read, []output.Written{{Flag: "--write", Path: c.File.Write, Aside: rotates}, {Flag: "--pcapng", Path: c.Pcapng.File, Aside: rotates},
+			{Flag: "--store", Path: c.Store}, {Flag: "--learned", Path: c.Alerts.Learned, Replaced: true}, cmd}
 	case "snapshot":
-		files = append(files, output.Written{Flag: into, Path: c.Snapshot.OutputFile})
+		return nil, []output.Written{{Flag: into, Path: c.Snapshot.OutputFile, Replaced: true}}
+	case "stats":
+		return append(read, c.Store), []output.Written{{Flag: into, Path: c.Stats.OutputFile, Replaced: true}, cmd}
 	case "history":
-		files = append(files, output.Written{Flag: into, Path: c.History.OutputFile})
+		return []string{c.Store}, []output.Written{{Flag: into, Path: c.History.OutputFile, Replaced: true}}
 	}
-	for _, f := range files {
-		if f.Path == "" {
-			continue
-		}
-		path := f.Path
-		if real, err := filepath.EvalSymlinks(path); err == nil && f.Flag != "--write" && f.Flag != "--pcapng" { // of those the link is put aside
-			path = real
-		}
-		if err := live.Lasting(path); err != nil {
-			return fmt.Errorf("%s %s: nothing can be put into %w", f.Flag, f.Path, err)
+	return nil, nil
+}
+
+// last checks that what is put aside, or into the place of a file, later than the rest is opened, can be.
+func (c *cli) last(doing string) error {
+	_, written := c.files(doing)
+	for _, w := range written {
+		if path := w.Later(); path != "" {
+			if err := live.Lasting(path); err != nil {
+				return c.program.NotRun(fmt.Errorf("%s %s: nothing can be put into %w", w.Flag, w.Path, err))
+			}
 		}
 	}
 	return nil
 }
 
-// interfaceNames are what completion offers: a shell takes it as it is, so that a name must be no more than one.
+// interfaceNames are what completion offers.
 func interfaceNames() (all []shell.Candidate) {
 	devices, _ := live.Interfaces() // where they cannot be listed, there are none to offer
 	for _, d := range devices {
-		if strings.ContainsFunc(d.Name, func(r rune) bool {
-			return r < 0x80 && !strings.ContainsRune(" -_.:@+", r) && !unicode.IsDigit(r) && !unicode.IsLetter(r) || !unicode.IsPrint(r)
-		}) {
-			continue
-		}
 		all = append(all, shell.Candidate{Value: d.Name, Help: d.Kind})
 	}
 	return all
@@ -563,8 +543,8 @@ func stream(c *cli) (int, error) {
 		stages = append(stages, kept.Run)
 		to.Beside = append(to.Beside, kept)
 	}
-	if err := c.lasts("stream"); err != nil {
-		return 0, c.program.NotRun(err)
+	if err := c.last("stream"); err != nil {
+		return 0, err
 	}
 	src, err := open(c, fields, say)
 	if err != nil {

@@ -94,7 +94,22 @@ func (noEncoder) header(dst []byte) []byte                 { return dst }
 func (noEncoder) record(dst []byte, _ *event.Event) []byte { return dst }
 
 // Written is a file that is to be written, and the flag that names it.
-type Written struct{ Flag, Path string }
+type Written struct {
+	Flag, Path string
+	Replaced   bool // it is another file, in its place, when it is done
+	Aside      bool // it gets another name when it is large or old enough
+}
+
+// Later is the path at which files are put when the rest is open, "" = none is. A link is put aside itself, and followed else.
+func (w *Written) Later() string {
+	if real, err := filepath.EvalSymlinks(w.Path); err == nil && w.Replaced {
+		return real
+	}
+	if w.Replaced || w.Aside {
+		return w.Path
+	}
+	return ""
+}
 
 // Apart says which file that is to be written is read as well, or is named by two flags: adding to what is read would destroy it,
 // or never end. Of what is read, - is stdin. Nor may one be what Link refuses.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"rustnet/track/event"
@@ -236,6 +237,13 @@ func (c *Completer) flags(command *Command, given []string, last string) answer 
 	return a
 }
 
+// oneWord tells whether a shell takes a text as a word: it takes what is offered as it is, and names may be strangers'.
+func oneWord(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsPrint(r) || r < 0x80 && !strings.ContainsRune(" -_.:@+", r) && !unicode.IsDigit(r) && !unicode.IsLetter(r)
+	})
+}
+
 // value lists the values of a flag. What stands before it in the word stays there.
 func (c *Completer) value(f *Flag, before, typed string) answer {
 	switch f.Values {
@@ -248,7 +256,7 @@ func (c *Completer) value(f *Flag, before, typed string) answer {
 	}
 	all := plainCandidates(f.Enum)
 	if source := c.Values[f.Values]; source != nil {
-		all = source()
+		all = slices.DeleteFunc(source(), func(v Candidate) bool { return !oneWord(v.Value) })
 	}
 	a := answer{how: asWord}
 	if f.List || f.Values == "fields" {
