@@ -1039,6 +1039,7 @@ func TestDoctor(t *testing.T) {
 	if before["packets"].Status != "failed" || before["interfaces"].Status != "ok" {
 		t.Errorf("got %+v and %+v", before["packets"], before["interfaces"])
 	}
+	needsThreads(t) // with the powers of its file
 	must(t, "sh", "-c", strings.TrimPrefix(before["main"].Mend, "sudo "))
 	after := doctor(0)
 	if after["packets"].Status != "ok" || after["capabilities"] != (check{"capabilities", "ok", ""}) {
@@ -1827,6 +1828,7 @@ func closedWithout(t *testing.T, ndjson string, fields ...string) string {
 // TestBypassRefused: where the kernel takes no programs from us, packets are captured without, and one line says so.
 func TestBypassRefused(t *testing.T) {
 	needs(t, true, "ip", "nsenter", "setpriv")
+	needsThreads(t)
 	if b, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled"); err != nil || strings.TrimSpace(string(b)) == "0" {
 		t.Skip("this kernel lets everybody load socket filters")
 	}
