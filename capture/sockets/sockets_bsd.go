@@ -10,20 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reader needs nothing.
+// reader needs nothing between two readings.
 type reader struct{}
 
 // Open needs no privilege.
 func Open() (*Conn, error) {
+	if wideOnly && strconv.IntSize != 64 {
+		return nil, fmt.Errorf("read socket tables: %w", errNarrow)
+	}
 	if err := list(UDP, func(Socket) {}); err != nil && !grew(err) {
 		return nil, fmt.Errorf("read socket tables: %w", err)
 	}
 	return &Conn{max: DefaultMax}, nil
 }
 
-// wide tells whether the layouts of FreeBSD and OpenBSD are those that we know.
-const wide = strconv.IntSize == 64
-
+// errNarrow is of a system whose lists are known as they are on processors of 64 bits, on another.
 var errNarrow = fmt.Errorf("its lists are known on processors of 64 bits only: %w", errors.ErrUnsupported)
 
 var errCut = errors.New("the list grew while it was read")
@@ -56,7 +57,7 @@ func (c *Conn) read(dst []Socket, proto uint8, limit int) ([]Socket, error) {
 }
 
 // ephemeralPorts are those that the system takes, unless it does not say so.
-func (c *Conn) ephemeralPorts() [2]uint16 {
+func (reader) ephemeralPorts() [2]uint16 {
 	first, err := unix.SysctlUint32(portsFrom)
 	last, err2 := unix.SysctlUint32(portsTo)
 	if err != nil || err2 != nil || first > last || last > 65535 {

@@ -4,11 +4,10 @@ import "golang.org/x/sys/unix"
 
 const portsFrom, portsTo = "net.inet.ip.portrange.first", "net.inet.ip.portrange.last"
 
+const wideOnly = true
+
 // list calls put for the sockets of one protocol.
 func list(proto uint8, put func(Socket)) error {
-	if !wide {
-		return errNarrow
-	}
 	name := "net.inet.tcp.pcblist"
 	if proto == UDP {
 		name = "net.inet.udp.pcblist"

@@ -8,6 +8,8 @@ import (
 
 const portsFrom, portsTo = "net.inet.ip.anonportmin", "net.inet.ip.anonportmax"
 
+const wideOnly = false
+
 // list calls put for the sockets of one protocol. A list is asked for by what of it (all), how long a record is, and how many.
 func list(proto uint8, put func(Socket)) error {
 	names := []string{"net.inet.tcp.pcblist", "net.inet6.tcp6.pcblist"}
