@@ -102,13 +102,13 @@ type Written struct {
 
 // Later is the path at which files are put when the rest is open, "" = none is. A link is put aside itself, and followed else.
 func (w *Written) Later() string {
+	if w.Path == "" || !w.Replaced && !w.Aside {
+		return ""
+	}
 	if real, err := filepath.EvalSymlinks(w.Path); err == nil && w.Replaced {
 		return real
 	}
-	if w.Replaced || w.Aside {
-		return w.Path
-	}
-	return ""
+	return w.Path
 }
 
 // Apart says which file that is to be written is read as well, or is named by two flags: adding to what is read would destroy it,

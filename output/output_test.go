@@ -677,3 +677,34 @@ func TestBranch(t *testing.T) {
 		t.Errorf("%d went on, %d to the branch", n, len(got))
 	}
 }
+
+// TestLater: a flag that is not given puts nothing anywhere later, and what is put into the place of a link goes where that leads.
+func TestLater(t *testing.T) {
+	dir := t.TempDir()
+	there, link := filepath.Join(dir, "there"), filepath.Join(dir, "link")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(there, link); err != nil {
+		t.Skipf("no links here: %v", err)
+	}
+	real, err := filepath.EvalSymlinks(there) // of a temporary directory that is a link itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		w    Written
+		want string
+	}{
+		"not given":        {Written{Replaced: true}, ""},
+		"not given, aside": {Written{Aside: true}, ""},
+		"only added to":    {Written{Path: link}, ""},
+		"put aside":        {Written{Path: link, Aside: true}, link},
+		"replaced":         {Written{Path: link, Replaced: true}, real},
+		"not there yet":    {Written{Path: filepath.Join(dir, "new"), Replaced: true}, filepath.Join(dir, "new")},
+	} {
+		if got := tc.w.Later(); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
