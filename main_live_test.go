@@ -1772,7 +1772,7 @@ func testBypass(t *testing.T, dev string, args []string) {
 			t.Errorf("%s: %d packets and %d bytes with their link headers, the interface has %d and %d; stderr: %s", name, packets, got,
 				after.packets-before.packets, after.size-before.size, w.stderr.String())
 		}
-		told[name] = closedWithout(t, w.ndjson.String(), "ts", "seq", "start", "duration", "rtt_ms", "tx_rate", "rx_rate", "tx_bytes_delta", "rx_bytes_delta", "id")
+		told[name] = closedWithout(t, w.ndjson.String(), "ts", "seq", "start", "duration", "rtt_ms", "connect_ms", "response_ms", "tx_rate", "rx_rate", "tx_bytes_delta", "rx_bytes_delta", "id")
 	}
 	if told["counting"] != told["looking"] {
 		t.Errorf("counting tells\n%slooking\n%s", told["counting"], told["looking"])

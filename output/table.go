@@ -141,7 +141,7 @@ func defaultColumns(timeFormat string) []column {
 // headings are shorter than the fields' names, for columns that were not asked for by name.
 var headings = map[string]string{"connections": "CONNS", "connections_open": "OPEN", "connections_failed": "FAILED", "connections_partial": "PARTIAL",
 	"tx_bytes": "TX", "rx_bytes": "RX", "tx_rate": "TX/S", "rx_rate": "RX/S", "tx_packets": "TXPKT", "rx_packets": "RXPKT",
-	"tx_retransmits": "TXRTX", "rx_retransmits": "RXRTX", "rtt_ms": "RTT"}
+	"tx_retransmits": "TXRTX", "rx_retransmits": "RXRTX", "rtt_ms": "RTT", "connect_ms": "CONNECT", "response_ms": "RESPONSE"}
 
 // rankedColumns shows the fields as they are; those that do not fit are left out from the last one on.
 func rankedColumns(names []string, schema *event.Schema, timeFormat string) []column {

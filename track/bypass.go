@@ -264,7 +264,7 @@ func (w *worker) lookBypass(c *conn, now int64) {
 		w.cfg.Bypass.Read(b.n, &w.bypass.counted)
 		w.takeCounted(c, b, now, now)
 	}
-	b.moved = max(b.moved, c.heard)
+	b.moved = max(b.moved, c.heard())
 	if now-b.moved > quietNS {
 		w.endBypass(c)
 	}
@@ -284,7 +284,10 @@ func (w *worker) takeCounted(c *conn, b *bypassed, clock, until int64) {
 		w.Packets += n.Packets[s]
 		b.since += n.Packets[s]
 		last := min(n.Last[s], until)
-		d.heard, c.heard, c.last = max(d.heard, last), max(c.heard, last), max(c.last, last)
+		d.heard, c.last = max(d.heard, last), max(c.last, last)
+		if s == 0 && c.noted&answered == 0 { // or it would be here
+			c.exchange(0, n.Last[0])
+		}
 		c.dirty, b.moved = true, clock
 		if c.sides[1-s].packets > 0 {
 			c.spared = 2

@@ -70,6 +70,7 @@ func (k *kernel) pass(frame []byte) int {
 type chat struct {
 	port  uint16
 	udp   bool
+	mute  bool // side 1 says nothing
 	next  [2]uint32
 	acked [2]uint32
 }
@@ -106,7 +107,7 @@ func (c *chat) say(r *rand.Rand, emit func([]byte)) {
 	const ack, push, fin = 0x10, 0x18, 0x11
 	size := 1 + r.IntN(1400)
 	s := 0
-	if r.IntN(20) == 0 {
+	if r.IntN(20) == 0 && !c.mute {
 		s = 1
 	}
 	if c.udp {
@@ -151,6 +152,8 @@ func (c *chat) say(r *rand.Rand, emit func([]byte)) {
 func (c *chat) open(emit func([]byte)) {
 	for i := range 20 { // both have said what nobody knows
 		switch {
+		case c.mute:
+			emit(c.frame(0, 0, 0, 0, 30))
 		case c.udp:
 			emit(c.frame(i%2, 0, 0, 0, 30))
 		case i == 0:
@@ -262,6 +265,17 @@ func account(t testing.TB, es []event.Event) map[uint16]string {
 	return all
 }
 
+// responses is how long the answer to each port took in the end, in microseconds.
+func responses(es []event.Event) map[uint16]int64 {
+	all := map[uint16]int64{}
+	for i := range es {
+		if e := &es[i]; e.Kind == event.Closed {
+			all[e.Local.Port()] = int64(e.ResponseMicros)
+		}
+	}
+	return all
+}
+
 // TestBypassChangesNothing: connections that the kernel counts are told of as those that are looked at, packet by packet,
 // however long packets are on their way, and whatever comes between.
 func TestBypassChangesNothing(t *testing.T) {
@@ -293,14 +307,19 @@ func TestBypassChangesNothing(t *testing.T) {
 				}
 			}
 			var talks []*chat
-			for i := range 6 {
-				c := &chat{port: uint16(40000 + i), udp: i%3 == 2}
+			for i := range 7 {
+				c := &chat{port: uint16(40000 + i), udp: i%3 == 2 || i == 6, mute: i == 6}
 				c.open(emit)
 				talks = append(talks, c)
 			}
+			began := time.Now()
 			for range 15_000 {
 				talks[r.IntN(len(talks))].say(r, emit)
 			}
+			lasted := time.Since(began)
+			mute := talks[6] // now it answers
+			mute.say(r, emit)
+			emit(mute.frame(1, 0, 0, 0, 30))
 			for _, c := range talks {
 				c.close(emit)
 			}
@@ -311,6 +330,9 @@ func TestBypassChangesNothing(t *testing.T) {
 				if g[port] != w[port] {
 					t.Errorf("port %d:\n got %s\nwant %s", port, g[port], w[port])
 				}
+			}
+			if lag := time.Duration(responses(got.events)[mute.port]-responses(want.events)[mute.port]) * time.Microsecond; lag.Abs() > lasted/2 {
+				t.Errorf("the answer behind what was counted took %v longer; want it timed from the last that was, %v after the first", lag, lasted)
 			}
 			if taken := k.table.Counted() - before; counted == 0 || taken != counted {
 				t.Errorf("of %d packets %d passed and %d were counted, of which %d were taken", counted+passed, passed, counted, taken)

@@ -16,11 +16,12 @@ import (
 type conn struct {
 	key   key
 	hash  uint32
-	noted uint32 // which letters the history has, see note
+	noted uint32 // which letters the history has, see note; and answered
 	frame uint64 // number of the frame that began it: the order of connections
 
 	timer     timer
-	heard     int64     // clock at the last packet: what idleness is measured from
+	connected uint32    // of TCP: microseconds from start until both ends had agreed, 1 at least; 0 = that was not seen
+	waited    uint32    // see exchange
 	told      int64     // clock at the last event; at the first packet, as long as there was none
 	last      int64     // packet time of the last packet
 	flow      *dpi.Flow // inspection under way
@@ -121,6 +122,66 @@ const (
 	noteMulti
 )
 
+// heard is the clock at the last packet: what idleness is measured from.
+func (c *conn) heard() int64 { return max(c.sides[0].heard, c.sides[1].heard) }
+
+// answered is set in conn.noted once the responder has sent data, beside the letters.
+const answered = 1 << 31
+
+// exchange times the responder's first data. Until it comes, waited is since when the responder could have sent it: the end of the handshake, or
+// the last new data of the origin's. From then on, waited is how long it took. 0 is not known.
+func (c *conn) exchange(s int, ts int64) {
+	at := c.since(ts)
+	if s == 0 {
+		c.waited = max(c.waited, at)
+		return
+	}
+	c.noted |= answered
+	switch {
+	case c.waited == 0 || at < c.waited || at == never:
+		c.waited = 0
+	default:
+		c.waited = max(1, at-c.waited)
+	}
+}
+
+// connect notes that both ends of a TCP connection have agreed.
+func (c *conn) connect(ts int64) {
+	at := c.since(ts)
+	if at == never {
+		return
+	}
+	c.connected = max(1, at-1)
+	if c.noted&answered == 0 {
+		c.waited = max(c.waited, at)
+	}
+}
+
+// response is how long the responder's first data took, in microseconds; 0 = not known, or it is still to come.
+func (c *conn) response() uint32 {
+	if c.noted&answered == 0 || c.partial && c.key.proto == decode.TCP {
+		return 0
+	}
+	return c.waited
+}
+
+// since is 1 + the microseconds from the connection's start, or never where they are too many.
+func (c *conn) since(ts int64) uint32 { return uint32(min(max(ts-c.start, 0)/1000+1, never)) }
+
+const never = 1<<32 - 1
+
+// began takes back the start to a packet that was captured behind later ones.
+func (c *conn) began(ts int64) {
+	by := uint64(c.start-ts) / 1000
+	c.start = ts
+	if c.connected != 0 {
+		c.connected = uint32(min(uint64(c.connected)+by, never))
+	}
+	if c.waited != 0 && c.noted&answered == 0 {
+		c.waited = uint32(min(uint64(c.waited)+by, never))
+	}
+}
+
 // swap makes the responder the origin, when later evidence says so.
 func (c *conn) swap() {
 	c.key = c.key.reversed()
@@ -129,7 +190,8 @@ func (c *conn) swap() {
 	if d := c.disorder; d != nil {
 		d[0], d[1] = d[1], d[0]
 	}
-	c.noted = c.noted<<16 | c.noted>>16
+	c.noted &^= answered
+	c.noted, c.waited = c.noted<<16|c.noted>>16, 0
 	c.swapped = !c.swapped
 	if c.recorded {
 		c.localSide = 1 - c.localSide
@@ -215,7 +277,8 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	e.Start, e.Last = c.start, c.last
 	c.side(&e.Tx, l)
 	c.side(&e.Rx, 1-l)
-	e.RTTMicros, e.History, e.App = c.rtt(), c.history, c.app
+	e.RTTMicros, e.ConnectMicros, e.ResponseMicros = c.rtt(), c.connected, c.response()
+	e.History, e.App = c.history, c.app
 	if k.version == 0 {
 		e.LocalMAC, e.RemoteMAC = k.src.Lo, k.dst.Lo
 	} else {

@@ -162,7 +162,7 @@ func (l *lane) join(h uint32, p *decode.Packet) (at uint32, c *conn, back bool) 
 		if d := int32(p.Ack - its.tcp.next); p.TCPFlags&decode.ACK == 0 || !its.tcp.is(started) || d > 1<<20 || d < -1<<20 {
 			return 0, nil, false
 		}
-	} else if p.Clock-c.heard > soonNS {
+	} else if p.Clock-c.heard() > soonNS {
 		return 0, nil, false
 	}
 	c.joined, c.other, c.otherKey, c.otherHash = true, k.tunnel, k.tunnelKey, h

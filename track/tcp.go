@@ -198,6 +198,9 @@ func (c *conn) tcpPacket(l *lane, p *decode.Packet, s int) {
 		if !t.is(timing) {
 			t.time(t.next, p.TS)
 		}
+		if c.noted&answered == 0 {
+			c.exchange(s, p.TS)
+		}
 	}
 	if acks {
 		c.acknowledge(l, p, s, o)
@@ -293,13 +296,17 @@ func (c *conn) sequence(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32
 		}
 		return
 	}
+	d := int32(p.Seq - t.next)
+	if c.noted&answered == 0 && p.PayloadLen > 0 && (d >= 0 || !t.is(started)) {
+		c.exchange(s, p.TS)
+	}
 	if !t.is(started) {
 		t.next = end
 		t.set(started)
 		t.time(end, p.TS)
 		return
 	}
-	switch d := int32(p.Seq - t.next); {
+	switch {
 	case d == 0:
 		t.next = end
 		if !t.is(timing) {
@@ -462,6 +469,9 @@ func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
 		o.set(finAcked)
 	}
 	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial || s == 0) { // who opened acknowledges nothing before
+		if !c.tcp.established && !c.partial && c.connected == 0 {
+			c.connect(p.TS)
+		}
 		c.tcp.established = true
 	}
 }

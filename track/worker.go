@@ -245,7 +245,7 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 	if c.bypass != 0 {
 		w.lookBypass(c, now)
 	}
-	if idle := c.heard + w.patience(c); c.reason == event.NoReason && now >= idle {
+	if idle := c.heard() + w.patience(c); c.reason == event.NoReason && now >= idle {
 		c.reason, c.endTS = event.Timeout, c.last+w.patience(c)
 		if c.lingers {
 			c.reason, c.final = event.Destroyed, event.StateClosed
@@ -265,7 +265,7 @@ func (w *worker) fire(r connRef, c *conn, now int64) {
 
 // next is when the connection must be looked at again, if no packet comes.
 func (w *worker) next(c *conn) int64 {
-	t := c.heard + w.patience(c)
+	t := c.heard() + w.patience(c)
 	if c.reason != event.NoReason {
 		t = c.endDue
 	}
@@ -576,11 +576,11 @@ func (w *worker) count(l *lane, c *conn, s int, p *decode.Packet) {
 			l.remember(c, p, s)
 		}
 	}
-	d.heard, c.heard = p.Clock, p.Clock
+	d.heard = p.Clock
 	if p.TS >= c.last {
 		c.last = p.TS
 	} else if p.TS < c.start {
-		c.start = p.TS
+		c.began(p.TS)
 	}
 	c.dirty = true
 	if c.sides[1-s].packets > 0 {
@@ -611,6 +611,9 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 		}
 		return
 	case decode.UDP:
+		if c.noted&answered == 0 && p.PayloadLen > 0 {
+			c.exchange(s, p.TS)
+		}
 		if !c.inspected {
 			w.inspect(c, s, p)
 		}

@@ -148,7 +148,7 @@ func (g *groups) add(e *event.Event, state facts) {
 		switch {
 		case f.Sum == event.Add:
 			to.num[i] += v
-		case !to.set[i] || v < to.num[i]:
+		case !to.set[i], f.Sum == event.Least && v < to.num[i], f.Sum == event.Most && v > to.num[i]:
 			to.num[i] = v
 		}
 		to.set[i] = true

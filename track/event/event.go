@@ -170,8 +170,8 @@ type Event struct {
 	RemoteServes bool
 	HasICMP      bool
 	ICMPType     uint8
-	ICMPCode     uint8
-	Proto        uint16 // decode.Proto: IP protocol number, or 256 and up for link protocols
+	NameSource   HostSource // how RemoteName is known
+	Proto        uint16     // decode.Proto: IP protocol number, or 256 and up for link protocols
 	VLAN         uint16
 	NetNS        uint32 // inode of the network namespace, 0 = not known
 	RTTMicros    uint32 // 0 = not known
@@ -195,11 +195,9 @@ type Event struct {
 	RemoteName string // from reverse DNS or from answers seen
 	About      *About // nil = nobody asked, or nothing is known
 	Verdict    *Verdict
-	NameSource HostSource // how RemoteName is known
-	LostWhere  Where      // of Lost
-	EchoID     uint16     // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
-	TunnelID   uint32
-	Stored     *Stored // nil for what a source made
+	// Microseconds from the start until TCP was established, and that the responder's first data took; 0 = not known.
+	ConnectMicros, ResponseMicros uint32
+	Stored                        *Stored // nil for what a source made
 
 	// What most events do not have, and nobody asks for of those.
 	Totals              *Totals // of Stats and Group
@@ -209,7 +207,10 @@ type Event struct {
 	// HasPayload is set.
 	TxPayload, RxPayload uint64
 	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables
-	_                    uint64        // to a cache line's end
+	TunnelID             uint32
+	EchoID               uint16 // of an ICMP echo, which has it in the place of ports; no field: it says nothing but to the kernel
+	ICMPCode             uint8
+	LostWhere            Where // of Lost
 }
 
 // NAT is the ends on the other side of the kernel's NAT, invalid where they are the same. It is not changed once an

@@ -173,6 +173,10 @@ var core = []Field{
 	{Name: "community_id", Group: groupQuality, Type: String, Width: 30, Doc: "Community ID version 1 of the connection.",
 		form:   Shaped("version 1 of it", "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", `1:[A-Za-z0-9+/]{27}=`).Meaning(func(text string) string { return "1:" + text }),
 		Append: appendCommunityID, Str: func(e *Event) string { return e.communityID() }},
+	{Name: "connect_ms", Group: groupQuality, Type: Float, Sum: Most, Unit: "ms", Width: 8, Doc: "TCP: time from the first SYN until both ends had agreed, repeated attempts included. Over several connections: the longest.",
+		Float: func(e *Event) (float64, bool) { return float64(e.ConnectMicros) / 1e3, e.ConnectMicros != 0 }},
+	{Name: "response_ms", Group: groupQuality, Type: Float, Sum: Most, Unit: "ms", Width: 8, Doc: "TCP and UDP: time that the first data of the end that was connected to took: since the last data that the other end had sent by then, or since the handshake where it speaks first. Over several connections: the longest.",
+		Float: func(e *Event) (float64, bool) { return float64(e.ResponseMicros) / 1e3, e.ResponseMicros != 0 }},
 
 	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, recognised by content, never by port.",
 		form: Small.Elsewhere(otherApps),

@@ -35,6 +35,7 @@ const (
 	NoSum Sum = iota
 	Add
 	Least
+	Most
 )
 
 // Field is one field of the record. Exactly the getter of its type is set: Str for String,
@@ -142,7 +143,7 @@ var elsewhere = map[string]string{
 	"port": "remote_port", "dport": "remote_port", "dst_port": "remote_port", "sport": "local_port", "src_port": "local_port",
 	"ip": "remote_addr", "addr": "remote_addr", "address": "remote_addr", "dst": "remote_addr", "dst_ip": "remote_addr", "src": "local_addr", "src_ip": "local_addr",
 	"protocol": "proto", "interface": "iface", "domain": "host", "hostname": "host", "time": "ts", "timestamp": "ts",
-	"bytes": "tx_bytes", "packets": "tx_packets", "rtt": "rtt_ms", "program": "process", "comm": "process", "command": "cmdline", "path": "exe",
+	"bytes": "tx_bytes", "packets": "tx_packets", "rtt": "rtt_ms", "latency": "response_ms", "response_time": "response_ms", "ttfb": "response_ms", "time_connect": "connect_ms", "program": "process", "comm": "process", "command": "cmdline", "path": "exe",
 }
 
 // Meant gives the field of that name, or the one that other programs call so; nil where there is none.
