@@ -883,7 +883,11 @@ func openFile(c *cli) (*shell.Source, error) {
 			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
 		}
 	}
-	src, err := packets(c, f.Run, f.Close, func() string { return f.Stats().Report() }, enrichers{remote: c.remote})
+	read := reader{run: f.Run}
+	if f.Ready() {
+		read.each = f.Each
+	}
+	src, err := packets(c, read, f.Close, func() string { return f.Stats().Report() }, enrichers{remote: c.remote})
 	if src != nil {
 		src.Progress, src.Unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
 		if keep != nil {
@@ -1004,7 +1008,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
 	closeAll := func() error { return errors.Join(src.Close(), counter.Close(), local.Close()) }
-	s, err := packets(c, src.Run, closeAll, func() string { return src.Stats().Report() }, more)
+	s, err := packets(c, reader{run: src.Run}, closeAll, func() string { return src.Stats().Report() }, more)
 	if err == nil {
 		s.Live, c.captures = true, true
 		if who := c.program.User(); who != "" && c.Command.User == "" {
@@ -1030,8 +1034,14 @@ func openBypass(c *cli, cfg *live.Config) (counter *bypass.Table, err error) {
 	return counter, err
 }
 
+// reader reads frames. each is nil where it may have to wait for them.
+type reader struct {
+	run  func(stop context.Context, out chan<- *capture.Frames) error
+	each func(stop context.Context, yield func(*capture.Frames) bool) error
+}
+
 // packets is the way of frames: decode, track, names from DNS, and the stages after those.
-func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, close func() error, account func() string,
+func packets(c *cli, read reader, close func() error, account func() string,
 	more enrichers) (*shell.Source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
@@ -1048,9 +1058,15 @@ func packets(c *cli, read func(context.Context, chan<- *capture.Frames) error, c
 	}
 	return &shell.Source{Close: close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			frames, tracked := make(chan *capture.Frames, 16), make(chan *event.Batch, 16)
-			p.Source(func() error { return read(stop, frames) })
-			p.Stage(func() error { return tracker.RunFrames(p.Context(), decoder, frames, tracked) })
+			tracked := make(chan *event.Batch, 16)
+			if read.each != nil && c.Track.Workers == 1 {
+				each := func(yield func(*capture.Frames) bool) error { return read.each(stop, yield) }
+				p.Source(func() error { return tracker.RunEach(p.Context(), decoder, each, tracked) })
+			} else {
+				frames := make(chan *capture.Frames, 16)
+				p.Source(func() error { return read.run(stop, frames) })
+				p.Stage(func() error { return tracker.RunFrames(p.Context(), decoder, frames, tracked) })
+			}
 			return p.Chain(tracked, more.stages()...)
 		},
 		Report: func() []string {

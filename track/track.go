@@ -3,6 +3,7 @@
 package track
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -249,6 +250,17 @@ func (s *Stage) RunFrames(ctx context.Context, d *decode.Decoder, in <-chan *cap
 			}
 		}
 	}, func() bool { return len(in) > 0 }, out)
+}
+
+// RunEach is RunFrames, with one worker, of what read gives to yield. They take turns in one goroutine: what was read is then still in
+// the cache, too. An error of read ends it as the end of the input does, and is returned then.
+func (s *Stage) RunEach(ctx context.Context, d *decode.Decoder, read func(yield func(*capture.Frames) bool) error, out chan<- *event.Batch) error {
+	var failed error
+	err := s.run(ctx, func(yield func(*decode.Packets) bool) {
+		defer d.Flush()
+		failed = read(func(f *capture.Frames) bool { return ctx.Err() == nil && yield(d.Batch(f)) })
+	}, func() bool { return true }, out)
+	return cmp.Or(err, failed)
 }
 
 // run tracks what in gives; more tells whether there is some that it need not wait for.

@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -193,6 +194,79 @@ func TestHandedOn(t *testing.T) {
 			}
 			<-done
 		})
+	}
+}
+
+// TestRunEach: what is read by the tracker itself makes the events that the same makes through a channel; an error of the reader comes behind
+// them, and nothing is read once nobody takes them.
+func TestRunEach(t *testing.T) {
+	frames := func(n int) *capture.Frames {
+		f := capture.NewFrames(func(*capture.Frames) {})
+		for i := range 100 { // UDP over raw IP
+			data := []byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, byte(n), byte(i), 192, 0, 2, 1, 0x90, 0, 0x90, 1, 0, 8, 0, 0}
+			f.Frames = append(f.Frames, capture.Frame{TS: epoch + int64(100*n+i), Data: data, Len: uint32(len(data)), Link: capture.LinkRaw, Iface: eth0})
+		}
+		f.Now = epoch + int64(100*n+99)
+		f.Lend()
+		return f
+	}
+	const batches = 30
+	in := make(chan *capture.Frames, batches)
+	for n := range batches {
+		in <- frames(n)
+	}
+	close(in)
+	out, failed := make(chan *event.Batch), make(chan error, 1)
+	gather := func() (es []event.Event) {
+		for b := range out {
+			es = append(es, b.Events...)
+			b.Release()
+		}
+		return es
+	}
+	go func() {
+		failed <- mustNew(t, testConfig()).RunFrames(t.Context(), decode.New(decode.Config{}), in, out)
+	}()
+	want := gather()
+	if err := <-failed; err != nil || len(want) != 2*100*batches {
+		t.Fatalf("got %d events and error %v through a channel, want %d", len(want), err, 2*100*batches)
+	}
+
+	broken := errors.New("broken")
+	out = make(chan *event.Batch)
+	go func() {
+		failed <- mustNew(t, testConfig()).RunEach(t.Context(), decode.New(decode.Config{}), func(yield func(*capture.Frames) bool) error {
+			for n := range batches {
+				if !yield(frames(n)) {
+					t.Error("got no more wanted before the end")
+				}
+			}
+			return broken
+		}, out)
+	}()
+	got := gather()
+	if err := <-failed; err != broken {
+		t.Errorf("got error %v, want the reader's", err)
+	}
+	if !slices.EqualFunc(got, want, sameEvent) {
+		t.Errorf("got %d events, want the %d that come through a channel", len(got), len(want))
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	out = make(chan *event.Batch)
+	go func() {
+		failed <- mustNew(t, testConfig()).RunEach(ctx, decode.New(decode.Config{}), func(yield func(*capture.Frames) bool) error {
+			for n := 0; yield(frames(n % 250)); n++ {
+			}
+			return nil
+		}, out)
+	}()
+	(<-out).Release()
+	cancel()
+	for range out {
+	}
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want that of the context", err)
 	}
 }
 

@@ -261,9 +261,25 @@ func (s Stats) Report() string {
 // a pipe; a reader that waits in the kernel is then left behind until Close or the next byte.
 func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	defer close(out)
+	return s.Each(stop, func(f *capture.Frames) bool {
+		select {
+		case out <- f:
+			return true
+		case <-stop.Done():
+			f.Release()
+			return false
+		}
+	})
+}
+
+// Ready tells whether what is to be read is there already: in a file that needs no unpacking.
+func (s *Source) Ready() bool { return s.in.steady && s.in.pack == "" }
+
+// Each is Run that calls yield with each batch instead of sending it, until that wants no more.
+func (s *Source) Each(stop context.Context, yield func(*capture.Frames) bool) error {
 	defer s.in.finish()
 	for {
-		need, err := s.drain(stop, out)
+		need, err := s.drain(stop, yield)
 		if err == nil && s.in.err != nil {
 			return s.ended()
 		}
@@ -279,9 +295,9 @@ func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	}
 }
 
-// drain parses what has been read and sends all of it. It returns how many bytes the record that is
+// drain parses what has been read and hands over all of it. It returns how many bytes the record that is
 // not whole needs.
-func (s *Source) drain(stop context.Context, out chan<- *capture.Frames) (need int, err error) {
+func (s *Source) drain(stop context.Context, yield func(*capture.Frames) bool) (need int, err error) {
 	for {
 		if s.batch == nil {
 			if s.batch, err = s.pool.takeBatch(stop); err != nil {
@@ -294,13 +310,13 @@ func (s *Source) drain(stop context.Context, out chan<- *capture.Frames) (need i
 		s.r += used
 		s.account(f, from)
 		if s.over {
-			if err := s.send(stop, out); err != nil {
+			if err := s.send(yield); err != nil {
 				return 0, err
 			}
 			return 0, errStopped
 		}
 		if need > 0 || damage != nil || len(f.Frames) == cap(f.Frames) {
-			if err := s.send(stop, out); err != nil {
+			if err := s.send(yield); err != nil {
 				return 0, err
 			}
 		}
@@ -364,17 +380,14 @@ func (s *Source) cutAt(f *capture.Frames, from int) {
 }
 
 // send hands the batch over. One that says nothing is kept for the next packets.
-func (s *Source) send(stop context.Context, out chan<- *capture.Frames) error {
+func (s *Source) send(yield func(*capture.Frames) bool) error {
 	f := s.batch.frames
 	if len(f.Frames) > 0 || f.Lost > 0 {
 		s.slab.refs.Add(1)
 		s.batch.slab = s.slab
 		s.batch = nil
 		f.Lend()
-		select {
-		case out <- f:
-		case <-stop.Done():
-			f.Release()
+		if !yield(f) {
 			return errStopped
 		}
 	}

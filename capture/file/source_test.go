@@ -696,6 +696,63 @@ func TestStopWhileAllBatchesAreOut(t *testing.T) {
 	}
 }
 
+// TestEach: what Run sends is yielded one by one, up to the end, or until no more is wanted.
+func TestEach(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	data := bigPcap()
+	if err := os.WriteFile(path, data[:len(data)-1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := readFile(t, data[:len(data)-1]).batches
+	for _, wanted := range []int{1, 2, len(want), len(want) + 1} {
+		s, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.Ready() {
+			t.Error("got a file that is not ready, want it to be")
+		}
+		var got []int
+		err = s.Each(context.Background(), func(f *capture.Frames) bool {
+			got = append(got, len(f.Frames))
+			f.Release()
+			return len(got) < wanted
+		})
+		if wanted > len(want) {
+			wantError(t, err, "cut off in the middle of packet")
+		} else {
+			wantError(t, err, "")
+		}
+		if n := min(wanted, len(want)); !reflect.DeepEqual(got, want[:n]) {
+			t.Errorf("got batches of %v, want %v", got, want[:n])
+		}
+		if s.pool.slabsMade > 2 { // it reads where it has just read: one more was for the greatest records
+			t.Errorf("got %d slabs in use, want 2 at most", s.pool.slabsMade)
+		}
+		s.Close()
+	}
+}
+
+// TestReady: who would have to wait says so.
+func TestReady(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, gzipped(smallPcap(3)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	stream, err := NewSource("x", bytes.NewReader(smallPcap(3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packed.Ready() || stream.Ready() {
+		t.Errorf("got %v for what must be unpacked and %v for a stream, want false", packed.Ready(), stream.Ready())
+	}
+}
+
 func TestFilter(t *testing.T) {
 	data := bigPcap()
 	all := readFile(t, data)
