@@ -4,17 +4,66 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"rustnet/output/shell"
 )
+
+func init() { programs["refuse"] = refuse }
+
+// refuse runs a program that a system call is refused to, as by a container's profile or a service's SystemCallFilter=:
+// refuse ERRNO CALL FIRST CMD ARGS, CALL only with FIRST as its first argument, if that is not -1.
+func refuse() {
+	numbers := [3]uint32{}
+	for i := range numbers {
+		n, _ := strconv.Atoi(os.Args[1+i])
+		numbers[i] = uint32(n)
+	}
+	errno, call, first := numbers[0], numbers[1], numbers[2]
+	const number, argument = 0, 16 // in struct seccomp_data
+	argumentAt := uint32(argument)
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		argumentAt += 4
+	}
+	load, equal, answer := uint16(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS), uint16(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K), uint16(unix.BPF_RET|unix.BPF_K)
+	filter := []unix.SockFilter{
+		{Code: load, K: number}, {Code: equal, K: call, Jf: 3},
+		{Code: load, K: argumentAt}, {Code: equal, K: first, Jf: 1},
+		{Code: answer, K: unix.SECCOMP_RET_ERRNO | errno},
+		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+	}
+	if first == math.MaxUint32 {
+		filter[2], filter[3] = filter[4], filter[4]
+	}
+	runtime.LockOSThread() // which the filter is for, and who becomes the program
+	if os.Geteuid() != 0 { // they may have a filter that cannot trick a program with rights of its own
+		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+	_, _, failed := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})))
+	err := error(failed)
+	if failed == 0 {
+		var path string
+		if path, err = exec.LookPath(os.Args[4]); err == nil {
+			err = syscall.Exec(path, os.Args[4:], os.Environ())
+		}
+	}
+	fmt.Println(err)
+	os.Exit(99)
+}
 
 // asNobody gives the command line that runs a program as nobody, with the capabilities that rustnet's file is to have.
 func asNobody(args ...string) []string {
@@ -161,6 +210,85 @@ func TestPowersDropped(t *testing.T) {
 			})
 			p.Signal(syscall.SIGKILL)
 		})
+	}
+}
+
+// TestRefused: where a system call is refused, or somebody locked what is of use, all is given up that can be, what is kept is told, and
+// connections are shown.
+func TestRefused(t *testing.T) {
+	needs(t, true, "setpriv", "setcap", "chroot")
+	needsThreads(t)
+	dir, self := forEverybody(t)
+	refuser := filepath.Join(dir, "refuse")
+	if err := os.Symlink(self, refuser); err != nil {
+		t.Fatal(err)
+	}
+	refusing := func(errno syscall.Errno, call, first int, args ...string) []string {
+		return append([]string{refuser, strconv.Itoa(int(errno)), strconv.Itoa(call), strconv.Itoa(first)}, args...)
+	}
+	own, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const owners, none = "0000000000080004", "0000000000000000"
+	all, ambient := fieldsOf(string(own), "CapPrm"), "000000c000083004"
+	const by = " (by a system call filter, as a service's SystemCallFilter=, or by a security module)"
+	const kept, started = "drop privileges, which are all kept: ", "drop privileges of programs that are started: "
+	live, tables := []string{self, "-i", "lo", "-o", "none"}, []string{self, "-o", "none"}
+	for _, tc := range []struct {
+		name, caps, bounding, noNewPrivs, said string
+		args                                   []string
+	}{
+		{"keep_caps is locked", owners, none, "1", "", append([]string{"setpriv", "--securebits=+keep_caps_locked"}, live...)},
+		{"noroot is locked", owners, none, "1", "", append([]string{"setpriv", "--securebits=+noroot_locked"}, live...)},
+		{"capset", all, none, "1", kept + "set capabilities: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_CAPSET, -1, live...)},
+		{"no capset", all, none, "1", kept + "set capabilities: function not implemented" + by,
+			refusing(unix.ENOSYS, unix.SYS_CAPSET, -1, self, "-r", "-", "-o", "none")},
+		{"capset, of nobody", ambient, all, "1", kept + "set capabilities: operation not permitted" + by,
+			asNobody(refusing(unix.EPERM, unix.SYS_CAPSET, -1, live...)...)},
+		{"capget", all, all, "0", kept + "read capabilities: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_CAPGET, -1, live...)},
+		{"prctl", owners, all, "0", started + "cut bounding set: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_PRCTL, -1, live...)},
+		{"no_new_privs", owners, none, "0", started + "set no_new_privs: operation not permitted" + by,
+			refusing(unix.EPERM, unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, live...)},
+		{"bpf", owners, none, "1", "no eBPF, so owners come from the socket tables and /proc", refusing(unix.ENOSYS, unix.SYS_BPF, -1, live...)},
+		{"packets", owners, none, "1", "open packet socket: no capture driver: address family not supported by protocol (by RestrictAddressFamilies= of a service, " +
+			"by another system call filter, or by this kernel); showing the kernel's socket tables instead",
+			refusing(unix.EAFNOSUPPORT, unix.SYS_SOCKET, unix.AF_PACKET, tables...)},
+		{"no packets", owners, none, "1", "; showing the kernel's socket tables instead", refusing(unix.ENOSYS, unix.SYS_SOCKET, unix.AF_PACKET, tables...)},
+		{"netlink", owners, none, "1", "open netlink socket: no capture driver: address family not supported by protocol",
+			refusing(unix.EAFNOSUPPORT, unix.SYS_SOCKET, unix.AF_NETLINK, tables...)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := watch(t, tc.args...)
+			var got string
+			defer func() {
+				if t.Failed() {
+					t.Logf("got %s, and it said %q", got, w.stderr.String())
+				}
+			}()
+			if tc.args[len(tc.args)-3] == "-" { // a file that does not end
+				header, err := os.ReadFile("testdata/http.pcap")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.stdin.Write(header[:24])
+			}
+			want := strings.Join([]string{tc.caps, tc.bounding, tc.noNewPrivs}, " ")
+			eventually(t, "it to have "+want+" and to say "+tc.said, func() bool {
+				b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+				got = fieldsOf(string(b), "CapPrm", "CapBnd", "NoNewPrivs")
+				return got == want && strings.Contains(w.stderr.String(), tc.said)
+			})
+			if tc.said == "" && w.stderr.String() != "" {
+				t.Error("it said something")
+			}
+		})
+	}
+	// What has rights by its file does not go on with them.
+	must(t, "setcap", "cap_net_raw,cap_dac_read_search+ep", self)
+	args := refusing(unix.EPERM, unix.SYS_CAPSET, -1, "chroot", "--userspec=65534:65534", "/", self, "fields")
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err == nil || string(out) != "rustnet: hold privileges: set capabilities: operation not permitted"+by+"\n" {
+		t.Errorf("with file capabilities: got %v, %q", err, out)
 	}
 }
 

@@ -36,9 +36,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/golden and the README's table of fields")
 
+// programs are what this one is when it is started by such a name.
+var programs = map[string]func(){"rustnet": main}
+
 func TestMain(m *testing.M) {
 	os.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+"/usr/sbin:/sbin") // where servers and ip are
-	testscript.Main(m, map[string]func(){"rustnet": main})
+	testscript.Main(m, programs)
 }
 
 // TestScripts runs what users would: commands, what they print where, and their status.

@@ -59,7 +59,7 @@ const (
 var (
 	// ErrNoInterface is what Open's error wraps when an interface does not exist.
 	ErrNoInterface = errors.New("no such interface")
-	// ErrNoDriver is what it wraps where what reads packets is not part of the system, and not installed.
+	// ErrNoDriver is what it wraps where what reads packets is not installed, or kept from this program.
 	ErrNoDriver = errors.New("no capture driver")
 )
 

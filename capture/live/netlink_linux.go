@@ -28,7 +28,7 @@ type netlink struct {
 func openNetlink(groups uint32) (*netlink, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
+		return nil, noSocket("netlink", err)
 	}
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		unix.Close(fd)
@@ -258,6 +258,15 @@ func findDevice(all []device, name string) (device, error) {
 		names = append(append(names, d.Name), d.AltNames...)
 	}
 	return device{}, noInterface(name, names)
+}
+
+// noSocket is the error of a socket that could not be opened: it wraps ErrNoDriver where its whole family is kept from us.
+func noSocket(family string, err error) error {
+	switch err {
+	case unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.ENOSYS:
+		return fmt.Errorf("open %s socket: %w: %w (by RestrictAddressFamilies= of a service, by another system call filter, or by this kernel)", family, ErrNoDriver, err)
+	}
+	return fmt.Errorf("open %s socket: %w", family, err)
 }
 
 // needsRaw is the error of a packet socket that was refused: it says how to get one.

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func subject(t testing.TB, name string) *exec.Cmd {
 	t.Helper()
-	if have, err := capabilities(); err != nil || have&(1<<unix.CAP_SETPCAP|1<<unix.CAP_NET_RAW) == 0 {
+	if have, err := capabilities(); err != nil || have.permitted&(1<<unix.CAP_SETPCAP|1<<unix.CAP_NET_RAW) == 0 {
 		t.Skip("needs root: this is about giving up its powers")
 	}
 	cmd := exec.Command("/proc/self/exe")
@@ -148,8 +148,8 @@ func statusOf(text string) string {
 func TestDropPrivileges(t *testing.T) {
 	got := output(t, "drop")
 	// bits 2 and 19, and 39 (CAP_BPF), which was asked for
-	const kept = "CapInh= CapPrm=8000080004 CapEff=8000080004 CapBnd=8000080004 CapAmb= NoNewPrivs=1 "
-	const none = "CapInh= CapPrm= CapEff= CapBnd=8000080004 CapAmb= NoNewPrivs=1 " // user 0 is nobody special any more
+	const kept = "CapInh= CapPrm=8000080004 CapEff=8000080004 CapBnd= CapAmb= NoNewPrivs=1 "
+	const none = "CapInh= CapPrm= CapEff= CapBnd= CapAmb= NoNewPrivs=1 " // user 0 is nobody special any more
 	threads := 0
 	for line := range strings.Lines(got) {
 		line = strings.TrimSuffix(line, "\n")

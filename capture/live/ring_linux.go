@@ -113,7 +113,7 @@ func openRing(snapLen, ringBytes int) (*ring, error) {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return nil, needsRaw(err)
 	case err != nil:
-		return nil, fmt.Errorf("open packet socket: %w", err)
+		return nil, noSocket("packet", err)
 	}
 	r := &ring{fd: fd}
 	if err := r.mapMemory(snapLen, ringBytes); err != nil {
