@@ -250,7 +250,9 @@ func TestRefused(t *testing.T) {
 		{"prctl", owners, all, "0", started + "cut bounding set: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_PRCTL, -1, live...)},
 		{"no_new_privs", owners, none, "0", started + "set no_new_privs: operation not permitted" + by,
 			refusing(unix.EPERM, unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, live...)},
-		{"bpf", owners, none, "1", "no eBPF, so owners come from the socket tables and /proc", refusing(unix.ENOSYS, unix.SYS_BPF, -1, live...)},
+		{"bpf", owners, none, "1", "make the map of counted connections: operation not permitted (the capabilities are there; a seccomp filter, ",
+			refusing(unix.EPERM, unix.SYS_BPF, -1, live...)},
+		{"no bpf", owners, none, "1", "no eBPF, so owners come from the socket tables and /proc", refusing(unix.ENOSYS, unix.SYS_BPF, -1, live...)},
 		{"packets", owners, none, "1", "open packet socket: no capture driver: address family not supported by protocol (by RestrictAddressFamilies= of a service, " +
 			"by another system call filter, or by this kernel); showing the kernel's socket tables instead",
 			refusing(unix.EAFNOSUPPORT, unix.SYS_SOCKET, unix.AF_PACKET, tables...)},

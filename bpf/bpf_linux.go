@@ -768,22 +768,25 @@ func (p *programs) attach(l *loader, name string) error {
 func advise(err error) error {
 	const needs = "(needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; try: sudo)"
 	switch {
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) && !isVerifier(err):
-		return fmt.Errorf("%w %s", err, needs)
-	case errors.Is(err, unix.EFAULT) && !perfmon(): // the verifier's, of what it takes for its own mistake
-		return fmt.Errorf("refused by the verifier %s", needs)
+	case !errors.Is(err, unix.EPERM) && (!errors.Is(err, unix.EACCES) || isVerifier(err)):
+		if errors.Is(err, unix.EFAULT) && !has(unix.CAP_PERFMON) { // the verifier's, of what it takes for its own mistake
+			return fmt.Errorf("refused by the verifier %s", needs)
+		}
+		return err
+	case has(unix.CAP_BPF) && has(unix.CAP_PERFMON) && has(unix.CAP_NET_ADMIN):
+		return fmt.Errorf("%w (the capabilities are there; a seccomp filter, a security module, lockdown or a user namespace leaves them without effect)", err)
 	}
-	return err
+	return fmt.Errorf("%w %s", err, needs)
 }
 
-// perfmon tells whether the verifier lets us have what CAP_PERFMON (Linux 5.8) is for.
-func perfmon() bool {
+// has tells whether we have the powers that a capability of Linux 5.8 is for, of the verifier's and others'.
+func has(capability int) bool {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&hdr, &data[0]) != nil {
 		return true
 	}
-	return data[unix.CAP_PERFMON/32].Effective>>(unix.CAP_PERFMON%32)&1 != 0 || data[0].Effective>>unix.CAP_SYS_ADMIN&1 != 0
+	return data[capability/32].Effective>>(capability%32)&1 != 0 || data[0].Effective>>unix.CAP_SYS_ADMIN&1 != 0
 }
 
 func isVerifier(err error) bool {

@@ -127,7 +127,7 @@ func (b *Bypass) Filter(classic []bpf.RawInstruction, snapLen int) (fd int, err 
 	*first = btf.WithFuncMetadata(first.WithSymbol(""), nil)
 	p.Instructions = slices.Concat(front, p.Instructions)
 	coll, err := ebpf.NewCollectionWithOptions(s, ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{"table": b.table},
-		Programs: ebpf.ProgramOptions{LogDisabled: !perfmon()}}) // what it would say is refused is long, and made again and again
+		Programs: ebpf.ProgramOptions{LogDisabled: !has(unix.CAP_PERFMON)}}) // what it would say is refused is long, and made again and again
 	if err != nil {
 		return -1, fmt.Errorf("load the socket filter: %w", advise(err))
 	}
