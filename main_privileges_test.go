@@ -391,3 +391,22 @@ func TestLinksOfOthers(t *testing.T) {
 		t.Errorf("a link of root's: got %d, %q", status, stderr)
 	}
 }
+
+// TestReadOnly: a store on a file system that is read-only can be read, as long as all of it is in the one file.
+func TestReadOnly(t *testing.T) {
+	needs(t, true, "unshare", "mount")
+	dir, _ := forEverybody(t)
+	capture, err := filepath.Abs("testdata/http.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = `set -e; mount -t tmpfs none "$1"; cd "$1"; rustnet -q -r "$2" -o none --store 'a #?%41.db'; cp 'a #?%41.db' b.db
+		echo more >b.db-wal; mount -o remount,ro "$1"
+		rustnet history -q --store 'a #?%41.db' --csv --no-header --fields proto; rustnet history --store b.db 2>&1`
+	out, err := exec.Command("unshare", "--mount", "sh", "-c", script, "sh", dir, capture).Output()
+	want := strings.Repeat("tcp\r\n", 12) + "rustnet: --store b.db: nothing can be put beside it, as reading needs while no rustnet writes it " +
+		"(try: a copy of it, and of the file with -wal if there is one)\n"
+	if string(out) != want || err == nil {
+		t.Errorf("got  %q, %v\nwant %q", out, err, want)
+	}
+}

@@ -142,7 +142,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
 	opening()
-	db, err := sqlite3.OpenFlags(beside.Name(path), sqlite3.OPEN_READONLY)
+	db, err := sqlite3.OpenFlags(beside.Reading(path), sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, plain(err))
 	}
@@ -173,10 +173,14 @@ var opening = func() {}
 
 // plain leaves out what SQLite says before it says anything.
 func plain(err error) error {
-	if text, ok := strings.CutPrefix(err.Error(), "sqlite3: "); ok {
-		return errors.New(text)
+	text, ok := strings.CutPrefix(err.Error(), "sqlite3: ")
+	if errors.Is(err, sqlite3.CANTOPEN) || errors.Is(err, sqlite3.READONLY) {
+		text, ok = "nothing can be put beside it, as reading needs while no rustnet writes it (try: a copy of it, and of the file with -wal if there is one)", true
 	}
-	return err
+	if !ok {
+		return err
+	}
+	return errors.New(text)
 }
 
 // check says what the file is when it is no store that can be read.

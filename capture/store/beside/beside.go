@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -22,6 +25,23 @@ func Name(path string) string {
 		return "./" + path
 	}
 	return path
+}
+
+// Reading is the name of a store that is only read. On a read-only file system nothing changes it, and nothing can be made beside it; as
+// long as a log is there, not all of it is in the one file.
+func Reading(path string) string {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		f.Close()
+	}
+	if !errors.Is(err, syscall.EROFS) {
+		return Name(path)
+	}
+	whole, err := filepath.Abs(path)
+	if _, logged := os.Lstat(path + "-wal"); err != nil || !errors.Is(logged, fs.ErrNotExist) {
+		return Name(path)
+	}
+	return "file://" + (&url.URL{Path: whole}).EscapedPath() + "?immutable=1"
 }
 
 // valueMax is how long a value may be, in bytes. The memory of the driver is bounded, and it panics where that does not do.
