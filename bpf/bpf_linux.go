@@ -508,7 +508,11 @@ func typesOf(path string) (*btf.Spec, error) {
 }
 
 func readTypes(path string) (*btf.Spec, error) {
-	spec, err := btf.LoadSpec(path)
+	var spec *btf.Spec
+	err := errors.New("it is no regular file") // and may have no end
+	if info, serr := os.Stat(path); serr != nil || info.Mode().IsRegular() {
+		spec, err = btf.LoadSpec(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: %w", ErrTypes, err)
 	}

@@ -61,7 +61,8 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		}
 		return durations, nil
 	}
-	if list, ok := value.([]any); ok && flag.Target.Type() == reflect.TypeFor[[]netip.Prefix]() { // which kong would not take as Networks does
+	if flag.Target.Type() == reflect.TypeFor[[]netip.Prefix]() { // which kong would not take as Networks does
+		list := listed(value)
 		texts := make([]string, len(list))
 		for i := range list {
 			texts[i] = fmt.Sprint(list[i])
@@ -76,9 +77,27 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	return value, nil
 }
 
-// misfit is why a number of a file is none for a flag, where kong would make another of it: of 5 five
-// nanoseconds, of -1 a count without end.
+// listed is the value of a flag that can have several, of which one needs no list in a file.
+func listed(value any) []any {
+	if list, ok := value.([]any); ok {
+		return list
+	}
+	return []any{value}
+}
+
+// misfit is why a value of a file is none for a flag, where kong would make another of it: of 5 five
+// nanoseconds, of -1 a count without end; or would say so in words of its own.
 func misfit(flag *kong.Flag, value any) error {
+	if flag.Target.Kind() == reflect.Slice && flag.Target.Type().Elem().Kind() == reflect.String {
+		for _, v := range listed(value) {
+			if _, text := v.(string); !text {
+				return fmt.Errorf("%v is no text (put it in quotes)", v)
+			}
+		}
+	}
+	if _, text := value.(string); flag.IsBool() && !text && value != true && value != false {
+		return fmt.Errorf("%v is neither true nor false", value)
+	}
 	if table, ok := value.(map[string]any); ok && flag.Target.Kind() == reflect.Map && flag.Target.Type().Elem().Kind() == reflect.String {
 		for _, name := range slices.Sorted(maps.Keys(table)) {
 			if _, text := table[name].(string); !text {

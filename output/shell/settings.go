@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ type names struct {
 
 // The tables that are neither a flag's value nor a command's.
 const commandsKey, profilesKey, profileKey = "commands", "profiles", "profile"
+
+// settingsMax is how long a file may be, in bytes: the parser takes a time that grows with the square of its keys.
+const settingsMax = 1 << 20
 
 // byteOrderMark is what editors of Windows begin a file with.
 const byteOrderMark = "\ufeff"
@@ -112,7 +116,11 @@ func readSettingsFile(path string, named bool) ([]byte, error) {
 			return nil, fmt.Errorf("%s could change it, and it can name commands to run (to take it as it is: --config)", who)
 		}
 	}
-	return io.ReadAll(f)
+	text, err := io.ReadAll(io.LimitReader(f, settingsMax+1))
+	if err == nil && len(text) > settingsMax {
+		err = fmt.Errorf("it is longer than %d bytes, as no configuration is", settingsMax)
+	}
+	return text, err
 }
 
 // inLine puts before a syntax error of TOML where it is.
@@ -156,6 +164,10 @@ func (n names) check(values map[string]any, of string) error {
 			}
 		case !slices.Contains(flags, name):
 			return n.unknown(name, flags)
+		case name == profileKey && of != "":
+			return fmt.Errorf("%s is chosen by a file as a whole: it belongs before the first table", profileKey)
+		case name == profileKey && reflect.TypeOf(values[name]).Kind() != reflect.String:
+			return fmt.Errorf("%s: %v is no text (put it in quotes)", profileKey, values[name])
 		}
 	}
 	return nil
