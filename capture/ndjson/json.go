@@ -183,6 +183,9 @@ func set(s *scanner, f *event.Field, r *event.Stored) error {
 		if err != nil {
 			return fmt.Errorf("%q is no time of RFC 3339", text)
 		}
+		if year := t.UTC().Year(); year < 1678 || year > 2261 {
+			return fmt.Errorf("%q is no time from 1678 to 2261, all that nanoseconds in 64 bits can be", text)
+		}
 		r.SetTime(f, t.UnixNano())
 	case event.Addr:
 		if _, err := event.ParseAddr(text); err != nil {

@@ -40,6 +40,11 @@ func (m *Moment) UnmarshalText(text []byte) error {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
 			m.Time = t
+			if first := time.Date(1680, 1, 1, 0, 0, 0, 0, time.UTC); t.Before(first) { // records have nanoseconds in 64 bits
+				m.Time = first
+			} else if last := time.Date(2260, 1, 1, 0, 0, 0, 0, time.UTC); t.After(last) {
+				m.Time = last
+			}
 			return nil
 		}
 	}

@@ -650,4 +650,10 @@ func TestLatest(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+	for text, before := range map[string]bool{"0001-01-01": true, "0001-01-01T00:00:00Z": true, "1677-01-01": true, "2263-01-01": false, "9999-12-31": false} {
+		m := Moment{}
+		if err := m.UnmarshalText([]byte(text)); err != nil || m.IsZero() || m.UnixNano() < 0 != before {
+			t.Errorf("%s: got %v (%d ns), %v; want what no record is outside of", text, m, m.UnixNano(), err)
+		}
+	}
 }
