@@ -12,7 +12,7 @@
 # make bench-data makes those files (2.6 GB in bench/)
 # make generate   makes what is generated: kernel programs, manual, reference
 # make captures   records the project's own captures again (root; says which programs it needs)
-# make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls"); docs/fuzz.tsv has what was done
+# make fuzz       fuzzes all that reads bytes, each parser alone (FUZZTIME=10m PARSER="dns tls", or others); docs/fuzz.tsv has what was done
 # make check      what CI runs after the tests
 
 GO      ?= go

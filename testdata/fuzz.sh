@@ -1,6 +1,6 @@
 #!/bin/bash
 # Fuzzes what reads bytes, each target for a time: fuzz.sh [TIME [PARSER…]], 30s by default. FuzzParser is run once for
-# each parser of the table, or for those that are named and nothing else.
+# each parser of the table, or for those that are named and nothing else; with "others" for a parser, all else.
 #
 # It prints a line for each: target, minutes, executions, inputs that reached new code; and adds it to docs/fuzz.tsv, which has what was
 # done in all. Inputs are kept in Go's build cache, so that the next run goes on from there; TestSeeds of track/dpi takes those of parsers
@@ -68,16 +68,18 @@ later() { # as fuzz, when one of JOBS has ended
 	fuzz "$@" &
 }
 
-if (($#)); then
+if [[ "$*" == others ]]; then
+	table=()
+elif (($#)); then
 	table=("$@")
 else
 	mapfile -t table < <(sed -n 's/^\t{Name: "\([^"]*\)".*/\1/p' track/dpi/dpi.go)
 fi
 build track/dpi
 for parser in "${table[@]}"; do later track/dpi FuzzParser "rustnet-parsers/$parser" "$parser"; done
-if ((!$#)); then
+if ((!$#)) || [[ "$*" == others ]]; then
 	for package in $(go list -f '{{.Dir}}' ./...); do
-		package=${package#"$PWD"/}
+		package=${package#"$PWD"} package=${package#/}
 		mapfile -t targets < <(go test -list '^Fuzz' "./$package" | grep '^Fuzz' | grep -v '^FuzzParser$')
 		((${#targets[@]})) || continue
 		wait
