@@ -576,8 +576,7 @@ func (f *file) retire(ctx context.Context, cfg Config, press func() bool) error 
 	if gone == 0 || err != nil {
 		return plain(err)
 	}
-	clear(f.known)
-	clear(f.stored)
+	// And those that a connection had before it was known better.
 	return plain(f.db.Exec(`DELETE FROM process WHERE NOT EXISTS (SELECT 1 FROM connection WHERE process_ref = ref)
 		AND NOT EXISTS (SELECT 1 FROM event WHERE process_ref = ref);
 		PRAGMA incremental_vacuum`))
@@ -604,15 +603,54 @@ func (f *file) size() (int64, error) {
 	return (n[0] - n[1]) * n[2], nil
 }
 
-// remove takes out some of the rows that which selects.
+// remove takes out some of the rows that which selects, and the processes that nothing refers to any more: where each connection has one
+// of its own, these are the larger part, and all connections would have to go to make the room that half of both give.
 func (f *file) remove(which string) (n int64, err error) {
-	for _, table := range []string{event.StoreConnections, event.StoreEvents} {
-		if err := f.db.Exec(fmt.Sprintf("DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %[1]s %s LIMIT %d)", table, which, retireRows)); err != nil {
-			return n, err
-		}
-		n += f.db.Changes()
+	if err := f.db.Exec("BEGIN IMMEDIATE"); err != nil {
+		return 0, err
 	}
+	refs := map[int64]struct{}{}
+	for _, table := range []string{event.StoreConnections, event.StoreEvents} {
+		stmt, _, perr := f.db.Prepare(fmt.Sprintf("DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %[1]s %s LIMIT %d) RETURNING %s", table, which, retireRows, event.StoreProcess))
+		if err = cmp.Or(err, perr); err != nil {
+			break
+		}
+		for stmt.Step() {
+			n++
+			refs[stmt.ColumnInt64(0)] = struct{}{}
+		}
+		err = cmp.Or(stmt.Err(), stmt.Close())
+	}
+	delete(refs, 0) // of those that have none
+	if err == nil && len(refs) > 0 {
+		err = f.orphans(refs)
+	}
+	if err == nil {
+		err = f.db.Exec("COMMIT")
+	}
+	if err != nil {
+		_ = f.db.Exec("ROLLBACK") // err says why
+		return 0, err
+	}
+	clear(f.known)
+	clear(f.stored)
 	return n, nil
+}
+
+// orphans takes out those of some processes that nothing refers to.
+func (f *file) orphans(refs map[int64]struct{}) error {
+	stmt, _, err := f.db.Prepare(fmt.Sprintf(`DELETE FROM process WHERE ref = ?1 AND NOT EXISTS (SELECT 1 FROM %s WHERE %[3]s = ?1)
+		AND NOT EXISTS (SELECT 1 FROM %[2]s WHERE %[3]s = ?1)`, event.StoreConnections, event.StoreEvents, event.StoreProcess))
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for ref := range refs {
+		if err := cmp.Or(stmt.BindInt64(1, ref), stmt.Exec()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close gives the log's content to the file, where nobody else uses it.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"rustnet/output"
 	"rustnet/track/event"
 )
 
@@ -391,6 +392,31 @@ func TestStaysSmall(t *testing.T) {
 		t.Errorf("the file was %d bytes at its largest, want %d and little more", highest, limit)
 	}
 	want(t, path, fmt.Sprintf("SELECT max(id) = %d, count(*) > 1000 FROM connection", id), "1|1")
+}
+
+// TestRetireProcesses: where each connection has a process of its own, the newest connections are kept as well.
+func TestRetireProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	r := start(t, path, Config{Events: true})
+	var events []event.Event
+	for id := range 20000 {
+		e := conn(event.Closed, uint64(id)+1, int64(id)+1)
+		e.Proc = &event.Proc{PID: uint32(id + 1), Name: "x", Cmdline: strings.Repeat("x", 400)}
+		events = append(events, e)
+	}
+	r.send(events...)
+	r.end(t)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := info.Size() / 2
+	start(t, path, Config{Size: output.Size(limit)}).end(t)
+	if info, err := os.Stat(path); err != nil || info.Size() > limit || info.Size() < limit/4 { // their keys are scattered, so that pages come free late
+		t.Errorf("%d bytes are left (%v), want no more than %d and not much less", info.Size(), err, limit)
+	}
+	want(t, path, "SELECT max(pid), count(*) > 3000, count(*) = count(pid) FROM connections", "20000|1|1")
+	want(t, path, "SELECT (SELECT count(*) FROM process) = (SELECT count(*) FROM connection)", "1")
 }
 
 // TestKeepAllocs: a record of a connection that waits takes the place of the one before, and costs nothing else.
