@@ -102,6 +102,7 @@ ours() {
 		go test -c -ldflags '-s -w' -o "$to/tests/${package##*/}/${package##*/}.test" "./$package"
 		[[ ! -d $package/testdata ]] || cp -r "$package/testdata" "$to/tests/${package##*/}/"
 	done
+	cp bpf/*.bpf.c "$to/tests/bpf/" # whose constants are those of the program
 	go build -ldflags '-s -w' -o "$to/bin/rustnet" .
 	[[ " ${rows[*]} " != *:noring\ * ]] || go build -ldflags '-s -w -X rustnet/bpf.withoutRing=yes' -o "$to/bin/rustnet-noring" .
 	archive "$to" "$to.cpio"
