@@ -138,6 +138,7 @@ var text = []Section{
 	}},
 	{"Privileges", []string{
 		"Reading files needs none. Capturing needs CAP_NET_RAW; exact owners need CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; other users' processes in /proc need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. When everything is open, all are dropped but the last two, and these too where no owners are looked for (`-r`, `--from`, `history`, `--process none`). Without CAP_NET_RAW the kernel's socket tables are followed instead: TCP connections without names and packets; with `--interface`, `--bpf`, `--pcapng` or `-- CMD`, which need packets, it is an error. `--process procfs` uses no eBPF for owners, `--process none` looks for no owners. What the kernel refuses is left out; `rustnet doctor` says what works, and prints the command that mends the rest.",
+		"A system call filter or a security module may refuse to let rights be dropped: it says so, drops all else, and goes on. With rights that its file gives it, it does not run then. A systemd service may have `SystemCallFilter=@system-service bpf` (without `bpf` there is no eBPF) and `RestrictAddressFamilies=AF_NETLINK AF_PACKET`, with `--resolve` AF_UNIX, AF_INET and AF_INET6 as well; without one of the first two families the socket tables are followed.",
 	}},
 	{"Security", []string{
 		"Root stays user 0, but without the power to change what belongs to others. What `--exec` runs has no rights and can gain none. Nothing stays in the kernel when rustnet has ended or was killed: nothing is pinned.",
