@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,5 +237,44 @@ func TestAnswerFirst(t *testing.T) {
 			}
 			in.Free(f)
 		})
+	}
+}
+
+// TestUpgradeOutOfSight: what turns into TLS has its name too where only the client was captured, and where the answer that lets it
+// comes behind the client's hello.
+func TestUpgradeOutOfSight(t *testing.T) {
+	tried := map[string]bool{}
+	for _, s := range recorded(t) {
+		if s.want["sni"] == "" || !s.tcp {
+			continue
+		}
+		hello := slices.IndexFunc(s.msgs, func(m message) bool { return len(m.b) > 6 && m.b[0] == tlsHandshake && m.b[5] == 1 })
+		if hello < 1 || s.msgs[hello-1].side == s.msgs[hello].side || s.want["app"] == "socks" {
+			continue
+		}
+		tried[s.want["app"]] = true
+		nobodys := slices.Contains([]string{"managesieve", "nntp", "pop3"}, s.want["app"]) // so is a client that says one word before
+		t.Run(s.name, func(t *testing.T) {
+			alone, late := s, s
+			alone.msgs = slices.DeleteFunc(slices.Clone(s.msgs), func(m message) bool { return m.side != s.msgs[hello].side })
+			if got := run(t, &alone); !nobodys && s.want["ja4"] != "" && got["sni"] != s.want["sni"] {
+				t.Errorf("client alone: got %v, want %v", got, s.want)
+			}
+			late.msgs = slices.Clone(s.msgs)
+			late.msgs[hello-1], late.msgs[hello] = late.msgs[hello], late.msgs[hello-1]
+			got, want := run(t, &late), maps.Clone(s.want)
+			for _, of := range []string{"rdp_selected", "http_status", "http_version", "ldap_result"} { // the answer's own words may go by
+				delete(got, of)
+				delete(want, of)
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("answer behind the hello: got %v, want %v", got, want)
+			}
+		})
+	}
+	for _, app := range []string{"smtp", "imap", "pop3", "ftp", "xmpp", "ldap", "postgresql", "http", "rdp"} {
+		if !tried[app] {
+			t.Errorf("no capture of %s that turns into TLS", app)
+		}
 	}
 }

@@ -253,6 +253,10 @@ func (c *call) httpMessages(st *httpState, s Side) bool {
 			if len(v.b) == 0 {
 				return false
 			}
+			if v.b[0] == tlsHandshake && s == st.client && st.pending > 0 && st.connects>>(st.pending-1)&1 != 0 { // it was let, if out of sight
+				c.become("tls")
+				return false
+			}
 			if !v.whole && httpStart(v.b) == httpNot && st.lost[s] < maxStarts {
 				st.lost[s]++ // the rest of a body; a segment may begin with the next head
 				v.b = nil

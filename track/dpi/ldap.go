@@ -199,6 +199,10 @@ func parseLDAP(c *call) verdict {
 func (c *call) ldapSide(st *ldapState, s Side) verdict {
 	v := &c.view[s]
 	for len(v.b) > 0 {
+		if st.tls && v.b[0] == tlsHandshake { // it was let, if out of sight
+			c.become("tls")
+			return match
+		}
 		size, at, tag := ldapHead(v.b)
 		switch {
 		case size < 0: // SASL may wrap what follows a bind

@@ -58,7 +58,7 @@ func parsePostgreSQL(c *call) verdict {
 		c.f.state = st
 		c.setClient(c.side)
 	}
-	if c.postgresClient(st) || c.postgresServer(st) {
+	if c.postgresClient(st) || c.f.state != nil && c.postgresServer(st) {
 		return c.finish()
 	}
 	return match // or handed over to TLS
@@ -126,6 +126,10 @@ func (c *call) postgresAlone(v *view) verdict {
 // postgresClient reads the client's side. It returns true when nothing follows that is wanted.
 func (c *call) postgresClient(st *postgresState) bool {
 	v := &c.view[st.client]
+	if st.asked && !st.gss && len(v.b) > 0 && v.b[0] == tlsHandshake { // it was let, if out of sight
+		c.become("tls")
+		return false
+	}
 	for !st.started && len(v.b) >= 8 {
 		n := size32(be32(v.b))
 		switch code := be32(v.b[4:]); {

@@ -122,6 +122,9 @@ func (c *call) rdpConfirm() verdict {
 	server := 1 - Side(c.f.client-1)
 	v := &c.view[server]
 	if len(v.b) == 0 {
+		if b := c.view[1-server].b; len(b) > 0 && b[0] == tlsHandshake { // it was let, if out of sight
+			c.become("tls")
+		}
 		return match
 	}
 	body, got := tpkt(v, v.b)

@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"bytes"
 	"strings"
 
 	"rustnet/track/event"
@@ -68,6 +69,7 @@ type tlsState struct {
 	hellos     [2]bool // client's, server's
 	version    uint16
 	resumed    bool // tls_resumed is known
+	handed     bool // over from another protocol, whose last words of the other end may still come
 }
 
 type tlsSide struct {
@@ -79,6 +81,9 @@ type tlsSide struct {
 	left    uint16 // bytes of the handshake record that the view begins in
 	pass    uint32 // bytes of the handshake message that the view begins in, which nobody wants
 }
+
+// tlsAtHandshake begins a record of the handshake.
+var tlsAtHandshake = []byte{tlsHandshake, 3}
 
 // wants tells whether handshake messages of a side are still read.
 func (st *tlsState) wants(s Side) bool {
@@ -108,7 +113,7 @@ func parseTLS(c *call) verdict {
 			return done
 		default:
 			st = c.tls.get()
-			st.client = c.side
+			st.client, st.handed = c.side, c.f.parser != 0
 			if kind == tlsServer {
 				st.client = 1 - c.side
 			}
@@ -275,7 +280,14 @@ func (c *call) tlsSide(st *tlsState, s Side) bool {
 			continue
 		}
 		if !tlsRecord(v.b) {
-			return true
+			if side.late++; !st.handed || side.records > 0 || side.late > tlsLateRecords {
+				return true
+			}
+			v.b = v.b[max(0, bytes.Index(v.b, tlsAtHandshake)):]
+			if v.b[0] != tlsHandshake {
+				v.b = nil
+			}
+			continue
 		}
 		if len(v.b) < tlsHeaderLen {
 			return false
