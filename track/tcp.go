@@ -334,10 +334,14 @@ func (c *conn) late(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
 	if us := int64(c.rtt()); us > 0 {
 		patience = min(us*1000, maxPatience)
 	}
+	known := end // of it, the part that is not new
+	if after(end, t.next) {
+		known = t.next
+	}
 	// What was acknowledged cannot be on its way, but captured behind its acknowledgement.
-	late := r.passed.holds(p.Seq, end) && p.TS-r.passed.ts < reorderNS
+	late := r.passed.holds(p.Seq, known) && p.TS-r.passed.ts < reorderNS
 	if late {
-		r.passed.from = end
+		r.passed.from = known
 	} else if t.is(holed) {
 		late = r.fill(p.Seq, end, p.TS-patience) && !(t.is(hasAcked) && after(t.acked, p.Seq))
 		if r.n == 0 {
@@ -346,12 +350,12 @@ func (c *conn) late(l *lane, p *decode.Packet, s int, t *tcpSide, end uint32) {
 	}
 	if late {
 		r.outOfOrder++
-		return
+	} else {
+		r.retransmits++
+		t.unset(timing) // Karn's algorithm (RFC 6298 §3)
+		c.note(noteAgain, s)
 	}
-	r.retransmits++
-	t.unset(timing) // Karn's algorithm (RFC 6298 §3)
-	c.note(noteAgain, s)
-	if after(end, t.next) {
+	if known != end {
 		t.next = end
 	}
 }
@@ -447,7 +451,11 @@ func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
 		}
 	}
 	if ahead := int32(p.Ack - o.next); o.is(started) && ahead > 0 && ahead < 1<<24 {
-		c.disordered(l)[1-s].passed = hole{p.TS, o.next, p.Ack}
+		r := &c.disordered(l)[1-s].passed
+		if r.to != o.next || p.TS-r.ts >= reorderNS { // else a segment may be missing that is acknowledged in parts
+			r.from = o.next
+		}
+		r.ts, r.to = p.TS, p.Ack
 		o.next = p.Ack
 		o.unset(timing)
 		c.note(noteGap, 1-s) // acknowledged, but not seen: the capture missed it

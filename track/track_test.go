@@ -696,6 +696,19 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ESTABLISHED ShAaGDT 4/260 2/80 rtt=20000 retx=1 ooo=1
 			closed 32ms ESTABLISHED ShAaGDT 4/260 2/80 rtt=20000 retx=1 ooo=1 exit`},
+		{name: "large ones captured behind acknowledgements of their parts, and one sent again", script: open + `
+			30ms < A 501 151
+			30ms < A 501 201
+			31ms > PA 101 501 100
+			31ms < A 501 251
+			31ms > PA 201 501 50
+			32ms > PA 151 501 100
+			32ms < A 501 301
+			32ms > PA 251 501 100
+			32ms > PA 351 501 50`,
+			want: `
+			new 0s ESTABLISHED ShAaGDT 7/680 5/200 rtt=20000 retx=1 ooo=3
+			closed 32ms ESTABLISHED ShAaGDT 7/680 5/200 rtt=20000 retx=1 ooo=3 exit`},
 		{name: "a byte that asks whether the window is open is not sent again", script: open + `
 			30ms  < A 501 101 win 0
 			230ms > A 101 501 1
