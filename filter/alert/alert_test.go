@@ -55,6 +55,7 @@ type talk struct {
 	tx, rx     uint64
 	unanswered bool
 	local      string
+	history    string // of what was seen from the middle on: one segment each way
 }
 
 var ids uint64
@@ -99,6 +100,11 @@ func (k talk) events() []event.Event {
 	c.Tx = event.Side{Bytes: k.tx + 60, BytesDelta: k.tx, Packets: 4}
 	if !k.unanswered {
 		c.Rx = event.Side{Bytes: k.rx + 60, BytesDelta: k.rx + 60, Packets: 4}
+	}
+	if k.history != "" {
+		e.Partial, c.Partial = true, true
+		copy(c.History[:], k.history)
+		c.Tx, c.Rx = event.Side{Bytes: 40 + k.tx, Packets: 1}, event.Side{Bytes: 40, Packets: 1}
 	}
 	if k.dir == event.In {
 		c.Tx, c.Rx = c.Rx, c.Tx
@@ -209,6 +215,16 @@ func TestDetectors(t *testing.T) {
 		{"by UDP, refused", "port-scan", many(15, func(i int) talk {
 			return talk{at: float64(i), proto: udp, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
 		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 14s in vain, the last udp 34 (1) [port-scan]"},
+		{"with FIN alone", "port-scan", many(20, func(i int) talk {
+			return talk{at: float64(i) / 10, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", 100+i), to: "203.0.113.9:55555", reason: event.Rst, history: "Fr"}
+		}), "port-scan: 203.0.113.9 tried 15 ports of 192.168.1.20 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
+		{"with ACK or no flag", "port-scan", many(20, func(i int) talk {
+			return talk{at: float64(i) / 10, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 100+i), reason: event.Rst, history: []string{"Ar", "r"}[i%2]}
+		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
+		{"connections that a host forgot", "port-scan", many(80, func(i int) talk {
+			return talk{at: float64(i) / 10, program: "mesh", to: fmt.Sprintf("192.168.1.5:%d", 40000+i), reason: event.Rst, history: []string{"Ar", "Fr", "Dr", "FAR"}[i%4],
+				tx: []uint64{12, 12, 0, 0}[i%4]}
+		}), ""},
 		{"many ports that answer", "port-scan", many(200, func(i int) talk {
 			return talk{at: float64(i) / 100, program: "ftp", to: fmt.Sprintf("192.168.1.5:%d", 20000+i)}
 		}), ""},

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"strings"
 
 	"rustnet/track/event"
 )
@@ -115,7 +116,7 @@ func (d *scan) why(s *seen) string {
 
 // tried tells of an attempt that got nowhere; also one that was still waiting at the end.
 func (s *seen) tried() bool {
-	if s.failed() {
+	if s.failed() || s.stray() {
 		return true
 	}
 	if s.partial || s.reason != "exit" && s.reason != "evicted" {
@@ -123,4 +124,23 @@ func (s *seen) tried() bool {
 	}
 	n, known := s.answers()
 	return known && n == 0
+}
+
+// stray tells of segments that begin nothing (FIN, ACK, FIN with PSH and URG, or no flag), which were all that was sent and were answered by
+// a reset: the probes of scans that avoid SYN. They have no options; what is left of connections that a host forgot mostly has timestamps.
+func (s *seen) stray() bool {
+	if !s.partial || s.reason != "rst" || s.proto != "tcp" {
+		return false
+	}
+	sent, _ := number(s.f.txPackets, s.e)
+	bytes, answer := s.bytes()
+	answers, _ := number(s.f.rxPackets, s.e)
+	if s.in {
+		sent, bytes, answers, answer = answers, answer, sent, bytes
+	}
+	head := uint64(40)
+	if s.remote.Is6() {
+		head = 60
+	}
+	return sent > 0 && bytes == sent*head && answers > 0 && answer == answers*head && strings.Trim(text(s.f.history, s.e), "AF") == "r"
 }
