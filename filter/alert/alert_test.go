@@ -25,8 +25,10 @@ var (
 
 const (
 	second = int64(time.Second)
+	icmp   = 1
 	tcp    = 6
 	udp    = 17
+	arp    = 256
 )
 
 func field(name string) *event.AppField {
@@ -55,6 +57,7 @@ type talk struct {
 	tx, rx     uint64
 	unanswered bool
 	local      string
+	icmpType   uint8
 	history    string // of what was seen from the middle on: one segment each way
 }
 
@@ -78,6 +81,7 @@ func (k talk) events() []event.Event {
 	e := event.Event{Kind: event.New, ID: ids, TS: begin + int64(k.at*1e9), Proto: k.proto, Direction: k.dir, Local: netip.MustParseAddrPort(k.local),
 		Remote: netip.MustParseAddrPort(k.to), RemoteServes: true}
 	e.Start, e.Last = e.TS, e.TS
+	e.HasICMP, e.ICMPType = k.proto == icmp, k.icmpType
 	if k.program != "" {
 		e.Proc = &event.Proc{PID: 100, Name: k.program, Exe: "/usr/bin/" + k.program}
 	}
@@ -215,6 +219,24 @@ func TestDetectors(t *testing.T) {
 		{"by UDP, refused", "port-scan", many(15, func(i int) talk {
 			return talk{at: float64(i), proto: udp, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
 		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 14s in vain, the last udp 34 (1) [port-scan]"},
+		{"four a minute", "port-scan", many(15, func(i int) talk {
+			return talk{at: float64(i) * 15, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
+		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 3m30s in vain, the last tcp 34 (1) [port-scan]"},
+		{"by echo", "port-scan", many(30, func(i int) talk {
+			return talk{at: float64(i) / 10, program: "nmap", proto: icmp, icmpType: 8, to: fmt.Sprintf("10.0.0.%d:0", i+1), reason: event.Timeout, unanswered: true}
+		}), "port-scan: nmap looked for 25 addresses by icmp in 2.4s in vain, the last 10.0.0.25 (1) [port-scan]"},
+		{"by ARP", "port-scan", many(30, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: arp, to: fmt.Sprintf("10.0.0.%d:0", i+1), reason: event.Exit, unanswered: true}
+		}), "port-scan: 192.168.1.20 looked for 25 addresses by arp in 2.4s in vain, the last 10.0.0.25 (1) [port-scan]"},
+		{"ARP of others", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) / 10, dir: event.Forward, proto: arp, to: fmt.Sprintf("10.0.0.%d:0", i+1), reason: event.Timeout, unanswered: true}
+		}), ""},
+		{"what polls machines, some of which are down", "port-scan", many(800, func(i int) talk {
+			return talk{at: float64(i) / 20, program: "prometheus", to: fmt.Sprintf("10.0.0.%d:9100", i%200+1), reason: []event.Reason{event.Fin, event.Timeout}[b2i(i%5 == 0)], unanswered: i%5 == 0}
+		}), ""},
+		{"errors that are told to many", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: icmp, icmpType: 3, to: fmt.Sprintf("10.0.0.%d:0", i+1), reason: event.Timeout, unanswered: true}
+		}), ""},
 		{"with FIN alone", "port-scan", many(20, func(i int) talk {
 			return talk{at: float64(i) / 10, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", 100+i), to: "203.0.113.9:55555", reason: event.Rst, history: "Fr"}
 		}), "port-scan: 203.0.113.9 tried 15 ports of 192.168.1.20 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
@@ -229,7 +251,7 @@ func TestDetectors(t *testing.T) {
 			return talk{at: float64(i) / 100, program: "ftp", to: fmt.Sprintf("192.168.1.5:%d", 20000+i)}
 		}), ""},
 		{"slowly", "port-scan", many(100, func(i int) talk {
-			return talk{at: float64(i) * 5, program: "app", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
+			return talk{at: float64(i) * 25, program: "app", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
 		}), ""},
 		{"one port again and again", "port-scan", many(100, func(i int) talk {
 			return talk{at: float64(i) / 100, program: "app", to: "192.168.1.5:81", reason: event.Refused}
@@ -357,6 +379,16 @@ func TestBeaconGoesOn(t *testing.T) {
 		"1m, give or take 0s: 89 times (1) [beacon]", "1m, give or take 0s: 12 times (1) [beacon]"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestSpan: what people read has no digit less.
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{1500 * time.Microsecond: "2ms", 30 * time.Second: "30s", time.Minute: "1m", 210 * time.Second: "3m30s", 10 * time.Minute: "10m",
+		time.Hour: "1h", 70 * time.Minute: "1h10m", time.Hour + 10*time.Second: "1h0m10s", 20 * time.Hour: "20h"} {
+		if got := span(int64(d)); got != want {
+			t.Errorf("%d: got %s, want %s", d, got, want)
+		}
 	}
 }
 

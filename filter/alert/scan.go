@@ -7,24 +7,29 @@ import (
 	"rustnet/track/event"
 )
 
-// A scan is one end that tries many ports of one address, or one port of many, and gets nowhere.
+// A scan is one end that tries many ports of one address, or many addresses in one way, and gets nowhere.
 const (
-	scanPorts  = 15 // within scanWindow
-	scanHosts  = 25
-	scanWindow = int64(60e9)
+	scanPorts   = 15 // within portsWindow
+	scanHosts   = 25 // within hostsWindow, and more than answer
+	portsWindow = int64(300e9)
+	hostsWindow = int64(60e9)
 )
 
 // scan finds scans, of this machine and by it.
 type scan struct {
-	ports, hosts *lru[distinct] // by who and the address, and by who and the port
+	ports *lru[distinct] // by who and the address
+	hosts *lru[sweep]    // by who, the protocol and the port
 
 	wide  bool // what was found last: many addresses
 	n     int
 	first int64
 }
 
+// sweep is what became of attempts at different addresses. What polls many machines has more that answer than that are down.
+type sweep struct{ failed, answered distinct }
+
 func newScan() *scan {
-	return &scan{ports: newLRU[distinct](pairsMax / 2), hosts: newLRU[distinct](pairsMax / 2)}
+	return &scan{ports: newLRU[distinct](pairsMax / 2), hosts: newLRU[sweep](pairsMax / 2)}
 }
 
 // distinct counts different things within a window. It knows the latest 32.
@@ -59,6 +64,11 @@ func (d *distinct) add(what uint32, ts, window int64) (n int, first int64) {
 	if d.what[place] != what || d.times[place] < ts {
 		d.what[place], d.times[place] = what, ts
 	}
+	return d.within(latest, window)
+}
+
+// within counts those of the window before a time.
+func (d *distinct) within(latest, window int64) (n int, first int64) {
 	first = latest
 	for _, at := range d.times[:d.n] {
 		if at > latest-window {
@@ -70,36 +80,62 @@ func (d *distinct) add(what uint32, ts, window int64) (n int, first int64) {
 }
 
 func (d *scan) look(s *seen) (found, bool) {
-	if s.e.Kind != event.Closed || s.rport == 0 && s.lport == 0 {
+	if s.e.Kind != event.Closed {
 		return found{}, false
 	}
 	target, port := s.remote, s.rport
 	if s.in {
 		target, port = s.local, s.lport
 	}
-	if !one(target) || !s.tried() {
+	if !one(target) {
 		return found{}, false
 	}
 	who := s.who
 	if s.in {
 		who = s.addr(s.remote)
 	}
-	proto := s.hash(s.proto)
-	at := s.addr(target)
-	ports, _ := d.ports.get(mix(who, at, proto))
-	if d.n, d.first = ports.add(uint32(port), s.start, scanWindow); d.n >= scanPorts {
-		*ports, d.wide = distinct{}, false
-		return found{key: mix(who, at)}, true
-	}
-	if s.proto != "tcp" { // one that is not answered is nothing special for UDP
+	proto, at := s.hash(s.proto), s.addr(target)
+	place := mix(who, proto, port)
+	if !s.tried() {
+		if p := d.hosts.peek(place); p != nil {
+			if n, known := s.answers(); known && n > 0 {
+				p.answered.add(uint32(at), s.start, hostsWindow)
+			}
+		}
 		return found{}, false
 	}
-	hosts, _ := d.hosts.get(mix(who, port, 1))
-	if d.n, d.first = hosts.add(uint32(at), s.start, scanWindow); d.n >= scanHosts {
-		*hosts, d.wide = distinct{}, true
-		return found{key: mix(who, port)}, true
+	if port != 0 {
+		ports, _ := d.ports.get(mix(who, at, proto))
+		if d.n, d.first = ports.add(uint32(port), s.start, portsWindow); d.n >= scanPorts {
+			*ports, d.wide = distinct{}, false
+			return found{key: mix(who, at)}, true
+		}
 	}
-	return found{}, false
+	if !s.sweeps() {
+		return found{}, false
+	}
+	hosts, _ := d.hosts.get(place)
+	d.n, d.first = hosts.failed.add(uint32(at), s.start, hostsWindow)
+	if answered, _ := hosts.answered.within(s.start, hostsWindow); d.n < scanHosts || d.n <= answered {
+		return found{}, false
+	}
+	*hosts, d.wide = sweep{}, true
+	return found{key: place}, true
+}
+
+// sweeps tells of an attempt that counts beside those at other addresses. UDP without an answer is nothing special, and neither is ARP that
+// others ask: their answers are not for this machine.
+func (s *seen) sweeps() bool {
+	switch s.proto {
+	case "tcp":
+		return true
+	case "icmp", "icmp6":
+		kind, _ := number(s.f.icmpType, s.e)
+		return kind == 8 || kind == 128 // echo requests
+	case "arp":
+		return s.out
+	}
+	return false
 }
 
 func (d *scan) why(s *seen) string {
@@ -108,10 +144,13 @@ func (d *scan) why(s *seen) string {
 		scanner, target, port = s.remote.String(), s.local, s.lport
 	}
 	took := span(max(0, s.start-d.first))
-	if d.wide {
+	switch {
+	case !d.wide:
+		return fmt.Sprintf("%s tried %d ports of %s in %s in vain, the last %s %d", scanner, d.n, target, took, s.proto, port)
+	case s.proto == "tcp":
 		return fmt.Sprintf("%s tried port %d of %d addresses in %s in vain, the last %s", scanner, port, d.n, took, target)
 	}
-	return fmt.Sprintf("%s tried %d ports of %s in %s in vain, the last %s %d", scanner, d.n, target, took, s.proto, port)
+	return fmt.Sprintf("%s looked for %d addresses by %s in %s in vain, the last %s", scanner, d.n, s.proto, took, target)
 }
 
 // tried tells of an attempt that got nowhere; also one that was still waiting at the end.

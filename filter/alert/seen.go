@@ -18,7 +18,7 @@ import (
 type fields struct {
 	event, ts, start, id, proto, localAddr, localPort, remoteAddr, remotePort, direction, history, reason, partial,
 	txBytes, rxBytes, txPackets, rxPackets, txDelta, rxDelta, txRate, rxRate, txRetransmits, rxRetransmits,
-	app, host, process, exe, country, dnsQuery, dnsType, dnsQueries, httpStatus,
+	app, host, process, exe, country, dnsQuery, dnsType, dnsQueries, httpStatus, icmpType,
 	alert, alertReason, alertCount, pattern *event.Field
 }
 
@@ -30,7 +30,7 @@ func (f *fields) find(schema *event.Schema) {
 		"rx_bytes_delta": &f.rxDelta, "tx_rate": &f.txRate, "rx_rate": &f.rxRate, "tx_retransmits": &f.txRetransmits,
 		"rx_retransmits": &f.rxRetransmits, "app": &f.app, "host": &f.host, "process": &f.process, "exe": &f.exe,
 		"country": &f.country, "dns_query": &f.dnsQuery, "dns_type": &f.dnsType, "dns_queries": &f.dnsQueries,
-		"http_status": &f.httpStatus, "alert": &f.alert, "alert_reason": &f.alertReason, "alert_count": &f.alertCount, "pattern": &f.pattern} {
+		"http_status": &f.httpStatus, "icmp_type": &f.icmpType, "alert": &f.alert, "alert_reason": &f.alertReason, "alert_count": &f.alertCount, "pattern": &f.pattern} {
 		*to = schema.Lookup(name) // nil for what a schema does not have
 	}
 }
@@ -60,7 +60,7 @@ type seen struct {
 	proto, app    string
 	local, remote netip.Addr
 	lport, rport  uint64
-	in            bool // the remote end opened it
+	in, out       bool // the remote end opened it, or this machine
 	partial       bool
 	reason        string
 	host          string // of the remote end, "" where only its address is known
@@ -79,7 +79,8 @@ func (s *seen) fill(e *event.Event) {
 	s.local, s.remote = f.localAddr.Addr(e).Unmap(), f.remoteAddr.Addr(e).Unmap()
 	s.lport, _ = f.localPort.Uint(e)
 	s.rport, _ = f.remotePort.Uint(e)
-	s.in = f.direction.Str(e) == "in"
+	direction := f.direction.Str(e)
+	s.in, s.out = direction == "in", direction == "out"
 	s.partial, _ = f.partial.Bool(e)
 	s.name = f.process.Str(e)
 	if s.program = f.exe.Str(e); s.program == "" {
@@ -222,5 +223,11 @@ func span(ns int64) string {
 	case d < time.Minute:
 		return d.Round(100 * time.Millisecond).String()
 	}
-	return strings.TrimSuffix(d.Round(time.Second).String(), "0s")
+	text := d.Round(time.Second).String()
+	for _, none := range []string{"m0s", "h0m"} { // 10m of 10m0s, but 3m30s as it is
+		if strings.HasSuffix(text, none) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
