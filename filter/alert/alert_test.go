@@ -58,7 +58,9 @@ type talk struct {
 	unanswered bool
 	local      string
 	icmpType   uint8
-	history    string // of what was seen from the middle on: one segment each way
+	history    string
+	middle     bool // it was seen from there on: one segment each way
+	rcode      string
 }
 
 var ids uint64
@@ -93,6 +95,9 @@ func (k talk) events() []event.Event {
 			e.App.SetStr(field("dns_type"), k.kind)
 			e.App.SetUint(field("dns_queries"), max(k.queries, 1))
 		}
+		if k.rcode != "" {
+			e.App.SetStr(field("dns_rcode"), k.rcode)
+		}
 		if k.status != 0 {
 			e.App.SetUint(field("http_status"), k.status)
 		}
@@ -105,9 +110,9 @@ func (k talk) events() []event.Event {
 	if !k.unanswered {
 		c.Rx = event.Side{Bytes: k.rx + 60, BytesDelta: k.rx + 60, Packets: 4}
 	}
-	if k.history != "" {
+	copy(c.History[:], k.history)
+	if k.middle {
 		e.Partial, c.Partial = true, true
-		copy(c.History[:], k.history)
 		c.Tx, c.Rx = event.Side{Bytes: 40 + k.tx, Packets: 1}, event.Side{Bytes: 40, Packets: 1}
 	}
 	if k.dir == event.In {
@@ -238,13 +243,13 @@ func TestDetectors(t *testing.T) {
 			return talk{at: float64(i) / 10, proto: icmp, icmpType: 3, to: fmt.Sprintf("10.0.0.%d:0", i+1), reason: event.Timeout, unanswered: true}
 		}), ""},
 		{"with FIN alone", "port-scan", many(20, func(i int) talk {
-			return talk{at: float64(i) / 10, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", 100+i), to: "203.0.113.9:55555", reason: event.Rst, history: "Fr"}
+			return talk{at: float64(i) / 10, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", 100+i), to: "203.0.113.9:55555", reason: event.Rst, middle: true, history: "Fr"}
 		}), "port-scan: 203.0.113.9 tried 15 ports of 192.168.1.20 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
 		{"with ACK or no flag", "port-scan", many(20, func(i int) talk {
-			return talk{at: float64(i) / 10, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 100+i), reason: event.Rst, history: []string{"Ar", "r"}[i%2]}
+			return talk{at: float64(i) / 10, program: "nmap", to: fmt.Sprintf("192.168.1.5:%d", 100+i), reason: event.Rst, middle: true, history: []string{"Ar", "r"}[i%2]}
 		}), "port-scan: nmap tried 15 ports of 192.168.1.5 in 1.4s in vain, the last tcp 114 (1) [port-scan]"},
 		{"connections that a host forgot", "port-scan", many(80, func(i int) talk {
-			return talk{at: float64(i) / 10, program: "mesh", to: fmt.Sprintf("192.168.1.5:%d", 40000+i), reason: event.Rst, history: []string{"Ar", "Fr", "Dr", "FAR"}[i%4],
+			return talk{at: float64(i) / 10, program: "mesh", to: fmt.Sprintf("192.168.1.5:%d", 40000+i), reason: event.Rst, middle: true, history: []string{"Ar", "Fr", "Dr", "FAR"}[i%4],
 				tx: []uint64{12, 12, 0, 0}[i%4]}
 		}), ""},
 		{"many ports that answer", "port-scan", many(200, func(i int) talk {
@@ -258,6 +263,50 @@ func TestDetectors(t *testing.T) {
 		}), ""},
 		{"peers that do not answer UDP", "port-scan", many(100, func(i int) talk {
 			return talk{at: float64(i) / 10, proto: udp, program: "torrent", to: fmt.Sprintf("203.0.113.%d:%d", i, 20000+i), reason: event.Timeout, unanswered: true}
+		}), ""},
+
+		{"answers that nobody acknowledges", "syn-flood", many(150, func(i int) talk {
+			return talk{at: float64(i) / 100, dir: event.In, local: "192.168.1.20:443", to: fmt.Sprintf("203.0.113.%d:4000", i), reason: event.Timeout, unanswered: true, history: "Sht"}
+		}), "syn-flood: 100 connections to 192.168.1.20 port 443 were left half open in 990ms, while 0 were whole, by 32 addresses or more, the last 203.0.113.99 (1) [syn-flood]"},
+		{"of one address, seen on its way", "syn-flood", many(120, func(i int) talk {
+			return talk{at: float64(i) / 100, dir: event.Forward, local: fmt.Sprintf("203.0.113.9:%d", 4000+i), to: "192.168.1.20:80", reason: event.Timeout, history: "Sh"}
+		}), "syn-flood: 100 connections to 192.168.1.20 port 80 were left half open in 990ms, while 0 were whole, by one address, the last 203.0.113.9 (1) [syn-flood]"},
+		{"a busy server with some lost clients", "syn-flood", many(3000, func(i int) talk {
+			return talk{at: float64(i) / 100, dir: event.In, local: "192.168.1.20:443", to: fmt.Sprintf("203.0.113.%d:4000", i%250), history: []string{"Sht", "ShADadFf"}[b2i(i%3 != 0)]}
+		}), ""},
+		{"checks that reset", "syn-flood", many(3000, func(i int) talk {
+			return talk{at: float64(i) / 100, dir: event.In, local: "192.168.1.20:443", to: "10.0.0.9:4000", reason: event.Rst, history: "ShR"}
+		}), ""},
+		{"a scan that half opens", "syn-flood", many(3000, func(i int) talk {
+			return talk{at: float64(i) / 100, dir: event.In, local: fmt.Sprintf("192.168.1.20:%d", i+1), to: "10.0.0.9:4000", reason: event.Timeout, history: "Sh"}
+		}), ""},
+		{"slowly", "syn-flood", many(1000, func(i int) talk {
+			return talk{at: float64(i), dir: event.In, local: "192.168.1.20:443", to: "10.0.0.9:4000", reason: event.Timeout, history: "Sht"}
+		}), ""},
+
+		{"a ping that brings a page", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ptunnel", to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),
+			"icmp-tunnel: 203.0.113.9 answered echo requests of 192.168.1.20 (1.16 kB) with 1.2 MB in 1ms, where answers repeat what was asked (1) [icmp-tunnel]"},
+		{"one that comes in", "icmp-tunnel", talk{proto: icmp, icmpType: 8, dir: event.In, to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),
+			"icmp-tunnel: 192.168.1.20 answered echo requests of 203.0.113.9 (1.16 kB) with 1.2 MB in 1ms, where answers repeat what was asked (1) [icmp-tunnel]"},
+		{"a flood of pings, some of which are lost", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ping", to: "203.0.113.9:0", tx: 5_000_000, rx: 3_000_000}.events(), ""},
+		{"answers of a group", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ping", to: "224.0.0.1:0", tx: 5000, rx: 300_000}.events(), ""},
+		{"errors", "icmp-tunnel", talk{proto: icmp, icmpType: 3, to: "203.0.113.9:0", tx: 0, rx: 300_000}.events(), ""},
+
+		{"names that are made up", "nxdomain", many(40, func(i int) talk {
+			return talk{at: float64(i) / 2, proto: udp, app: "dns", program: "bot", to: "192.168.1.1:53", query: fmt.Sprintf("xkqzjv%dab.com", i), kind: "A", rcode: []string{"NXDOMAIN", "NOERROR"}[b2i(i%10 == 9)]}
+		}), "nxdomain: bot asked for 30 domains in 16s that do not exist, and for 3 that do, the last xkqzjv32ab.com (1) [nxdomain]"},
+		{"of a client", "nxdomain", many(31, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "dnsmasq", dir: event.In, local: "192.168.1.1:53", to: "192.168.1.77:40000", query: fmt.Sprintf("www.XKQzjv%dab.CO.uk", i), kind: "A", rcode: "NXDOMAIN"}
+		}), "nxdomain: 192.168.1.77 asked for 30 domains in 29s that do not exist, and for 0 that do, the last www.XKQzjv29ab.CO.uk (1) [nxdomain]"},
+		{"a resolver with much to do", "nxdomain", many(2000, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: udp, app: "dns", program: "unbound", to: "203.0.113.53:53", query: fmt.Sprintf("site%d.com", i), kind: "A", rcode: []string{"NOERROR", "NXDOMAIN"}[b2i(i%3 == 0)]}
+		}), ""},
+		{"lists, suffixes that are searched, names of the site and of addresses", "nxdomain", many(400, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: udp, app: "dns", program: "postfix", to: "192.168.1.1:53", kind: "A", rcode: "NXDOMAIN", query: fmt.Sprintf([]string{"%d.2.0.192.zen.spamhaus.org",
+				"www.site%d.com.corp.example.net", "printer%d.lan", "%d.2.0.192.in-addr.arpa", "host%d"}[i%5], i)}
+		}), ""},
+		{"what does not answer", "nxdomain", many(400, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: udp, app: "dns", program: "crawler", to: "192.168.1.1:53", kind: "A", rcode: "SERVFAIL", query: fmt.Sprintf("site%d.com", i)}
 		}), ""},
 
 		{"every minute", "beacon", many(20, func(i int) talk {

@@ -83,10 +83,7 @@ func (d *scan) look(s *seen) (found, bool) {
 	if s.e.Kind != event.Closed {
 		return found{}, false
 	}
-	target, port := s.remote, s.rport
-	if s.in {
-		target, port = s.local, s.lport
-	}
+	target, port, _ := s.served()
 	if !one(target) {
 		return found{}, false
 	}
@@ -139,9 +136,10 @@ func (s *seen) sweeps() bool {
 }
 
 func (d *scan) why(s *seen) string {
-	scanner, target, port := s.subject(), s.remote, s.rport
+	target, port, opener := s.served()
+	scanner := s.subject()
 	if s.in {
-		scanner, target, port = s.remote.String(), s.local, s.lport
+		scanner = opener.String()
 	}
 	took := span(max(0, s.start-d.first))
 	switch {
@@ -171,11 +169,11 @@ func (s *seen) stray() bool {
 	if !s.partial || s.reason != "rst" || s.proto != "tcp" {
 		return false
 	}
+	bytes, answer := s.exchanged()
 	sent, _ := number(s.f.txPackets, s.e)
-	bytes, answer := s.bytes()
 	answers, _ := number(s.f.rxPackets, s.e)
 	if s.in {
-		sent, bytes, answers, answer = answers, answer, sent, bytes
+		sent, answers = answers, sent
 	}
 	head := uint64(40)
 	if s.remote.Is6() {

@@ -18,7 +18,7 @@ import (
 type fields struct {
 	event, ts, start, id, proto, localAddr, localPort, remoteAddr, remotePort, direction, history, reason, partial,
 	txBytes, rxBytes, txPackets, rxPackets, txDelta, rxDelta, txRate, rxRate, txRetransmits, rxRetransmits,
-	app, host, process, exe, country, dnsQuery, dnsType, dnsQueries, httpStatus, icmpType,
+	app, host, process, exe, country, dnsQuery, dnsType, dnsQueries, dnsRcode, httpStatus, icmpType,
 	alert, alertReason, alertCount, pattern *event.Field
 }
 
@@ -29,7 +29,7 @@ func (f *fields) find(schema *event.Schema) {
 		"rx_bytes": &f.rxBytes, "tx_packets": &f.txPackets, "rx_packets": &f.rxPackets, "tx_bytes_delta": &f.txDelta,
 		"rx_bytes_delta": &f.rxDelta, "tx_rate": &f.txRate, "rx_rate": &f.rxRate, "tx_retransmits": &f.txRetransmits,
 		"rx_retransmits": &f.rxRetransmits, "app": &f.app, "host": &f.host, "process": &f.process, "exe": &f.exe,
-		"country": &f.country, "dns_query": &f.dnsQuery, "dns_type": &f.dnsType, "dns_queries": &f.dnsQueries,
+		"country": &f.country, "dns_query": &f.dnsQuery, "dns_type": &f.dnsType, "dns_queries": &f.dnsQueries, "dns_rcode": &f.dnsRcode,
 		"http_status": &f.httpStatus, "icmp_type": &f.icmpType, "alert": &f.alert, "alert_reason": &f.alertReason, "alert_count": &f.alertCount, "pattern": &f.pattern} {
 		*to = schema.Lookup(name) // nil for what a schema does not have
 	}
@@ -112,6 +112,27 @@ func (s *seen) programText() string {
 		return s.program
 	}
 	return s.local.String()
+}
+
+// served gives the end that was connected to, and the opener's address.
+func (s *seen) served() (server netip.Addr, port uint64, opener netip.Addr) {
+	if s.in {
+		return s.local, s.lport, s.remote
+	}
+	return s.remote, s.rport, s.local
+}
+
+// history tells whether the connection's history has any of these letters.
+func (s *seen) history(letters string) bool {
+	if s.e.Stored != nil {
+		return strings.ContainsAny(s.f.history.Str(s.e), letters)
+	}
+	for _, c := range s.e.History {
+		if c != 0 && strings.IndexByte(letters, c) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // object names the remote end.

@@ -43,7 +43,7 @@ func (d *throttled) look(s *seen) (found, bool) {
 	if f, ok := d.rate(s); ok {
 		return f, true
 	}
-	return found{pattern: "zero-window", silent: true}, zeroWindow(s)
+	return found{pattern: "zero-window", silent: true}, s.proto == "tcp" && s.history("Ww") // an end had no room for more
 }
 
 func (d *throttled) rate(s *seen) (found, bool) {
@@ -122,27 +122,6 @@ func (p *rates) judge() (mean float64, steady bool, losses int) {
 	}
 	mean = sum / plateau
 	return mean, math.Sqrt(max(0, squares/plateau-mean*mean)) <= mean/10, losses
-}
-
-// zeroWindow tells whether an end had no room for more.
-func zeroWindow(s *seen) bool {
-	if s.proto != "tcp" {
-		return false
-	}
-	if s.e.Stored == nil {
-		for _, c := range s.e.History {
-			if c == 'W' || c == 'w' {
-				return true
-			}
-		}
-		return false
-	}
-	for _, c := range s.f.history.Str(s.e) {
-		if c == 'W' || c == 'w' {
-			return true
-		}
-	}
-	return false
 }
 
 // size is a number of bytes, for people.
