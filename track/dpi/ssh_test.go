@@ -1,6 +1,8 @@
 package dpi
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,4 +42,40 @@ func TestSSHBanners(t *testing.T) {
 	in.Segment(f, Orig, 1<<30, true, false, nil, 0, 0)
 	in.Segment(f, Orig, 1, false, false, []byte("SSH-2.0-srv\r\n"), 13, 0)
 	subset(t, facts(f.App()), map[string]string{"ssh_client": "SSH-2.0-srv", "ssh_server": ""})
+}
+
+// TestSSHLogin: the size of an answer tells whether the client is in, with what OpenSSH, libssh and others agree upon.
+func TestSSHLogin(t *testing.T) {
+	const all = "aes192-ctr,aes256-gcm@openssh.com,aes128-cbc,chacha20-poly1305@openssh.com,aes128-ctr,3des-cbc"
+	const macs = "hmac-sha2-512,umac-64-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha1,hmac-sha2-256"
+	said := func(s Side, n int) message { return message{s, bytes.Repeat([]byte{0xa5}, n)} }
+	keys := []byte("\x00\x00\x00\x0c\x0a\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	reply := append([]byte("\x00\x00\x00\x2c\x0a\x1f"), make([]byte, 42)...)
+	for _, tc := range []struct {
+		name, cipher, mac string
+		said              []message // encrypted
+		want              string
+	}{
+		{"at once", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 28), said(Orig, 112)}, "accepted"},
+		{"after two passwords", "aes256-gcm@openssh.com", "", []message{said(Orig, 52), said(Resp, 52), said(Orig, 68), said(Resp, 68), said(Orig, 84), said(Resp, 68), said(Orig, 84), said(Resp, 36), said(Resp, 600), said(Orig, 112)}, "accepted"},
+		{"guessing", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 52), said(Orig, 76), said(Resp, 52), said(Orig, 76), said(Resp, 76)}, "tried"},
+		{"guessing, with a banner", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 500), said(Resp, 52), said(Orig, 76), said(Resp, 52), said(Orig, 76), said(Resp, 52), said(Orig, 76)}, "tried"},
+		{"with a key", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 52), said(Orig, 350), said(Resp, 330), said(Orig, 600), said(Resp, 28), said(Orig, 112)}, "accepted"},
+		{"a session that began unseen", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 52), said(Orig, 76), said(Resp, 728), said(Orig, 112), said(Resp, 52), said(Orig, 36), said(Resp, 52), said(Orig, 36)}, ""},
+		{"asked only what there is", "chacha20-poly1305@openssh.com", "", []message{said(Orig, 44), said(Resp, 44), said(Orig, 68), said(Resp, 52)}, ""},
+		{"extensions first", "aes192-ctr", "hmac-sha2-256-etm@openssh.com", []message{said(Resp, 28), said(Orig, 180), said(Resp, 68), said(Orig, 84), said(Resp, 300), said(Resp, 84), said(Orig, 150), said(Resp, 52), said(Orig, 112)}, "accepted"},
+		{"mac of the plain text", "aes128-cbc", "hmac-sha1", []message{said(Orig, 52), said(Resp, 52), said(Orig, 84), said(Resp, 36), said(Orig, 112)}, "accepted"},
+		{"short mac", "aes128-ctr", "umac-64-etm@openssh.com", []message{said(Orig, 44), said(Resp, 44), said(Orig, 84), said(Resp, 28), said(Orig, 112)}, "accepted"},
+		{"a cipher with other blocks", "3des-cbc", "hmac-sha1", []message{said(Orig, 52), said(Resp, 52), said(Orig, 84), said(Resp, 52), said(Orig, 84), said(Resp, 36)}, ""},
+		{"a cipher of its own", "x@example.org", "hmac-sha1", []message{said(Orig, 52), said(Resp, 52), said(Orig, 84), said(Resp, 52), said(Orig, 84), said(Resp, 36)}, ""},
+	} {
+		in := NewInspector(Config{})
+		got := runSegments(in, in.NewFlow(true, 40000, 2022), append([]message{{Orig, []byte("SSH-2.0-c\r\n")}, {Resp, []byte("SSH-2.0-s\r\n")},
+			{Orig, sshTestKex("k", "h", "c", "y@example.org,"+tc.cipher, "m", "z@example.org,"+tc.mac, "none", "none")},
+			{Resp, sshTestKex("k", "h", "c", all+",x@example.org", "m", macs, "none", "none")},
+			{Orig, reply}, {Resp, slices.Concat(reply, keys, bytes.Repeat([]byte{0xa5}, 300))}, {Orig, keys}}, tc.said...))
+		if got["ssh_login"] != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got["ssh_login"], tc.want)
+		}
+	}
 }
