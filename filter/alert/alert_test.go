@@ -61,6 +61,7 @@ type talk struct {
 	history    string
 	middle     bool // it was seen from there on: one segment each way
 	rcode      string
+	login      string // of ssh, ftp, smtp
 }
 
 var ids uint64
@@ -94,6 +95,9 @@ func (k talk) events() []event.Event {
 			e.App.SetStr(field("dns_query"), k.query)
 			e.App.SetStr(field("dns_type"), k.kind)
 			e.App.SetUint(field("dns_queries"), max(k.queries, 1))
+		}
+		if k.login != "" {
+			e.App.SetStr(field(k.app+"_login"), k.login)
 		}
 		if k.rcode != "" {
 			e.App.SetStr(field("dns_rcode"), k.rcode)
@@ -282,6 +286,28 @@ func TestDetectors(t *testing.T) {
 		}), ""},
 		{"slowly", "syn-flood", many(1000, func(i int) talk {
 			return talk{at: float64(i), dir: event.In, local: "192.168.1.20:443", to: "10.0.0.9:4000", reason: event.Timeout, history: "Sht"}
+		}), ""},
+
+		{"of this machine's server", "login-guessing", many(30, func(i int) talk {
+			return talk{at: float64(i), dir: event.In, app: "ssh", program: "sshd", local: "192.168.1.20:22", to: fmt.Sprintf("203.0.113.9:%d", 40000+i), login: "tried"}
+		}), "login-guessing: 203.0.113.9 could not log in by ssh to 192.168.1.20 port 22: 8 connections in a row in 7s (1) [login-guessing]"},
+		{"one try at each of many", "login-guessing", many(30, func(i int) talk {
+			return talk{at: float64(i), app: "ftp", program: "hydra", to: fmt.Sprintf("10.0.0.%d:21", i+1), login: "refused"}
+		}), "login-guessing: hydra could not log in by ftp to 8 servers, the last 10.0.0.8 port 21: 8 connections in a row in 7s (1) [login-guessing]"},
+		{"pages", "login-guessing", many(30, func(i int) talk {
+			return talk{at: float64(i), app: "http", program: "hydra", to: "10.0.0.1:80", status: 401}
+		}), "login-guessing: hydra could not log in by http to 10.0.0.1 port 80: 20 connections in a row in 19s (1) [login-guessing]"},
+		{"many who know theirs, and mistype", "login-guessing", many(200, func(i int) talk {
+			return talk{at: float64(i), dir: event.In, app: "ssh", program: "sshd", local: "192.168.1.20:22", to: "203.0.113.9:40000", login: []string{"tried", "accepted"}[b2i(i%4 == 3)]}
+		}), ""},
+		{"of one after the other", "login-guessing", many(200, func(i int) talk {
+			return talk{at: float64(i), dir: event.In, app: "ssh", program: "sshd", local: "192.168.1.20:22", to: fmt.Sprintf("203.0.113.%d:40000", i+1), login: "tried"}
+		}), ""},
+		{"now and then", "login-guessing", many(30, func(i int) talk {
+			return talk{at: 600 * float64(i), app: "smtp", program: "cron", to: "203.0.113.9:587", login: "refused"}
+		}), ""},
+		{"other errors", "login-guessing", many(90, func(i int) talk {
+			return talk{at: float64(i), app: "http", program: "curl", to: "203.0.113.9:80", status: 404}
 		}), ""},
 
 		{"a ping that brings a page", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ptunnel", to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),

@@ -82,7 +82,7 @@ func contradiction(got, want map[string]string) string {
 		case ok && k == "http_version" && got["http_method"] == "": // the server's, until the request is seen
 		case k == "app" && v == "proxy-protocol" && got["proxy_version"] != "": // until what is behind the header is known
 		case ok && k == "quic_version" && got["tls_version"] == "": // the client's first, until the server says which it has
-		case ok && k == "ssh_login" && v == "tried": // until the server lets it in
+		case ok && (k == "ssh_login" && v == "tried" || strings.HasSuffix(k, "_login") && v == "refused"): // until the server lets it in
 		case k == "tls_resumed" && v == "0" && !ok:
 		default:
 			return fmt.Sprintf("%s is %q, want %q", k, v, w)
