@@ -5,7 +5,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -136,4 +138,35 @@ func findAlert(t *testing.T, ndjson, key, text string) string {
 		}
 	}
 	return ""
+}
+
+// TestAlertRules: the rules that the document gives find what they say in what real programs did, and nothing in the rest.
+func TestAlertRules(t *testing.T) {
+	text, err := os.ReadFile("docs/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rules, ok := strings.Cut(string(text), "```toml\n[alert]\n")
+	rules, _, ok2 := strings.Cut(rules, "```")
+	config := filepath.Join(t.TempDir(), "config.toml")
+	if !ok || !ok2 || strings.Count(rules, "\n") < 8 {
+		t.Fatalf("docs/alerts.md has no rules: %q", rules)
+	}
+	if err := os.WriteFile(config, []byte("[alert]\n"+rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for capture, want := range map[string]string{"tls-certificates": "old-tls", "tls12": "self-signed", "telnet": "clear-login", "pop3": "clear-login", "ldap": "clear-login", "ssh": "odd-port",
+		"dns-names": "rebinding", "http": "", "tls13": "", "quic": "", "dns": "", "ftp": "", "sip": "", "kafka": ""} {
+		out, errs, status := rustnet(t, "-q", "--config", config, "-r", "testdata/"+capture+".pcap", "--json", "--events", "alert", "--fields", "alert")
+		if status != 0 {
+			t.Fatalf("%s: %d %s", capture, status, errs)
+		}
+		found := map[string]bool{}
+		for line := range strings.Lines(out) {
+			found[strings.TrimSpace(line)] = true
+		}
+		if line := `{"alert":"` + want + `"}`; want == "" && len(found) > 0 || want != "" && (len(found) != 1 || !found[line]) {
+			t.Errorf("%s: got %v, want %q", capture, found, want)
+		}
+	}
 }
