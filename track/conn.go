@@ -282,6 +282,9 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	if k.version == 0 {
 		e.LocalMAC, e.RemoteMAC = k.src.Lo, k.dst.Lo
 	} else {
+		if k.proto == decode.ARP {
+			e.LocalMAC, e.RemoteMAC = c.sides[l].mac(), c.sides[1-l].mac()
+		}
 		e.Local = netip.AddrPortFrom(k.src.Netip(k.version), k.srcPort)
 		e.Remote = netip.AddrPortFrom(k.dst.Netip(k.version), k.dstPort)
 	}

@@ -619,6 +619,8 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 		}
 	case decode.ICMP, decode.ICMP6:
 		c.echo(p, s)
+	case decode.ARP:
+		c.sides[s].says(p)
 	case decode.SCTP:
 		if !c.inspected {
 			w.inspect(c, s, p)

@@ -22,7 +22,7 @@ import (
 // Config is what a person decides about alerts.
 type Config struct {
 	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this --filter expression is true; repeatable. Alerts pass --filter and --events."`
-	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
+	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
 	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted."`
 	Learned    string            `placeholder:"FILE" help:"File for what first-contact and exfiltration learn: read at the start, written every five minutes and at the end."`
 	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
@@ -59,6 +59,7 @@ var detectors = []struct {
 	{"first-contact", func(k *knowledge) detector { return &contact{known: k, domains: newLRU[uint16](1 << 13)} }},
 	{"port-scan", func(*knowledge) detector { return newScan() }},
 	{"syn-flood", func(*knowledge) detector { return newFlood() }},
+	{"address-conflict", func(*knowledge) detector { return newConflict() }},
 	{"login-guessing", func(*knowledge) detector { return newGuessing() }},
 	{"beacon", func(*knowledge) detector { return newBeacon() }},
 	{"exfiltration", func(k *knowledge) detector { return newSending(k) }},

@@ -58,6 +58,7 @@ type talk struct {
 	unanswered bool
 	local      string
 	icmpType   uint8
+	mac        uint64 // of the remote end
 	history    string
 	middle     bool // it was seen from there on: one segment each way
 	rcode      string
@@ -84,6 +85,7 @@ func (k talk) events() []event.Event {
 	e := event.Event{Kind: event.New, ID: ids, TS: begin + int64(k.at*1e9), Proto: k.proto, Direction: k.dir, Local: netip.MustParseAddrPort(k.local),
 		Remote: netip.MustParseAddrPort(k.to), RemoteServes: true}
 	e.Start, e.Last = e.TS, e.TS
+	e.RemoteMAC = k.mac
 	e.HasICMP, e.ICMPType = k.proto == icmp, k.icmpType
 	if k.program != "" {
 		e.Proc = &event.Proc{PID: 100, Name: k.program, Exe: "/usr/bin/" + k.program}
@@ -308,6 +310,22 @@ func TestDetectors(t *testing.T) {
 		}), ""},
 		{"other errors", "login-guessing", many(90, func(i int) talk {
 			return talk{at: float64(i), app: "http", program: "curl", to: "203.0.113.9:80", status: 404}
+		}), ""},
+
+		{"to and fro", "address-conflict", many(6, func(i int) talk {
+			return talk{at: 30 * float64(i), proto: arp, dir: event.In, to: "192.168.1.1:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
+		}), "address-conflict: 192.168.1.1 is claimed by 02:00:00:00:00:0b and 02:00:00:00:00:0a in turn: 2 changes in 30s (1) [address-conflict]"},
+		{"machines that follow each other", "address-conflict", many(60, func(i int) talk {
+			return talk{at: float64(i), proto: arp, dir: event.In, to: "172.17.0.2:0", mac: 0x02000000000a + uint64(i)}
+		}), ""},
+		{"a service that moves, and moves back", "address-conflict", many(4, func(i int) talk {
+			return talk{at: 3600 * float64(i), proto: arp, dir: event.In, to: "192.168.1.1:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
+		}), ""},
+		{"routers' own", "address-conflict", many(60, func(i int) talk {
+			return talk{at: float64(i), proto: arp, dir: event.In, to: "192.168.1.1:0", mac: []uint64{0x02000000000a, 0x00005e00010b, 0x0007b400010b}[i%3]}
+		}), ""},
+		{"who looks whether it is free", "address-conflict", many(60, func(i int) talk {
+			return talk{at: float64(i), proto: arp, dir: event.In, to: "0.0.0.0:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
 		}), ""},
 
 		{"a ping that brings a page", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ptunnel", to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),

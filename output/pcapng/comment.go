@@ -29,6 +29,9 @@ type owner struct {
 func ownerOf(e *event.Event) owner {
 	o := owner{id: e.ID, direction: e.Direction, local: e.Local, remote: e.Remote.Addr(), localMAC: e.LocalMAC, proc: e.Proc, peer: e.Peer,
 		netns: e.NetNS, nat: orZero(e.NAT), about: orZero(e.About)}
+	if event.ProtoName(e.Proto) == "arp" { // its end is told by the address, and may be told with another one next time
+		o.localMAC = 0
+	}
 	o.host, o.hostSource = e.HostAndSource()
 	return o
 }

@@ -201,7 +201,7 @@ type Event struct {
 
 	// What most events do not have, and nobody asks for of those.
 	Totals              *Totals // of Stats and Group
-	LocalMAC, RemoteMAC uint64  // of protocols without IP: 48 bits each. Local and Remote are zero then
+	LocalMAC, RemoteMAC uint64  // of ARP and of protocols without IP: 48 bits each. Of these Local and Remote are zero
 	LostCount           uint64  // of Lost
 	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
 	// HasPayload is set.

@@ -73,7 +73,7 @@ func (e *Event) Parts() (p Part) {
 	if e.App != nil {
 		p |= partApp
 	}
-	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != 0 || !e.Local.IsValid() { // who has no address may have LocalMAC
+	if e.HasICMP || e.VLAN != 0 || e.NetNS != 0 || e.Tunnel != 0 || !e.Local.IsValid() || e.Proto == linkProto { // ARP and who has no address have LocalMAC
 		p |= partLink
 	}
 	if e.NAT != nil {
