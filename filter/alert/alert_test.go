@@ -401,6 +401,12 @@ func TestDetectors(t *testing.T) {
 		{"one connection", "dns-tunnel", many(1, func(int) talk {
 			return talk{proto: udp, app: "dns", program: "iodine", to: "192.168.1.1:53", query: "vaaaakat2v.t.example.com", kind: "NULL", queries: 4000, tx: 900_000, rx: 3_000_000}
 		}), "dns-tunnel: iodine asked 192.168.1.1 4000 questions of 225 bytes on average, answered with 750, the first about vaaaakat2v.t.example.com (1) [dns-tunnel]"},
+		{"one that has just begun", "dns-tunnel", many(1, func(int) talk {
+			return talk{proto: udp, app: "dns", program: "iodine", to: "192.168.1.1:53", query: "yrbdqw.t.example.com", kind: "NULL", queries: 52, tx: 13705, rx: 9600}
+		}), "dns-tunnel: iodine asked 192.168.1.1 52 questions of 264 bytes on average, answered with 185, the first about yrbdqw.t.example.com (1) [dns-tunnel]"},
+		{"addresses of IPv6 that somebody looks for", "dns-tunnel", many(1, func(int) talk {
+			return talk{proto: udp, app: "dns", program: "logs", to: "192.168.1.1:53", query: "www.example.com", kind: "A", queries: 90, tx: 90 * 130, rx: 9600}
+		}), ""},
 		{"a delivery network", "dns-tunnel", many(300, func(i int) talk {
 			return talk{at: float64(i), proto: udp, app: "dns", program: "browser", to: "192.168.1.1:53", query: fmt.Sprintf("r%d---sn-4g5e6nz%d.c.example.com", i%17, i), kind: "A"}
 		}), ""},

@@ -12,6 +12,8 @@ const (
 	tunnelWindow = int64(600e9)
 	tunnelAsked  = 100 // questions on one connection …
 	tunnelBytes  = 110 // … that are so long on average, headers included; usual ones have 60 to 80
+	tunnelFew    = 40  // likewise, where they are longer than any that are usual, addresses of IPv6 with 130 among them
+	tunnelLong   = 160
 )
 
 type tunnel struct {
@@ -36,15 +38,13 @@ func (d *tunnel) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	n, _ := number(s.f.dnsQueries, s.e)
-	if n < tunnelAsked && len(name) < 24 { // most names are short, and finding out the domain is not quite free
+	if n < tunnelFew && len(name) < 24 { // most names are short, and finding out the domain is not quite free
 		return found{}, false
 	}
 	below := domain(name)
-	if n >= tunnelAsked {
-		if tx, _ := s.bytes(); tx/n >= tunnelBytes {
-			d.n, d.alone = int(n), true
-			return found{key: mix(s.who, s.hash(below))}, true
-		}
+	if tx, _ := s.bytes(); n >= tunnelAsked && tx/n >= tunnelBytes || n >= tunnelFew && tx/n >= tunnelLong {
+		d.n, d.alone = int(n), true
+		return found{key: mix(s.who, s.hash(below))}, true
 	}
 	kind := text(s.f.dnsType, s.e)
 	if len(below) >= len(name) || !looksLikeData(name[:len(name)-len(below)-1], kind) {
