@@ -292,10 +292,10 @@ func TestDetectors(t *testing.T) {
 
 		{"of this machine's server", "login-guessing", many(30, func(i int) talk {
 			return talk{at: float64(i), dir: event.In, app: "ssh", program: "sshd", local: "192.168.1.20:22", to: fmt.Sprintf("203.0.113.9:%d", 40000+i), login: "tried"}
-		}), "login-guessing: 203.0.113.9 could not log in by ssh to 192.168.1.20 port 22: 8 connections in a row in 7s (1) [login-guessing]"},
+		}), "login-guessing: 203.0.113.9 could not log in by ssh to 192.168.1.20 port 22: 6 connections in a row in 5s (1) [login-guessing]"},
 		{"one try at each of many", "login-guessing", many(30, func(i int) talk {
 			return talk{at: float64(i), app: "ftp", program: "hydra", to: fmt.Sprintf("10.0.0.%d:21", i+1), login: "refused"}
-		}), "login-guessing: hydra could not log in by ftp to 8 servers, the last 10.0.0.8 port 21: 8 connections in a row in 7s (1) [login-guessing]"},
+		}), "login-guessing: hydra could not log in by ftp to 6 servers, the last 10.0.0.6 port 21: 6 connections in a row in 5s (1) [login-guessing]"},
 		{"pages", "login-guessing", many(30, func(i int) talk {
 			return talk{at: float64(i), app: "http", program: "hydra", to: "10.0.0.1:80", status: 401}
 		}), "login-guessing: hydra could not log in by http to 10.0.0.1 port 80: 20 connections in a row in 19s (1) [login-guessing]"},

@@ -9,7 +9,7 @@ import (
 
 // Who guesses passwords is refused again and again, and never let in.
 const (
-	guessRow    = 8  // connections in a row that were refused, within guessWindow of each other
+	guessRow    = 6  // connections in a row that were refused, within guessWindow of each other
 	guessRowWeb = 20 // a page without leave to see it has many parts
 	guessWindow = int64(300e9)
 )
