@@ -23,9 +23,9 @@ import (
 type Config struct {
 	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this --filter expression is true; repeatable. Alerts pass --filter and --events."`
 	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
-	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted."`
-	Learned    string            `placeholder:"FILE" help:"File for what first-contact and exfiltration learn: read at the start, written every five minutes and at the end."`
-	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
+	AlertEvery event.Age         `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted, and with --learned also those of the run before."`
+	Learned    string            `placeholder:"FILE" help:"File for what alerts remember from run to run: which were told when, and what first-contact and exfiltration learn. Of one run at a time."`
+	Learn      event.Age         `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
 }
 
 // Any tells whether there is anything that gives alerts.
@@ -46,10 +46,13 @@ type detector interface {
 }
 
 type found struct {
-	key     uint64 // by what such alerts are throttled; 0 = by the program and the remote end
+	key     uint64 // by what such alerts are throttled; 0 = by the program and the remote end. Its detector is a namer
 	pattern string // "" is the detector's name
 	silent  bool   // only the pattern, no alert
 }
+
+// namer says in words what the key is of that it found last.
+type namer interface{ about(s *seen) about }
 
 // detectors are all there are, by name.
 var detectors = []struct {
@@ -78,12 +81,6 @@ type rule struct {
 	alerts  atomic.Uint64
 }
 
-// throttle is what was told of a rule, a program and a remote end.
-type throttle struct {
-	told int64
-	held uint64
-}
-
 // Stage adds the alerts.
 type Stage struct {
 	fields fields
@@ -94,8 +91,7 @@ type Stage struct {
 	warn   func(string)
 
 	seen     seen
-	once     *lru[struct{}] // rules and connections
-	told     *lru[throttle]
+	once     *lru[struct{}]       // rules and connections
 	patterns *lru[*event.Verdict] // connections
 	marked   bool                 // there is one
 	pool     event.Pool
@@ -111,7 +107,7 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 // New compiles the rules against the schema of the records and opens what was learned. nil is: there is
 // nothing to judge.
 func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
-	s := &Stage{every: int64(cfg.AlertEvery), warn: warn, once: newLRU[struct{}](2 * connsMax), told: newLRU[throttle](pairsMax),
+	s := &Stage{every: int64(cfg.AlertEvery), warn: warn, once: newLRU[struct{}](2 * connsMax),
 		patterns: newLRU[*event.Verdict](connsMax), pool: event.NewPool(16)}
 	if cfg.AlertEvery < 0 || cfg.Learn < 0 {
 		return nil, errors.New("--alert-every and --learn take no negative times")
@@ -132,26 +128,25 @@ func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	learns := slices.Contains(wanted, "first-contact") || slices.Contains(wanted, "exfiltration")
-	if cfg.Learned != "" && !learns {
-		return nil, errors.New("--learned is for --detect first-contact and exfiltration")
-	}
-	if learns {
-		if s.known, err = openKnowledge(cfg.Learned, int64(cfg.Learn), s.seen.names); err != nil {
-			return nil, err
+	for _, name := range wanted {
+		if _, taken := cfg.Alert[name]; taken {
+			return nil, fmt.Errorf("--alert: %s is a detector's name", name)
 		}
+	}
+	if !cfg.Any() {
+		if cfg.Learned != "" {
+			return nil, errors.New("--learned is for what alerts remember: --alert and --detect ask for some")
+		}
+		return nil, nil
+	}
+	if s.known, err = openKnowledge(cfg.Learned, int64(cfg.Learn), s.seen.names); err != nil {
+		return nil, err
 	}
 	for _, d := range detectors {
 		if !slices.Contains(wanted, d.name) {
 			continue
 		}
-		if _, taken := cfg.Alert[d.name]; taken {
-			return nil, fmt.Errorf("--alert: %s is a detector's name", d.name)
-		}
 		s.rules = append(s.rules, &rule{name: d.name, look: d.make(s.known)})
-	}
-	if len(s.rules) == 0 {
-		return nil, nil
 	}
 	return s, nil
 }
@@ -201,9 +196,7 @@ func parseDetectors(words []string) ([]string, error) {
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
 	defer close(out)
 	err := s.run(ctx, in, out)
-	if s.known != nil { // also where nobody took the records
-		s.err = s.known.save()
-	}
+	s.err = s.known.close() // also where nobody took the records
 	return err
 }
 
@@ -212,10 +205,13 @@ func (s *Stage) run(ctx context.Context, in <-chan *event.Batch, out chan<- *eve
 	for b := range in {
 		b = s.batch(b)
 		now := b.Now
+		if err := s.known.noteTold(); err != nil {
+			s.warn(err.Error())
+		}
 		if err := b.Send(ctx, out); err != nil {
 			return err
 		}
-		if s.known != nil && now-saved > int64(saveEvery) {
+		if now-saved > int64(saveEvery) {
 			if saved != 0 {
 				if err := s.known.save(); err != nil {
 					s.warn(err.Error())
@@ -227,7 +223,7 @@ func (s *Stage) run(ctx context.Context, in <-chan *event.Batch, out chan<- *eve
 	return nil
 }
 
-// Err is what kept what was learned from being kept, once Run has ended.
+// Err is what kept what is remembered from being kept, once Run has ended.
 func (s *Stage) Err() error { return s.err }
 
 // Records are none: the alerts are among those that go on.
@@ -298,13 +294,15 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 	if _, fresh := s.once.get(mix(ruleKey, s.seen.id)); !fresh {
 		return
 	}
+	named, _ := r.look.(namer)
 	if f.key == 0 {
-		f.key = mix(s.seen.who, s.seen.whom)
+		f.key, named = mix(s.seen.who, s.seen.whom), nil
 	}
-	t, fresh := s.told.get(mix(ruleKey, f.key))
+	t, fresh := s.known.told.get(mix(ruleKey, f.key))
 	t.held++
-	if !fresh && s.seen.ts-t.told < s.every {
+	if since := s.seen.ts - t.last; !fresh && since < s.every && since > -s.every { // of a file from long ago nothing was told
 		s.held.Add(1)
+		s.known.dirty = true
 		return
 	}
 	s.made.Add(1)
@@ -316,7 +314,8 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 		v.Reason = r.values(&s.seen)
 	}
 	s.alerts = append(s.alerts, s.alert(e, v))
-	t.told, t.held = s.seen.ts, 0
+	t.last, t.held = s.seen.ts, 0
+	s.known.tell(t, r.name, named, &s.seen)
 }
 
 // alert is the connection as it is, without what would be counted twice.
@@ -442,7 +441,7 @@ func (s *Stage) Report() string {
 		return ""
 	}
 	made := s.made.Load()
-	if made == 0 && s.errs.Load() == 0 {
+	if made == 0 && s.errs.Load() == 0 && s.held.Load() == 0 {
 		return "no alerts"
 	}
 	by := map[string]uint64{}
@@ -460,7 +459,10 @@ func (s *Stage) Report() string {
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", by[name], name)
 	}
-	text := fmt.Sprintf("%s (%s)", event.Count(made, "alert"), strings.Join(names, ", "))
+	text := "no alerts"
+	if made > 0 {
+		text = fmt.Sprintf("%s (%s)", event.Count(made, "alert"), strings.Join(names, ", "))
+	}
 	if n := s.held.Load(); n > 0 {
 		text += fmt.Sprintf(", %d held back by --alert-every", n)
 	}

@@ -451,7 +451,7 @@ func TestDetectors(t *testing.T) {
 		{"other answers", "throttled", talk{program: "bot", to: "203.0.113.9:80", app: "http", status: 503}.events(), ""},
 	} {
 		t.Run(tt.detect+": "+tt.name, func(t *testing.T) {
-			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: 24 * time.Hour}), tt.events)); got != tt.want {
+			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: event.Age(24 * time.Hour)}), tt.events)); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
@@ -470,7 +470,7 @@ func TestBeaconGoesOn(t *testing.T) {
 	})
 	all := slices.Concat(at(0, 60, 100), fits, at(20000, 60, 12))
 	var got []string
-	for line := range strings.Lines(told(judge(t, stage(t, Config{Detect: []string{"beacon"}, AlertEvery: time.Second}), all))) {
+	for line := range strings.Lines(told(judge(t, stage(t, Config{Detect: []string{"beacon"}, AlertEvery: event.Age(time.Second)}), all))) {
 		_, line, _ = strings.Cut(line, " every ")
 		got = append(got, strings.TrimSpace(line))
 	}
@@ -510,7 +510,7 @@ func TestLearnedIsNotKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, "file")
-			s := stage(t, Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour})
+			s := stage(t, Config{Detect: []string{"first-contact"}, Learned: path, Learn: event.Age(time.Hour)})
 			before, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -545,7 +545,7 @@ func TestLearnedIsNotKept(t *testing.T) {
 // TestFirstContact: programs are learned, kept in a file, and what is new is told.
 func TestFirstContact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "learned")
-	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour}
+	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: event.Age(time.Hour)}
 	usual := many(10, func(i int) talk {
 		return talk{at: 300 * float64(i), program: "curl", to: fmt.Sprintf("203.0.113.%d:443", i), host: fmt.Sprintf("edge%d.example.org", i)}
 	})
@@ -588,9 +588,150 @@ first-contact: sshd is seen for the first time: it accepts connections on tcp 22
 	}
 }
 
+// TestToldIsKept: what was told is not told again by the next run, until --alert-every is over; however the run before ended.
+func TestToldIsKept(t *testing.T) {
+	upload := func(at float64, to string, host string) []event.Event {
+		return talk{at: at, program: "curl", to: to, host: host}.events()
+	}
+	scan := func(at float64, dir event.Direction) []event.Event {
+		return many(15, func(i int) talk {
+			return talk{at: at + float64(i)/100, program: "nc", dir: dir, to: fmt.Sprintf("10.0.0.9:%d", 1000+i), local: fmt.Sprintf("10.0.0.1:%d", 2000+i),
+				reason: event.Refused}
+		})
+	}
+	wide := func(at float64) []event.Event {
+		return many(25, func(i int) talk {
+			return talk{at: at + float64(i)/100, program: "nc", to: fmt.Sprintf("10.0.1.%d:22", i), reason: event.Refused}
+		})
+	}
+	tunnel := func(at float64) []event.Event {
+		return many(20, func(i int) talk {
+			return talk{at: at + float64(i), program: "iodine", proto: udp, app: "dns", to: "192.168.1.1:53", query: fmt.Sprintf("%s%d.t.example.org", data, i), kind: "TXT"}
+		})
+	}
+	at := func(from float64) []event.Event {
+		return slices.Concat(upload(from, "198.51.100.7:443", "files.example.org"), upload(from+1, "198.51.100.8:443", ""), upload(from+2, "[2001:db8::8]:443", "198.51.100.9"),
+			scan(from+3, event.Out), scan(from+6, event.In), wide(from+9), tunnel(from+12))
+	}
+	for _, killed := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "learned")
+		cfg := Config{Alert: map[string]string{"curls": `process == "curl"`}, Detect: []string{"port-scan", "dns-tunnel"},
+			AlertEvery: event.Age(5 * time.Minute), Learned: path, Learn: 0}
+		first := stage(t, cfg)
+		var alerts []event.Event
+		if killed {
+			b := event.NewBatch(nil)
+			b.Events = at(0)
+			b = first.batch(b)
+			if err := first.known.noteTold(); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.WriteString(`{"told":"curls","prog`) // it was killed meanwhile
+			f.Close()
+			for _, e := range b.Events {
+				if e.Kind == event.Alert {
+					alerts = append(alerts, e)
+				}
+			}
+			first.known.release()
+		} else {
+			alerts = judge(t, first, at(0))
+		}
+		if len(alerts) != 7 {
+			t.Fatalf("killed %v: the first run told\n%s", killed, told(alerts))
+		}
+		if got := told(judge(t, stage(t, cfg), at(120))); got != "" {
+			t.Errorf("killed %v: the second run told\n%s", killed, got)
+		}
+		if got := judge(t, stage(t, cfg), at(600)); len(got) != 7 || got[0].Verdict.Count != 2 {
+			t.Errorf("killed %v: the third run told\n%s", killed, told(got))
+		}
+		others := cfg
+		others.Alert, others.Detect = map[string]string{"other": "true"}, nil
+		if got := judge(t, stage(t, others), upload(610, "198.51.100.7:443", "files.example.org")); len(got) != 1 {
+			t.Errorf("killed %v: another rule told\n%s", killed, told(got))
+		}
+		if got := told(judge(t, stage(t, cfg), upload(620, "198.51.100.7:443", "files.example.org"))); got != "" {
+			t.Errorf("killed %v: after another rule's run it told\n%s", killed, got)
+		}
+		if got := judge(t, stage(t, cfg), upload(-90000, "198.51.100.7:443", "files.example.org")); len(got) != 1 {
+			t.Errorf("killed %v: of what was long before it told\n%s", killed, told(got))
+		}
+	}
+}
+
+// TestHourIsKept: by what an hour's alert is throttled is found again in the file; it takes a day to have one.
+func TestHourIsKept(t *testing.T) {
+	s := stage(t, Config{Detect: []string{"exfiltration"}})
+	e := talk{program: "scp", to: "198.51.100.1:22"}.events()[1]
+	s.seen.fill(&e)
+	of := (&sending{inHour: true}).about(&s.seen)
+	if got, want := s.seen.names.about(&of), s.seen.everywhere(); got != want {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
+// TestLearnedIsOneRuns: two runs would each put away what the other has learned.
+func TestLearnedIsOneRuns(t *testing.T) {
+	if !locks {
+		t.Skip("open files have no locks here")
+	}
+	cfg := Config{Alert: map[string]string{"x": "true"}, Learned: filepath.Join(t.TempDir(), "learned")}
+	s := stage(t, cfg)
+	again := func() error {
+		other, err := New(cfg, schema, nil)
+		if err == nil {
+			other.known.release()
+		}
+		return err
+	}
+	if err := again(); err == nil || !strings.Contains(err.Error(), "another rustnet is using it") {
+		t.Errorf("while it is used: %v", err)
+	}
+	s.known.dirty = true
+	if err := s.known.save(); err != nil {
+		t.Fatal(err)
+	}
+	if err := again(); err == nil {
+		t.Error("once it was replaced it was taken twice")
+	}
+	judge(t, s, nil)
+	if err := again(); err != nil {
+		t.Errorf("when the run is over: %v", err)
+	}
+}
+
+// TestToldIsBounded: what is added to the file while it is not replaced.
+func TestToldIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "learned")
+	s := stage(t, Config{Alert: map[string]string{"x": "true"}, Learned: path})
+	for round := range 5 {
+		b := event.NewBatch(nil)
+		for i := range pairsMax / 2 {
+			b.Events = append(b.Events, talk{at: float64(round), program: "nc", to: fmt.Sprintf("198.51.%d.%d:%d", i>>8, i&255, 1000+round)}.events()[0])
+		}
+		s.batch(b)
+		if err := s.known.noteTold(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n > 2*pairsMax+1 || s.made.Load() != 5*pairsMax/2 {
+		t.Errorf("%d lines after %d alerts", n, s.made.Load())
+	}
+	s.known.close()
+}
+
 // TestRules: once for each connection, throttled by program and remote end, and counted.
 func TestRules(t *testing.T) {
-	s := stage(t, Config{Alert: map[string]string{"big ": " tx_bytes > 1000", "web": `remote_port == 443 && app == ""`}, AlertEvery: time.Minute})
+	s := stage(t, Config{Alert: map[string]string{"big ": " tx_bytes > 1000", "web": `remote_port == 443 && app == ""`}, AlertEvery: event.Age(time.Minute)})
 	got := told(judge(t, s, many(4, func(i int) talk {
 		return talk{at: 25 * float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000}
 	})))
@@ -622,7 +763,7 @@ func TestAlertIsARecord(t *testing.T) {
 // TestStored: records that are read back are judged alike.
 func TestStored(t *testing.T) {
 	stored := schema.Stored()
-	s, err := New(Config{Alert: map[string]string{"big": "tx_bytes > 1000"}, Detect: []string{"failing", "throttled"}, AlertEvery: time.Hour}, stored, nil)
+	s, err := New(Config{Alert: map[string]string{"big": "tx_bytes > 1000"}, Detect: []string{"failing", "throttled"}, AlertEvery: event.Age(time.Hour)}, stored, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -674,7 +815,7 @@ func TestMistakes(t *testing.T) {
 		{Config{Alert: map[string]string{"x": "prcess == 'nc'"}}, `did you mean "process"`},
 		{Config{Alert: map[string]string{"beacon": "true"}, Detect: []string{"beacon"}}, "detector's name"},
 		{Config{Detect: []string{"beacn"}}, `did you mean "beacon"`},
-		{Config{Learned: "x"}, "--learned is for"},
+		{Config{Learned: "x"}, "--alert and --detect"},
 		{Config{Learned: "/nonexistent/x", Detect: []string{"all"}}, "/nonexistent/x"},
 		{Config{AlertEvery: -1}, "negative"},
 	} {
@@ -747,7 +888,7 @@ func ordinary(seed uint64, from float64) (all []event.Event) {
 // TestQuietHours: ordinary hours give no alert, once the habits are learned.
 func TestQuietHours(t *testing.T) {
 	for seed := range uint64(3) {
-		s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour})
+		s := stage(t, Config{Detect: []string{"all"}, Learn: event.Age(time.Hour)})
 		var all []event.Event
 		for hour := range 3 {
 			all = append(all, ordinary(seed, float64(hour)*3600)...)
@@ -778,7 +919,7 @@ func TestBounded(t *testing.T) {
 		}
 		s.alerts = s.alerts[:0]
 	}
-	for name, n := range map[string][2]int{"habits": {len(s.known.habits.at), habitsMax}, "told": {len(s.told.at), pairsMax}, "once": {len(s.once.at), 2 * connsMax}, "patterns": {len(s.patterns.at), connsMax}} {
+	for name, n := range map[string][2]int{"habits": {len(s.known.habits.at), habitsMax}, "told": {len(s.known.told.at), pairsMax}, "once": {len(s.once.at), 2 * connsMax}, "patterns": {len(s.patterns.at), connsMax}} {
 		if n[0] > n[1] {
 			t.Errorf("%s: %d, want at most %d", name, n[0], n[1])
 		}
@@ -790,7 +931,7 @@ func TestBounded(t *testing.T) {
 
 // TestAllocations: where nothing fires, judging costs none.
 func TestAllocations(t *testing.T) {
-	s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour, Alert: map[string]string{"x": "tx_bytes > GB(1)", "y": `app == "dns" && dns_type == "TXT"`}})
+	s := stage(t, Config{Detect: []string{"all"}, Learn: event.Age(time.Hour), Alert: map[string]string{"x": "tx_bytes > GB(1)", "y": `app == "dns" && dns_type == "TXT"`}})
 	events := slices.Concat(talk{program: "curl", to: "203.0.113.9:443", host: "www.example.org"}.events(),
 		talk{program: "dig", proto: udp, app: "dns", to: "192.168.1.1:53", query: "www.example.org", kind: "A"}.events(),
 		talk{to: "203.0.113.10:443", dir: event.In}.events(), rising(flat(3, 1e6), never))
@@ -825,10 +966,12 @@ func BenchmarkJudge(b *testing.B) {
 func FuzzLearned(f *testing.F) {
 	f.Add([]byte(`{"rustnet_learned":1,"since":5}` + "\n" + `{"habit":"port","program":"/usr/bin/curl","value":"tcp 443","first":1,"last":2}` + "\n" +
 		`{"habit":"connection","program":"*","first":1,"last":2,"n":30,"mean":8.5,"m2":3.25}` + "\n" + `{"habit":"host","program":"192.0.2.1","value":"203.0.113.0/24","first":1,"last":2}` + "\n"))
+	f.Add([]byte(`{"rustnet_learned":2,"since":0}` + "\n" + `{"told":"upload","program":"/usr/bin/curl","host":"example.org","last":7,"held":2}` + "\n" +
+		`{"told":"port-scan","program":"192.0.2.1","port":22,"last":8}` + "\n" + `{"told":"x","address":"2001:db8::1","last":9}` + "\n" + `{"told":"ha`))
 	f.Add([]byte("{}\n"))
 	n := stage(f, Config{Detect: []string{"beacon"}}).seen.names
 	f.Fuzz(func(t *testing.T, text []byte) {
-		k := &knowledge{names: n, habits: newLRU[habit](100)}
+		k := newKnowledge(n)
 		if k.read(strings.NewReader(string(text))) != nil {
 			return
 		}
@@ -836,7 +979,7 @@ func FuzzLearned(f *testing.F) {
 		if err := k.write(&once); err != nil {
 			t.Fatal(err)
 		}
-		again := &knowledge{names: n, habits: newLRU[habit](100)}
+		again := newKnowledge(n)
 		if err := again.read(strings.NewReader(once.String())); err != nil {
 			t.Fatalf("%v of %s", err, once.String())
 		}

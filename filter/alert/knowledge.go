@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,14 +26,22 @@ const (
 	lineMax = 1 << 15
 )
 
-// knowledge is what programs usually do. It can be kept in a file from run to run.
+// knowledge is what programs usually do, and which alerts were told. It can be kept in a file from run to run. The file is
+// replaced as a whole from time to time; alerts that are told meanwhile are added at its end, so that a run that is killed
+// has told of them too.
 type knowledge struct {
 	path   string
 	learn  int64 // how long is learned before anything is told
 	names  names
 	since  int64 // when learning began; 0 = it did not
 	habits *lru[habit]
+	told   *lru[throttle]
 	dirty  bool
+
+	held    *os.File // the file as it is, locked, where the system has locks
+	added   int      // lines at its end since it was replaced
+	lines   []byte   // to be added
+	failing bool     // adding failed, and that was said
 }
 
 // habit is something that a program did: it talked to a host, or sent so much.
@@ -52,22 +61,54 @@ type habit struct {
 	sum  uint64
 }
 
+// throttle is when a rule told of a program and a remote end last, and how often it has held back since.
+type throttle struct {
+	last int64
+	held uint64
+	of   *about // only where it is kept
+}
+
+// about is what alerts are throttled by besides their rule: a program, or the address that stands for one, and one of the rest or none.
+type about struct {
+	Rule    string `json:"told"`
+	Program string `json:"program,omitempty"`
+	Host    string `json:"host,omitempty"`
+	Address string `json:"address,omitempty"`
+	Port    uint64 `json:"port,omitempty"`
+}
+
+// tellLine is how the file has it.
+type tellLine struct {
+	about
+	Last int64  `json:"last"`
+	Held uint64 `json:"held,omitempty"`
+}
+
 // head is the first line of the file.
 type head struct {
 	Learned int   `json:"rustnet_learned"` // version of the format
 	Since   int64 `json:"since"`
 }
 
-const formatVersion = 1
+// formatVersion 1 had no lines of alerts.
+const formatVersion = 2
 
-// openKnowledge reads the file, which may not be there yet, and sees to it that it can be written.
+// newKnowledge is that of nothing.
+func newKnowledge(n names) *knowledge {
+	return &knowledge{names: n, habits: newLRU[habit](habitsMax), told: newLRU[throttle](pairsMax)}
+}
+
+// openKnowledge reads the file, which may not be there yet, and sees to it that it can be written, and that nobody else does.
 func openKnowledge(path string, learn int64, n names) (*knowledge, error) {
-	k := &knowledge{path: path, learn: learn, names: n, habits: newLRU[habit](habitsMax)}
+	k := newKnowledge(n)
+	k.path, k.learn = path, learn
 	if path == "" {
 		return k, nil
 	}
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = k.load()
 	case err != nil:
 	case info.IsDir():
 		err = errors.New("it is a directory")
@@ -79,26 +120,68 @@ func openKnowledge(path string, learn int64, n names) (*knowledge, error) {
 		}
 		err = k.load()
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
+		k.release()
 		return nil, fmt.Errorf("--learned %s: %w", path, cause(err))
 	}
 	k.dirty = true
-	return k, k.save()
+	if err := k.save(); err != nil {
+		k.release()
+		return nil, err
+	}
+	return k, nil
 }
 
+// load locks the file, which it makes where there is none, and reads it. One that was replaced before it was locked is somebody
+// else's by now.
 func (k *knowledge) load() error {
-	f, err := os.Open(k.path)
-	if err != nil {
-		return err
+	for range 10 {
+		f, err := os.Open(k.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err = os.OpenFile(k.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+			if errors.Is(err, fs.ErrExist) { // by now
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		k.held = f
+		if err := lock(f); err != nil {
+			return err
+		}
+		ours, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if there, err := os.Stat(k.path); err == nil && os.SameFile(ours, there) {
+			return k.read(f)
+		}
+		k.release()
 	}
-	defer f.Close()
-	return k.read(f)
+	return errors.New("it is a link to nothing, or replaced again and again")
+}
+
+// release lets others have the file.
+func (k *knowledge) release() {
+	if k.held != nil {
+		k.held.Close()
+		k.held = nil
+	}
+}
+
+// close keeps what there is to keep.
+func (k *knowledge) close() error {
+	err := k.save()
+	k.release()
+	return err
 }
 
 // read takes what a file says.
 func (k *knowledge) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4096), lineMax)
+	lines.Split(wholeLines)
 	for n := 1; lines.Scan(); n++ {
 		if n == 1 {
 			var h head
@@ -111,17 +194,44 @@ func (k *knowledge) read(r io.Reader) error {
 			k.since = h.Since
 			continue
 		}
-		var h habit
+		var h struct {
+			habit
+			Rule    string `json:"told"`
+			Host    string `json:"host"`
+			Address string `json:"address"`
+			Port    uint64 `json:"port"`
+			Held    uint64 `json:"held"`
+		}
 		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if h.Rule != "" {
+			of := &about{h.Rule, h.Program, h.Host, h.Address, h.Port}
+			if max(len(of.Rule), len(of.Program), len(of.Host), len(of.Address)) > textMax {
+				return fmt.Errorf("line %d is of no alert", n)
+			}
+			t, _ := k.told.get(mix(k.names.hash(of.Rule), k.names.about(of)))
+			*t = throttle{h.Last, h.Held, of}
+			continue
 		}
 		if h.Kind == "" || max(len(h.Kind), len(h.Program), len(h.Value)) > textMax || !(h.N >= 0 && h.N < 1e15 && math.Abs(h.Mean) < 100 && h.M2 >= 0) {
 			return fmt.Errorf("line %d is no habit", n)
 		}
 		to, _ := k.habits.get(k.key(h.Kind, k.names.program(h.Program), k.names.value(h.Kind, h.Value)))
-		*to = h
+		*to = h.habit
 	}
 	return lines.Err()
+}
+
+// wholeLines is bufio.ScanLines but for what stands behind the last line's end: a run was killed while it added that.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF {
+		return len(data), nil, nil
+	}
+	return 0, nil, nil
 }
 
 // save writes the file whole or not at all.
@@ -144,13 +254,75 @@ func (k *knowledge) save() (err error) {
 	if err := k.write(w); err != nil {
 		return err
 	}
-	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(w.Flush(), f.Sync()); err != nil {
+		return err
+	}
+	if !locks {
+		k.release() // open files are not replaced there
+		if err := f.Close(); err != nil {
+			return err
+		}
+	} else if err := lock(f); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), k.path); err != nil {
 		return err
 	}
-	k.dirty = false
+	if locks {
+		k.release()
+		k.held = f
+	}
+	k.dirty, k.lines, k.added = false, k.lines[:0], 0
+	return nil
+}
+
+// tell notes that an alert was told; named says what it is throttled by, nil is the program and the remote end.
+func (k *knowledge) tell(t *throttle, rule string, named namer, s *seen) {
+	if k.path == "" {
+		return
+	}
+	of := s.about()
+	if named != nil {
+		of = named.about(s)
+	}
+	for _, text := range []*string{&of.Program, &of.Host, &of.Address} {
+		*text = strings.Clone(clip(*text))
+	}
+	of.Rule = rule
+	t.of, k.dirty = &of, true
+	k.added++
+	if line, err := json.Marshal(tellLine{of, t.last, t.held}); err == nil {
+		k.lines = append(append(k.lines, line...), '\n')
+	}
+}
+
+// noteTold adds to the file what was told. An error is given once; save tries again.
+func (k *knowledge) noteTold() error {
+	if len(k.lines) == 0 {
+		return nil
+	}
+	err := k.add()
+	said := k.failing
+	if k.failing = err != nil; said {
+		return nil
+	}
+	return err
+}
+
+func (k *knowledge) add() error {
+	if k.failing || k.added > pairsMax { // half a line may be there; or more lines than are remembered
+		return k.save()
+	}
+	f, err := os.OpenFile(k.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil { // somebody took it away
+		return k.save()
+	}
+	_, err = f.Write(k.lines)
+	if err = errors.Join(err, f.Close()); err != nil {
+		k.lines = k.lines[:0] // they are in the next saving
+		return fmt.Errorf("--learned %s: %w", k.path, cause(err))
+	}
+	k.lines = k.lines[:0]
 	return nil
 }
 
@@ -162,6 +334,11 @@ func (k *knowledge) write(w io.Writer) error {
 	k.habits.oldestFirst(func(h *habit) {
 		if err == nil {
 			err = enc.Encode(h)
+		}
+	})
+	k.told.oldestFirst(func(t *throttle) {
+		if err == nil && t.of != nil {
+			err = enc.Encode(tellLine{*t.of, t.last, t.held})
 		}
 	})
 	return err
@@ -181,8 +358,24 @@ func (k *knowledge) key(kind string, who, what uint64) uint64 {
 	return mix(k.names.hash(kind), who, what)
 }
 
+// about gives the key of what alerts are throttled by.
+func (n names) about(of *about) uint64 {
+	who := n.program(of.Program)
+	switch {
+	case of.Host != "":
+		return mix(who, n.hash(of.Host))
+	case of.Port != 0:
+		return mix(who, of.Port)
+	}
+	a, _ := netip.ParseAddr(of.Address) // that of no address is known too
+	return mix(who, n.addr(a))
+}
+
 // program gives what seen.who is of a program's name, or of the address that stands for one.
 func (n names) program(text string) uint64 {
+	if text == "" {
+		return n.addr(netip.Addr{})
+	}
 	if a, err := netip.ParseAddr(text); err == nil {
 		return n.addr(a)
 	}

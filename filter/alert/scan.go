@@ -135,6 +135,19 @@ func (s *seen) sweeps() bool {
 	return false
 }
 
+func (d *scan) about(s *seen) about {
+	of, target, port := about{Program: s.programText()}, s.remote, s.rport
+	if s.in {
+		of.Program, target, port = addrText(s.remote), s.local, s.lport
+	}
+	if d.wide {
+		of.Port = port
+	} else {
+		of.Address = addrText(target)
+	}
+	return of
+}
+
 func (d *scan) why(s *seen) string {
 	target, port, opener := s.served()
 	scanner := s.subject()

@@ -115,7 +115,26 @@ func (s *seen) programText() string {
 	if s.program != "" {
 		return s.program
 	}
-	return s.local.String()
+	return addrText(s.local)
+}
+
+// about is what alerts are throttled by where their detector does not say.
+func (s *seen) about() about {
+	if s.host != "" {
+		return about{Program: s.programText(), Host: s.host}
+	}
+	return about{Program: s.programText(), Address: addrText(s.remote)}
+}
+
+// everywhere is the key of what is about a program, wherever it sends to.
+func (s *seen) everywhere() uint64 { return mix(s.who, s.addr(netip.Addr{})) }
+
+// addrText is "" for none.
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // served gives the end that was connected to, and the opener's address.

@@ -38,10 +38,12 @@ func (d *sending) look(s *seen) (found, bool) {
 	}
 	if hour {
 		d.inHour = true
-		return found{key: s.who}, true
+		return found{key: s.everywhere()}, true
 	}
 	return found{}, false
 }
+
+func (d *sending) about(s *seen) about { return about{Program: s.programText()} }
 
 func (d *sending) why(s *seen) string {
 	if d.inHour {

@@ -61,6 +61,10 @@ func (d *tunnel) look(s *seen) (found, bool) {
 	return found{key: mix(s.who, s.hash(below))}, true
 }
 
+func (d *tunnel) about(s *seen) about {
+	return about{Program: s.programText(), Host: domain(text(s.f.dnsQuery, s.e))}
+}
+
 func (d *tunnel) why(s *seen) string {
 	name := text(s.f.dnsQuery, s.e)
 	if tx, rx := s.bytes(); d.alone {

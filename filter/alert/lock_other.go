@@ -1,0 +1,9 @@
+//go:build !unix
+
+package alert
+
+import "os"
+
+const locks = false
+
+func lock(*os.File) error { return nil }
