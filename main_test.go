@@ -29,6 +29,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"rustnet/filter"
 	"rustnet/output"
 	"rustnet/output/shell"
 	"rustnet/track/event"
@@ -1146,6 +1147,54 @@ func TestHostileRecords(t *testing.T) {
 			out, stderr, _ := rustnet(t, args...)
 			if acts(out) || acts(stderr) || out == "" {
 				t.Errorf("%v: got %.2000q, %q", args, out, stderr)
+			}
+		}
+	}
+}
+
+// TestElsewhere: what is said of other programs' words and flags is there, and they themselves are none of ours, of which it would
+// never be said.
+func TestElsewhere(t *testing.T) {
+	parser, err := newParser(&cli{}, &shell.Files{}, kong.DefaultEnvars("RUSTNET"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := shell.About(parser.Model, schema, exits)
+	var ours []string
+	add := func(flags []shell.Flag) {
+		for _, f := range flags {
+			ours = append(ours, "--"+f.Name, "-"+string(f.Short))
+		}
+	}
+	add(about.Flags)
+	common := len(ours)
+	for _, c := range about.Commands {
+		ours = append(ours, c.Name)
+		add(c.Flags)
+	}
+	flags := regexp.MustCompile(`(?:^|[ (])(--?[a-z][a-z-]*)`)
+	filters := regexp.MustCompile(`'([^']*)'`)
+	seen := map[string]bool{}
+	for _, e := range shell.Elsewhere {
+		for _, name := range strings.Fields(e.Names) {
+			if seen[name] || slices.Contains(ours[:common], name) || slices.Contains(ours, name) && !strings.HasPrefix(name, "-") {
+				t.Errorf("%s: it is one of ours, or there twice", name)
+			}
+			seen[name] = true
+		}
+		for _, m := range filters.FindAllStringSubmatch(e.Is, -1) {
+			if _, err := filter.Compile(m[1], schema); err != nil {
+				t.Errorf("%s: %v", e.Names, err)
+			}
+		}
+		for _, m := range flags.FindAllStringSubmatch(filters.ReplaceAllString(e.Is, ""), -1) {
+			if !slices.Contains(ours, m[1]) {
+				t.Errorf("%s: there is no %s", e.Names, m[1])
+			}
+		}
+		for _, part := range strings.Split(e.Is, "rustnet ")[1:] {
+			if word, _, _ := strings.Cut(part, " "); !strings.HasPrefix(word, "-") && !slices.Contains(ours, strings.Trim(word, ",;:")) && !strings.HasPrefix(part, "streams") {
+				t.Errorf("%s: there is no command %s", e.Names, word)
 			}
 		}
 	}

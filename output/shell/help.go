@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,8 +127,17 @@ func (p *Program) rest() string {
 
 // Advise puts behind what is wrong with a command line what to look at, where it does not say so itself; by is what the parser said.
 func (m *Manual) Advise(wrong, by error) error {
+	if flag := badValue.FindStringSubmatch(wrong.Error()); flag != nil {
+		said, _, _ := strings.Cut(wrong.Error(), " (")
+		return fmt.Errorf("%s (%s)", said, valueHints[flag[1]])
+	}
 	if strings.HasSuffix(wrong.Error(), ")") {
 		return wrong
+	}
+	if flag := noShort.FindStringSubmatch(wrong.Error()); flag != nil {
+		if is := elsewhere(flag[2]); is != "" {
+			return fmt.Errorf("%s (%s)", flag[1], is)
+		}
 	}
 	if flag := noFlag.FindStringSubmatch(wrong.Error()); flag != nil {
 		if hint := m.instead(flag[2]); hint != "" { // which knows better than the parser what was meant
@@ -140,14 +148,26 @@ func (m *Manual) Advise(wrong, by error) error {
 		if f := m.Schema.Lookup(choice[1]); f != nil {
 			return fmt.Errorf("%w (of %s alone: --filter '%s')", wrong, choice[2], condition(f, choice[2]))
 		}
+		if is := elsewhere("--" + choice[2]); is != "" {
+			return fmt.Errorf("%w (%s)", wrong, is)
+		}
 	}
 	return fmt.Errorf("%w (%s)", wrong, m.hint(by))
 }
 
 var (
+	noShort  = regexp.MustCompile(`^(unknown flag (-\w))\b`)
 	noFlag   = regexp.MustCompile(`^(unknown flag --([\w-]+))`)
 	notOneOf = regexp.MustCompile(`^--(\w+) must be one of .* but got "(.*)"$`)
 )
+
+// badValue is of flags whose name is another's elsewhere.
+var badValue = regexp.MustCompile(`^--(count|timeout): (?:".*" is |its value is missing)`)
+
+var valueHints = map[string]string{
+	"count":   "-n N stops after N records; no address is looked up unless --resolve is given",
+	"timeout": "to end after a time: --duration 5s",
+}
 
 // instead says what there is instead of a flag that there is not: one of other commands, or a field to filter by.
 func (m *Manual) instead(flag string) string {
@@ -159,6 +179,9 @@ func (m *Manual) instead(flag string) string {
 	}
 	if len(has) > 0 {
 		return "it is a flag of " + strings.Join(has, ", ")
+	}
+	if is := elsewhere("--" + flag); is != "" {
+		return is
 	}
 	if f := m.Schema.Meant(strings.ReplaceAll(flag, "-", "_")); f != nil {
 		return fmt.Sprintf("for some alone: --filter '%s'; to show it: --fields +%s", condition(f, "…"), f.Name)
@@ -189,11 +212,8 @@ func (p *Program) hint(err error) string {
 		if near := event.Nearest(word, names); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
-		if slices.Contains([]string{"port", "host", "net", "src", "dst", "tcp", "udp", "icmp", "ip", "ip6", "arp", "not"}, word) {
-			return "a capture filter is given with --bpf EXPR"
-		}
-		if info, err := os.Stat(word); err == nil && !info.IsDir() {
-			return "a capture is read with -r FILE, records with --from FILE, several with --from 'FILES*' in quotes"
+		if is := stray(word); is != "" {
+			return is
 		}
 	}
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
