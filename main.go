@@ -132,7 +132,8 @@ type cli struct {
 		When capturestore.Config `embed:""`
 	} `cmd:"" help:"Sum up connections. By protocol, application, service, process, host and reason of their end: live until interrupted, or from --read, --from or --store."`
 	History struct {
-		Records bool `help:"Show every record that --store-events kept, not one row for each connection."`
+		Records  bool                `help:"Show every record that --store-events kept, not one row for each connection."`
+		NewSince capturestore.Moment `placeholder:"WHEN" help:"With --group-by: only groups of which the store knows no connection that began before this, such as the hosts that are new since yesterday."`
 		summary.Rows
 		When capturestore.Config `embed:""`
 	} `cmd:"" help:"Query past connections. They come from the file that --store keeps, also while it is written; --filter, --since and --until use its indexes."`
@@ -644,8 +645,12 @@ func history(c *cli) (int, error) {
 	if c.Output.Encoder = siem.New; c.Output.Schema != "" && len(cfg.GroupBy) > 0 {
 		return 0, usageError{errors.New("--group-by: --schema has records of connections, not of groups")}
 	}
+	since := c.History.NewSince
+	if when := c.History.When; !since.IsZero() && !when.Since.Before(since.Time) {
+		return 0, usageError{errors.New("--since is not before --new-since: there is nothing to compare with")}
+	}
 	to := shell.Sink{}
-	if cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {
+	if since.IsZero() && cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {
 		out, err := output.New(c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
@@ -653,11 +658,11 @@ func history(c *cli) (int, error) {
 		to = shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
 			Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 	} else {
-		query, err := summary.NewQuery(summary.Config{Rows: cfg, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
+		query, err := summary.NewQuery(summary.Config{Rows: cfg, NewSince: since.Time, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") }}
+		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
 	}
 	src, err := openStore(c, c.History.When, c.History.Records, fields)
 	if err != nil {

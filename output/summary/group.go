@@ -69,12 +69,18 @@ func newGroups(k keys, s sums, rows *event.Schema) *groups {
 	return &groups{keys: k, sums: s, schema: rows, byKey: map[string]*group{}, max: groupsMax}
 }
 
-// of finds the group that a record belongs to.
-func (g *groups) of(e *event.Event) *group {
+// keyOf gives what a record shares with its group, valid until the next.
+func (g *groups) keyOf(e *event.Event) []byte {
 	g.key = g.key[:0]
 	for _, f := range g.keys.from {
 		g.key = append(output.AppendText(g.key, f, e), 0)
 	}
+	return g.key
+}
+
+// of finds the group that a record belongs to.
+func (g *groups) of(e *event.Event) *group {
+	g.keyOf(e)
 	if found := g.byKey[string(g.key)]; found != nil {
 		return found
 	}
@@ -95,6 +101,18 @@ func (g *groups) of(e *event.Event) *group {
 
 func (g *groups) make() *group {
 	return &group{key: event.NewStored(g.schema), num: make([]float64, len(g.sums.from)), set: make([]bool, len(g.sums.from))}
+}
+
+// drop forgets the groups whose key is known.
+func (g *groups) drop(known func(key []byte) bool) {
+	gone := map[*group]bool{}
+	for key, one := range g.byKey {
+		if known([]byte(key)) {
+			gone[one] = true
+			delete(g.byKey, key)
+		}
+	}
+	g.all = slices.DeleteFunc(g.all, func(one *group) bool { return gone[one] })
 }
 
 // at is the group of the row with the same number.

@@ -1,8 +1,11 @@
 package summary
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 
 	"rustnet/output"
@@ -22,6 +25,11 @@ type Query struct {
 	first, last int64
 	ts, start   *event.Field
 	max         int
+
+	newSince int64 // 0 = all groups are shown
+	before   map[uint64]struct{}
+	seed     maphash.Seed
+	compared uint64 // connections from before
 }
 
 // row is as much of an event as one that was read back has.
@@ -39,6 +47,12 @@ func NewQuery(cfg Config, out output.Config, fields *event.Schema, w io.Writer) 
 	q := &Query{show: show, ts: fields.Lookup("ts"), start: fields.Lookup("start"), max: rowsMax}
 	if len(show.keys.from) > 0 {
 		q.groups = newGroups(show.keys, show.sums, show.fields)
+	}
+	if !cfg.NewSince.IsZero() {
+		if q.groups == nil {
+			return nil, errors.New("--new-since is about groups: --group-by process,host says of which")
+		}
+		q.newSince, q.before, q.seed = cfg.NewSince.UnixNano(), map[uint64]struct{}{}, maphash.MakeSeed()
 	}
 	return q, nil
 }
@@ -74,15 +88,55 @@ func (q *Query) period() float64 {
 	return float64(q.last-q.first) / 1e9
 }
 
+// Report says for people what groups were compared with.
+func (q *Query) Report() string {
+	switch {
+	case q.newSince == 0:
+		return ""
+	case q.compared == 0:
+		return ", all that there is: nothing is known from before --new-since"
+	}
+	return ", compared with " + event.Count(q.compared, "connection") + " from before"
+}
+
+// beforeMax bounds the groups that are known from before, by 8 bytes each.
+const beforeMax = 1 << 20
+
+// known tells whether there is something from before of the group with this key.
+func (q *Query) known(key []byte) bool {
+	_, known := q.before[maphash.Bytes(q.seed, key)]
+	return known
+}
+
+// old tells whether a connection is from before, or of a group that was seen then, as far as that is known already.
+func (q *Query) old(e *event.Event) (bool, error) {
+	key := q.groups.keyOf(e)
+	if begin := cmp.Or(q.start.Time(e), q.ts.Time(e)); begin >= q.newSince {
+		return q.known(key), nil
+	}
+	q.compared++
+	if q.before[maphash.Bytes(q.seed, key)] = struct{}{}; len(q.before) > beforeMax {
+		return true, fmt.Errorf("more than %d groups from before --new-since: ask for fewer with --since or --filter", beforeMax)
+	}
+	return true, nil
+}
+
 func (q *Query) take(e *event.Event) error {
 	q.last = max(q.last, q.ts.Time(e))
+	if e.Kind == event.Lost {
+		q.losses = append(q.losses, *e)
+		return nil
+	}
+	if q.newSince != 0 {
+		q.first = q.newSince
+		if old, err := q.old(e); old || err != nil {
+			return err
+		}
+	}
 	if begin := q.start.Time(e); begin != 0 && (q.first == 0 || begin < q.first) {
 		q.first = begin
 	}
 	switch {
-	case e.Kind == event.Lost:
-		q.losses = append(q.losses, *e)
-		return nil
 	case q.groups != nil:
 		q.groups.add(e, q.show.ask.ask(e))
 		return nil
@@ -113,6 +167,9 @@ func (q *Query) arranged() []event.Event {
 }
 
 func (q *Query) end() error {
+	if q.newSince != 0 {
+		q.groups.drop(q.known) // where what is from before came later
+	}
 	if q.groups == nil {
 		return q.show.write(append(q.losses, q.arranged()...))
 	}

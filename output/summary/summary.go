@@ -29,6 +29,9 @@ type Config struct {
 	Rows
 	Watch time.Duration `placeholder:"D" help:"Repeat every D: redrawn on a terminal, else one block after the other."`
 
+	// NewSince, where it is not zero, keeps of the groups of a Query those of which nothing is known from before it.
+	NewSince time.Time `kong:"-"`
+
 	// Size gives the terminal's columns and lines, 0 where stdout is none.
 	Size func() (width, height int) `kong:"-"`
 }
@@ -101,7 +104,11 @@ func (s *Show) check() error {
 
 // columns says what a row of a group shows unless the person says it.
 func (s *Show) columns(names []string) {
-	s.out.Columns = slices.Concat(names, []string{"connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
+	first := []string{}
+	if !s.cfg.NewSince.IsZero() {
+		first = append(first, "start") // when that was first seen
+	}
+	s.out.Columns = slices.Concat(names, first, []string{"connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
 		"tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial"})
 	if s.out.Format != output.CSV || len(s.out.Fields) > 0 {
 		return

@@ -594,6 +594,60 @@ func TestQuery(t *testing.T) {
 }
 
 // Live, rates are over the time that was looked: not over what it took to begin, and not only while something happened.
+// TestNewSince: of groups those are shown that nothing is known of from before, in whatever order that comes.
+func TestNewSince(t *testing.T) {
+	stored := schema.Stored()
+	one := func(process string, port uint64, start, ts int64) event.Event {
+		r := event.NewStored(stored)
+		r.SetStr(stored.Lookup("process"), process)
+		r.SetUint(stored.Lookup("remote_port"), port)
+		r.SetUint(stored.Lookup("tx_bytes"), 100)
+		r.SetTime(stored.Lookup("start"), start*1e9)
+		r.SetTime(stored.Lookup("ts"), ts*1e9)
+		return event.Event{Kind: event.Closed, Stored: r}
+	}
+	lost := event.NewStored(stored)
+	lost.SetStr(stored.Lookup("event"), "lost")
+	records := []event.Event{
+		one("curl", 443, 10, 11), one("curl", 443, 110, 111), // known
+		one("curl", 8443, 120, 121), one("curl", 8443, 130, 140), // new
+		one("sshd", 22, 150, 151), one("sshd", 22, 50, 160), // began before, and came later
+		one("nc", 4444, 99, 101), one("ssh", 22, 100, 101), // at the moment itself is new
+		one("dig", 53, 0, 20), one("", 9, 105, 106),
+		{Kind: event.Lost, Stored: lost},
+	}
+	for _, tt := range []struct{ by, want, said string }{
+		{"process,remote_port", "lost,,,,,\r\ngroup,curl,8443,2,200,3.3\r\ngroup,ssh,22,1,100,1.7\r\ngroup,,9,1,100,1.7\r\n", ", compared with 4 connections from before"},
+		{"process", "lost,,,,,\r\ngroup,ssh,,1,100,1.7\r\ngroup,,,1,100,1.7\r\n", ""},
+	} {
+		var w bytes.Buffer
+		q, err := NewQuery(Config{Rows: Rows{GroupBy: []string{tt.by}}, NewSince: time.Unix(100, 0)},
+			output.Config{Format: output.CSV, Fields: []string{"event", "process", "remote_port", "connections", "tx_bytes", "tx_rate"}, NoHeader: true}, stored, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Run(t.Context(), frames(records)); err != nil || w.String() != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.by, w.String(), err, tt.want)
+		}
+		if got := q.Report(); tt.said != "" && got != tt.said {
+			t.Errorf("%s: got %q, want %q", tt.by, got, tt.said)
+		}
+	}
+	if _, err := NewQuery(Config{NewSince: time.Unix(100, 0)}, output.Config{Format: output.CSV}, stored, io.Discard); err == nil || !strings.Contains(err.Error(), "--group-by") {
+		t.Errorf("without groups: %v", err)
+	}
+	q, err := NewQuery(Config{Rows: Rows{GroupBy: []string{"id"}}, NewSince: time.Unix(100, 0)}, output.Config{Format: output.CSV}, stored, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(beforeMax) {
+		q.before[i] = struct{}{}
+	}
+	if err := q.take(&records[0]); err == nil || !strings.Contains(err.Error(), "--since") {
+		t.Errorf("more than can be known: %v", err)
+	}
+}
+
 func TestLiveRates(t *testing.T) {
 	const at = 1_790_000_000_000_000_000
 	for _, c := range []struct {
