@@ -86,6 +86,7 @@ var (
 	mismatched  = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
 	mismatch    = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
 	argument    = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+) *$`)
+	inArray     = regexp.MustCompile(`^cannot use (\S+) as type (\S+) in array$`)
 	notCallable = regexp.MustCompile(`^(.+) is not callable$`)
 )
 
@@ -243,6 +244,9 @@ func plain(message string) string {
 	}
 	if m := argument.FindStringSubmatch(message); m != nil {
 		return m[3] + " takes " + typeName(m[2]) + ", not " + typeName(m[1])
+	}
+	if m := inArray.FindStringSubmatch(message); m != nil {
+		return typeName(m[1]) + " is in no list of what is " + typeName(m[2]) + written("in", typeName(m[1]), typeName(m[2]))
 	}
 	if notCallable.MatchString(message) {
 		return `a field is not a function (a time is written as in: duration > seconds("1m30s"))`

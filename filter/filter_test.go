@@ -185,6 +185,7 @@ func TestCompileErrors(t *testing.T) {
 		{`event == "opened"`, 10, `event is never "opened" (did you mean "open"?)`},
 		{`sni == "a" && proto == "TCP"`, 24, `proto is never "TCP" (did you mean "tcp"?)`},
 		{`proto in ["udp", "ICMP"]`, 18, `proto is never "ICMP" (did you mean "icmp"?)`},
+		{`remote_port in ["443"]`, 13, `a number is in no list of what is a text (a number stands without quotes`},
 		{`proto == "6"`, 10, `proto is never "6" (did you mean "tcp"?)`},
 		{`proto == "300"`, 10, `proto is never "300": it is a name, or the number where there is none`},
 		{`proto == "stuff"`, 10, `proto is never "stuff"`},
@@ -217,6 +218,47 @@ func TestCompileErrors(t *testing.T) {
 		}
 		if !strings.HasPrefix(e.Message, c.want) || e.Column != c.column {
 			t.Errorf("%s: got column %d: %s\nwant column %d: %s", c.expr, e.Column, e.Message, c.column, c.want)
+		}
+	}
+}
+
+// TestNever: what is joined so that it never holds, or always, is said; what only looks like it is not.
+func TestNever(t *testing.T) {
+	for text, want := range map[string]string{
+		`remote_port == 80 && remote_port == 443`:                                `remote_port is never both 80 and 443 (did you mean remote_port in [80, 443]?)`,
+		`app == "dns" and sni == "" and app in ["http", "tls"]`:                  `app is never both "dns" and "http" or "tls" (did you mean app in ["dns", "http", "tls"]?)`,
+		`remote_port > 1024 && remote_port < 80`:                                 `remote_port is never both > 1024 and < 80 (did you mean or?)`,
+		`80 == remote_port && remote_port in 8000..8999`:                         `remote_port is never both 80 and 8000..8999 (did you mean or?)`,
+		`rtt_ms >= 5 && rtt_ms < 5`:                                              `rtt_ms is never both >= 5 and < 5 (did you mean or?)`,
+		`tx_bytes > MB(1) && tx_bytes < KB(1)`:                                   `tx_bytes is never both > 1000000 and < 1000 (did you mean or?)`,
+		`app == "dns" && app != "dns"`:                                           `app is never both "dns" and other than "dns" (did you mean or?)`,
+		`sni == "a" || app == "dns" && app == "tls"`:                             `app is never both "dns" and "tls" (did you mean app in ["dns", "tls"]?)`,
+		`not (app == "dns" && app == "tls")`:                                     `app is never both "dns" and "tls" (did you mean app in ["dns", "tls"]?)`,
+		`remote_port != 80 || remote_port != 443`:                                `remote_port is always other than 80 or other than 443 (did you mean not (remote_port in [80, 443])?)`,
+		`ts > date("2026-02-01") && ts < date("2026-01-01")`:                     `ts is never both > date("2026-02-01T00:00:00Z") and < date("2026-01-01T00:00:00Z") (did you mean or?)`,
+		`remote_addr == "192.0.2.1" && remote_addr == "198.51.100.1"`:            `remote_addr is never both "192.0.2.1" and "198.51.100.1" (did you mean remote_addr in ["192.0.2.1", "198.51.100.1"]?)`,
+		strings.Repeat(`sni != "a" and `, 900) + `app == "dns" and app == "tls"`: `app is never both`,
+
+		`remote_port > 80 && remote_port < 443`:                        "",
+		`remote_port >= 80 && remote_port <= 80`:                       "",
+		`remote_port != 80 && remote_port != 443`:                      "",
+		`remote_port == 80 || remote_port == 443`:                      "",
+		`remote_port == 80 || local_port == 443`:                       "",
+		`remote_port == 80 && local_port == 443`:                       "",
+		`app != "" && app != "dns"`:                                    "",
+		`app == "dns" && app in ["dns", "tls"]`:                        "",
+		`(app == "dns" || app == "tls") && app != "dns"`:               "",
+		`app == "dns" || app == "tls" && remote_port == 443`:           "",
+		`"a" in ancestors && "b" in ancestors`:                         "",
+		`remote_port in [80, 443] && remote_port in 443..8443`:         "",
+		`app != "dns" || app == "dns" && tx_bytes > 100`:               "",
+		`ts > date("2026-01-31") && ts < date("2026-01-31T00:00:01Z")`: "",
+		`sni == host && sni == "a"`:                                    "",
+		`sni != host || sni != "a"`:                                    "",
+	} {
+		_, err := Compile(text, schema)
+		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
+			t.Errorf("%.80s: got %s, want %s", text, got, want)
 		}
 	}
 }

@@ -76,6 +76,8 @@ func (r *rewriter) values(node ast.Node) {
 	switch n := node.(type) {
 	case *ast.BinaryNode:
 		switch n.Operator {
+		case "&&", "and", "||", "or":
+			r.join(n)
 		case "in":
 			if list := r.list(n.Right); list != nil {
 				s, _ := memberOf(list)
