@@ -154,6 +154,7 @@ type cli struct {
 	} `cmd:"" help:"Print the manual. As a man page (rustnet manual | man -l -) or in Markdown; schemas is about the fields of --schema."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
+	doing     string // the command
 	fromStore bool   // the command reads --store instead of writing it
 	started   func() // when signals are caught that end it
 	reopens   bool   // SIGHUP is for files, and ends nothing
@@ -265,6 +266,7 @@ func execute(args []string) (status int, err error) {
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
+	c.doing = ctx.Selected().Name
 	if doing := ctx.Selected().Name; doing != "stream" { // that opens its files first, and what is wrong with them is told then
 		if err := c.last(doing); err != nil {
 			return 0, err
@@ -503,6 +505,9 @@ func stream(c *cli) (int, error) {
 	}
 	if alerts != nil {
 		stages = append(stages, alerts.Run)
+		for _, rule := range alerts.Rules() {
+			c.sayAbsent("--alert "+rule.Name, rule.Program, say)
+		}
 	}
 	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
 		Written: func() uint64 { return out.Stats().Events() },
@@ -721,7 +726,38 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--filter: %w", err)}
 	}
+	c.sayAbsent("--filter", program, say)
 	return filter.NewStage(program), nil
+}
+
+// sayAbsent tells which fields that an expression asks for no record of this run can have, and what gives them.
+func (c *cli) sayAbsent(flag string, asks *filter.Program, say shell.Teller) {
+	if len(c.From) > 0 || c.fromStore { // these have what they have
+		return
+	}
+	info, err := os.Stat(c.Read)
+	packets := c.Read != "" && err == nil && info.Mode().IsRegular() && !file.Recorded(c.Read) // and nothing that --pcapng adds
+	sockets := c.doing == "snapshot" && !c.passes()
+	for _, name := range asks.Fields() {
+		f, why := schema.Lookup(name), ""
+		switch {
+		case (c.live() || packets) && len(c.About.GeoIP) == 0 && slices.Contains([]string{"country", "city", "asn", "as_org"}, name):
+			why = "--geoip FILE gives it"
+		case (c.live() || packets) && !c.About.Resolve && name == "remote_name":
+			why = "--resolve gives it"
+		case packets && f.Place() == event.PlaceProcess:
+			why = "a capture knows no processes, but for what --pcapng wrote"
+		case c.live() && c.Process == "none" && f.Place() == event.PlaceProcess:
+			why = "--process none looks for no owners"
+		case sockets && slices.Contains([]string{"app", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "duration"}, name),
+			sockets && slices.ContainsFunc(dpi.Fields(), func(f *event.AppField) bool { return f.Name == name }),
+			sockets && !c.About.Resolve && (name == "host" || name == "host_source"):
+			why = "only packets tell it, as with --duration 5s"
+		}
+		if why != "" {
+			say("warn", "%s: no record has %s here: %s", flag, name, why)
+		}
+	}
 }
 
 // examine is the command doctor. Its exit status says whether the main job can be done.

@@ -192,6 +192,22 @@ func parseDetectors(words []string) ([]string, error) {
 	return wanted, nil
 }
 
+// Rule is one of --alert.
+type Rule struct {
+	Name    string
+	Program *filter.Program
+}
+
+// Rules are those that a person wrote.
+func (s *Stage) Rules() (all []Rule) {
+	for _, r := range s.rules {
+		if r.program != nil {
+			all = append(all, Rule{r.name, r.program})
+		}
+	}
+	return all
+}
+
 // Run adds alerts to what comes until in is closed, and closes out.
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
 	defer close(out)
