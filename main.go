@@ -506,7 +506,7 @@ func stream(c *cli) (int, error) {
 	if alerts != nil {
 		stages = append(stages, alerts.Run)
 		for _, rule := range alerts.Rules() {
-			c.sayAbsent("--alert "+rule.Name, rule.Program, say)
+			c.sayDoubts("--alert "+rule.Name, rule.Program, say)
 		}
 	}
 	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
@@ -726,12 +726,16 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--filter: %w", err)}
 	}
-	c.sayAbsent("--filter", program, say)
+	c.sayDoubts("--filter", program, say)
 	return filter.NewStage(program), nil
 }
 
-// sayAbsent tells which fields that an expression asks for no record of this run can have, and what gives them.
-func (c *cli) sayAbsent(flag string, asks *filter.Program, say shell.Teller) {
+// sayDoubts tells what an expression is not likely to mean: which fields it asks for that no record of this run can have, and what gives
+// them.
+func (c *cli) sayDoubts(flag string, asks *filter.Program, say shell.Teller) {
+	for _, note := range asks.Notes() {
+		say("warn", "%s: %s", flag, note)
+	}
 	if len(c.From) > 0 || c.fromStore { // these have what they have
 		return
 	}

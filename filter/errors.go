@@ -87,6 +87,9 @@ var (
 	mismatch    = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
 	argument    = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+) *$`)
 	inArray     = regexp.MustCompile(`^cannot use (\S+) as type (\S+) in array$`)
+	openList    = regexp.MustCompile(`\bin\s*\([^()]*$`)
+	quad        = regexp.MustCompile(`[0-9.]$`)
+	pipe        = regexp.MustCompile(`[^|]\|[^|]`)
 	notCallable = regexp.MustCompile(`^(.+) is not callable$`)
 )
 
@@ -143,6 +146,15 @@ func stray(kind, token, text string, from int, schema *event.Schema) *Error {
 		return at(text, from, `unknown operator "=~" (did you mean "matches"?)`)
 	case token == "=":
 		return at(text, from, `unexpected "=" (== compares)`)
+	case token == "&":
+		return at(text, from, `unexpected "&" (&& joins conditions)`)
+	case token == "," && openList.MatchString(before):
+		return at(text, from, `unexpected "," (a list stands in brackets, as in: remote_port in [80, 443])`)
+	case kind == "Number" && strings.HasPrefix(token, ".") && quad.MatchString(before):
+		return at(text, from, `unexpected "`+token+`" (an address stands in quotes)`)
+	}
+	if at1 := pipe.FindStringIndex(before); at1 != nil {
+		return at(text, utf8.RuneCountInString(before[:at1[1]-2]), `unexpected "|" (|| joins conditions)`)
 	}
 	if m := lastWord.FindStringSubmatchIndex(before); m != nil && !known(before[m[2]:m[3]]) && !slices.Contains(words, before[m[2]:m[3]]) {
 		word := before[m[2]:m[3]]
@@ -177,6 +189,9 @@ func typeName(t string) string {
 	return "something else"
 }
 
+// asked tells how to ask whether there is a value.
+var asked = map[string]string{"a text": ` (whether there is one is asked with: host != "", host == "")`, "a number": " (whether there is one is asked with: pid != 0, pid == 0)"}
+
 // written tells how a value of one of two types is written, where the other stands for it.
 func written(op, a, b string) string {
 	switch {
@@ -206,6 +221,9 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 		}
 		return `unknown function "` + name + `"`
 	}
+	if slices.Contains([]string{"null", "none", "undefined", "empty"}, strings.ToLower(name)) {
+		return `unknown field "` + name + `" (of what is not known a text is "", a number 0, a list empty, as in: host == "")`
+	}
 	if near := schema.Nearest(name); near != "" {
 		return `unknown field "` + name + `" (did you mean "` + near + `"?)`
 	}
@@ -234,13 +252,13 @@ func plain(message string) string {
 		return "the filter ends too early"
 	}
 	if m := wrongResult.FindStringSubmatch(message); m != nil {
-		return "the filter must be true or false, but this is " + typeName(m[1])
+		return "the filter must be true or false, but this is " + typeName(m[1]) + asked[typeName(m[1])]
 	}
 	if m := mismatched.FindStringSubmatch(message); m != nil {
 		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3]) + written(m[1], typeName(m[2]), typeName(m[3]))
 	}
 	if m := mismatch.FindStringSubmatch(message); m != nil {
-		return m[1] + " does not go before " + typeName(m[2])
+		return m[1] + " does not go before " + typeName(m[2]) + asked[typeName(m[2])]
 	}
 	if m := argument.FindStringSubmatch(message); m != nil {
 		return m[3] + " takes " + typeName(m[2]) + ", not " + typeName(m[1])

@@ -33,7 +33,11 @@ type Program struct {
 	env  map[string]any
 	// inputs are what the expression names, and only that.
 	inputs []input
+	notes  []string
 }
+
+// Notes says what is probably meant otherwise, and yet may be so.
+func (p *Program) Notes() []string { return p.notes }
 
 // Compile checks expr against the schema. What is wrong with it is said by an *Error.
 func Compile(text string, schema *event.Schema) (*Program, error) {
@@ -56,7 +60,7 @@ func Compile(text string, schema *event.Schema) (*Program, error) {
 	if err != nil {
 		return nil, explain(err, text, schema)
 	}
-	p := &Program{code: code, env: map[string]any{}, inputs: r.inputs()}
+	p := &Program{code: code, env: map[string]any{}, inputs: r.inputs(), notes: r.notes}
 	for i := range p.inputs {
 		p.inputs[i].put(p.env, r.env[p.inputs[i].name])
 	}

@@ -185,6 +185,13 @@ func TestCompileErrors(t *testing.T) {
 		{`event == "opened"`, 10, `event is never "opened" (did you mean "open"?)`},
 		{`sni == "a" && proto == "TCP"`, 24, `proto is never "TCP" (did you mean "tcp"?)`},
 		{`proto in ["udp", "ICMP"]`, 18, `proto is never "ICMP" (did you mean "icmp"?)`},
+		{`remote_port in (80, 443)`, 19, `unexpected "," (a list stands in brackets`},
+		{`remote_addr == 192.0.2.1`, 21, `unexpected ".2.1" (an address stands in quotes)`},
+		{`remote_port == 80 & process == "nc"`, 19, `unexpected "&" (&& joins`},
+		{`remote_port == 80 | process == "nc"`, 19, `unexpected "|" (|| joins`},
+		{`host == null`, 9, `unknown field "null" (of what is not known a text is ""`},
+		{`host && pid == 1`, 6, `&& does not go between a text and true or false (it joins`},
+		{`remote_ip == "192.0.2.1"`, 1, `unknown field "remote_ip" (did you mean "remote_addr"?)`},
 		{`remote_port in ["443"]`, 13, `a number is in no list of what is a text (a number stands without quotes`},
 		{`proto == "6"`, 10, `proto is never "6" (did you mean "tcp"?)`},
 		{`proto == "300"`, 10, `proto is never "300": it is a name, or the number where there is none`},
@@ -259,6 +266,25 @@ func TestNever(t *testing.T) {
 		_, err := Compile(text, schema)
 		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
 			t.Errorf("%.80s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestNotes: a shell's pattern is a text like any other, and is told of.
+func TestNotes(t *testing.T) {
+	for text, want := range map[string]string{
+		`host == "*.demo.io"`:             `"*.demo.io" stands for itself, the star too (did you mean host endsWith ".demo.io"?)`,
+		`process in ["nc", "python*"]`:    `"python*" stands for itself, the star too (did you mean process startsWith "python"?)`,
+		`"*curl*" != cmdline && pid == 1`: `"*curl*" stands for itself, the star too (did you mean cmdline contains "curl"?)`,
+		`sni == "a" || sni contains "*"`:  "",
+		`cmdline == "*" && sni == "a*b"`:  "",
+	} {
+		p, err := Compile(text, schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(p.Notes(), "\n"); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
 	}
 }

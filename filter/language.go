@@ -180,7 +180,8 @@ type rewriter struct {
 	ranges map[ast.Node]bool
 	lists  map[*ast.PointerNode]*event.Field // whose member it is, as far as that is known
 	uses   uses
-	err    error // the leftmost
+	notes  []string // see Program.Notes
+	err    error    // the leftmost
 	errAt  int
 }
 

@@ -171,11 +171,34 @@ func (r *rewriter) compared(s spelt, op event.Op, value ast.Node) {
 	case *ast.StringNode:
 		if s.form != nil && !s.form.Can(op, v.Value) {
 			r.fail(v, "%s", s.never(op, v.Value))
+		} else if op == event.Equal && s.field != nil && s.field.Type == event.String {
+			r.glob(s.name, v.Value)
 		}
 	case *ast.NilNode:
 		if s.field != nil {
 			r.fail(v, `%s is never nil: of what is not known a text is "", a number 0, a list empty`, s.name)
 		}
+	}
+}
+
+// glob notes a text as a shell's patterns are, which may be meant as it stands but seldom is.
+func (r *rewriter) glob(name, text string) {
+	part, op := strings.Trim(text, "*"), ""
+	switch begins, ends := strings.HasPrefix(text, "*"), strings.HasSuffix(text, "*"); {
+	case part == "" || strings.Contains(part, "*"):
+		return
+	case begins && ends:
+		op = "contains"
+	case begins:
+		op = "endsWith"
+	case ends:
+		op = "startsWith"
+	default:
+		return
+	}
+	note := fmt.Sprintf("%q stands for itself, the star too (did you mean %s %s %q?)", text, name, op, part)
+	if !slices.Contains(r.notes, note) {
+		r.notes = append(r.notes, note)
 	}
 }
 

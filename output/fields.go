@@ -26,7 +26,13 @@ func parseFields(specs []string, schema *event.Schema) (selection, error) {
 		}
 		f := schema.Lookup(name)
 		if f == nil {
-			return sel, fmt.Errorf("--fields: unknown field %q%s (rustnet fields lists them)", name, didYouMean(name, names(schema.Fields)))
+			hint := "rustnet fields lists them"
+			if near := schema.Nearest(name); near != "" {
+				hint = fmt.Sprintf("did you mean %q?) (", near) + hint
+			} else if name == "all" || name == "*" {
+				hint = "without --fields JSON and CSV have all"
+			}
+			return sel, fmt.Errorf("--fields: unknown field %q (%s)", name, hint)
 		}
 		switch sign {
 		case '+':

@@ -223,6 +223,8 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		{Config{Format: "xml"}, `--output: unknown format "xml"`},
 		{Config{Fields: []string{"procss"}}, `--fields: unknown field "procss" (did you mean "process"?)`},
+		{Config{Fields: []string{"src_ip"}}, `--fields: unknown field "src_ip" (did you mean "local_addr"?) (rustnet fields lists them)`},
+		{Config{Fields: []string{"*"}}, `--fields: unknown field "*" (without --fields JSON and CSV have all)`},
 		{Config{Fields: []string{"+procss"}}, `--fields: unknown field "procss" (did you mean "process"?)`},
 		{Config{Fields: []string{"host,host"}}, `--fields: host is named twice`},
 		{Config{Fields: []string{"host,+pid"}}, `--fields: either a list`},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,9 @@ func (m *Moment) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// inWords is how long ago something is, as 1 hour ago, in words whose first letter is the unit.
+var inWords = regexp.MustCompile(`^(\d+) ?(seconds?|secs?|minutes?|mins?|hours?|days?|weeks?)(?: ago)?$`)
+
 // latest gives the last time before now that is called so: a time of day, or the beginning of a day.
 func latest(s string, now time.Time) (time.Time, bool) {
 	day := func(back int) time.Time {
@@ -78,10 +82,16 @@ func latest(s string, now time.Time) (time.Time, bool) {
 		}
 	}
 	switch s {
+	case "now":
+		return now, true
 	case "today":
 		return day(0), true
 	case "yesterday":
 		return day(1), true
+	}
+	if m := inWords.FindStringSubmatch(s); m != nil { // as journalctl(1) has it
+		ago, err := event.ParseAge(m[1] + m[2][:1])
+		return now.Add(-ago), err == nil
 	}
 	for back := range 7 {
 		if name := strings.ToLower(day(back).Weekday().String()); s == name {

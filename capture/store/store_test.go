@@ -634,6 +634,12 @@ func TestLatest(t *testing.T) {
 		{"monday", "2026-02-02T00:00:00+02:00"},
 		{"wednesday", "2026-02-04T00:00:00+02:00"},
 		{"thursday", "2026-01-29T00:00:00+02:00"},
+		{"now", "2026-02-04T09:30:00+02:00"},
+		{"1 hour ago", "2026-02-04T08:30:00+02:00"},
+		{"90 min", "2026-02-04T08:00:00+02:00"},
+		{"2 weeks ago", "2026-01-21T09:30:00+02:00"},
+		{"0 days ago", ""},
+		{"an hour ago", ""},
 		{"someday", ""},
 		{"25:00", ""},
 	} {
@@ -645,7 +651,7 @@ func TestLatest(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
 		}
 	}
-	for text, ok := range map[string]bool{"Yesterday": true, "2w": true, "2026-01-31": true, "10:00": true, "1 hour ago": false, "": false} {
+	for text, ok := range map[string]bool{"Yesterday": true, "2w": true, "2026-01-31": true, "10:00": true, "1 Hour ago": true, "1 year ago": false, "": false} {
 		if err := new(Moment).UnmarshalText([]byte(text)); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)
 		}

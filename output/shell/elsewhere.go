@@ -100,6 +100,9 @@ func stray(word string) string {
 	if is := elsewhere(word); is != "" {
 		return is
 	}
+	if slices.Contains([]string{".db", ".sqlite", ".sqlite3"}, filepath.Ext(word)) {
+		return "a store is read with --store FILE, by history, show and stats"
+	}
 	info, err := os.Stat(word)
 	kept := []string{".pcap", ".pcapng", ".cap", ".ndjson", ".gz", ".zst"} // also one that is not there
 	if err == nil && !info.IsDir() || slices.Contains(kept, filepath.Ext(word)) {

@@ -143,6 +143,12 @@ var elsewhere = map[string]string{
 	"port": "remote_port", "dport": "remote_port", "dst_port": "remote_port", "sport": "local_port", "src_port": "local_port",
 	"ip": "remote_addr", "addr": "remote_addr", "address": "remote_addr", "dst": "remote_addr", "dst_ip": "remote_addr", "src": "local_addr", "src_ip": "local_addr",
 	"protocol": "proto", "interface": "iface", "domain": "host", "hostname": "host", "time": "ts", "timestamp": "ts",
+	"remote_ip": "remote_addr", "dest": "remote_addr", "destination": "remote_addr", "dest_ip": "remote_addr", "destination_ip": "remote_addr", "raddr": "remote_addr",
+	"local_ip": "local_addr", "source": "local_addr", "source_ip": "local_addr", "laddr": "local_addr",
+	"dest_port": "remote_port", "destination_port": "remote_port", "rport": "remote_port", "source_port": "local_port", "lport": "local_port",
+	"tx": "tx_bytes", "sent": "tx_bytes", "bytes_out": "tx_bytes", "rx": "rx_bytes", "received": "rx_bytes", "bytes_in": "rx_bytes", "kind": "event", "type": "event",
+	"dir": "direction", "server_name": "sni", "query": "dns_query", "rcode": "dns_rcode", "method": "http_method", "url": "http_path", "uri": "http_path",
+	"user_agent": "http_user_agent", "binary": "exe", "username": "user", "retransmits": "tx_retransmits",
 	"bytes": "tx_bytes", "packets": "tx_packets", "rtt": "rtt_ms", "latency": "response_ms", "response_time": "response_ms", "ttfb": "response_ms", "time_connect": "connect_ms", "program": "process", "comm": "process", "command": "cmdline", "path": "exe",
 }
 
