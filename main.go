@@ -203,7 +203,7 @@ func run(args []string) int {
 
 func newParser(c *cli, files *shell.Files, environment kong.Option) (*kong.Kong, error) {
 	return kong.New(c, kong.Name("rustnet"), kong.Description("Which program talks to whom, about what, right now."),
-		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks(), shell.Texts())
+		environment, kong.Help(shell.PrintHelp), kong.Resolvers(files), shell.Networks(), shell.Durations(), shell.Texts())
 }
 
 func execute(args []string) (status int, err error) {

@@ -129,10 +129,7 @@ func number(v any) float64 {
 }
 
 func parseSeconds(s string) (float64, error) {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		d, err = event.ParseAge(s)
-	}
+	d, err := event.ParseDuration(s)
 	if err != nil {
 		return 0, fmt.Errorf(`%q is not a duration such as "1m30s" or "250ms"`, s)
 	}

@@ -23,9 +23,9 @@ import (
 type Config struct {
 	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this --filter expression is true; repeatable. Alerts pass --filter and --events."`
 	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
-	AlertEvery event.Age         `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted, and with --learned also those of the run before."`
+	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted, and with --learned also those of the run before."`
 	Learned    string            `placeholder:"FILE" help:"File for what alerts remember from run to run: which were told when, and what first-contact and exfiltration learn. Of one run at a time."`
-	Learn      event.Age         `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
+	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
 }
 
 // Any tells whether there is anything that gives alerts.
@@ -183,7 +183,11 @@ func parseDetectors(words []string) ([]string, error) {
 			wanted = append(wanted, w)
 		default:
 			hint := "one of " + strings.Join(all, ", ") + ", or all"
-			if near := event.Nearest(w, all); near != "" {
+			near := event.Nearest(w, all)
+			if i := slices.IndexFunc(all, func(name string) bool { return len(w) > 2 && strings.Contains(name, w) }); near == "" && i >= 0 {
+				near = all[i]
+			}
+			if near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			return nil, fmt.Errorf("--detect: unknown detector %q (%s)", w, hint)

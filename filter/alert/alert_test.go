@@ -451,7 +451,7 @@ func TestDetectors(t *testing.T) {
 		{"other answers", "throttled", talk{program: "bot", to: "203.0.113.9:80", app: "http", status: 503}.events(), ""},
 	} {
 		t.Run(tt.detect+": "+tt.name, func(t *testing.T) {
-			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: event.Age(24 * time.Hour)}), tt.events)); got != tt.want {
+			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: 24 * time.Hour}), tt.events)); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
@@ -470,7 +470,7 @@ func TestBeaconGoesOn(t *testing.T) {
 	})
 	all := slices.Concat(at(0, 60, 100), fits, at(20000, 60, 12))
 	var got []string
-	for line := range strings.Lines(told(judge(t, stage(t, Config{Detect: []string{"beacon"}, AlertEvery: event.Age(time.Second)}), all))) {
+	for line := range strings.Lines(told(judge(t, stage(t, Config{Detect: []string{"beacon"}, AlertEvery: time.Second}), all))) {
 		_, line, _ = strings.Cut(line, " every ")
 		got = append(got, strings.TrimSpace(line))
 	}
@@ -510,7 +510,7 @@ func TestLearnedIsNotKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, "file")
-			s := stage(t, Config{Detect: []string{"first-contact"}, Learned: path, Learn: event.Age(time.Hour)})
+			s := stage(t, Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour})
 			before, err := os.Stat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -545,7 +545,7 @@ func TestLearnedIsNotKept(t *testing.T) {
 // TestFirstContact: programs are learned, kept in a file, and what is new is told.
 func TestFirstContact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "learned")
-	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: event.Age(time.Hour)}
+	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour}
 	usual := many(10, func(i int) talk {
 		return talk{at: 300 * float64(i), program: "curl", to: fmt.Sprintf("203.0.113.%d:443", i), host: fmt.Sprintf("edge%d.example.org", i)}
 	})
@@ -616,7 +616,7 @@ func TestToldIsKept(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "learned")
 		cfg := Config{Alert: map[string]string{"curls": `process == "curl"`}, Detect: []string{"port-scan", "dns-tunnel"},
-			AlertEvery: event.Age(5 * time.Minute), Learned: path, Learn: 0}
+			AlertEvery: 5 * time.Minute, Learned: path, Learn: 0}
 		first := stage(t, cfg)
 		var alerts []event.Event
 		if killed {
@@ -731,7 +731,7 @@ func TestToldIsBounded(t *testing.T) {
 
 // TestRules: once for each connection, throttled by program and remote end, and counted.
 func TestRules(t *testing.T) {
-	s := stage(t, Config{Alert: map[string]string{"big ": " tx_bytes > 1000", "web": `remote_port == 443 && app == ""`}, AlertEvery: event.Age(time.Minute)})
+	s := stage(t, Config{Alert: map[string]string{"big ": " tx_bytes > 1000", "web": `remote_port == 443 && app == ""`}, AlertEvery: time.Minute})
 	got := told(judge(t, s, many(4, func(i int) talk {
 		return talk{at: 25 * float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000}
 	})))
@@ -763,7 +763,7 @@ func TestAlertIsARecord(t *testing.T) {
 // TestStored: records that are read back are judged alike.
 func TestStored(t *testing.T) {
 	stored := schema.Stored()
-	s, err := New(Config{Alert: map[string]string{"big": "tx_bytes > 1000"}, Detect: []string{"failing", "throttled"}, AlertEvery: event.Age(time.Hour)}, stored, nil)
+	s, err := New(Config{Alert: map[string]string{"big": "tx_bytes > 1000"}, Detect: []string{"failing", "throttled"}, AlertEvery: time.Hour}, stored, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -888,7 +888,7 @@ func ordinary(seed uint64, from float64) (all []event.Event) {
 // TestQuietHours: ordinary hours give no alert, once the habits are learned.
 func TestQuietHours(t *testing.T) {
 	for seed := range uint64(3) {
-		s := stage(t, Config{Detect: []string{"all"}, Learn: event.Age(time.Hour)})
+		s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour})
 		var all []event.Event
 		for hour := range 3 {
 			all = append(all, ordinary(seed, float64(hour)*3600)...)
@@ -931,7 +931,7 @@ func TestBounded(t *testing.T) {
 
 // TestAllocations: where nothing fires, judging costs none.
 func TestAllocations(t *testing.T) {
-	s := stage(t, Config{Detect: []string{"all"}, Learn: event.Age(time.Hour), Alert: map[string]string{"x": "tx_bytes > GB(1)", "y": `app == "dns" && dns_type == "TXT"`}})
+	s := stage(t, Config{Detect: []string{"all"}, Learn: time.Hour, Alert: map[string]string{"x": "tx_bytes > GB(1)", "y": `app == "dns" && dns_type == "TXT"`}})
 	events := slices.Concat(talk{program: "curl", to: "203.0.113.9:443", host: "www.example.org"}.events(),
 		talk{program: "dig", proto: udp, app: "dns", to: "192.168.1.1:53", query: "www.example.org", kind: "A"}.events(),
 		talk{to: "203.0.113.10:443", dir: event.In}.events(), rising(flat(3, 1e6), never))

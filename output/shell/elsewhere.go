@@ -26,6 +26,7 @@ var Elsewhere = []struct{ Names, Is string }{
 	{"columns schema keys", "rustnet fields"},
 	{"settings env", "rustnet config"},
 	{"man docs doc usage", "rustnet manual"},
+	{"help", "--help, as in rustnet history --help"},
 	{"read replay open import", "packets: -r FILE; records: --from FILE"},
 	{"export convert", "rustnet --from FILE --csv"},
 	{"alert alerts detect", "rustnet --detect all --events alert, or --alert NAME=EXPR"},

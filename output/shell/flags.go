@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"rustnet/track/event"
 )
 
 // Files gives flags their values from configuration files: weaker than the command line and the
@@ -53,7 +55,7 @@ func (f *Files) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	if table, ok := value.(map[string]any); ok && flag.Target.Type().Elem() == reflect.TypeFor[time.Duration]() {
 		durations := map[string]any{} // kong takes a table as JSON, which has no durations
 		for name, text := range table {
-			d, err := time.ParseDuration(fmt.Sprint(text))
+			d, err := event.ParseDuration(fmt.Sprint(text))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %q %s", name, fmt.Sprint(text), noDurationText)
 			}
@@ -128,6 +130,9 @@ var belowZero = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid 64 bit uin
 // noValue is what kong says when the command line ends, or goes on with another flag, where the value of one should stand.
 var noValue = regexp.MustCompile(`^(--[a-z-]+): expected .+ but got "(.*)" \((<EOL>|short flag|long flag)[^;]*(?:; perhaps try (.+)\?)?$`)
 
+// noMembers is what kong says of that where the value is a list or a table.
+var noMembers = regexp.MustCompile(`^(--[a-z-]+): missing value, expecting `)
+
 // noChoice is how kong lists the value "" of a flag that has no default. It is nothing to choose.
 var noChoice = regexp.MustCompile(`^(--[a-z-]+ must be one of .*),""( but got )`)
 
@@ -143,7 +148,7 @@ var (
 	flagNamed  = regexp.MustCompile(`^--([a-z-]+)`)
 )
 
-const noDurationText = "is no duration such as 250ms, 5s, 1m30s or 2h"
+const noDurationText = "is no duration such as 250ms, 5s, 1m30s, 2h or 7d"
 
 // reword says what kong says in the words of the manual.
 func reword(text string, flags []Flag) string {
@@ -180,6 +185,9 @@ func reword(text string, flags []Flag) string {
 
 // Explain says in our words what kong refuses, and which file or variable it came from.
 func (f *Files) Explain(err error, flags []Flag) error {
+	if m := noMembers.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s: its value is missing", m[1])
+	}
 	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
 		switch {
 		case m[3] == "<EOL>":
@@ -320,6 +328,22 @@ func Networks() kong.Option {
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
 		target.Set(reflect.ValueOf(p))
+		return nil
+	}))
+}
+
+// Durations takes days and weeks too.
+func Durations() kong.Option {
+	return kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		token, err := ctx.Scan.PopValue("duration")
+		if err != nil {
+			return err
+		}
+		d, err := event.ParseDuration(fmt.Sprint(token.Value))
+		if err != nil {
+			return fmt.Errorf("expected duration but got %q", fmt.Sprint(token.Value)) // see noDuration
+		}
+		target.SetInt(int64(d))
 		return nil
 	}))
 }

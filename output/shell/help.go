@@ -204,7 +204,16 @@ func condition(f *event.Field, value string) string {
 
 // hint says what to look at after an error of parsing, or which command was meant.
 func (p *Program) hint(err error) string {
+	of := "" // the command
+	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
+		if n := parse.Context.Selected(); n != nil && !n.Hidden {
+			of = n.Name
+		}
+	}
 	if _, word, ok := strings.Cut(err.Error(), "unexpected argument "); ok {
+		if of == "fields" {
+			return p.Name + " fields | grep " + word
+		}
 		names := make([]string, len(p.Commands))
 		for i, c := range p.Commands {
 			names[i] = c.Name
@@ -216,10 +225,8 @@ func (p *Program) hint(err error) string {
 			return is
 		}
 	}
-	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
-		if n := parse.Context.Selected(); n != nil && !n.Hidden {
-			return "see " + p.Name + " " + n.Name + " --help"
-		}
+	if of != "" {
+		return "see " + p.Name + " " + of + " --help"
 	}
 	return "see " + p.Name + " --help"
 }

@@ -16,9 +16,9 @@ import (
 
 // Config is what a person decides about the store.
 type Config struct {
-	Events bool        `name:"store-events" help:"Keep every record in the store, not only the latest state of each connection."`
-	Age    event.Age   `name:"store-age" placeholder:"D" unset:"no limit" help:"Delete connections from the store that had no event for this long, e.g. 30d or 12h."`
-	Size   output.Size `name:"store-size" placeholder:"BYTES" unset:"no limit" help:"Keep the store below this size, e.g. 10G, by deleting what is oldest."`
+	Events bool          `name:"store-events" help:"Keep every record in the store, not only the latest state of each connection."`
+	Age    time.Duration `name:"store-age" placeholder:"D" unset:"no limit" help:"Delete connections from the store that had no event for this long, e.g. 30d or 12h."`
+	Size   output.Size   `name:"store-size" placeholder:"BYTES" unset:"no limit" help:"Keep the store below this size, e.g. 10G, by deleting what is oldest."`
 
 	Live bool         `kong:"-"` // a slow disk costs merged updates and never holds up the source
 	Warn func(string) `kong:"-"` // tells people of trouble; nil tells nobody

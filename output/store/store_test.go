@@ -337,7 +337,7 @@ func TestRetire(t *testing.T) {
 		r.send(e)
 	}
 	r.end(t)
-	start(t, path, Config{Age: event.Age(3*24*time.Hour + time.Hour)}).end(t)
+	start(t, path, Config{Age: 3*24*time.Hour + time.Hour}).end(t)
 	want(t, path, "SELECT ltrim(id, '0'), pid FROM connections", "6|7", "7|8", "8|9", "9|10")
 	want(t, path, "SELECT ltrim(id, '0'), pid FROM events", "6|7", "7|8", "8|9", "9|10")
 	want(t, path, "SELECT count(*) FROM process", "4")

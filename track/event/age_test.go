@@ -5,21 +5,23 @@ import (
 	"time"
 )
 
-func TestAge(t *testing.T) {
+func TestParseDuration(t *testing.T) {
 	const day = 24 * time.Hour
-	for text, want := range map[string]time.Duration{"90m": 90 * time.Minute, "1h30m": 90 * time.Minute, "30d": 30 * day, "2w": 14 * day, "1.5d": 36 * time.Hour, "0": 0, "0s": 0} {
-		var a Age
-		if err := a.UnmarshalText([]byte(text)); err != nil || time.Duration(a) != want {
-			t.Errorf("%s: got %v, %v, want %v", text, a, err, want)
-		}
-		var back Age
-		if err := back.UnmarshalText([]byte(a.String())); err != nil || back != a {
-			t.Errorf("%s: is written as %s, which reads back as %v, %v", text, a, back, err)
-		}
-	}
-	for _, text := range []string{"", "d", "-1d", "3 days", "30", "NaNd", "1e300w", "-5m"} {
-		if err := new(Age).UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was taken for a time", text)
+	for _, tt := range []struct {
+		text          string
+		duration, age time.Duration // -1: none
+	}{
+		{"90m", 90 * time.Minute, 90 * time.Minute}, {"30d", 30 * day, 30 * day}, {"1.5d", 36 * time.Hour, 36 * time.Hour}, {"2w", 14 * day, 14 * day},
+		{"0", 0, -1}, {"0s", 0, -1}, {"0d", 0, -1}, {"-1s", -time.Second, -1}, {"-1d", -day, -1},
+		{"", -1, -1}, {"d", -1, -1}, {"5", -1, -1}, {"1y", -1, -1}, {"1e30d", -1, -1}, {"-1e30d", -1, -1}, {"infd", -1, -1}, {"nand", -1, -1}, {"1d ", -1, -1},
+	} {
+		for name, f := range map[string]struct {
+			parse func(string) (time.Duration, error)
+			want  time.Duration
+		}{"duration": {ParseDuration, tt.duration}, "age": {ParseAge, tt.age}} {
+			if got, err := f.parse(tt.text); (err != nil) != (f.want == -1) || err == nil && got != f.want {
+				t.Errorf("%s %q: got %v, %v, want %v", name, tt.text, got, err, f.want)
+			}
 		}
 	}
 }
