@@ -719,6 +719,9 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	if c.remote, err = remote.New(c.About); err != nil {
 		return nil, c.mistake(err)
 	}
+	rows := map[string]summary.Rows{"snapshot": c.Snapshot.Rows, "stats": c.Stats.Rows}[c.doing]
+	c.sayAbsent("--sort", strings.FieldsFunc(rows.Sort, func(r rune) bool { return strings.ContainsRune(", -", r) }), say)
+	c.sayAbsent("--group-by", strings.FieldsFunc(strings.Join(rows.GroupBy, ","), func(r rune) bool { return strings.ContainsRune(", ", r) }), say)
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}
@@ -730,21 +733,26 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	return filter.NewStage(program), nil
 }
 
-// sayDoubts tells what an expression is not likely to mean: which fields it asks for that no record of this run can have, and what gives
-// them.
+// sayDoubts tells what an expression is not likely to mean.
 func (c *cli) sayDoubts(flag string, asks *filter.Program, say shell.Teller) {
 	for _, note := range asks.Notes() {
 		say("warn", "%s: %s", flag, note)
 	}
+	c.sayAbsent(flag, asks.Fields(), say)
+}
+
+// sayAbsent tells which fields no record of this run can have, and what gives them.
+func (c *cli) sayAbsent(flag string, names []string, say shell.Teller) {
 	if len(c.From) > 0 || c.fromStore { // these have what they have
 		return
 	}
 	info, err := os.Stat(c.Read)
 	packets := c.Read != "" && err == nil && info.Mode().IsRegular() && !file.Recorded(c.Read) // and nothing that --pcapng adds
 	sockets := c.doing == "snapshot" && !c.passes()
-	for _, name := range asks.Fields() {
+	for _, name := range names {
 		f, why := schema.Lookup(name), ""
 		switch {
+		case f == nil:
 		case (c.live() || packets) && len(c.About.GeoIP) == 0 && slices.Contains([]string{"country", "city", "asn", "as_org"}, name):
 			why = "--geoip FILE gives it"
 		case (c.live() || packets) && !c.About.Resolve && name == "remote_name":
