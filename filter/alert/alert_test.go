@@ -726,7 +726,35 @@ func TestToldIsBounded(t *testing.T) {
 	if n := strings.Count(string(text), "\n"); n > 2*pairsMax+1 || s.made.Load() != 5*pairsMax/2 {
 		t.Errorf("%d lines after %d alerts", n, s.made.Load())
 	}
-	s.known.close()
+	// where it cannot be kept at the moment: that is said once, nothing piles up, and later it is there
+	gone := filepath.Dir(path)
+	if err := os.Rename(gone, gone+".away"); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for i := range 3 {
+		b := event.NewBatch(nil)
+		b.Events = talk{at: 10, program: "nc", to: fmt.Sprintf("203.0.113.%d:80", i)}.events()
+		s.batch(b)
+		if err := s.known.noteTold(); err != nil {
+			said++
+		}
+		if len(s.known.lines) > 0 {
+			t.Errorf("%d bytes wait to be added", len(s.known.lines))
+		}
+	}
+	if said != 1 {
+		t.Errorf("said %d times that it cannot be kept", said)
+	}
+	if err := os.Rename(gone+".away", gone); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.known.close(); err != nil {
+		t.Error(err)
+	}
+	if text, err = os.ReadFile(path); err != nil || strings.Count(string(text), "203.0.113.") != 3 {
+		t.Errorf("%v, %d of 3 are kept", err, strings.Count(string(text), "203.0.113."))
+	}
 }
 
 // TestRules: once for each connection, throttled by program and remote end, and counted.

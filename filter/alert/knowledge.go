@@ -310,7 +310,8 @@ func (k *knowledge) noteTold() error {
 }
 
 func (k *knowledge) add() error {
-	if k.failing || k.added > pairsMax { // half a line may be there; or more lines than are remembered
+	defer func() { k.lines = k.lines[:0] }() // what was not added is in the next saving
+	if k.failing || k.added > pairsMax {     // half a line may be there; or more lines than are remembered
 		return k.save()
 	}
 	f, err := os.OpenFile(k.path, os.O_WRONLY|os.O_APPEND, 0)
@@ -319,10 +320,8 @@ func (k *knowledge) add() error {
 	}
 	_, err = f.Write(k.lines)
 	if err = errors.Join(err, f.Close()); err != nil {
-		k.lines = k.lines[:0] // they are in the next saving
 		return fmt.Errorf("--learned %s: %w", k.path, cause(err))
 	}
-	k.lines = k.lines[:0]
 	return nil
 }
 
