@@ -761,7 +761,7 @@ func (c *cli) sayAbsent(flag string, names []string, say shell.Teller) {
 			why = "a capture knows no processes, but for what --pcapng wrote"
 		case c.live() && c.Process == "none" && f.Place() == event.PlaceProcess:
 			why = "--process none looks for no owners"
-		case sockets && slices.Contains([]string{"app", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "duration"}, name),
+		case sockets && slices.Contains([]string{"app", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "duration", "connect_ms", "response_ms"}, name),
 			sockets && slices.ContainsFunc(dpi.Fields(), func(f *event.AppField) bool { return f.Name == name }),
 			sockets && !c.About.Resolve && (name == "host" || name == "host_source"):
 			why = "only packets tell it, as with --duration 5s"
