@@ -224,6 +224,7 @@ var others = []struct{ start, what string }{
 	{"\x04\x22\x4d\x18", "compressed by lz4 (try: lz4 -dc FILE | rustnet -r -)"},
 	{"PK\x03\x04", "a zip archive (try: unzip -p FILE | rustnet -r -)"},
 	{"snoop\x00\x00\x00", "one of snoop (try: editcap FILE - | rustnet -r -)"},
+	{"SQLite f", "a database (rustnet history --store FILE reads what --store kept)"},
 	{`{"`, "lines of JSON (--from reads records)"},
 }
 

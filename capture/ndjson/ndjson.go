@@ -206,6 +206,9 @@ func (s *Source) read(stop context.Context, f *file.Bytes, send func() error) er
 		if line == 0 && known == 0 && file.IsCapture(buf) {
 			return fmt.Errorf("%s: no records but packets (-r reads a capture)", f.Name())
 		}
+		if line == 0 && known == 0 && bytes.HasPrefix(buf, []byte("SQLite format 3\x00")) {
+			return fmt.Errorf("%s: no lines but a database (rustnet history --store FILE reads what --store kept)", f.Name())
+		}
 		whole := 0
 		if i := bytes.LastIndexByte(buf[known:], '\n'); i >= 0 {
 			whole = known + i + 1
