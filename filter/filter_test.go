@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -267,6 +268,49 @@ func TestNever(t *testing.T) {
 		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
 			t.Errorf("%.80s: got %s, want %s", text, got, want)
 		}
+	}
+}
+
+// TestNeverIsTrue: of what is said to hold never, or always, there is no record for which it is otherwise.
+func TestNeverIsTrue(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	leaf := func() string {
+		n := func() int { return r.IntN(6) }
+		switch r.IntN(5) {
+		case 0:
+			return fmt.Sprintf("remote_port in [%d, %d]", n(), n())
+		case 1:
+			a := n()
+			return fmt.Sprintf("remote_port in %d..%d", a, a+r.IntN(4))
+		case 2:
+			return fmt.Sprintf("%d %s remote_port", n(), []string{"==", "!=", "<", "<=", ">", ">="}[r.IntN(6)])
+		}
+		return fmt.Sprintf("remote_port %s %d", []string{"==", "!=", "<", "<=", ">", ">="}[r.IntN(6)], n())
+	}
+	refused := 0
+	for range 3000 {
+		a, b, op := leaf(), leaf(), []string{"&&", "||"}[r.IntN(2)]
+		_, err := Compile(a+" "+op+" "+b, schema)
+		if err == nil {
+			continue
+		}
+		refused++
+		left, errA := Compile(a, schema)
+		right, errB := Compile(b, schema)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		for port := range uint16(12) {
+			e := event.Event{Kind: event.New, Remote: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)}
+			holdsA, _ := left.Match(&e)
+			holdsB, _ := right.Match(&e)
+			if op == "&&" && holdsA && holdsB || op == "||" && !holdsA && !holdsB {
+				t.Fatalf("%s %s %s: refused, and port %d is one: %v", a, op, b, port, err)
+			}
+		}
+	}
+	if refused < 200 {
+		t.Errorf("only %d were refused", refused)
 	}
 }
 
