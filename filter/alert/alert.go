@@ -46,12 +46,12 @@ type detector interface {
 }
 
 type found struct {
-	key     uint64 // by what such alerts are throttled; 0 = by the program and the remote end. Its detector is a namer
+	own     bool   // such alerts are throttled by what the detector says, which is a namer, and not by the program and the remote end
 	pattern string // "" is the detector's name
 	silent  bool   // only the pattern, no alert
 }
 
-// namer says in words what the key is of that it found last.
+// namer says in words by what alerts are throttled of what it found last.
 type namer interface{ about(s *seen) about }
 
 // detectors are all there are, by name.
@@ -314,11 +314,13 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 	if _, fresh := s.once.get(mix(ruleKey, s.seen.id)); !fresh {
 		return
 	}
-	named, _ := r.look.(namer)
-	if f.key == 0 {
-		f.key, named = mix(s.seen.who, s.seen.whom), nil
+	var of about
+	key := mix(s.seen.who, s.seen.whom)
+	if f.own {
+		of = r.look.(namer).about(&s.seen)
+		key = s.seen.names.about(&of)
 	}
-	t, fresh := s.known.told.get(mix(ruleKey, f.key))
+	t, fresh := s.known.told.get(mix(ruleKey, key))
 	t.held++
 	if since := s.seen.ts - t.last; !fresh && since < s.every && since > -s.every { // of a file from long ago nothing was told
 		s.held.Add(1)
@@ -335,7 +337,10 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 	}
 	s.alerts = append(s.alerts, s.alert(e, v))
 	t.last, t.held = s.seen.ts, 0
-	s.known.tell(t, r.name, named, &s.seen)
+	if !f.own {
+		of = s.seen.about()
+	}
+	s.known.tell(t, r.name, of)
 }
 
 // alert is the connection as it is, without what would be counted twice.

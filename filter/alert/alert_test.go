@@ -451,8 +451,12 @@ func TestDetectors(t *testing.T) {
 		{"other answers", "throttled", talk{program: "bot", to: "203.0.113.9:80", app: "http", status: 503}.events(), ""},
 	} {
 		t.Run(tt.detect+": "+tt.name, func(t *testing.T) {
-			if got := told(judge(t, stage(t, Config{Detect: []string{tt.detect}, AlertEvery: 24 * time.Hour}), tt.events)); got != tt.want {
+			cfg := Config{Detect: []string{tt.detect}, AlertEvery: 24 * time.Hour, Learned: filepath.Join(t.TempDir(), "learned")}
+			if got := told(judge(t, stage(t, cfg), tt.events)); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if got := told(judge(t, stage(t, cfg), tt.events)); got != "" {
+				t.Errorf("the next run tells it again: %s", got)
 			}
 		})
 	}
@@ -661,17 +665,6 @@ func TestToldIsKept(t *testing.T) {
 		if got := judge(t, stage(t, cfg), upload(-90000, "198.51.100.7:443", "files.example.org")); len(got) != 1 {
 			t.Errorf("killed %v: of what was long before it told\n%s", killed, told(got))
 		}
-	}
-}
-
-// TestHourIsKept: by what an hour's alert is throttled is found again in the file; it takes a day to have one.
-func TestHourIsKept(t *testing.T) {
-	s := stage(t, Config{Detect: []string{"exfiltration"}})
-	e := talk{program: "scp", to: "198.51.100.1:22"}.events()[1]
-	s.seen.fill(&e)
-	of := (&sending{inHour: true}).about(&s.seen)
-	if got, want := s.seen.names.about(&of), s.seen.everywhere(); got != want {
-		t.Errorf("got %x, want %x", got, want)
 	}
 }
 
@@ -995,7 +988,7 @@ func FuzzLearned(f *testing.F) {
 	f.Add([]byte(`{"rustnet_learned":1,"since":5}` + "\n" + `{"habit":"port","program":"/usr/bin/curl","value":"tcp 443","first":1,"last":2}` + "\n" +
 		`{"habit":"connection","program":"*","first":1,"last":2,"n":30,"mean":8.5,"m2":3.25}` + "\n" + `{"habit":"host","program":"192.0.2.1","value":"203.0.113.0/24","first":1,"last":2}` + "\n"))
 	f.Add([]byte(`{"rustnet_learned":2,"since":0}` + "\n" + `{"told":"upload","program":"/usr/bin/curl","host":"example.org","last":7,"held":2}` + "\n" +
-		`{"told":"port-scan","program":"192.0.2.1","port":22,"last":8}` + "\n" + `{"told":"x","address":"2001:db8::1","last":9}` + "\n" + `{"told":"ha`))
+		`{"told":"port-scan","program":"192.0.2.1","port":22,"what":"tcp","last":8}` + "\n" + `{"told":"x","address":"2001:db8::1","last":9}` + "\n" + `{"told":"ha`))
 	f.Add([]byte("{}\n"))
 	n := stage(f, Config{Detect: []string{"beacon"}}).seen.names
 	f.Fuzz(func(t *testing.T, text []byte) {

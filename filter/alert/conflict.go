@@ -37,7 +37,7 @@ func (d *conflict) look(s *seen) (found, bool) {
 	if !here && !there {
 		return found{}, false
 	}
-	return found{key: mix(network, s.addr(d.addr))}, true
+	return found{own: true}, true
 }
 
 // claims notes whose an address is, and tells whether it went to and fro.
@@ -61,6 +61,11 @@ func (d *conflict) claims(network uint64, a netip.Addr, mac string, s *seen) boo
 	}
 	d.addr, d.last = a, *p
 	return true
+}
+
+func (d *conflict) about(s *seen) about {
+	vlan, _ := number(s.f.vlan, s.e)
+	return about{Address: addrText(d.addr), What: fmt.Sprintf("%s vlan %d", text(s.f.iface, s.e), vlan)}
 }
 
 func (d *conflict) why(s *seen) string {

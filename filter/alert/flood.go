@@ -61,7 +61,7 @@ func (d *flood) look(s *seen) (found, bool) {
 	}
 	d.last = *p
 	d.span = s.ts - p.since
-	return found{key: key}, true
+	return found{own: true}, true
 }
 
 // at begins anew when the window is over.
@@ -74,6 +74,11 @@ func (p *opened) at(ts int64) {
 func (d *flood) key(s *seen) uint64 {
 	server, port, _ := s.served()
 	return mix(s.addr(server), port)
+}
+
+func (d *flood) about(s *seen) about {
+	server, port, _ := s.served()
+	return about{Address: addrText(server), Port: port}
 }
 
 func (d *flood) why(s *seen) string {

@@ -62,8 +62,10 @@ func (d *guessing) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	d.last = *p
-	return found{key: key}, true
+	return found{own: true}, true
 }
+
+func (d *guessing) about(s *seen) about { return about{Program: s.opener(), What: s.app} }
 
 func (d *guessing) why(s *seen) string {
 	server, port, opener := s.served()

@@ -68,13 +68,14 @@ type throttle struct {
 	of   *about // only where it is kept
 }
 
-// about is what alerts are throttled by besides their rule: a program, or the address that stands for one, and one of the rest or none.
+// about is what alerts are throttled by besides their rule: a program, or the address that stands for one, a host or an address, and the rest.
 type about struct {
 	Rule    string `json:"told"`
 	Program string `json:"program,omitempty"`
 	Host    string `json:"host,omitempty"`
 	Address string `json:"address,omitempty"`
 	Port    uint64 `json:"port,omitempty"`
+	What    string `json:"what,omitempty"` // a protocol, a network
 }
 
 // tellLine is how the file has it.
@@ -200,14 +201,15 @@ func (k *knowledge) read(r io.Reader) error {
 			Host    string `json:"host"`
 			Address string `json:"address"`
 			Port    uint64 `json:"port"`
+			What    string `json:"what"`
 			Held    uint64 `json:"held"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		if h.Rule != "" {
-			of := &about{h.Rule, h.Program, h.Host, h.Address, h.Port}
-			if max(len(of.Rule), len(of.Program), len(of.Host), len(of.Address)) > textMax {
+			of := &about{h.Rule, h.Program, h.Host, h.Address, h.Port, h.What}
+			if max(len(of.Rule), len(of.Program), len(of.Host), len(of.Address), len(of.What)) > textMax {
 				return fmt.Errorf("line %d is of no alert", n)
 			}
 			t, _ := k.told.get(mix(k.names.hash(of.Rule), k.names.about(of)))
@@ -276,16 +278,12 @@ func (k *knowledge) save() (err error) {
 	return nil
 }
 
-// tell notes that an alert was told; named says what it is throttled by, nil is the program and the remote end.
-func (k *knowledge) tell(t *throttle, rule string, named namer, s *seen) {
+// tell notes that an alert was told, and what it is throttled by.
+func (k *knowledge) tell(t *throttle, rule string, of about) {
 	if k.path == "" {
 		return
 	}
-	of := s.about()
-	if named != nil {
-		of = named.about(s)
-	}
-	for _, text := range []*string{&of.Program, &of.Host, &of.Address} {
+	for _, text := range []*string{&of.Program, &of.Host, &of.Address, &of.What} {
 		*text = strings.Clone(clip(*text))
 	}
 	of.Rule = rule
@@ -359,15 +357,16 @@ func (k *knowledge) key(kind string, who, what uint64) uint64 {
 
 // about gives the key of what alerts are throttled by.
 func (n names) about(of *about) uint64 {
-	who := n.program(of.Program)
-	switch {
-	case of.Host != "":
-		return mix(who, n.hash(of.Host))
-	case of.Port != 0:
-		return mix(who, of.Port)
-	}
 	a, _ := netip.ParseAddr(of.Address) // that of no address is known too
-	return mix(who, n.addr(a))
+	whom := n.addr(a)
+	if of.Host != "" {
+		whom = n.hash(of.Host)
+	}
+	key := mix(n.program(of.Program), whom)
+	if of.Port != 0 || of.What != "" {
+		key = mix(key, of.Port, n.hash(of.What))
+	}
+	return key
 }
 
 // program gives what seen.who is of a program's name, or of the address that stands for one.

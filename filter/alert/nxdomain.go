@@ -59,8 +59,10 @@ func (d *nxdomain) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	*p = asked{}
-	return found{key: who}, true
+	return found{own: true}, true
 }
+
+func (d *nxdomain) about(s *seen) about { return about{Program: s.opener()} }
 
 func (d *nxdomain) why(s *seen) string {
 	asker := s.subject()

@@ -105,7 +105,7 @@ func (d *scan) look(s *seen) (found, bool) {
 		ports, _ := d.ports.get(mix(who, at, proto))
 		if d.n, d.first = ports.add(uint32(port), s.start, portsWindow); d.n >= scanPorts {
 			*ports, d.wide = distinct{}, false
-			return found{key: mix(who, at)}, true
+			return found{own: true}, true
 		}
 	}
 	if !s.sweeps() {
@@ -117,7 +117,7 @@ func (d *scan) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	*hosts, d.wide = sweep{}, true
-	return found{key: place}, true
+	return found{own: true}, true
 }
 
 // sweeps tells of an attempt that counts beside those at other addresses. UDP without an answer is nothing special, and neither is ARP that
@@ -136,16 +136,11 @@ func (s *seen) sweeps() bool {
 }
 
 func (d *scan) about(s *seen) about {
-	of, target, port := about{Program: s.programText()}, s.remote, s.rport
-	if s.in {
-		of.Program, target, port = addrText(s.remote), s.local, s.lport
-	}
+	target, port, _ := s.served()
 	if d.wide {
-		of.Port = port
-	} else {
-		of.Address = addrText(target)
+		return about{Program: s.opener(), Port: port, What: s.proto}
 	}
-	return of
+	return about{Program: s.opener(), Address: addrText(target)}
 }
 
 func (d *scan) why(s *seen) string {

@@ -126,8 +126,13 @@ func (s *seen) about() about {
 	return about{Program: s.programText(), Address: addrText(s.remote)}
 }
 
-// everywhere is the key of what is about a program, wherever it sends to.
-func (s *seen) everywhere() uint64 { return mix(s.who, s.addr(netip.Addr{})) }
+// opener is what stands for who opened the connection: the program, or the address of the other end.
+func (s *seen) opener() string {
+	if s.in {
+		return addrText(s.remote)
+	}
+	return s.programText()
+}
 
 // addrText is "" for none.
 func addrText(a netip.Addr) string {

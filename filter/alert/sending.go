@@ -38,7 +38,7 @@ func (d *sending) look(s *seen) (found, bool) {
 	}
 	if hour {
 		d.inHour = true
-		return found{key: s.everywhere()}, true
+		return found{own: true}, true
 	}
 	return found{}, false
 }

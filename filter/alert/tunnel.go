@@ -44,7 +44,7 @@ func (d *tunnel) look(s *seen) (found, bool) {
 	below := domain(name)
 	if tx, _ := s.bytes(); n >= tunnelAsked && tx/n >= tunnelBytes || n >= tunnelFew && tx/n >= tunnelLong {
 		d.n, d.alone = int(n), true
-		return found{key: mix(s.who, s.hash(below))}, true
+		return found{own: true}, true
 	}
 	kind := text(s.f.dnsType, s.e)
 	if len(below) >= len(name) || !looksLikeData(name[:len(name)-len(below)-1], kind) {
@@ -58,7 +58,7 @@ func (d *tunnel) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	*names, d.alone = distinct{}, false
-	return found{key: mix(s.who, s.hash(below))}, true
+	return found{own: true}, true
 }
 
 func (d *tunnel) about(s *seen) about {
