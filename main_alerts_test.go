@@ -21,6 +21,51 @@ type finding struct {
 	Pattern               []string `json:"pattern"`
 }
 
+// attacked is a server with much room for those who knock, and one that answers an echo with more than was asked.
+const attacked = `
+import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("10.77.0.2", 9002))
+s.listen(1024)
+e = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+while True:
+    b, (peer, _) = e.recvfrom(2000)
+    if b[20] == 8 and b.endswith(b"send"):
+        m = b"\0\0\0\0" + b[24:28] + b"x" * 1400
+        n = sum(int.from_bytes(m[i:i+2]) for i in range(0, len(m), 2))
+        n = (n & 0xffff) + (n >> 16)
+        m = m[:2] + ((n & 0xffff) + (n >> 16) ^ 0xffff).to_bytes(2) + m[4:]
+        for _ in range(20):
+            e.sendto(m, (peer, 0))
+`
+
+// attacks knock under other names and do not come in, ask for what a tunnel brings, and claim an address in turn.
+const attacks = `
+import socket, struct, time
+def add(b):
+    n = sum(struct.unpack("!%dH" % (len(b) // 2), b))
+    n = (n & 0xffff) + (n >> 16)
+    return (n & 0xffff) + (n >> 16) ^ 0xffff
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+to = socket.inet_aton("10.77.0.2")
+for i in range(150):
+    src = socket.inet_aton("203.0.113.%d" % (i + 1))
+    tcp = struct.pack("!HHIIBBHHH", 40000 + i, 9002, i, 0, 0x50, 2, 64000, 0, 0)
+    n = add(src + to + struct.pack("!HH", 6, 20) + tcp)
+    tcp = tcp[:16] + struct.pack("!H", n) + tcp[18:]
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, i, 0, 64, 6, 0, src, to) + tcp, ("10.77.0.2", 0))
+echo = struct.pack("!BBHHH", 8, 0, 0, 77, 1) + b"\0\0\0\0send"
+echo = echo[:2] + struct.pack("!H", add(echo)) + echo[4:]
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(echo, ("10.77.0.2", 0))
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("c0", 0))
+for last in (10, 11, 10):
+    mac = bytes([2, 0, 0, 0, 0, last])
+    link.send(b"\xff" * 6 + mac + struct.pack("!HHHBBH6s4s6s4s", 0x806, 1, 0x800, 6, 4, 2, mac, socket.inet_aton("10.77.0.77"), b"\xff" * 6, socket.inet_aton("10.77.0.1")))
+    time.sleep(2)
+`
+
 // TestAlertsLive: each detector finds what real programs do, and ordinary ones give no alert.
 func TestAlertsLive(t *testing.T) {
 	needs(t, true, "ip", "nsenter", "tc", "curl", "dig", "dnsmasq", "nc", "socat", "python3")
@@ -33,11 +78,18 @@ func TestAlertsLive(t *testing.T) {
 	// What the server sends comes in a burst, and then at 1 MB/s.
 	must(t, in(server, "tc", "qdisc", "add", "dev", "s0", "root", "tbf", "rate", "8mbit", "burst", "3mb", "latency", "50ms")...)
 	background(t, in(server, "dnsmasq", "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="+dir+"/dnsmasq.pid",
-		"--address=/demo.io/198.51.100.2", "--user=root")...)
+		"--address=/demo.io/198.51.100.2", "--address=/com/", "--user=root")...)
 	background(t, in(server, "socat", "-u", "TCP-LISTEN:9000,fork,reuseaddr,backlog=64", "OPEN:/dev/null")...)
 	background(t, in(server, "socat", "TCP-LISTEN:80,fork,reuseaddr,backlog=64", "SYSTEM:printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhi'")...)
 	background(t, in(server, "socat", "-u", "OPEN:/dev/zero", "TCP-LISTEN:9001,reuseaddr")...)
-	for _, port := range []string{"53", "80", "9000", "9001"} {
+	ftp := filepath.Join(dir, "ftp")
+	if err := os.WriteFile(ftp, []byte("printf '220 ftp\\r\\n'\nread a; printf '331 password\\r\\n'\nread a; printf '530 no\\r\\n'\nread a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	background(t, in(server, "socat", "TCP-LISTEN:21,fork,reuseaddr,backlog=64", "EXEC:sh "+ftp)...)
+	must(t, "ip", "-n", server, "route", "add", "203.0.113.0/24", "via", "10.77.0.1")
+	background(t, in(server, "python3", "-c", attacked)...)
+	for _, port := range []string{"21", "53", "80", "9000", "9001", "9002"} {
 		waitListening(t, server, port)
 	}
 	w := watch(t, in(client, "rustnet", "--json", "--events", "new,alert", "--detect", "all", "--learn", "0s", "--fields", "event,process,remote_port,alert,alert_reason,pattern")...)
@@ -59,20 +111,27 @@ for i in range(3600):
 		exec.Command("nsenter", in(client, "bash", "-c", script)[1:]...).Run()
 	}
 	run("nc -z -w 30 10.77.0.2 100-130")
+	exec.Command("nsenter", in(client, "python3", "-c", attacks)[1:]...).Run()
+	run("for i in {1..7}; do curl -s -m 60 ftp://anna:$i@10.77.0.2/; done; for i in {1..32}; do dig +tries=1 +time=30 @10.77.0.2 qx$i.com; done")
 	exec.Command("nsenter", in(server, "nc", "-z", "-w", "30", "10.77.0.1", "200-230")[1:]...).Run()
 	run("for i in {1..12}; do curl -s -m 60 http://10.77.0.2:82/; done")
 	run("for i in {1..25}; do dig +tries=1 +time=30 @10.77.0.2 TXT $(head -c 20 /dev/urandom | base32 -w 0 | tr -d =).t.demo.io; done")
 	run("for i in {1..25}; do head -c 2000 /dev/zero | nc -N -w 60 198.51.100.2 9000; done; head -c 12000000 /dev/zero | nc -N -w 60 198.51.100.2 9000")
 
 	want := map[string]string{ // by what is found, what is said of it
-		"port-scan nc":       "nc tried 15 ports of 10.77.0.2 in ",
-		"port-scan ":         "10.77.0.2 tried 15 ports of 10.77.0.1 in ",
-		"failing curl":       "curl gets nowhere with 10.77.0.2 tcp 82: 10 connections in a row",
-		"dns-tunnel dig":     "dig asked for 20 names below demo.io in ",
-		"exfiltration nc":    "nc sent 1",
-		"beacon python":      " connects to ",
-		"throttled nc":       "what nc receives from ",
-		"first-contact curl": "curl is seen for the first time: it talks to ",
+		"port-scan nc":        "nc tried 15 ports of 10.77.0.2 in ",
+		"port-scan ":          "10.77.0.2 tried 15 ports of 10.77.0.1 in ",
+		"failing curl":        "curl gets nowhere with 10.77.0.2 tcp 82: 10 connections in a row",
+		"dns-tunnel dig":      "dig asked for 20 names below demo.io in ",
+		"exfiltration nc":     "nc sent 1",
+		"beacon python":       " connects to ",
+		"throttled nc":        "what nc receives from ",
+		"login-guessing curl": "curl could not log in by ftp to 10.77.0.2 port 21: 6 connections in a row in ",
+		"nxdomain dig":        "dig asked for 30 domains in ",
+		"syn-flood ":          "100 connections to 10.77.0.2 port 9002 were left half open in ",
+		"icmp-tunnel python":  "10.77.0.2 answered echo requests of python",
+		"address-conflict ":   "10.77.0.77 is claimed by 02:00:00:00:00:0b and 02:00:00:00:00:0a in turn: 2 changes in ",
+		"first-contact curl":  "curl is seen for the first time: it talks to ",
 	}
 	found := map[string]string{}
 	end := time.After(3 * time.Minute) // a busy machine has the beacon less regular: that takes its time

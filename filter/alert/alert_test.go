@@ -329,7 +329,7 @@ func TestDetectors(t *testing.T) {
 		}), ""},
 
 		{"a ping that brings a page", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ptunnel", to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),
-			"icmp-tunnel: 203.0.113.9 answered echo requests of 192.168.1.20 (1.16 kB) with 1.2 MB in 1ms, where answers repeat what was asked (1) [icmp-tunnel]"},
+			"icmp-tunnel: 203.0.113.9 answered echo requests of ptunnel (1.16 kB) with 1.2 MB in 1ms, where answers repeat what was asked (1) [icmp-tunnel]"},
 		{"one that comes in", "icmp-tunnel", talk{proto: icmp, icmpType: 8, dir: event.In, to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),
 			"icmp-tunnel: 192.168.1.20 answered echo requests of 203.0.113.9 (1.16 kB) with 1.2 MB in 1ms, where answers repeat what was asked (1) [icmp-tunnel]"},
 		{"a flood of pings, some of which are lost", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ping", to: "203.0.113.9:0", tx: 5_000_000, rx: 3_000_000}.events(), ""},

@@ -24,11 +24,12 @@ func (echo) look(s *seen) (found, bool) {
 
 func (echo) why(s *seen) string {
 	asked, answered := s.exchanged()
-	opener, server := s.local, s.remote
+	server, _, opener := s.served()
+	asker := s.subject()
 	if s.in {
-		opener, server = server, opener
+		asker = opener.String()
 	}
-	return fmt.Sprintf("%s answered echo requests of %s (%s) with %s in %s, where answers repeat what was asked", server, opener,
+	return fmt.Sprintf("%s answered echo requests of %s (%s) with %s in %s, where answers repeat what was asked", server, asker,
 		size(float64(asked)), size(float64(answered)), span(s.ts-s.start))
 }
 
