@@ -259,6 +259,10 @@ talk_coap() {
 	quietly c coap-client-notls -B 2 -m get coap://$v4/.well-known/core
 	quietly c coap-client-notls -B 2 -m put -e text coap://$v4/example_data
 }
+talk_coap_tcp() {
+	quietly c coap-client-notls -B 2 -m get "coap+tcp://$v4/.well-known/core?rt=x"
+	quietly c coap-client-notls -B 2 -m put -e text "coap+tcp://$v4/example_data"
+}
 # What it reports is about another of these captures, so it is the same every time.
 talk_netflow() {
 	local version
@@ -292,6 +296,7 @@ recordings_infra() {
 	for name in snmp ntp stun netbios ldap kerberos radius rpc isakmp openvpn wireguard dtls coap bfd smb; do
 		record "$name" "$client" 'tcp or udp' "talk_$name"
 	done
+	record coap-tcp "$client" tcp talk_coap_tcp
 	record dhcp "$client" 'udp portrange 67-68 or udp portrange 546-547' talk_dhcp
 	record netflow "$client" 'udp port 2055' talk_netflow
 	record bittorrent "$client" 'udp port 6881 or tcp' talk_bittorrent

@@ -90,7 +90,7 @@ func coapOption(n int) bool {
 	return n > 0 && n <= 2053 && n&1 == 0
 }
 
-// parseCoAP reads CoAP (RFC 7252). Away from its port a response must repeat the request's token and number.
+// parseCoAP reads CoAP over UDP (RFC 7252). Away from its port a response must repeat the request's token and number.
 func parseCoAP(c *call) verdict {
 	b := c.view[c.side].b
 	if len(b) < coapHeaderLen || !coapFirst.has(b[0]) {
@@ -161,4 +161,122 @@ func (c *call) coapResponse(b []byte) {
 	text := append(c.hash[:0], '0'+b[1]>>5, '.', '0'+b[1]&31/10, '0'+b[1]&31%10)
 	c.hash = text
 	c.firstFact(fieldCoAPCode, text)
+}
+
+// coapStreamFirst: a length of four bits, and no token.
+var coapStreamFirst = bytesIn(coapLengths, 1, 0)
+
+var coapAnyFirst = bytesIn(coapLengths, 0x40, 0x7f)
+
+const (
+	coapLengths   = "\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0"
+	coapSettings  = 7<<5 | 1 // Capabilities and Settings Message, the first of each end
+	coapMaxFirst  = 64       // bytes of its options
+	coapMaxStream = 1152     // of a message, those that are looked at
+)
+
+// coapStream follows a connection over TCP.
+type coapStream struct{ asked bool }
+
+// coapFrame takes a message of a stream apart (RFC 8323 section 3.2): where its token begins, and its size. size is 0 while that is not known.
+func coapFrame(b []byte) (token, size int) {
+	r := cursor{b: b}
+	first := r.u8()
+	n := first >> 4
+	switch n {
+	case 13:
+		n += r.u8()
+	case 14:
+		n = 269 + r.u16()
+	case 15:
+		n = 65805 + size32(r.u32())
+	}
+	r.u8() // the code
+	if r.bad {
+		return 0, 0
+	}
+	token = len(b) - len(r.b)
+	return token, token + first&15 + n
+}
+
+// coapOpens tells whether a direction begins with its settings.
+func coapOpens(v *view) verdict {
+	b := v.b
+	if len(b) > 0 && !coapStreamFirst.has(b[0]) {
+		return no
+	}
+	at, size := coapFrame(b)
+	switch {
+	case size == 0:
+		return v.unfinished()
+	case b[at-1] != coapSettings, size-at > coapMaxFirst:
+		return no
+	case len(b) < size:
+		return v.unfinished()
+	}
+	number := 0
+	for r := (cursor{b: b[at:size]}); len(r.b) > 0; {
+		d := r.u8()
+		delta, n := coapExtended(&r, d>>4), coapExtended(&r, d&15)
+		r.bytes(n)
+		if number += delta; r.bad || number&1 != 0 { // nothing critical is known of settings
+			return no
+		}
+	}
+	return match
+}
+
+// parseCoAPStream reads CoAP over TCP (RFC 8323). Away from its port both ends must begin with their settings.
+func parseCoAPStream(c *call) verdict {
+	st, _ := c.f.state.(*coapStream)
+	if st == nil {
+		if got := coapOpens(&c.view[c.side]); got != match {
+			return got
+		}
+		if !c.hasPort(5683) {
+			if got := coapOpens(&c.view[1-c.side]); got != match {
+				return got
+			}
+		}
+		st = &coapStream{}
+		c.f.state = st
+		c.edit()
+	}
+	for _, s := range [2]Side{c.side, 1 - c.side} {
+		if c.coapSide(st, s) {
+			return c.finish()
+		}
+	}
+	return match
+}
+
+// coapSide reads the messages of one end, and returns true at the first response, or where it is CoAP no more.
+func (c *call) coapSide(st *coapStream, s Side) bool {
+	v := &c.view[s]
+	for {
+		at, size := coapFrame(v.b)
+		most := min(size, coapMaxStream)
+		if size == 0 || len(v.b) < most && !v.gap && !v.fin {
+			return false
+		}
+		part := v.b[at:min(most, len(v.b))]
+		code := v.b[at-1]
+		if code>>5 != coapSettings>>5 {
+			c.message = append(append(c.message[:0], 0x40|v.b[0]&15, code, 0, 0), part...) // as a datagram has it
+			path, ok := coapMessage(c.hash[:0], c.message, at+len(part) < size, c.cfg.Unsafe)
+			switch {
+			case !ok:
+				return true
+			case code >= 32 && st.asked:
+				c.coapResponse(c.message)
+				return true
+			case code != 0 && code < 32 && !st.asked:
+				st.asked = true
+				c.setClient(s)
+				c.coapRequest(code, path)
+				c.know()
+			}
+		}
+		c.skip(s, uint64(size))
+	}
 }

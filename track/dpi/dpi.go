@@ -162,7 +162,7 @@ var table = []parser{
 	{Name: "rmcp", UDP: parseRMCP, First: rmcpFirst, Min: 4, Ports: []uint16{623, 664}, Follow: 4 << 10},
 	{Name: "netflow", UDP: parseNetFlow, First: netflowFirst, Min: 24, Ports: []uint16{2055, 4739, 9995}, Follow: 4 << 10, Fields: netflowFields},
 	{Name: "sflow", UDP: parseSFlow, First: sflowFirst, Min: 28, Ports: []uint16{6343}, Follow: 4 << 10, Fields: sflowFields},
-	{Name: "coap", UDP: parseCoAP, First: coapFirst, Min: 4, Ports: []uint16{5683}, Follow: 4 << 10, Fields: coapFields},
+	{Name: "coap", TCP: parseCoAPStream, UDP: parseCoAP, First: coapAnyFirst, Stream: coapStreamFirst, Min: 4, Ports: []uint16{5683}, Follow: 4 << 10, Fields: coapFields},
 	{Name: "bacnet", UDP: parseBACnet, First: bacnetFirst, Min: 4, Ports: []uint16{47808}, Follow: 4 << 10, Fields: bacnetFields},
 	{Name: "bjnp", UDP: parseBJNP, First: bjnpFirst, Min: bjnpHeaderLen, Ports: []uint16{8611, 8612}, Follow: 4 << 10},
 	{Name: "collectd", UDP: parseCollectd, First: collectdFirst, Min: 5, Ports: []uint16{25826}, Follow: 4 << 10, Fields: collectdFields},
