@@ -90,6 +90,9 @@ func parseHTTP(c *call) verdict {
 		switch {
 		case kind == httpMaybe && !v.gap && !v.fin:
 			return more
+		case kind == httpMaybe && v.gap && len(b) >= len("HTTP/1.1 2") && string(b[:7]) == "HTTP/1." && digit(b[7]) && b[8] == ' ' && digit(b[9]):
+			c.setClient(1 - c.side) // cut within its status
+			return c.finish()
 		case kind != httpRequest && kind != httpResponse:
 			return no
 		}

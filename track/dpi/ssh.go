@@ -57,6 +57,8 @@ func parseSSH(c *call) verdict {
 	if st == nil {
 		v := &c.view[c.side]
 		switch line, size := sshBanner(v); {
+		case size < 0 && v.gap && len(v.b) >= len("SSH-2.0-") && (string(v.b[:8]) == "SSH-2.0-" || string(v.b[:8]) == "SSH-1.99"):
+			return c.finish() // cut within what it is
 		case size < 0:
 			return no
 		case line == nil:

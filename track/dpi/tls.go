@@ -158,7 +158,14 @@ func tlsStart(v *view) tlsKind {
 	n := int(be16(b[3:]))
 	switch b[0] {
 	case tlsHandshake:
-		if kind := tlsHelloStart(b, n); kind != tlsNo {
+		kind := tlsHelloStart(b, n)
+		if kind == tlsNotYet && v.gap && len(b) > tlsHeaderLen+4 && n >= 4+38 && be24(b[tlsHeaderLen+1:]) >= 38 { // cut within its version
+			kind = tlsClient
+			if b[tlsHeaderLen] == 2 {
+				kind = tlsServer
+			}
+		}
+		if kind != tlsNo {
 			return kind
 		}
 	case tlsAlert:
