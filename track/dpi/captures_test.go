@@ -184,7 +184,7 @@ func TestCaptures(t *testing.T) {
 // TestSnapLength cuts every packet of what real programs said as a short snap length does: the same comes out, or less of it.
 func TestSnapLength(t *testing.T) {
 	in := NewInspector(Config{})
-	enough := map[string]int{"dhcp": 22, "dns": 42, "http": 10, "isakmp": 22, "kafka": 42, "mongodb": 62, "mysql": 30, "scgi": 30, "ssh": 10, "tls": 10, "uwsgi": 62} // bytes that tell, of each packet
+	enough := map[string]int{"dhcp": 22, "dns": 42, "http": 10, "isakmp": 22, "iscsi": 62, "kafka": 42, "mongodb": 62, "mysql": 30, "scgi": 30, "ssh": 10, "tls": 10, "uwsgi": 62, "xmpp": 62} // bytes that tell, of each packet
 	for _, s := range recorded(t) {
 		answered := slices.ContainsFunc(s.msgs, func(m message) bool { return bytes.HasPrefix(m.b, []byte("HTTP/1.")) })
 		t.Run(s.name, func(t *testing.T) {

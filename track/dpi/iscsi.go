@@ -50,6 +50,7 @@ func parseISCSI(c *call) verdict {
 		text = rest
 		key, value, ok := bytes.Cut(pair, []byte("="))
 		if !whole {
+			known = known || v.gap && string(key) == "InitiatorName"
 			break
 		}
 		if len(pair) > 0 && !ok {

@@ -27,6 +27,9 @@ type xmppState struct {
 	secure bool // the client asked for TLS
 }
 
+// xmppStreams is part of the name space of every stream (RFC 6120 section 4.8.1).
+const xmppStreams = "etherx.jabber.org/streams"
+
 // parseXMPP reads XMPP streams between clients and servers and among servers, with STARTTLS (RFC 6120).
 func parseXMPP(c *call) verdict {
 	st, _ := c.f.state.(*xmppState)
@@ -38,6 +41,8 @@ func parseXMPP(c *call) verdict {
 			c.edit()
 			c.know()
 			return done
+		case !whole && v.gap && bytes.Contains(v.b, []byte(xmppStreams)): // cut within its tag
+			return c.finish()
 		case whole && stream == nil, !whole && (v.gap || v.fin || len(v.b) > xmppMaxTag):
 			return no
 		case !whole:
@@ -79,7 +84,7 @@ func xmppStream(b []byte) (tag []byte, whole bool) {
 		return nil, false
 	}
 	tag = b[:end]
-	if !bytes.Contains(tag, []byte("etherx.jabber.org/streams")) {
+	if !bytes.Contains(tag, []byte(xmppStreams)) {
 		return nil, true
 	}
 	return tag, true
