@@ -296,6 +296,12 @@ func TestDetectors(t *testing.T) {
 		{"one try at each of many", "login-guessing", many(30, func(i int) talk {
 			return talk{at: float64(i), app: "ftp", program: "hydra", to: fmt.Sprintf("10.0.0.%d:21", i+1), login: "refused"}
 		}), "login-guessing: hydra could not log in by ftp to 6 servers, the last 10.0.0.6 port 21: 6 connections in a row in 5s (1) [login-guessing]"},
+		{"mail", "login-guessing", many(6, func(i int) talk {
+			return talk{at: float64(i), app: []string{"imap", "pop3"}[i%2], program: "hydra", to: "10.0.0.1:143", login: "refused"}
+		}), ""}, // three each
+		{"mail that is asked for more often", "login-guessing", many(6, func(i int) talk {
+			return talk{at: float64(i), app: "imap", program: "hydra", to: "10.0.0.1:143", login: "refused"}
+		}), "login-guessing: hydra could not log in by imap to 10.0.0.1 port 143: 6 connections in a row in 5s (1) [login-guessing]"},
 		{"pages", "login-guessing", many(30, func(i int) talk {
 			return talk{at: float64(i), app: "http", program: "hydra", to: "10.0.0.1:80", status: 401}
 		}), "login-guessing: hydra could not log in by http to 10.0.0.1 port 80: 20 connections in a row in 19s (1) [login-guessing]"},

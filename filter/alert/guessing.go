@@ -97,6 +97,10 @@ func (s *seen) login() login {
 		return loginOf(text(s.f.ftpLogin, s.e))
 	case "smtp":
 		return loginOf(text(s.f.smtpLogin, s.e))
+	case "imap":
+		return loginOf(text(s.f.imapLogin, s.e))
+	case "pop3":
+		return loginOf(text(s.f.pop3Login, s.e))
 	case "http":
 		status, ok := number(s.f.httpLastStatus, s.e)
 		if !ok {

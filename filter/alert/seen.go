@@ -19,7 +19,7 @@ type fields struct {
 	event, ts, start, id, proto, localAddr, localPort, remoteAddr, remotePort, direction, history, reason, partial,
 	txBytes, rxBytes, txPackets, rxPackets, txDelta, rxDelta, txRate, rxRate, txRetransmits, rxRetransmits,
 	app, host, process, exe, country, dnsQuery, dnsType, dnsQueries, dnsRcode, httpStatus, icmpType,
-	httpLastStatus, sshLogin, ftpLogin, smtpLogin, mysqlError, postgresError, ldapResult, kerberosError, kerberosCipher, mqttConnack,
+	httpLastStatus, sshLogin, ftpLogin, smtpLogin, imapLogin, pop3Login, mysqlError, postgresError, ldapResult, kerberosError, kerberosCipher, mqttConnack,
 	iface, vlan, localMAC, remoteMAC,
 	alert, alertReason, alertCount, pattern *event.Field
 }
@@ -33,7 +33,7 @@ func (f *fields) find(schema *event.Schema) {
 		"rx_retransmits": &f.rxRetransmits, "app": &f.app, "host": &f.host, "process": &f.process, "exe": &f.exe,
 		"country": &f.country, "dns_query": &f.dnsQuery, "dns_type": &f.dnsType, "dns_queries": &f.dnsQueries, "dns_rcode": &f.dnsRcode,
 		"http_status": &f.httpStatus, "icmp_type": &f.icmpType, "http_last_status": &f.httpLastStatus, "ssh_login": &f.sshLogin,
-		"ftp_login": &f.ftpLogin, "smtp_login": &f.smtpLogin, "mysql_error": &f.mysqlError, "postgresql_error": &f.postgresError, "ldap_result": &f.ldapResult,
+		"ftp_login": &f.ftpLogin, "smtp_login": &f.smtpLogin, "imap_login": &f.imapLogin, "pop3_login": &f.pop3Login, "mysql_error": &f.mysqlError, "postgresql_error": &f.postgresError, "ldap_result": &f.ldapResult,
 		"kerberos_error": &f.kerberosError, "kerberos_cipher": &f.kerberosCipher, "mqtt_connack": &f.mqttConnack, "iface": &f.iface, "vlan": &f.vlan, "local_mac": &f.localMAC, "remote_mac": &f.remoteMAC, "alert": &f.alert, "alert_reason": &f.alertReason, "alert_count": &f.alertCount, "pattern": &f.pattern} {
 		*to = schema.Lookup(name) // nil for what a schema does not have
 	}

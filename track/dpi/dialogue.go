@@ -27,6 +27,9 @@ type dialogueState struct {
 	data   *ftpData // FTP's: how the next data connection is known
 	sasl   saslStep // what the client's next line says of who it is
 	goesOn bool     // IMAP's: the client's next line is the rest of a command
+	tag    string   // IMAP's: of the login that was not answered yet
+	owed   uint8    // POP3's: answers that are due
+	proof  uint8    // POP3's: how many of them up to that of a login, 0 = there is none
 }
 
 // likeness says how much a line looks like a protocol's.

@@ -10,9 +10,10 @@ var (
 	fieldIMAPUser   = event.AppString("imap_user", "User that the client named (LOGIN, AUTHENTICATE PLAIN or LOGIN).")
 	fieldIMAPServer = event.AppString("imap_server", "Greeting of the server, without its capabilities.")
 	fieldIMAPClient = event.AppString("imap_client", "Name that the client gave its program (ID, RFC 2971).")
+	fieldIMAPLogin  = event.AppString("imap_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
 )
 
-var imapFields = []*event.AppField{fieldIMAPUser, fieldIMAPServer, fieldIMAPClient}
+var imapFields = []*event.AppField{fieldIMAPUser, fieldIMAPServer, fieldIMAPClient, fieldIMAPLogin}
 
 // imapFirst: the server's star, and what tags begin with.
 var imapFirst = func() *byteSet {
@@ -90,6 +91,9 @@ func imapClient(c *call, st *dialogueState, line []byte) step {
 		return goOn
 	}
 	_, command, rest := imapCommand(line)
+	if oneOf(command, "login authenticate") {
+		st.tag = string(firstWord(line))
+	}
 	switch {
 	case equalFold(command, "login"):
 		if user := imapString(rest); bytes.IndexByte(rest, ' ') > 0 { // a password is behind it
@@ -146,6 +150,14 @@ func imapServer(c *call, st *dialogueState, line []byte) step {
 			}
 			c.setOnce(fieldIMAPServer, text)
 		}
+	case st.tag != "" && string(tag) == st.tag:
+		st.tag = ""
+		what := "refused"
+		if equalFold(word, "ok") {
+			what = "accepted"
+		}
+		c.login(fieldIMAPLogin, what)
+		return knowing
 	case st.secure && equalFold(word, "ok"):
 		return secured
 	case st.secure && oneOf(word, "no bad"):

@@ -5,9 +5,10 @@ import "rustnet/track/event"
 var (
 	fieldPOP3User   = event.AppString("pop3_user", "User that the client named (USER, APOP, AUTH PLAIN or LOGIN).")
 	fieldPOP3Server = event.AppString("pop3_server", "Greeting of the server.")
+	fieldPOP3Login  = event.AppString("pop3_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
 )
 
-var pop3Fields = []*event.AppField{fieldPOP3User, fieldPOP3Server}
+var pop3Fields = []*event.AppField{fieldPOP3User, fieldPOP3Server, fieldPOP3Login}
 
 var pop3First = bytesIn("+CAUSQcausq", 1, 0)
 
@@ -45,6 +46,10 @@ func pop3Client(c *call, st *dialogueState, line []byte) step {
 		return goOn
 	}
 	word, rest := cutWord(line)
+	st.owed++
+	if oneOf(word, "pass apop auth") && len(rest) > 0 {
+		st.proof = st.owed
+	}
 	switch {
 	case oneOf(word, "user apop"):
 		c.setOnce(fieldPOP3User, firstWord(rest))
@@ -63,6 +68,19 @@ func pop3Client(c *call, st *dialogueState, line []byte) step {
 
 func pop3Server(c *call, st *dialogueState, line []byte) step {
 	word, text := cutWord(line)
+	if ok := string(word) == "+OK"; st.owed > 0 && (ok || string(word) == "-ERR") {
+		st.owed--
+		if st.proof > 0 {
+			if st.proof--; st.proof == 0 {
+				what := "refused"
+				if ok {
+					what = "accepted"
+				}
+				c.login(fieldPOP3Login, what)
+				return knowing
+			}
+		}
+	}
 	switch {
 	case string(word) == "+OK" && st.greets(c):
 		c.setOnce(fieldPOP3Server, text)
