@@ -592,13 +592,17 @@ func (p *File) Close() error {
 	if p.file != nil {
 		_ = p.closeFile(p.file) // told below, where nothing worse is
 	}
+	of := "record"
+	if p.sections {
+		of = "packet"
+	}
 	switch {
 	case err == nil && p.lost.Load() == 0:
 		return p.closing
 	case err == nil:
-		return fmt.Errorf("write %s: %s could not be written", p.path, event.Count(p.lost.Load(), "record"))
+		return fmt.Errorf("write %s: %s could not be written", p.path, event.Count(p.lost.Load(), of))
 	}
-	return fmt.Errorf("write %s: %w; %s could not be written", p.path, cause(err), event.Count(p.lost.Load(), "record"))
+	return fmt.Errorf("write %s: %w; %s could not be written", p.path, cause(err), event.Count(p.lost.Load(), of))
 }
 
 // Stats may be asked at any time, also while a write hangs.
