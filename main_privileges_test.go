@@ -231,7 +231,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	const owners, none = "0000000000080004", "0000000000000000"
-	all, ambient := fieldsOf(string(own), "CapPrm"), "000000c000083004"
+	all, bounds, ambient := fieldsOf(string(own), "CapPrm"), fieldsOf(string(own), "CapBnd"), "000000c000083004"
 	const by = " (by a system call filter, as a service's SystemCallFilter=, or by a security module)"
 	const kept, started = "drop privileges, which are all kept: ", "drop privileges of programs that are started: "
 	live, tables := []string{self, "-i", "lo", "-o", "none"}, []string{self, "-o", "none"}
@@ -244,10 +244,10 @@ func TestRefused(t *testing.T) {
 		{"capset", all, none, "1", kept + "set capabilities: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_CAPSET, -1, live...)},
 		{"no capset", all, none, "1", kept + "set capabilities: function not implemented" + by,
 			refusing(unix.ENOSYS, unix.SYS_CAPSET, -1, self, "-r", "-", "-o", "none")},
-		{"capset, of nobody", ambient, all, "1", kept + "set capabilities: operation not permitted" + by,
+		{"capset, of nobody", ambient, bounds, "1", kept + "set capabilities: operation not permitted" + by,
 			asNobody(refusing(unix.EPERM, unix.SYS_CAPSET, -1, live...)...)},
-		{"capget", all, all, "0", kept + "read capabilities: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_CAPGET, -1, live...)},
-		{"prctl", owners, all, "0", started + "cut bounding set: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_PRCTL, -1, live...)},
+		{"capget", all, bounds, "0", kept + "read capabilities: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_CAPGET, -1, live...)},
+		{"prctl", owners, bounds, "0", started + "cut bounding set: operation not permitted" + by, refusing(unix.EPERM, unix.SYS_PRCTL, -1, live...)},
 		{"no_new_privs", owners, none, "0", started + "set no_new_privs: operation not permitted" + by,
 			refusing(unix.EPERM, unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, live...)},
 		{"bpf", owners, none, "1", "make the map of counted connections: operation not permitted (the capabilities are there; a seccomp filter, ",
