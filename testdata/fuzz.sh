@@ -42,13 +42,17 @@ fuzz() { # PACKAGE TARGET CACHE [PARSER]
 	fi
 	# fuzz: elapsed: 1m30s, execs: 84458 (4222/sec), new interesting: 158 (total: 162)
 	awk -v name="$1 $2${4:+ $4}" -v OFS='\t' -F ' *[:,(] *' '
-		/^fuzz: elapsed/ { time = $3; execs = $5; kept = $(NF) + 0 }
+		/^fuzz: elapsed.*execs/ { time = $3; execs = $5; kept = $(NF) + 0 }
 		END {
 			if (sub(/h/, "*3600+", time) + sub(/m/, "*60+", time) + sub(/s/, "", time) == 0) exit
 			n = split(time, sum, "+")
 			for (i = 1; i <= n; i++) { split(sum[i], f, "*"); s += f[1] * (f[2] ? f[2] : 1) }
 			print name, sprintf("%.1f", s / 60), execs, kept
 		}' "$log" >"$log.line"
+	if [[ ! -s $log.line ]]; then
+		echo "$1 $2${4:+ $4}: the time was over before what there is had been run: nothing was tried"
+		return
+	fi
 	cat "$log.line"
 	(
 		flock 9
