@@ -48,8 +48,8 @@ const (
 	calmEvery = 200 * time.Millisecond
 	calmAfter = time.Second
 	// gather is how long we let packets pile up when they come fast: waking for each few costs more than
-	// reading them. A ring of the default size holds ten times what 10 Gbit/s brings in that time.
-	gather = time.Millisecond
+	// reading them. A ring of the default size holds five times what 10 Gbit/s brings in that time.
+	gather = 2 * time.Millisecond
 	// stopGrace is how long Run waits, once stopped, for the pipeline to take what was captured.
 	stopGrace = time.Second
 	// stopDrain is how long it waits for the kernel to hand over what it has.
