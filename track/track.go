@@ -99,7 +99,7 @@ const (
 	againNS = 1_000_000_000
 	// Events are handed on when event.Room of them are there, when no packets wait, or after so many batches of packets: who takes
 	// them is woken that much less often.
-	packetBatches = 8
+	packetBatches = 32
 	// timeNS is how much time passes before it is told on though nothing happened.
 	timeNS = 50_000_000
 )

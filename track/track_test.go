@@ -166,8 +166,8 @@ func TestHandedOn(t *testing.T) {
 		batches, packets int
 		want             []int // events of each batch that came out
 	}{
-		{"little is told", 20, 1, []int{packetBatches, packetBatches, 20 - 2*packetBatches}},
-		{"much is told", 3, 200, []int{event.Room, event.Room, 600 - 2*event.Room}},
+		{"little is told", 80, 1, []int{packetBatches, packetBatches, 80 - 2*packetBatches}},
+		{"much is told", 3, 800, []int{event.Room, event.Room, 2400 - 2*event.Room}},
 		{"one batch", 1, 3, []int{3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

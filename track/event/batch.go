@@ -83,7 +83,7 @@ func NewPool(n int) Pool { return Pool{&stack{batches: make([]*Batch, 0, n)}} }
 
 // Room is how many events a batch has room for before it grows. They take more than 32 kB: what is smaller and has pointers begins
 // with a word of Go's own, which would shift every event from its cache lines.
-const Room = 256
+const Room = 1024
 
 // Get gives an empty batch.
 func (p Pool) Get() *Batch {
