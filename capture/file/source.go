@@ -262,7 +262,7 @@ func (s Stats) Report() string {
 // a pipe; a reader that waits in the kernel is then left behind until Close or the next byte.
 func (s *Source) Run(stop context.Context, out chan<- *capture.Frames) error {
 	defer close(out)
-	return s.Each(stop, func(f *capture.Frames) bool {
+	return s.run(stop, func(f *capture.Frames) bool {
 		select {
 		case out <- f:
 			return true
@@ -278,6 +278,13 @@ func (s *Source) Ready() bool { return s.in.steady && s.in.pack == "" }
 
 // Each is Run that calls yield with each batch instead of sending it, until that wants no more.
 func (s *Source) Each(stop context.Context, yield func(*capture.Frames) bool) error {
+	return s.run(stop, func(f *capture.Frames) bool {
+		s.arrived() // what yield does with it may take long
+		return yield(f)
+	})
+}
+
+func (s *Source) run(stop context.Context, yield func(*capture.Frames) bool) error {
 	defer s.in.finish()
 	for {
 		need, err := s.drain(stop, yield)
@@ -392,11 +399,16 @@ func (s *Source) send(yield func(*capture.Frames) bool) error {
 			return errStopped
 		}
 	}
+	s.arrived()
+	return nil
+}
+
+// arrived adds what is pending to the counters.
+func (s *Source) arrived() {
 	s.packets.Add(s.pending.packets)
 	s.filtered.Add(s.pending.filtered)
 	s.bytes.Add(s.pending.bytes)
 	s.pending = counts{}
-	return nil
 }
 
 // fill reads more of a record that needs need bytes.

@@ -713,8 +713,13 @@ func TestEach(t *testing.T) {
 			t.Error("got a file that is not ready, want it to be")
 		}
 		var got []int
+		read := uint64(0)
 		err = s.Each(context.Background(), func(f *capture.Frames) bool {
 			got = append(got, len(f.Frames))
+			read += uint64(len(f.Frames))
+			if n := s.Stats().Packets; n != read {
+				t.Errorf("got %d packets counted, want the %d that were yielded", n, read)
+			}
 			f.Release()
 			return len(got) < wanted
 		})
