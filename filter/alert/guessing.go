@@ -35,12 +35,8 @@ func (d *guessing) look(s *seen) (found, bool) {
 	if outcome == noLogin {
 		return found{}, false
 	}
-	server, port, opener := s.served()
-	who := s.who
-	if s.in {
-		who = s.addr(opener)
-	}
-	key := mix(who, s.hash(s.app))
+	server, port, _ := s.served()
+	key := mix(s.openerKey(), s.hash(s.app))
 	if outcome == accepted {
 		if p := d.rows.peek(key); p != nil {
 			*p = guesses{}
@@ -68,15 +64,12 @@ func (d *guessing) look(s *seen) (found, bool) {
 func (d *guessing) about(s *seen) about { return about{Program: s.opener(), What: s.app} }
 
 func (d *guessing) why(s *seen) string {
-	server, port, opener := s.served()
-	who, where := s.subject(), ""
-	if s.in {
-		who = opener.String()
-	}
+	server, port, _ := s.served()
+	where := ""
 	if n := d.last.servers.n; n > 1 {
 		where = fmt.Sprintf("%d servers, the last ", n)
 	}
-	return fmt.Sprintf("%s could not log in by %s to %s%s port %d: %d connections in a row in %s", who, s.app, where, server, port, d.last.row.n,
+	return fmt.Sprintf("%s could not log in by %s to %s%s port %d: %d connections in a row in %s", s.openerName(), s.app, where, server, port, d.last.row.n,
 		span(s.ts-d.last.row.first))
 }
 

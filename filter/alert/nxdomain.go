@@ -31,10 +31,7 @@ func (d *nxdomain) look(s *seen) (found, bool) {
 	if s.e.Kind != event.Closed || s.app != "dns" {
 		return found{}, false
 	}
-	who := s.who
-	if s.in {
-		who = s.addr(s.remote)
-	}
+	who := s.openerKey()
 	rcode := text(s.f.dnsRcode, s.e)
 	missing := rcode == "NXDOMAIN"
 	if !missing && rcode != "NOERROR" {
@@ -65,10 +62,6 @@ func (d *nxdomain) look(s *seen) (found, bool) {
 func (d *nxdomain) about(s *seen) about { return about{Program: s.opener()} }
 
 func (d *nxdomain) why(s *seen) string {
-	asker := s.subject()
-	if s.in {
-		asker = s.remote.String()
-	}
-	return fmt.Sprintf("%s asked for %d domains in %s that do not exist, and for %d that do, the last %s", asker, d.missing,
+	return fmt.Sprintf("%s asked for %d domains in %s that do not exist, and for %d that do, the last %s", s.openerName(), d.missing,
 		span(max(0, s.start-d.first)), d.there, shorten(text(s.f.dnsQuery, s.e)))
 }

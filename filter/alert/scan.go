@@ -87,10 +87,7 @@ func (d *scan) look(s *seen) (found, bool) {
 	if !one(target) {
 		return found{}, false
 	}
-	who := s.who
-	if s.in {
-		who = s.addr(s.remote)
-	}
+	who := s.openerKey()
 	proto, at := s.hash(s.proto), s.addr(target)
 	place := mix(who, proto, port)
 	if !s.tried() {
@@ -127,8 +124,7 @@ func (s *seen) sweeps() bool {
 	case "tcp":
 		return true
 	case "icmp", "icmp6":
-		kind, _ := number(s.f.icmpType, s.e)
-		return kind == 8 || kind == 128 // echo requests
+		return s.asksEcho()
 	case "arp":
 		return s.out
 	}
@@ -144,11 +140,8 @@ func (d *scan) about(s *seen) about {
 }
 
 func (d *scan) why(s *seen) string {
-	target, port, opener := s.served()
-	scanner := s.subject()
-	if s.in {
-		scanner = opener.String()
-	}
+	target, port, _ := s.served()
+	scanner := s.openerName()
 	took := span(max(0, s.start-d.first))
 	switch {
 	case !d.wide:
@@ -178,11 +171,9 @@ func (s *seen) stray() bool {
 		return false
 	}
 	bytes, answer := s.exchanged()
-	sent, _ := number(s.f.txPackets, s.e)
-	answers, _ := number(s.f.rxPackets, s.e)
-	if s.in {
-		sent, answers = answers, sent
-	}
+	tx, _ := number(s.f.txPackets, s.e)
+	rx, _ := number(s.f.rxPackets, s.e)
+	sent, answers := s.byOpener(tx, rx)
 	head := uint64(40)
 	if s.remote.Is6() {
 		head = 60

@@ -134,6 +134,21 @@ func (s *seen) opener() string {
 	return s.programText()
 }
 
+// openerKey and openerName are of the same, as keys and for people.
+func (s *seen) openerKey() uint64 {
+	if s.in {
+		return s.addr(s.remote)
+	}
+	return s.who
+}
+
+func (s *seen) openerName() string {
+	if s.in {
+		return s.remote.String()
+	}
+	return s.subject()
+}
+
 // addrText is "" for none.
 func addrText(a netip.Addr) string {
 	if !a.IsValid() {
@@ -192,6 +207,23 @@ func (s *seen) failed() bool {
 		return known && n == 0
 	}
 	return false
+}
+
+// asksEcho tells of an ICMP echo request.
+func (s *seen) asksEcho() bool {
+	kind, _ := number(s.f.icmpType, s.e)
+	return kind == 8 || kind == 128
+}
+
+// exchanged is how many bytes the opener sent, and the other end.
+func (s *seen) exchanged() (opener, other uint64) { return s.byOpener(s.bytes()) }
+
+// byOpener puts what was sent and received in the order of who opened the connection.
+func (s *seen) byOpener(tx, rx uint64) (opener, other uint64) {
+	if s.in {
+		return rx, tx
+	}
+	return tx, rx
 }
 
 func (s *seen) bytes() (tx, rx uint64) {
