@@ -357,3 +357,19 @@ func jsonString(b []byte, key string) []byte {
 	}
 	return b[1 : 1+end]
 }
+
+// loginField declares what a server said of a login.
+func loginField(name string) *event.AppField {
+	return event.AppString(name, "What the server answered the client's latest login: accepted or refused.").Spelt(event.OneOf("accepted", "refused"))
+}
+
+// login sets it.
+func (c *call) login(f *event.AppField, accepted bool) {
+	what := "refused"
+	if accepted {
+		what = "accepted"
+	}
+	if c.f.app.Str(f) != what {
+		c.edit().SetStr(f, what)
+	}
+}

@@ -12,7 +12,7 @@ var (
 	fieldFTPServer  = event.AppString("ftp_server", "Greeting of the server, without its code.")
 	fieldFTPFile    = event.AppString("ftp_file", "First file that was asked for or sent (RETR, STOR, APPE); of a data connection, what it carries.")
 	fieldFTPCommand = event.AppString("ftp_command", "First transfer that was asked for: RETR, STOR, LIST, …; of a data connection, its own.").Spelt(ftpCommandForm)
-	fieldFTPLogin   = event.AppString("ftp_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
+	fieldFTPLogin   = loginField("ftp_login")
 )
 
 var ftpCommandForm = event.OneOf("RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD")
@@ -202,10 +202,10 @@ func ftpServer(c *call, st *dialogueState, line []byte) step {
 			}
 		}
 	case code == 230:
-		c.login(fieldFTPLogin, "accepted")
+		c.login(fieldFTPLogin, true)
 		return knowing
 	case code == 530 && last && c.f.app.Has(fieldFTPUser): // without a user it asks for one
-		c.login(fieldFTPLogin, "refused")
+		c.login(fieldFTPLogin, false)
 		return knowing
 	case st.secure && last && (code == 234 || code == 334):
 		return secured

@@ -10,7 +10,7 @@ var (
 	fieldIMAPUser   = event.AppString("imap_user", "User that the client named (LOGIN, AUTHENTICATE PLAIN or LOGIN).")
 	fieldIMAPServer = event.AppString("imap_server", "Greeting of the server, without its capabilities.")
 	fieldIMAPClient = event.AppString("imap_client", "Name that the client gave its program (ID, RFC 2971).")
-	fieldIMAPLogin  = event.AppString("imap_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
+	fieldIMAPLogin  = loginField("imap_login")
 )
 
 var imapFields = []*event.AppField{fieldIMAPUser, fieldIMAPServer, fieldIMAPClient, fieldIMAPLogin}
@@ -152,11 +152,7 @@ func imapServer(c *call, st *dialogueState, line []byte) step {
 		}
 	case st.tag != "" && string(tag) == st.tag:
 		st.tag = ""
-		what := "refused"
-		if equalFold(word, "ok") {
-			what = "accepted"
-		}
-		c.login(fieldIMAPLogin, what)
+		c.login(fieldIMAPLogin, equalFold(word, "ok"))
 		return knowing
 	case st.secure && equalFold(word, "ok"):
 		return secured

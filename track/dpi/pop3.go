@@ -5,7 +5,7 @@ import "rustnet/track/event"
 var (
 	fieldPOP3User   = event.AppString("pop3_user", "User that the client named (USER, APOP, AUTH PLAIN or LOGIN).")
 	fieldPOP3Server = event.AppString("pop3_server", "Greeting of the server.")
-	fieldPOP3Login  = event.AppString("pop3_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
+	fieldPOP3Login  = loginField("pop3_login")
 )
 
 var pop3Fields = []*event.AppField{fieldPOP3User, fieldPOP3Server, fieldPOP3Login}
@@ -72,11 +72,7 @@ func pop3Server(c *call, st *dialogueState, line []byte) step {
 		st.owed--
 		if st.proof > 0 {
 			if st.proof--; st.proof == 0 {
-				what := "refused"
-				if ok {
-					what = "accepted"
-				}
-				c.login(fieldPOP3Login, what)
+				c.login(fieldPOP3Login, ok)
 				return knowing
 			}
 		}

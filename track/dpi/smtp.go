@@ -12,11 +12,8 @@ var (
 	fieldSMTPFrom   = event.AppString("smtp_from", "Sender of the first message (MAIL FROM).")
 	fieldSMTPTo     = event.AppString("smtp_to", "First recipient of the first message (RCPT TO).")
 	fieldSMTPUser   = event.AppString("smtp_user", "User that the client named (AUTH PLAIN or LOGIN).")
-	fieldSMTPLogin  = event.AppString("smtp_login", "What the server answered the client's latest login: accepted or refused.").Spelt(loginForm)
+	fieldSMTPLogin  = loginField("smtp_login")
 )
-
-// loginForm is what servers say of logins.
-var loginForm = event.OneOf("accepted", "refused")
 
 var smtpFields = []*event.AppField{fieldSMTPHelo, fieldSMTPServer, fieldSMTPFrom, fieldSMTPTo, fieldSMTPUser, fieldSMTPLogin}
 
@@ -118,20 +115,13 @@ func smtpServer(c *call, st *dialogueState, line []byte) step {
 	case st.secure && last && code == 220:
 		return secured
 	case code == 235: // RFC 4954 section 6
-		c.login(fieldSMTPLogin, "accepted")
+		c.login(fieldSMTPLogin, true)
 	case code == 535 && last:
-		c.login(fieldSMTPLogin, "refused")
+		c.login(fieldSMTPLogin, false)
 	case st.secure && last && code >= 400:
 		st.secure = false
 	}
 	return goOn
-}
-
-// login sets what became of a login.
-func (c *call) login(f *event.AppField, what string) {
-	if c.f.app.Str(f) != what {
-		c.edit().SetStr(f, what)
-	}
 }
 
 // setOnce sets a field to a text of the wire that is not empty, unless an earlier one was set.
