@@ -266,13 +266,12 @@ func execute(args []string) (status int, err error) {
 	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
 		return 0, err
 	}
-	c.doing = ctx.Selected().Name
-	if doing := ctx.Selected().Name; doing != "stream" { // that opens its files first, and what is wrong with them is told then
-		if err := c.last(doing); err != nil {
+	if c.doing = ctx.Selected().Name; c.doing != "stream" { // that opens its files first, and what is wrong with them is told then
+		if err := c.last(c.doing); err != nil {
 			return 0, err
 		}
 	}
-	c.reopens = ctx.Selected().Name == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
+	c.reopens = c.doing == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
 	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
 		nothing := exitDone
 		if c.Output.ExitCode {

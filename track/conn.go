@@ -137,10 +137,9 @@ func (c *conn) exchange(s int, ts int64) {
 		return
 	}
 	c.noted |= answered
-	switch {
-	case c.waited == 0 || at < c.waited || at == never:
+	if c.waited == 0 || at < c.waited || at == never {
 		c.waited = 0
-	default:
+	} else {
 		c.waited = max(1, at-c.waited)
 	}
 }
