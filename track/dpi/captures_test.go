@@ -3,6 +3,7 @@ package dpi
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -239,6 +240,59 @@ func TestAnswerFirst(t *testing.T) {
 			}
 			in.Free(f)
 		})
+	}
+}
+
+// TestMutilated gives what real programs said as a bad tap would: one direction alone, from the middle on, with holes, cut short. What is named then is
+// what it was, what that carried where its beginning is not there to be seen, or a header before it whose name the capture has.
+func TestMutilated(t *testing.T) {
+	carried := map[string]string{"ftp-data": "http", "http": "http2 tls", "icap": "http", "isakmp": "esp", "socks": "http tls", "tls": "http", "uwsgi": "http"}
+	for _, app := range []string{"ftp", "imap", "ldap", "managesieve", "mysql", "nntp", "pop3", "postgresql", "rdp", "smtp", "xmpp"} {
+		carried[app] = "tls"
+	}
+	const everything = 1 << 16
+	in := NewInspector(Config{})
+	for _, s := range recorded(t) {
+		msgs := cut(s.msgs, everything)
+		try := func(what string, start bool, most int, lost func(i, of int, side Side) bool) {
+			f := s.flow(in)
+			defer in.Free(f)
+			for side := Orig; s.tcp && start && side <= Resp; side++ {
+				in.Segment(f, side, testISN, true, false, nil, 0, 0)
+			}
+			var of [2]int
+			for i, m := range msgs {
+				of[m.side]++
+				if lost(i, of[m.side]-1, m.side) {
+					continue
+				}
+				b := m.b[:min(most, len(m.b))]
+				if s.tcp {
+					in.Segment(f, m.side, m.seq, false, false, b, uint32(len(m.b)), int64(i)*1e6)
+				} else {
+					in.Datagram(f, m.side, b, uint32(len(m.b)), int64(i)*1e6)
+				}
+			}
+			in.End(f, 1e12)
+			if got := facts(f.App())["app"]; got != "" && got != s.want["app"] && !strings.HasPrefix(s.name, got+" ") && !slices.Contains(strings.Fields(carried[s.want["app"]]), got) {
+				t.Errorf("%s, %s: got %q, want %q or nothing", s.name, what, got, s.want["app"])
+			}
+		}
+		for mute := range Side(3) { // 2 = nobody
+			for _, start := range []bool{true, false} {
+				for skip := range min(12, len(msgs)) {
+					try(fmt.Sprintf("without side %d, start %v, %d lost", mute, start, skip), start, everything, func(i, _ int, side Side) bool { return side == mute || i < skip })
+				}
+				for _, most := range []int{1, 4, 10, 26, 42, 58, 74, 106} {
+					try(fmt.Sprintf("without side %d, start %v, %d bytes", mute, start, most), start, most, func(_, _ int, side Side) bool { return side == mute })
+				}
+			}
+			for every := 2; every < 6; every++ {
+				for which := range every {
+					try(fmt.Sprintf("without side %d and the %d. of %d", mute, which, every), true, everything, func(_, of int, side Side) bool { return side == mute || of%every == which })
+				}
+			}
+		}
 	}
 }
 

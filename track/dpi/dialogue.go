@@ -17,6 +17,8 @@ type dialogue struct {
 	fromServer, fromClient func(c *call, st *dialogueState, line []byte) step
 	// port is the protocol's own: of a side that nobody is seen to answer it tells whose such lines are.
 	port uint16
+	// greets: what the server says that others say, too, is its greeting; where the start was not seen, it is theirs.
+	greets bool
 }
 
 // dialogueState follows a dialogue.
@@ -129,12 +131,17 @@ func (d *dialogue) recognise(c *call) (client Side, v verdict) {
 		return 0, no
 	case !whole:
 		return 0, more
-	case asServer == alike && d.client(answer) != unlike:
+	case asServer == alike && d.client(answer) != unlike && d.begun(c, own):
 		return 1 - c.side, match
-	case asClient == alike && d.server(answer) != unlike:
+	case asClient == alike && d.server(answer) != unlike && d.begun(c, other):
 		return c.side, match
 	}
 	return 0, no
+}
+
+// begun tells whether a server's line can be a greeting.
+func (d *dialogue) begun(c *call, server *view) bool {
+	return !d.greets || server.whole || c.f.resp == d.port
 }
 
 // firstLine returns the line a direction begins with. A line that may still become whole is returned as far

@@ -113,7 +113,7 @@ func parseKafka(c *call) verdict {
 		request, answer := &c.view[s], c.view[1-s].b
 		var h kafkaRequest
 		if len(answer) < 8 || len(request.b) == 0 || h.read(request) != match || be32(answer[4:]) != h.correlation ||
-			h.api == 0 && h.version == 0 && h.correlation == 0 && len(h.client) == 0 { // nothing but zeros, as ZooKeeper begins
+			len(h.client) == 0 && h.answer(request) { // as ZooKeeper begins, and goes on
 			continue
 		}
 		size := size32(be32(answer)) + 4

@@ -13,7 +13,7 @@ var nntpFields = []*event.AppField{fieldNNTPServer, fieldNNTPUser, fieldNNTPGrou
 var nntpFirst = bytesIn("245MCGLAHDISBXmcglahdisbx", 1, 0)
 
 // nntp is NNTP with STARTTLS (RFC 3977, 4642 and 4643).
-var nntp = dialogue{server: nntpServerLike, client: nntpClientLike, fromServer: nntpServer, fromClient: nntpClient, port: 119}
+var nntp = dialogue{server: nntpServerLike, client: nntpClientLike, fromServer: nntpServer, fromClient: nntpClient, port: 119, greets: true}
 
 func parseNNTP(c *call) verdict { return nntp.run(c) }
 

@@ -43,6 +43,18 @@ func smppAddressed(b []byte, cut bool) bool {
 	return true
 }
 
+// smppParameters tells whether optional parameters fill what is left of a message (section 5.3): tag, length, value.
+func smppParameters(b []byte, cut bool) bool {
+	for len(b) >= 4 {
+		n := int(be16(b[2:]))
+		if be16(b) == 0 || len(b) < 4+n {
+			return cut && be16(b) != 0
+		}
+		b = b[4+n:]
+	}
+	return cut || len(b) == 0
+}
+
 const answerBit = 1 << 31
 
 // parseSMPP reads messages (SMPP 3.4 section 3.2): length, command, status, number. A bind names its system; the
@@ -70,18 +82,20 @@ func parseSMPP(c *call) verdict {
 	switch {
 	case bind:
 		system, rest, ok := zeroText(body)
-		if !ok && status == 0 || len(system) > 15 || !printable(system) && len(system) > 0 {
+		if !ok && status == 0 || len(system) > 15 || !printable(system) && (len(system) > 0 || ok && len(rest) == 0 && !v.gap) {
 			return no
 		}
-		if command&answerBit == 0 {
-			secret, rest, ok := zeroText(rest)
-			if _, _, typed := zeroText(rest); !ok || len(secret) > 16 || !typed {
+		if command&answerBit != 0 {
+			if ok && !smppParameters(rest, v.gap) {
 				return no
 			}
+			break
 		}
-		if command&answerBit == 0 {
-			c.fact(fieldSMPPSystem, system)
+		secret, rest, ok := zeroText(rest)
+		if _, _, typed := zeroText(rest); !ok || len(secret) > 16 || len(system) == 0 || !typed {
+			return no
 		}
+		c.fact(fieldSMPPSystem, system)
 	case n == headerLen: // so little needs a second, or an answer
 		answer := c.view[1-c.side].b
 		if len(b) >= 2*headerLen && be32(b[headerLen:]) >= headerLen && be32(b[headerLen:]) <= maxLen && smppCommand(be32(b[headerLen+4:])&^answerBit) {
@@ -92,7 +106,12 @@ func parseSMPP(c *call) verdict {
 		}
 	case kind != 4 && kind != 5 && kind != 0x103: // those that say nothing by themselves
 		return no
-	case command&answerBit == 0 && !smppAddressed(body, v.gap):
+	case command&answerBit != 0: // the number that the message was given (section 4.4.2)
+		message, rest, ok := zeroText(body)
+		if !ok && !v.gap || len(message) > 64 || len(message) > 0 && !printable(message) || ok && !smppParameters(rest, v.gap) {
+			return no
+		}
+	case !smppAddressed(body, v.gap):
 		return no
 	}
 	c.edit().SetUint(fieldSMPPCommand, uint64(kind))
