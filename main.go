@@ -355,7 +355,11 @@ func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
 	if doing := ctx.Selected().Name; doing != "stream" && doing != "config" { // what a file of settings says is for when there is one
 		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec", "schema"} {
 			if shell.OnCommandLine(ctx, flag) && (flag != "schema" || doing != "history") {
-				return fmt.Errorf("--%s is for the stream of events", flag)
+				hint := ""
+				if doing == "history" {
+					hint = ": rustnet history --json | rustnet --from - --" + flag + " …"
+				}
+				return fmt.Errorf("--%s is for the stream of events%s", flag, hint)
 			}
 		}
 	}

@@ -93,6 +93,7 @@ type Stage struct {
 	seen     seen
 	once     *lru[struct{}]       // rules and connections
 	patterns *lru[*event.Verdict] // connections
+	begun    *lru[struct{}]       // connections of records that were read back; else nil
 	marked   bool                 // there is one
 	pool     event.Pool
 	alerts   []event.Event // of the event at hand
@@ -127,6 +128,9 @@ func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
 	wanted, err := parseDetectors(cfg.Detect)
 	if err != nil {
 		return nil, err
+	}
+	if s.stored != nil && len(wanted) > 0 {
+		s.begun = newLRU[struct{}](4 * connsMax)
 	}
 	for _, name := range wanted {
 		if _, taken := cfg.Alert[name]; taken {
@@ -277,6 +281,9 @@ func (s *Stage) batch(b *event.Batch) *event.Batch {
 // judge asks all rules about an event, marks it, and leaves the alerts in s.alerts.
 func (s *Stage) judge(e *event.Event) {
 	s.seen.fill(e)
+	if s.seen.first = e.Kind == event.New; s.begun != nil {
+		_, s.seen.first = s.begun.get(s.seen.id)
+	}
 	for _, r := range s.rules {
 		if r.program != nil {
 			switch holds, err := r.program.Match(e); {

@@ -819,6 +819,36 @@ alert throttled: 203.0.113.9 answered bot with 429 Too Many Requests 1 [rate-lim
 	}
 }
 
+// TestStoredEnds: what is kept may have one record of each connection, its latest.
+func TestStoredEnds(t *testing.T) {
+	stored := schema.Stored()
+	for _, kinds := range [][]event.Kind{{event.Closed}, {event.New, event.Closed}} {
+		s, err := New(Config{Detect: []string{"beacon", "first-contact"}, AlertEvery: time.Hour}, stored, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events []event.Event
+		for _, e := range many(13, func(i int) talk { return talk{at: 60 * float64(i), program: "implant", to: "203.0.113.9:443"} }) {
+			if !slices.Contains(kinds, e.Kind) {
+				continue
+			}
+			r := event.NewStored(stored)
+			for _, f := range schema.Fields {
+				r.Copy(stored.Lookup(f.Name), f, &e)
+			}
+			events = append(events, event.Event{Kind: e.Kind, Stored: r})
+		}
+		got := ""
+		for _, e := range judgeStored(t, s, events) {
+			got += stored.Lookup("alert_reason").Str(&e) + "\n"
+		}
+		want := "implant is seen for the first time: it talks to 203.0.113.9, uses tcp 443\nimplant connects to 203.0.113.9 port 443 every 1m, give or take 0s: 12 times\n"
+		if got != want {
+			t.Errorf("%v: got  %swant %s", kinds, got, want)
+		}
+	}
+}
+
 func judgeStored(t *testing.T, s *Stage, events []event.Event) (alerts []event.Event) {
 	for _, e := range events {
 		b := event.NewBatch(nil)

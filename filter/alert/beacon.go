@@ -3,8 +3,6 @@ package alert
 import (
 	"fmt"
 	"slices"
-
-	"rustnet/track/event"
 )
 
 // A beacon opens a connection to the same place again and again, at regular intervals.
@@ -35,7 +33,7 @@ type starts struct {
 var timers = []string{"ntp", "dns", "mdns", "llmnr", "ssdp", "dhcp", "dhcpv6", "ptp", "bfd", "stun", "netbios", "igmp", "wireguard"}
 
 func (d *beacon) look(s *seen) (found, bool) {
-	if s.e.Kind != event.New || s.in || s.partial || !external(s.remote) || s.rport == 0 || slices.Contains(timers, s.app) {
+	if !s.first || s.in || s.partial || !external(s.remote) || s.rport == 0 || slices.Contains(timers, s.app) {
 		return found{}, false
 	}
 	p, _ := d.pairs.get(mix(s.who, s.whom, s.rport, s.hash(s.proto)))

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"rustnet/track/event"
 )
 
 // contact finds what a program does for the first time: talk to a host, a port, a country; serve a port.
@@ -18,7 +16,7 @@ type contact struct {
 }
 
 func (d *contact) look(s *seen) (found, bool) {
-	if s.e.Kind != event.New || s.rport == 0 || !one(s.remote) || s.in && s.program == "" { // whose port it is, is not known
+	if !s.first || s.rport == 0 || !one(s.remote) || s.in && s.program == "" { // whose port it is, is not known
 		return found{}, false
 	}
 	if n, known := s.answers(); s.program == "" && known && n == 0 { // as of a flood, whose addresses are nobody's

@@ -66,6 +66,7 @@ type seen struct {
 	lport, rport  uint64
 	in, out       bool // the remote end opened it, or this machine
 	partial       bool
+	first         bool // its first record: of a source that is new; what is kept may have its end only
 	reason        string
 	host          string // of the remote end, "" where only its address is known
 
