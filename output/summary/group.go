@@ -31,7 +31,10 @@ func parseKeys(names []string, from, to *event.Schema) (keys, error) {
 }
 
 // sums are the fields that the declaration says can be made one of several.
-type sums struct{ from, to []*event.Field }
+type sums struct {
+	from, to []*event.Field
+	num      []float64 // see share
+}
 
 func summable(from, to *event.Schema) sums {
 	var s sums
@@ -39,6 +42,9 @@ func summable(from, to *event.Schema) sums {
 		if f.Sum != event.NoSum {
 			s.from, s.to = append(s.from, f), append(s.to, to.Lookup(f.Name))
 		}
+	}
+	if len(s.from) > 64 {
+		panic("summary: more fields with sums than share.has has bits")
 	}
 	return s
 }
@@ -49,7 +55,7 @@ type groups struct {
 	sums
 	schema *event.Schema // of the rows
 	byKey  map[string]*group
-	all    []*group // as they came
+	all    []*group // those with a row, in the order in which they got it
 	rest   *group   // what there was no room for
 	max    int
 	key    []byte
@@ -57,12 +63,21 @@ type groups struct {
 
 // group is the sum of some connections.
 type group struct {
+	name   string        // its key in groups.byKey
 	key    *event.Stored // the values that they share
 	totals event.Totals
 	merged uint64
-	num    []float64
+	num    []float64 // nil = it has no row yet
 	set    []bool
-	series series
+	series *series // nil = no bytes over time
+	open   int     // connections that will be counted here, see groups.expect
+}
+
+// share is what a connection adds to each group that it is in.
+type share struct {
+	facts
+	has uint64    // bit i: it has the value of sums.from[i]
+	num []float64 // those values
 }
 
 func newGroups(k keys, s sums, rows *event.Schema) *groups {
@@ -78,29 +93,62 @@ func (g *groups) keyOf(e *event.Event) []byte {
 	return g.key
 }
 
-// of finds the group that a record belongs to.
+// of finds the group that a record belongs to, and gives it a row.
 func (g *groups) of(e *event.Event) *group {
-	g.keyOf(e)
-	if found := g.byKey[string(g.key)]; found != nil {
-		return found
+	found := g.byKey[string(g.keyOf(e))]
+	if found == nil && len(g.all) < g.max {
+		found = g.make(e)
 	}
-	if len(g.all) >= g.max {
-		if g.rest == nil {
-			g.rest = g.make()
-		}
-		return g.rest
+	return g.list(found)
+}
+
+// expect finds the group in which a connection will be counted when it is over, as far as its last record says. The group gets its
+// row then; nil is the rest. forget takes it back.
+func (g *groups) expect(e *event.Event) *group {
+	found := g.byKey[string(g.keyOf(e))]
+	if found == nil && len(g.all) < g.max {
+		found = g.make(e)
 	}
-	made := g.make()
+	if found != nil {
+		found.open++
+	}
+	return found
+}
+
+func (g *groups) forget(one *group) {
+	if one == nil {
+		return
+	}
+	if one.open--; one.open == 0 && one.num == nil {
+		delete(g.byKey, one.name)
+	}
+}
+
+// make makes the group of g.key, which e has.
+func (g *groups) make(e *event.Event) *group {
+	made := &group{name: string(g.key), key: event.NewStored(g.schema)}
 	for i, f := range g.keys.from {
 		made.key.Copy(g.keys.to[i], f, e)
 	}
-	g.byKey[string(g.key)] = made
-	g.all = append(g.all, made)
+	g.byKey[made.name] = made
 	return made
 }
 
-func (g *groups) make() *group {
-	return &group{key: event.NewStored(g.schema), num: make([]float64, len(g.sums.from)), set: make([]bool, len(g.sums.from))}
+// list gives the group a row, or where there is no room for one the rest.
+func (g *groups) list(one *group) *group {
+	switch {
+	case one != nil && one.num != nil:
+		return one
+	case one != nil && len(g.all) < g.max:
+		g.all = append(g.all, one)
+	case g.rest != nil:
+		return g.rest
+	default:
+		one = &group{key: event.NewStored(g.schema)}
+		g.rest = one
+	}
+	one.num, one.set = make([]float64, len(g.sums.from)), make([]bool, len(g.sums.from))
+	return one
 }
 
 // drop forgets the groups whose key is known.
@@ -128,41 +176,63 @@ func (g *groups) tells() bool {
 	return len(g.all) > 1 || len(g.all) == 1 && !g.all[0].key.Empty()
 }
 
-// copy makes groups that can be added to without changing g.
-func (g *groups) copy() *groups {
-	c := *g
-	c.byKey, c.all = make(map[string]*group, len(g.byKey)), make([]*group, 0, len(g.all))
+// copy makes groups that can be added to without changing g; counterpart gives a group's copy, for adding only.
+func (g *groups) copy() (c *groups, counterpart func(*group) *group) {
+	made := *g
+	made.all, made.byKey = make([]*group, 0, len(g.all)), nil
 	same := make(map[*group]*group, len(g.all))
-	clone := func(one *group) *group {
+	counterpart = func(one *group) *group {
+		if one == nil || same[one] != nil {
+			return same[one]
+		}
 		n := *one
 		n.num, n.set = slices.Clone(one.num), slices.Clone(one.set)
+		same[one] = &n
 		return &n
 	}
 	for _, one := range g.all {
-		n := clone(one)
-		c.all, same[one] = append(c.all, n), n
+		made.all = append(made.all, counterpart(one))
 	}
-	for key, one := range g.byKey {
-		c.byKey[key] = same[one]
+	made.rest = counterpart(g.rest)
+	return &made, counterpart
+}
+
+// share is what a record's connection adds, valid until the next.
+func (s *sums) share(e *event.Event, state facts) share {
+	sh := share{facts: state, num: s.num[:0]}
+	for i, f := range s.from {
+		if v, ok := number(f, e); ok {
+			sh.has |= 1 << i
+			sh.num = append(sh.num, v)
+		}
 	}
-	if g.rest != nil {
-		c.rest = clone(g.rest)
-	}
-	return &c
+	s.num = sh.num
+	return sh
 }
 
 // add counts a connection in.
-func (g *groups) add(e *event.Event, state facts) {
-	to := g.of(e)
+func (g *groups) add(e *event.Event, state facts) { g.count(g.of(e), g.share(e, state)) }
+
+// count adds a connection's share to a group that has a row.
+func (g *groups) count(to *group, sh share) {
 	if to == g.rest {
 		to.merged++
 	}
-	to.count(state)
+	to.totals.Connections++
+	for _, n := range []struct {
+		is bool
+		to *uint64
+	}{{sh.open, &to.totals.Open}, {sh.failed, &to.totals.Failed}, {sh.partial, &to.totals.Partial}} {
+		if n.is {
+			*n.to++
+		}
+	}
 	for i, f := range g.sums.from {
-		v, ok := number(f, e)
-		if !ok {
+		if sh.has&(1<<i) == 0 {
 			continue
 		}
+		v := sh.num[0]
+		sh.num = sh.num[1:]
 		switch {
 		case f.Sum == event.Add:
 			to.num[i] += v
@@ -170,18 +240,6 @@ func (g *groups) add(e *event.Event, state facts) {
 			to.num[i] = v
 		}
 		to.set[i] = true
-	}
-}
-
-func (g *group) count(s facts) {
-	g.totals.Connections++
-	for _, n := range []struct {
-		is bool
-		to *uint64
-	}{{s.open, &g.totals.Open}, {s.failed, &g.totals.Failed}, {s.partial, &g.totals.Partial}} {
-		if n.is {
-			*n.to++
-		}
 	}
 }
 

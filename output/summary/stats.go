@@ -26,7 +26,7 @@ var dimensions = []string{"proto", "app", "service", "process", "host", "country
 // counts once, with what its last record says of it.
 type Distribution struct {
 	fields, rowFields *event.Schema
-	groups            []*groups
+	groups            []*groups // the distributions, and last everything as one group
 	order             order
 	top               int
 	graph, table      bool
@@ -39,10 +39,9 @@ type Distribution struct {
 	id, ts, start    *event.Field
 	txDelta, rxDelta *event.Field
 	lostCount        *event.Field
-	conns            map[uint64]event.Event
+	conns            map[uint64]*expected
 	queue            []uint64 // connections as they came
 	evicted          uint64
-	all              *groups // everything, as one group
 	series           series
 	first, last      int64
 	began, now       int64 // of the looking, by the clock that stamps packets: without what it took to begin and to end
@@ -52,10 +51,16 @@ type Distribution struct {
 	show             *Show
 }
 
+// expected is a connection that may go on, as its last record says. The record is not kept: it is large, and what it points at more so.
+type expected struct {
+	share
+	groups []*group // where it will be counted, see groups.expect
+}
+
 // NewStats makes the stage of the command stats. fields are the records'. With live, rates are over the
 // time that was looked, not that of the records.
 func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Schema, w io.Writer) (*Distribution, error) {
-	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, live: live, conns: map[uint64]event.Event{},
+	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, live: live, conns: map[uint64]*expected{},
 		ask: newAsker(fields), id: fields.Lookup("id"), ts: fields.Lookup("ts"), start: fields.Lookup("start"), lostCount: fields.Lookup("lost_count"),
 		txDelta: fields.Lookup("tx_bytes_delta"), rxDelta: fields.Lookup("rx_bytes_delta"), drawn: map[*event.Stored]*series{}}
 	var by [][]string // each is a distribution of its own
@@ -72,7 +77,6 @@ func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Sch
 		}
 	}
 	s := summable(fields, d.rowFields)
-	d.all = newGroups(keys{}, s, d.rowFields)
 	var columns []string
 	for _, names := range by {
 		k, err := parseKeys(names, fields, d.rowFields)
@@ -82,6 +86,7 @@ func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Sch
 		d.groups = append(d.groups, newGroups(k, s, d.rowFields))
 		columns = append(columns, names...)
 	}
+	d.groups = append(d.groups, newGroups(keys{}, s, d.rowFields))
 	if cfg.Sort == "" {
 		cfg.Sort = "connections"
 	}
@@ -119,7 +124,7 @@ func (d *Distribution) Report() string {
 	if d.evicted > 0 {
 		text += ", " + event.Count(d.evicted, "connection") + " counted before the end for want of room"
 	}
-	for _, g := range d.groups {
+	for _, g := range d.distributions() {
 		if g.rest != nil {
 			text += fmt.Sprintf(", %s beyond %d different values of %s in one row", event.Count(g.rest.merged, "connection"), groupsMax, g.name)
 		}
@@ -142,7 +147,7 @@ func (d *Distribution) Run(ctx context.Context, in <-chan *event.Batch) error {
 			select {
 			case b, ok := <-in:
 				if !ok && err == nil {
-					err = d.show.write(d.frame())
+					err = d.show.write(d.frame(true))
 				}
 				if !ok {
 					return err
@@ -156,7 +161,7 @@ func (d *Distribution) Run(ctx context.Context, in <-chan *event.Batch) error {
 				b.Release()
 			case <-frames:
 				if err == nil {
-					err = d.show.write(d.frame())
+					err = d.show.write(d.frame(false))
 				}
 			}
 		}
@@ -183,25 +188,45 @@ func (d *Distribution) take(e *event.Event) {
 		d.draw(e, ts)
 	}
 	id, ok := d.id.Uint(e)
+	sh := d.share(e)
+	known := d.conns[id]
 	if !ok || e.Kind == event.Closed {
-		delete(d.conns, id)
-		d.count(e, d.groups, d.all)
+		d.forget(id, known)
+		for _, g := range d.groups {
+			g.count(g.of(e), sh)
+		}
 		return
 	}
-	_, known := d.conns[id]
-	if !known && len(d.conns) >= connectionsMax {
+	if known == nil && len(d.conns) >= connectionsMax {
 		d.evict()
 	}
-	kept := *e
-	if e.Stored != nil { // its memory is one with that of its neighbours, which are done with
-		kept.Stored = e.Stored.Clone()
+	if known == nil {
+		known = &expected{groups: make([]*group, len(d.groups))}
+		d.conns[id] = known
+		d.queue = append(d.queue, id)
+		if len(d.queue) > 2*len(d.conns)+1024 {
+			d.queue = slices.DeleteFunc(d.queue, func(id uint64) bool { return d.conns[id] == nil })
+		}
 	}
-	if d.conns[id] = kept; known {
+	known.share = share{sh.facts, sh.has, append(known.num[:0], sh.num...)}
+	for i, g := range d.groups {
+		was := known.groups[i]
+		known.groups[i] = g.expect(e)
+		g.forget(was)
+	}
+}
+
+// share is what e adds to each distribution, valid until the next.
+func (d *Distribution) share(e *event.Event) share { return d.groups[0].share(e, d.ask.ask(e)) }
+
+// forget drops what is known of a connection, which may be nothing.
+func (d *Distribution) forget(id uint64, known *expected) {
+	if known == nil {
 		return
 	}
-	d.queue = append(d.queue, id)
-	if len(d.queue) > 2*len(d.conns)+1024 {
-		d.queue = slices.DeleteFunc(d.queue, func(id uint64) bool { _, open := d.conns[id]; return !open })
+	delete(d.conns, id)
+	for i, g := range d.groups {
+		g.forget(known.groups[i])
 	}
 }
 
@@ -210,22 +235,15 @@ func (d *Distribution) evict() {
 	for len(d.queue) > 0 {
 		id := d.queue[0]
 		d.queue = d.queue[1:]
-		if e, open := d.conns[id]; open {
-			delete(d.conns, id)
+		if known := d.conns[id]; known != nil {
+			for i, g := range d.groups {
+				g.count(g.list(known.groups[i]), known.share)
+			}
+			d.forget(id, known)
 			d.evicted++
-			d.count(&e, d.groups, d.all)
 			return
 		}
 	}
-}
-
-// count adds a connection to each distribution, and to everything.
-func (d *Distribution) count(e *event.Event, groups []*groups, all *groups) {
-	f := d.ask.ask(e)
-	for _, g := range groups {
-		g.add(e, f)
-	}
-	all.add(e, f)
 }
 
 // draw notes the bytes since the connection's previous record.
@@ -239,18 +257,21 @@ func (d *Distribution) draw(e *event.Event, ts int64) {
 		d.series.begin, d.series.slot = d.first, firstSlot
 	}
 	d.series.add(ts, float64(tx+rx))
-	for _, g := range d.groups {
-		s := &g.of(e).series
-		if s.slot == 0 {
-			s.begin, s.slot = d.series.begin, firstSlot
+	for _, g := range d.distributions() {
+		to := g.of(e)
+		if to.series == nil {
+			to.series = &series{begin: d.series.begin, slot: firstSlot}
 		}
-		s.add(ts, float64(tx+rx))
+		to.series.add(ts, float64(tx+rx))
 	}
 }
 
+// distributions are the groups without those of everything.
+func (d *Distribution) distributions() []*groups { return d.groups[:len(d.groups)-1] }
+
 // frame makes the records: the totals, and the rows of each distribution. Connections that are still open
-// count as they are, without ending for the next frame.
-func (d *Distribution) frame() []event.Event {
+// count as they are, without ending for the next frame, if there is one.
+func (d *Distribution) frame(last bool) []event.Event {
 	period := float64(d.last-d.first) / 1e9
 	if d.live && d.began != 0 {
 		begin := d.began
@@ -259,26 +280,29 @@ func (d *Distribution) frame() []event.Event {
 		}
 		period = float64(max(d.now, d.last)-begin) / 1e9
 	}
-	all := d.all.copy()
-	copies := make([]*groups, len(d.groups))
+	groups := slices.Clone(d.groups)
 	for i, g := range d.groups {
-		copies[i] = g.copy()
-	}
-	for _, id := range d.queue {
-		if e, open := d.conns[id]; open {
-			d.count(&e, copies, all)
+		counterpart := func(one *group) *group { return one }
+		if !last {
+			groups[i], counterpart = g.copy()
+		}
+		for _, id := range d.queue {
+			if known := d.conns[id]; known != nil {
+				groups[i].count(groups[i].list(counterpart(known.groups[i])), known.share)
+			}
 		}
 	}
+	all := len(groups) - 1
 	var frame []event.Event
 	if !d.rowsOnly {
-		frame = append(frame, d.totals(all, period))
+		frame = append(frame, d.totals(groups[all], period))
 	}
 	d.left = map[string]int{}
 	clear(d.drawn)
-	for _, g := range copies {
+	for _, g := range groups[:all] {
 		rows := g.rows(d.last, period)
 		for i := range rows {
-			d.drawn[rows[i].Stored] = &g.at(i).series
+			d.drawn[rows[i].Stored] = g.at(i).series
 		}
 		if !d.chosen && !g.tells() {
 			continue
@@ -295,7 +319,7 @@ func (d *Distribution) frame() []event.Event {
 
 // totals makes the record of everything.
 func (d *Distribution) totals(all *groups, period float64) event.Event {
-	one := all.make()
+	one := newGroups(all.keys, all.sums, all.schema).list(nil)
 	if len(all.all) > 0 {
 		one = all.all[0]
 	}

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -360,6 +362,76 @@ group,"proto,remote_port",,3,1,1,0,10,2.5
 `
 	if got := strings.ReplaceAll(w.String(), "\r", ""); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// What is kept of a connection that may go on is what it will add, and neither its record nor the text that this was read from.
+func TestStatsKeepLittle(t *testing.T) {
+	const conns, line = 1 << 14, 1 << 10
+	d, err := NewStats(Config{}, false, false, output.Config{Format: output.JSON}, stored, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for id := range uint64(conns) {
+		text := strings.Repeat("x", line) + "host" + strconv.FormatUint(id, 10)
+		r := event.NewStored(stored)
+		r.SetUint(stored.Lookup("id"), id)
+		r.SetUint(stored.Lookup("tx_bytes"), id)
+		r.SetStr(stored.Lookup("host"), text[line:])
+		d.take(&event.Event{Kind: event.New, Stored: r})
+	}
+	if got := (heap() - before) / conns; got > line {
+		t.Errorf("%d bytes are kept of each connection, and of a group of its own", got)
+	}
+	runtime.KeepAlive(d)
+}
+
+// Connections count by their last record, in each frame anew.
+func TestDistributionFrames(t *testing.T) {
+	d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "process"}}, false, false, output.Config{Format: output.JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.groups[0].max = 2
+	show := func(last bool, want string) {
+		t.Helper()
+		got := []string{}
+		for _, e := range d.frame(last) {
+			n := func(name string) uint64 { v, _ := d.rowFields.Lookup(name).Uint(&e); return v }
+			got = append(got, fmt.Sprintf("%s:%d/%d", d.rowFields.Lookup("process").Str(&e), n("connections"), n("tx_bytes")))
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+	}
+	take := func(kind event.Kind, id uint64, process string, tx uint64) {
+		e := conn(id, process, tx, 0)
+		e.Kind = kind
+		d.take(&e)
+	}
+	take(event.New, 1, "a", 1)
+	take(event.New, 2, "b", 2)
+	show(false, ":2/3 a:1/1 b:1/2")
+	take(event.Updated, 2, "c", 20) // b is no group any more, and takes no row
+	show(false, ":2/21 a:1/1 c:1/20")
+	take(event.Updated, 1, "c", 10)
+	take(event.New, 3, "d", 100)
+	show(false, ":3/130 c:2/30 d:1/100")
+	take(event.Closed, 1, "c", 11)
+	take(event.Closed, 3, "e", 101)
+	take(event.New, 4, "f", 1000) // no row is left
+	for _, last := range []bool{false, false, true} {
+		show(last, ":4/1132 c:2/31 e:1/101 :1/1000")
+	}
+	if rest := d.groups[0].rest; rest == nil || rest.merged != 1 {
+		t.Errorf("the rest is %+v, want one connection", rest)
 	}
 }
 

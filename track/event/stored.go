@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Stored holds a record by its fields' values, for records that no source made: those read back from
@@ -174,11 +175,12 @@ func (r *Stored) SetList(f *Field, l []string) {
 	}
 }
 
-// Copy sets f to what from, a field of the same type of any schema, gives for e.
+// Copy sets f to what from, a field of the same type of any schema, gives for e. Its texts are r's own: those of a record that was
+// read back are part of all that was read with it.
 func (r *Stored) Copy(f, from *Field, e *Event) {
 	switch from.Type {
 	case String:
-		r.SetStr(f, from.Str(e))
+		r.SetStr(f, strings.Clone(from.Str(e)))
 	case Uint, ID:
 		if n, ok := from.Uint(e); ok {
 			r.SetUint(f, n)
@@ -198,7 +200,11 @@ func (r *Stored) Copy(f, from *Field, e *Event) {
 	case Time:
 		r.SetTime(f, from.Time(e))
 	case List:
-		r.SetList(f, from.List(e))
+		list := slices.Clone(from.List(e))
+		for i := range list {
+			list[i] = strings.Clone(list[i])
+		}
+		r.SetList(f, list)
 	}
 }
 
