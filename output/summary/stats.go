@@ -12,9 +12,9 @@ import (
 	"rustnet/track/event"
 )
 
-// connectionsMax bounds how many connections are followed at once; beyond that the oldest is counted as it
-// is, and as another one if it goes on.
-const connectionsMax = 1 << 18
+// connectionsMax bounds how many connections are followed at once, which are those that --max-connections tracks unless it says
+// more. Beyond that the oldest is counted as it is, and as another one if it goes on: so the end of each tells of it anew.
+const connectionsMax = 1 << 20
 
 // tableRows is how many rows of one distribution the table shows unless --top says it.
 const tableRows = 10

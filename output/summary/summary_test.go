@@ -393,6 +393,32 @@ func TestStatsKeepLittle(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
+// A connection counts once, though many are open at once. (They are bounded by what --max-connections is by default.)
+func TestManyConnectionsCountOnce(t *testing.T) {
+	const conns = 300_000
+	stats, err := NewStats(Config{Rows: Rows{GroupBy: []string{"proto"}}}, false, false, output.Config{Format: output.JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals, err := NewTotals(time.Hour, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []event.Kind{event.New, event.Closed} {
+		for id := range uint64(conns) {
+			e := event.Event{Kind: kind, ID: id, TS: 1, Reason: event.Exit, Proto: 17, Tx: event.Side{Packets: 1}}
+			stats.take(&e)
+			totals.count(&e)
+		}
+	}
+	if got := stats.groups[0].all[0].totals.Connections; got != conns || stats.evicted != 0 {
+		t.Errorf("got %d connections, %d of them before their end; want %d", got, stats.evicted, conns)
+	}
+	if got := totals.sum.txPackets; got != conns {
+		t.Errorf("got %d packets, want %d", got, conns)
+	}
+}
+
 // Connections count by their last record, in each frame anew.
 func TestDistributionFrames(t *testing.T) {
 	d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "process"}}, false, false, output.Config{Format: output.JSON}, schema, io.Discard)

@@ -8,10 +8,6 @@ import (
 	"rustnet/track/event"
 )
 
-// countedMax bounds how many open connections' packets are remembered; of those beyond, what was
-// counted before their latest event is counted again.
-const countedMax = 1 << 18
-
 // Totals is the stage of --stats: it passes events on, and adds a record of totals for each interval. It
 // stands before the filter, so that the totals are those of everything that was seen.
 type Totals struct {
@@ -23,8 +19,8 @@ type Totals struct {
 	last, next     int64 // the totals before; when the next ones are due
 	sum, delta     counts
 	totals         event.Totals
-	conns          map[uint64]counts
-	due            bool // something happened since the totals before
+	conns          map[uint64]counts // of open connections; of those beyond connectionsMax what an event before said is added again
+	due            bool              // something happened since the totals before
 	pool           event.Pool
 }
 
@@ -138,7 +134,7 @@ func (t *Totals) count(e *event.Event) {
 	t.sum.disorder += is.disorder - was.disorder
 	if e.Kind == event.Closed {
 		delete(t.conns, e.ID)
-	} else if _, known := t.conns[e.ID]; known || len(t.conns) < countedMax {
+	} else if _, known := t.conns[e.ID]; known || len(t.conns) < connectionsMax {
 		t.conns[e.ID] = is
 	}
 }
