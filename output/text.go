@@ -12,6 +12,9 @@ func AppendCell(dst []byte, text string, width int, right bool) []byte {
 	return pad(dst, appendEscaped(nil, text), &c, false, 0)
 }
 
+// CellWidth is how many columns AppendCell needs to show text as a whole.
+func CellWidth(text string) int { return textWidth(appendEscaped(nil, text)) }
+
 // ForPeople is a message with what stands in it from outside safe to show, such as the name of a file. Its own lines stay lines.
 func ForPeople(message string) string {
 	lines := strings.Split(message, "\n")

@@ -30,6 +30,8 @@ func parseKeys(names []string, from, to *event.Schema) (keys, error) {
 	return k, nil
 }
 
+func (k *keys) names() []string { return strings.Split(k.name, ",") }
+
 // sums are the fields that the declaration says can be made one of several.
 type sums struct {
 	from, to []*event.Field

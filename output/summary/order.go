@@ -36,6 +36,21 @@ func parseOrder(text string, schema *event.Schema) (order, error) {
 	return o, nil
 }
 
+// check says which field groups by these do not have.
+func (o order) check(s sums, by ...keys) error {
+	for _, k := range o {
+		name := k.field.Name
+		had := slices.Contains(s.to, k.field) || strings.HasPrefix(name, "connections") || slices.Contains([]string{"v", "event", "ts", "group_by", "groups_merged"}, name)
+		for _, by := range by {
+			had = had || slices.Contains(by.to, k.field)
+		}
+		if !had {
+			return fmt.Errorf("--sort: a group has no %s: that is neither in --group-by nor added up", name)
+		}
+	}
+	return nil
+}
+
 func unknown(flag, name string, schema *event.Schema) error {
 	hint := ""
 	if near := schema.Nearest(name); near != "" {

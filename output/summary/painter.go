@@ -12,17 +12,27 @@ import (
 // painter draws distributions: a row for each group, with a bar for its share of the bytes.
 type painter struct {
 	fields *event.Schema
+	order  order
 	width  int
 	plain  bool  // ASCII only
 	graph  bool  // sparklines as well
 	end    int64 // of the sparklines
 
 	text              []byte
+	keys              []key     // that the rows share a value of each
 	numbers           []figures // those that there is room for
 	name, bars, spark int       // columns
 	sum               float64   // what shares are of: bytes, or connections where no bytes are known
 	byBytes           bool
 }
+
+// key is a column with what a group shares.
+type key struct {
+	name  string
+	width int
+}
+
+const between = 2 // the columns of keys
 
 // figures are a column.
 type figures struct {
@@ -67,12 +77,15 @@ func (p *painter) totals(e *event.Event, all *series) {
 	if len(parts) > 0 {
 		line += " (" + strings.Join(parts, ", ") + ")"
 	}
-	if _, known := p.value(e, "tx_bytes"); known {
+	if p.sum, p.byBytes = p.value(e, "tx_bytes", "rx_bytes"); p.byBytes {
 		line += fmt.Sprintf(", %s sent, %s received", output.AppendBytes(nil, n("tx_bytes")), output.AppendBytes(nil, n("rx_bytes")))
 	}
 	line += fmt.Sprintf(" in %.1f s", seconds)
 	if v := n("records_lost"); v > 0 {
 		line += fmt.Sprintf(", %d lost", v)
+	}
+	if p.byBytes = p.sum > 0; !p.byBytes {
+		p.sum, _ = p.value(e, "connections")
 	}
 	p.text = append(append(p.text, line...), '\n')
 	if p.graph {
@@ -84,79 +97,141 @@ func (p *painter) totals(e *event.Event, all *series) {
 
 // heading begins a distribution, and shares out the width by what its rows need.
 func (p *painter) heading(by string, rows []event.Event) {
-	names := strings.Split(by, ",")
-	longest := len(by)
-	p.sum, p.byBytes = 0, false
-	count := 0.0
+	p.keys = p.keys[:0]
+	for name := range strings.SplitSeq(by, ",") {
+		p.keys = append(p.keys, key{name, len(name)})
+	}
+	p.numbers = p.sorted(slices.Clone(numbers))
+	longest := 0
 	for i := range rows {
-		if p.fields.Lookup("group_by").Str(&rows[i]) != by {
+		e := &rows[i]
+		if p.fields.Lookup("group_by").Str(e) != by {
 			break
 		}
-		longest = max(longest, len(p.label(&rows[i], names)))
-		v, _ := p.value(&rows[i], "tx_bytes", "rx_bytes")
-		p.sum += v
-		c, _ := p.value(&rows[i], "connections")
-		count += c
+		if others := p.others(e); others != "" {
+			longest = len(others)
+		} else {
+			for j := range p.keys {
+				p.keys[j].width = max(p.keys[j].width, output.CellWidth(p.shared(e, j)))
+			}
+		}
+		for j := range p.numbers {
+			p.numbers[j].width = max(p.numbers[j].width, len(p.figure(e, &p.numbers[j])))
+		}
 	}
-	if p.byBytes = p.sum > 0; !p.byBytes {
-		p.sum = count
-	}
-	p.numbers = slices.Clone(numbers)
-	room := func() int { // beside the figures and the per cent
-		left := p.width - 6
+	longest = max(longest, p.keysWidth())
+	const least, shortest, enough = 12, 6, 11     // of a name, of a bar; a bar of ten tells as much as one of forty
+	wanted := min(longest, max(least, p.width/3)) // comes before figures that are 0 mostly
+	var left int
+	for gone := 0; ; gone++ {
+		left = p.width - 5 // beside the figures and the per cent
 		for _, n := range p.numbers {
 			left -= n.width + 1
 		}
-		return left
-	}
-	const least, shortest = 12, 6 // of a name, of a bar
-	for _, title := range leastFirst {
-		if room() >= min(longest, least)+shortest {
+		p.spark = 0
+		if p.graph {
+			p.spark = min(32, max(0, left/4))
+			left -= p.spark + 1
+		}
+		if gone == len(leastFirst) || left > wanted+shortest {
 			break
 		}
-		p.numbers = slices.DeleteFunc(p.numbers, func(n figures) bool { return n.title == title })
+		p.numbers = slices.DeleteFunc(p.numbers, func(n figures) bool { return n.title == leastFirst[gone] })
 	}
-	left := room() + 1
-	p.spark, p.bars = 0, 0
-	if p.graph {
-		p.spark = min(32, max(0, left/4))
-		left -= p.spark + 1
+	p.name = min(longest, max(least, left*2/3, left-enough-1, min(wanted, left-shortest-1)))
+	for p.keysWidth() > p.name {
+		widest := 0
+		for i := range p.keys {
+			if p.keys[i].width > p.keys[widest].width {
+				widest = i
+			}
+		}
+		if p.keys[widest].width == 1 {
+			p.name = p.keysWidth()
+			break
+		}
+		p.keys[widest].width--
 	}
-	p.name = min(longest, max(least, left*2/3))
 	p.bars = min(40, left-p.name-1)
 	p.text = append(p.text, '\n')
-	p.text = output.AppendCell(p.text, strings.ToUpper(by), p.name, false)
+	p.label(func(i int) string { return strings.ToUpper(p.keys[i].name) })
 	for _, n := range p.numbers {
 		p.text = output.AppendCell(append(p.text, ' '), n.title, n.width, true)
 	}
 	p.text = append(p.text, '\n')
 }
 
-func (p *painter) label(e *event.Event, names []string) string {
+// sorted adds the columns that the rows are sorted by, so that the order can be seen.
+func (p *painter) sorted(numbers []figures) []figures {
+	at := 1
+	for _, k := range p.order {
+		name := k.field.Name
+		shown := func(n figures) bool { return len(n.fields) == 1 && n.fields[0] == name }
+		if k.field.Type != event.Uint && k.field.Type != event.Float || slices.ContainsFunc(numbers, shown) ||
+			slices.ContainsFunc(p.keys, func(k key) bool { return k.name == name }) {
+			continue
+		}
+		numbers = slices.Insert(numbers, at, figures{strings.ToUpper(name), len(name), []string{name}})
+		at++
+	}
+	return numbers
+}
+
+func (p *painter) keysWidth() int {
+	n := between * (len(p.keys) - 1)
+	for i := range p.keys {
+		n += p.keys[i].width
+	}
+	return n
+}
+
+// label writes what stands before the figures.
+func (p *painter) label(text func(i int) string) {
+	for i, k := range p.keys {
+		if i > 0 {
+			p.text = append(p.text, "  "[:between]...)
+		}
+		p.text = output.AppendCell(p.text, text(i), k.width, false)
+	}
+	p.text = append(p.text, strings.Repeat(" ", p.name-p.keysWidth())...)
+}
+
+// shared is what the connections of a group have in common by a key.
+func (p *painter) shared(e *event.Event, i int) string {
+	if text := output.AppendText(nil, p.fields.Lookup(p.keys[i].name), e); len(text) > 0 {
+		return string(text)
+	}
+	return "-"
+}
+
+// others names the row of what had no room as groups of their own; "" for any other.
+func (p *painter) others(e *event.Event) string {
 	if n, merged := p.value(e, "groups_merged"); merged {
 		return fmt.Sprintf("(%.0f others)", n)
 	}
-	var text []byte
-	for i, name := range names {
-		if i > 0 {
-			text = append(text, "  "...)
-		}
-		start := len(text)
-		if text = output.AppendText(text, p.fields.Lookup(name), e); len(text) == start {
-			text = append(text, '-')
-		}
-	}
-	return string(text)
+	return ""
 }
 
-func (p *painter) row(e *event.Event, names []string, drawn *series) {
-	p.text = output.AppendCell(p.text, p.label(e, names), p.name, false)
-	for _, n := range p.numbers {
-		text := ""
-		if v, known := p.value(e, n.fields...); known {
-			text = string(output.AppendBytes(nil, uint64(v)))
-		}
-		p.text = output.AppendCell(append(p.text, ' '), text, n.width, true)
+func (p *painter) figure(e *event.Event, n *figures) string {
+	v, known := p.value(e, n.fields...)
+	if !known {
+		return ""
+	}
+	if f := p.fields.Lookup(n.fields[0]); f.Type == event.Float && !strings.HasPrefix(f.Unit, "bytes") { // milliseconds
+		return string(output.AppendText(nil, f, e))
+	}
+	return string(output.AppendBytes(nil, uint64(v)))
+}
+
+func (p *painter) row(e *event.Event, drawn *series) {
+	if others := p.others(e); others != "" {
+		p.text = output.AppendCell(p.text, others, p.name, false)
+	} else {
+		p.label(func(i int) string { return p.shared(e, i) })
+	}
+	for i := range p.numbers {
+		n := &p.numbers[i]
+		p.text = output.AppendCell(append(p.text, ' '), p.figure(e, n), n.width, true)
 	}
 	share := 0.0
 	if v, _ := p.value(e, "connections"); !p.byBytes && p.sum > 0 {

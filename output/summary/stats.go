@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"rustnet/output"
@@ -92,6 +91,13 @@ func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Sch
 	}
 	var err error
 	if d.order, err = parseOrder(cfg.Sort, d.rowFields); err != nil {
+		return nil, err
+	}
+	var all []keys
+	for _, g := range d.groups {
+		all = append(all, g.keys)
+	}
+	if err := d.order.check(s, all...); err != nil {
 		return nil, err
 	}
 	if d.table = out.Format == output.Table && len(out.Fields) == 0; d.table && d.top == 0 {
@@ -335,7 +341,7 @@ func (d *Distribution) totals(all *groups, period float64) event.Event {
 
 // render draws the frame as a table with bars.
 func (d *Distribution) render(rows []event.Event, width int) []byte {
-	p := &painter{fields: d.rowFields, width: width, plain: plainText(), graph: d.graph, end: d.last}
+	p := &painter{fields: d.rowFields, order: d.order, width: width, plain: plainText(), graph: d.graph, end: d.last}
 	if width <= 0 {
 		p.width = 100
 	}
@@ -351,7 +357,7 @@ func (d *Distribution) render(rows []event.Event, width int) []byte {
 			by = name
 			p.heading(name, rows[i:])
 		}
-		p.row(e, strings.Split(by, ","), d.drawn[e.Stored])
+		p.row(e, d.drawn[e.Stored])
 	}
 	p.more(d.left[by])
 	return p.text

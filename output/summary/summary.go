@@ -78,10 +78,15 @@ func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Sho
 		if cfg.Sort == "" {
 			s.cfg.Sort = "connections"
 		}
-		s.columns(names)
 	}
 	if s.order, err = parseOrder(s.cfg.Sort, s.fields); err != nil {
 		return nil, err
+	}
+	if len(s.keys.from) > 0 {
+		if err := s.order.check(s.sums, s.keys); err != nil {
+			return nil, err
+		}
+		s.columns(s.keys.names())
 	}
 	if err := s.check(); err != nil {
 		return nil, err
@@ -102,14 +107,25 @@ func (s *Show) check() error {
 	return err
 }
 
-// columns says what a row of a group shows unless the person says it.
+// columns says what a row of a group shows unless the person says it: also what it is sorted by.
 func (s *Show) columns(names []string) {
-	first := []string{}
-	if !s.cfg.NewSince.IsZero() {
-		first = append(first, "start") // when that was first seen
+	shown := slices.Clone(names)
+	add := func(fields ...string) {
+		for _, f := range fields {
+			if !slices.Contains(shown, f) {
+				shown = append(shown, f)
+			}
+		}
 	}
-	s.out.Columns = slices.Concat(names, first, []string{"connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
-		"tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial"})
+	if !s.cfg.NewSince.IsZero() {
+		add("start") // when that was first seen
+	}
+	for _, k := range s.order {
+		add(k.field.Name)
+	}
+	add("connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
+		"tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial")
+	s.out.Columns = shown
 	if s.out.Format != output.CSV || len(s.out.Fields) > 0 {
 		return
 	}

@@ -172,6 +172,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{Config{Rows: Rows{Sort: "tx_byts"}}, `--sort: unknown field "tx_byts" (did you mean "tx_bytes"?)`},
 		{Config{Rows: Rows{GroupBy: []string{"proces"}}}, `--group-by: unknown field "proces" (did you mean "process"?)`},
+		{Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "remote_port"}}, "--sort: a group has no remote_port: that is neither in --group-by nor added up"},
 		{Config{Rows: Rows{Top: -1}}, "--top: -1"},
 	} {
 		if _, err := New(tt.cfg, output.Config{}, schema, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -494,6 +495,51 @@ func TestDistributionIsDrawn(t *testing.T) {
 				t.Errorf("got\n%s", text)
 			}
 		}
+	}
+}
+
+// TestDistributionIsClear: what rows are sorted by stands in them, keys stand below their names and are whole
+// where there is room, and a share is one of everything, also of what --top left out.
+func TestDistributionIsClear(t *testing.T) {
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{100, `4 connections (4 open), 4.0K sent, 0 received in 4.0 s
+
+PROCESS          REMOTE_PORT  CONNS RTT_MS FAILED  RETR  PKTS    TX    RX  RATE
+postgresql-日本  1                1  12.25      0     0    10  1.0K     0   250  25% ███▊
+3 more (--top)
+`},
+		{80, `4 connections (4 open), 4.0K sent, 0 received in 4.0 s
+
+PROCESS        REMOTE_PORT  CONNS RTT_MS FAILED    TX    RX  RATE
+postgresql-…   1                1  12.25      0  1.0K     0   250  25% ██▎
+3 more (--top)
+`},
+	} {
+		t.Setenv("LC_ALL", "C.UTF-8")
+		var w bytes.Buffer
+		d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"process,remote_port"}, Sort: "rtt_ms", Top: 1}, Size: func() (int, int) { return tt.width, 24 }},
+			false, false, output.Config{Format: output.Table}, schema, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events []event.Event
+		for id := range uint64(4) {
+			e := conn(id+1, "postgresql-日本", 1000, 0)
+			e.RTTMicros = uint32(12_250 - id)
+			events = append(events, e)
+		}
+		if err := d.Run(t.Context(), frames(events)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.String(); got != tt.want {
+			t.Errorf("got\n%swant\n%s", got, tt.want)
+		}
+	}
+	if got := show(t, Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "rtt_ms"}}, output.Config{Format: output.Table}, []event.Event{conn(1, "ssh", 1, 1)}); !strings.Contains(got, "PROCESS            RTT  CONNS") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
