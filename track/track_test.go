@@ -861,6 +861,22 @@ func TestSYNACKTellsWhoOpened(t *testing.T) {
 	}
 }
 
+// TestServerAlone: the parsers know the server's port for such also where its packets are the only ones that were captured.
+func TestServerAlone(t *testing.T) {
+	ps := script(t, `
+		0ms < SA 500 101
+		1ms < PA 501 101 5
+		2ms < FA 506 101`)
+	for i := range ps {
+		ps[i].SrcPort = 110
+	}
+	copy(ps[1].Payload, "+OK\r\n")
+	es, _ := run(t, testConfig(), ps, 3)
+	if last := es[len(es)-1]; last.App == nil || last.App.Name != "pop3" {
+		t.Errorf("got %s, want pop3", describe(&last))
+	}
+}
+
 // TestUnreachable: an ICMP error ends the connection that it quotes, where it says that nobody listens or that it may not pass.
 func TestUnreachable(t *testing.T) {
 	ip := func(src, dst byte, proto decode.Proto, frag uint16, body ...byte) []byte {

@@ -443,7 +443,7 @@ func (l *lane) elsewhere(c *conn, p *decode.Packet, s int) bool {
 
 // mark tells a datagram from others of its lane, and where it is remembered.
 func (l *lane) mark(c *conn, p *decode.Packet, s int) (at, mark uint32) {
-	h := mix(c.frame<<1|uint64(c.dpiSide(s)), uint64(p.IPLen)<<32|uint64(p.Seq))
+	h := mix(c.frame<<1|c.sender(s), uint64(p.IPLen)<<32|uint64(p.Seq))
 	if n := len(p.Payload); n >= 8 {
 		h = mix(h^binary.NativeEndian.Uint64(p.Payload), binary.NativeEndian.Uint64(p.Payload[n-8:]))
 	} else {
@@ -751,16 +751,13 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 	}
 	in := w.dpi(c)
 	if c.flow == nil {
-		// The parsers' sides are those of the first packet seen, which do not change when ends swap.
 		a, b := c.key.srcPort, c.key.dstPort
-		if c.swapped {
-			a, b = b, a
-		}
 		if tcp || c.key.proto == decode.UDP {
 			c.flow = in.NewFlow(tcp, a, b)
 		} else {
 			c.flow = in.NewFlowOver(uint16(c.key.proto))
 		}
+		c.flow.Swapped = c.swapped
 		if tcp {
 			for i := range c.sides {
 				if t := &c.sides[i].tcp; t.is(hasISN) {
@@ -781,11 +778,20 @@ func (w *worker) inspect(c *conn, s int, p *decode.Packet) {
 
 func (w *worker) dpi(c *conn) *dpi.Inspector { return w.lanes[c.lane].dpi }
 
+// dpiSide is the parsers' side. Those stay as they were at the first payload, whichever way the ends are swapped later.
 func (c *conn) dpiSide(s int) dpi.Side {
-	if c.swapped {
+	if c.swapped != c.flow.Swapped {
 		s = 1 - s
 	}
 	return dpi.Side(s)
+}
+
+// sender is 0 for the one of the first packet.
+func (c *conn) sender(s int) uint64 {
+	if c.swapped {
+		s = 1 - s
+	}
+	return uint64(s)
 }
 
 func (w *worker) learn(c *conn, in *dpi.Inspector, p *decode.Packet, r dpi.Result) {

@@ -117,7 +117,7 @@ func (d *dialogue) recognise(c *call) (client Side, v verdict) {
 		return c.side, match
 	case asServer == unlike && asClient == unlike:
 		return 0, no
-	case len(other.b) == 0 && (other.gap || own.gap || own.fin && other.fin):
+	case len(other.b) == 0 && other.gap || c.alone():
 		if c.f.resp != d.port || asClient == alike && c.side == Resp || asServer == alike && c.side == Orig {
 			return 0, no
 		}

@@ -89,7 +89,8 @@ func TestOneSideAlone(t *testing.T) {
 		{"settings only", 50051, Resp, settings, facted{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for size := range len(test.said) { // in one segment, and cut everywhere
+			for size := range 2 * len(test.said) { // in one segment, and cut everywhere; with an end that is seen, and without
+				size, fin := size/2, size%2 == 1
 				in := NewInspector(Config{})
 				f := in.NewFlow(true, 50000, test.port)
 				in.Segment(f, test.side, testISN, true, false, nil, 0, 0)
@@ -100,9 +101,12 @@ func TestOneSideAlone(t *testing.T) {
 					part := test.said[at:min(at+n, len(test.said))]
 					in.Segment(f, test.side, testISN+1+uint32(at), false, false, []byte(part), uint32(len(part)), 1)
 				}
+				if fin {
+					in.Segment(f, test.side, testISN+1+uint32(len(test.said)), false, true, nil, 0, 1)
+				}
 				in.End(f, 2)
 				if got := facts(f.App()); !maps.Equal(got, test.want) {
-					t.Fatalf("cut after %d: got %v, want %v", size, got, test.want)
+					t.Fatalf("cut after %d, FIN %v: got %v, want %v", size, fin, got, test.want)
 				}
 				in.Free(f)
 			}

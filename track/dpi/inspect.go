@@ -87,6 +87,7 @@ type Flow struct {
 	ended    bool
 	proxied  bool // what is inside is addressed to somebody behind the other end
 	headed   bool // what was understood is a header; what is behind it, and not known yet, gives the name
+	Swapped  bool // the caller's
 }
 
 // view is one direction as a parser sees it.

@@ -36,6 +36,12 @@ func (v *view) unfinished() verdict {
 	return more
 }
 
+// alone tells whether only one side is there to judge by, and all of it: nothing came of the other, nor will, or its packets do not come by here.
+func (c *call) alone() bool {
+	own, other := &c.view[c.side], &c.view[1-c.side]
+	return len(other.b) == 0 && !other.gap && (own.gap || own.fin && (other.fin || !c.f.dir[1-c.side].is(started)))
+}
+
 // begins compares with what the protocol begins with: match, more while b is too short to tell, or no.
 func (v *view) begins(magic string) verdict {
 	n := min(len(v.b), len(magic))

@@ -155,7 +155,7 @@ func (c *call) mqttAlone(v *view) verdict {
 		return got
 	}
 	n, size, ok := mqttLength(v.b)
-	if ok && len(v.b) > size+n && mqttChain(v.b[size+n:]) || v.gap && ok && len(v.b) == size+n && c.side == Resp && c.f.resp == mqttPort {
+	if ok && len(v.b) > size+n && mqttChain(v.b[size+n:]) || c.alone() && ok && len(v.b) == size+n && c.side == Resp && c.f.resp == mqttPort {
 		c.setClient(1 - c.side)
 		return c.finish()
 	}
