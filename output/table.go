@@ -125,7 +125,7 @@ func defaultColumns(timeFormat string) []column {
 		when,
 		{title: "EVENT", fields: []string{"event"}, min: 7, max: 7, text: wordText, color: eventColor},
 		{title: "PROTO", fields: []string{"proto"}, min: 5, max: 5, rank: 1, text: wordText},
-		{title: "APP", fields: []string{"app"}, min: 5, max: 8, rank: 4, text: wordText},
+		{title: "APP", fields: []string{"app"}, min: 5, max: 10, rank: 4, text: wordText},
 		{title: "PROCESS", fields: []string{"process", "pid"}, min: 15, max: 30, rank: 2, text: processText},
 		{title: "LOCAL", fields: []string{"local_addr", "local_port", "local_mac"}, min: 21, max: 47, rank: 8, cut: cutMiddle, text: endText},
 		{title: "", fields: []string{"direction"}, min: 2, max: 2, rank: 2, text: arrowText},

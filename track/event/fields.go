@@ -178,7 +178,7 @@ var core = []Field{
 	{Name: "response_ms", Group: groupQuality, Type: Float, Sum: Most, Unit: "ms", Width: 8, Doc: "TCP and UDP: time that the first data of the end that was connected to took: since the last data that the other end had sent by then, or since the handshake where it speaks first. Over several connections: the longest.",
 		Float: func(e *Event) (float64, bool) { return float64(e.ResponseMicros) / 1e3, e.ResponseMicros != 0 }},
 
-	{Name: "app", Group: groupApp, Type: String, Width: 8, Doc: "Protocol, recognised by content, never by port.",
+	{Name: "app", Group: groupApp, Type: String, Width: 10, Doc: "Protocol, recognised by content, never by port.",
 		form: Small.Elsewhere(otherApps),
 		Str: func(e *Event) string {
 			if e.App == nil {
