@@ -657,8 +657,12 @@ func history(c *cli) (int, error) {
 	if when := c.History.When; !since.IsZero() && !when.Since.Before(since.Time) {
 		return 0, usageError{errors.New("--since is not before --new-since: there is nothing to compare with")}
 	}
-	to := shell.Sink{}
-	if since.IsZero() && cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0 && cfg.OutputFile == "" {
+	to, when, latest := shell.Sink{}, c.History.When, uint64(0)
+	asKept := since.IsZero() && cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0
+	if when.Latest = asKept && c.Output.Count > 0; when.Latest {
+		latest = c.Output.Count
+	}
+	if asKept && cfg.OutputFile == "" && !when.Latest {
 		out, err := output.New(c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
@@ -666,13 +670,13 @@ func history(c *cli) (int, error) {
 		to = shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
 			Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 	} else {
-		query, err := summary.NewQuery(summary.Config{Rows: cfg, NewSince: since.Time, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
+		query, err := summary.NewQuery(summary.Config{Rows: cfg, NewSince: since.Time, Latest: latest, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = shell.Sink{Run: query.Run, Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
+		to = shell.Sink{Run: query.Run, Stopped: query.Stopped(), Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
 	}
-	src, err := openStore(c, c.History.When, c.History.Records, fields)
+	src, err := openStore(c, when, c.History.Records, fields)
 	if err != nil {
 		return 0, err
 	}

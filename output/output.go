@@ -33,7 +33,7 @@ type Config struct {
 	Fields     []string `help:"Fields to write, in this order; or +a,-b to add to and remove from the default." placeholder:"a,b,c" complete:"fields"`
 	Schema     string   `help:"Write the records in another schema: zeek (conn.log), eve (Suricata), ecs (Elastic), ocsf (Network Activity). rustnet manual schemas says what becomes of each field." enum:"zeek,eve,ecs,ocsf," default:"" placeholder:"NAME"`
 	Events     []string `help:"Events to write: new, updated, closed (default all). Alerts are always written; alert alone writes nothing else." placeholder:"KIND,..." complete:"new,updated,closed,alert"`
-	Count      uint64   `short:"n" help:"Stop after this many events; 0 is no limit." unset:"no limit" default:"0" placeholder:"N"`
+	Count      uint64   `short:"n" help:"Stop after this many events; of history show the latest so many. 0 is no limit." unset:"no limit" default:"0" placeholder:"N"`
 	ExitCode   bool     `help:"Exit with 3 when no event was written."`
 	FailMatch  bool     `name:"fail-on-match" help:"Exit with 4 when an event was written, as for connections that should not be."`
 	NoHeader   bool     `help:"Leave out the header line of CSV and tables."`

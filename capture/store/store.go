@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -27,6 +28,9 @@ import (
 type Config struct {
 	Since Moment `placeholder:"WHEN" help:"Only connections that existed after this: 2h, 30d (ago), or a time such as 2026-01-31T08:00, 08:00, yesterday or monday (local, unless it names its zone)."`
 	Until Moment `placeholder:"WHEN" help:"Only connections that existed before this."`
+
+	// Latest asks for what was stored last before what was stored earlier.
+	Latest bool `kong:"-"`
 }
 
 // Empty tells whether nothing can be between the two.
@@ -269,7 +273,7 @@ func (s *Source) Notes() []string {
 	return notes
 }
 
-// Run sends the records, in the order in which they were stored first, and closes out.
+// Run sends the records, in the order in which they were stored first, or with Config.Latest the other way round, and closes out.
 func (s *Source) Run(ctx, stop context.Context, out chan<- *event.Batch) error {
 	defer close(out)
 	s.db.SetInterrupt(stop) // also in the middle of a long search
@@ -317,7 +321,11 @@ func (s *Source) scan(ctx, stop context.Context, out chan<- *event.Batch, table,
 	if indexed { // or the rows would be gone through one by one, to have them in order
 		by = "+c.rowid"
 	}
-	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s c WHERE %s > ?1 AND %s ORDER BY %[3]s", strings.Join(names, ", "), table, by, where))
+	after, order, last := ">", "", int64(0)
+	if s.cfg.Latest {
+		after, order, last = "<", " DESC", math.MaxInt64
+	}
+	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s c WHERE %s %s ?1 AND %s ORDER BY %[3]s%[6]s", strings.Join(names, ", "), table, by, after, where, order))
 	if err != nil {
 		return err
 	}
@@ -327,7 +335,6 @@ func (s *Source) scan(ctx, stop context.Context, out chan<- *event.Batch, table,
 			return err
 		}
 	}
-	var last int64
 	for more := true; more; {
 		if err := stmt.BindInt64(1, last); err != nil {
 			return err

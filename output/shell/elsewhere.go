@@ -68,7 +68,7 @@ var Elsewhere = []struct{ Names, Is string }{
 	{"--from-time --start --begin --after", "--since WHEN, of rustnet history and stats"},
 	{"--to --end --before", "--until WHEN, of rustnet history and stats"},
 	{"--time-limit --seconds --for", "--duration D"},
-	{"--tail --latest --newest --recent", "the latest of what was kept: rustnet history --sort=-ts --top 10"},
+	{"--tail --latest --newest --recent", "the latest of what was kept: rustnet history -n 10"},
 	{"--follow --live --stream --continuous", "without a command rustnet streams; rustnet snapshot --watch 2s repeats"},
 	{"--db --database --sqlite", "--store FILE"},
 	{"--order-by --order --orderby --sort-by", "--sort FIELD, of rustnet snapshot, stats and history"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"slices"
 
 	"rustnet/output"
 	"rustnet/track/event"
@@ -26,6 +27,10 @@ type Query struct {
 	ts, start   *event.Field
 	max         int
 
+	latest  uint64        // 0 = all are taken, in their order
+	probe   *output.Stage // tells which records are written, of what is cut at latest
+	stopped chan struct{} // closed when those are there
+
 	newSince int64 // 0 = all groups are shown
 	before   map[uint64]struct{}
 	seed     maphash.Seed
@@ -44,7 +49,11 @@ func NewQuery(cfg Config, out output.Config, fields *event.Schema, w io.Writer) 
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{show: show, ts: fields.Lookup("ts"), start: fields.Lookup("start"), max: rowsMax}
+	q := &Query{show: show, ts: fields.Lookup("ts"), start: fields.Lookup("start"), max: rowsMax, latest: cfg.Latest, stopped: make(chan struct{})}
+	out.Count = 0
+	if q.probe, err = output.New(out, fields, io.Discard); err != nil {
+		return nil, err
+	}
 	if len(show.keys.from) > 0 {
 		q.groups = newGroups(show.keys, show.sums, show.fields)
 	}
@@ -59,6 +68,9 @@ func NewQuery(cfg Config, out output.Config, fields *event.Schema, w io.Writer) 
 
 // Events is how many records were written.
 func (q *Query) Events() uint64 { return q.show.Events() }
+
+// Stopped is closed when Config.Latest records are there, and what comes from then on is passed over.
+func (q *Query) Stopped() <-chan struct{} { return q.stopped }
 
 // Run takes all there is, and shows it when in is closed.
 func (q *Query) Run(ctx context.Context, in <-chan *event.Batch) error {
@@ -122,6 +134,9 @@ func (q *Query) old(e *event.Event) (bool, error) {
 }
 
 func (q *Query) take(e *event.Event) error {
+	if q.latest > 0 && q.probe.Stats().Events() == q.latest {
+		return nil
+	}
 	q.last = max(q.last, q.ts.Time(e))
 	if e.Kind == event.Lost {
 		q.losses = append(q.losses, *e)
@@ -142,6 +157,14 @@ func (q *Query) take(e *event.Event) error {
 		return nil
 	}
 	q.rows = append(q.rows, row{e.Kind, e.Stored})
+	if q.latest > 0 {
+		if err := q.probe.Frame([]event.Event{*e}); err != nil {
+			return err
+		}
+		if q.probe.Stats().Events() == q.latest {
+			close(q.stopped)
+		}
+	}
 	top := q.show.cfg.Top
 	switch {
 	case top > 0 && len(q.rows) > 2*top+1024: // keep only what may be among the first
@@ -152,7 +175,7 @@ func (q *Query) take(e *event.Event) error {
 		clear(q.rows[len(kept):])
 		q.rows = q.rows[:len(kept)]
 	case top == 0 && len(q.rows) > q.max:
-		return fmt.Errorf("more than %d records to sort: ask for fewer with --top, --since or --filter", q.max)
+		return fmt.Errorf("more than %d records to bring into order: ask for fewer with --top, --count, --since or --filter", q.max)
 	}
 	return nil
 }
@@ -163,10 +186,16 @@ func (q *Query) arranged() []event.Event {
 	for i, r := range q.rows {
 		events[i] = event.Event{Kind: r.kind, Stored: r.stored}
 	}
+	if q.latest > 0 {
+		slices.Reverse(events)
+	}
 	return q.show.first(events)
 }
 
 func (q *Query) end() error {
+	if q.latest > 0 {
+		slices.Reverse(q.losses)
+	}
 	if q.newSince != 0 {
 		q.groups.drop(q.known) // where what is from before came later
 	}

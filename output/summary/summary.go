@@ -32,6 +32,9 @@ type Config struct {
 	// NewSince, where it is not zero, keeps of the groups of a Query those of which nothing is known from before it.
 	NewSince time.Time `kong:"-"`
 
+	// Latest, where it is not 0, says that a Query gets the latest record first: it takes so many, and shows them in their order.
+	Latest uint64 `kong:"-"`
+
 	// Size gives the terminal's columns and lines, 0 where stdout is none.
 	Size func() (width, height int) `kong:"-"`
 }

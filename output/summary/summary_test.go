@@ -713,7 +713,7 @@ func TestQuery(t *testing.T) {
 		{"largest", Rows{Sort: "remote_port", Top: 3}, 100, "lost,\r\n,19999\r\n,19998\r\n,19997\r\n"},
 		{"smallest", Rows{Sort: "-remote_port", Top: 2}, 100, "lost,\r\n,0\r\n,1\r\n"},
 		{"first", Rows{Top: 2}, 100, "lost,\r\n,0\r\n,7919\r\n"},
-		{"too many", Rows{Sort: "remote_port"}, n - 1, "more than 19999 records to sort: ask for fewer with --top, --since or --filter"},
+		{"too many", Rows{Sort: "remote_port"}, n - 1, "more than 19999 records to bring into order: ask for fewer with --top, --count, --since or --filter"},
 		{"groups", Rows{GroupBy: []string{"remote_port"}, Sort: "remote_port", Top: 1}, 1, "lost,\r\ngroup,19999\r\n"},
 	} {
 		var w bytes.Buffer
