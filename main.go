@@ -93,7 +93,7 @@ type cli struct {
 	Filter string `short:"f" placeholder:"EXPR" complete:"expression" group:"output" help:"Only records for which this is true: 'sni endsWith \".io\"'; rustnet fields lists the names."`
 
 	JSON   bool          `name:"json" group:"output" xor:"form" help:"Short for --output json: one object a line."`
-	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv."`
+	CSV    bool          `name:"csv" group:"output" xor:"form" help:"Short for --output csv: RFC 4180, whose lines end in CR LF; tr -d '\\r' makes it ready for awk and cut."`
 	Table  bool          `group:"output" xor:"form" help:"Short for --output table."`
 	Output output.Config `embed:"" group:"output"`
 	File   pieces.Config `embed:"" group:"output"`

@@ -484,6 +484,7 @@ func bind(stmt *sqlite3.Stmt, i int, v any) error {
 // kept of it.
 func Find(path, digits string, schema *event.Schema) (found event.Event, steps []event.Event, err error) {
 	id := schema.Lookup("id")
+	digits = strings.TrimSpace(digits) // of a line of CSV, the end
 	if len(digits) == 0 || len(digits) > 16 || strings.Trim(digits, "0123456789abcdef") != "" {
 		return found, nil, fmt.Errorf("%q is no identifier: 16 hexadecimal digits, or the first of them", digits)
 	}
