@@ -26,8 +26,8 @@ func parseSOMEIP(c *call) verdict {
 		default:
 			return no
 		}
-		if v.gap && len(b)-n < headerLen { // what is behind it was cut
-			if rest := len(b) + int(v.gapLen) - n; rest != 0 && rest < headerLen {
+		if v.gap && len(b)-n < headerLen { // what is behind it was cut; a length that stops inside of that proves nothing
+			if rest := len(b) + int(v.gapLen) - n; rest != 0 && (rest < headerLen || n > len(b) && len(b) == len(v.b)) {
 				return no
 			}
 			break
