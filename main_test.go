@@ -1176,7 +1176,7 @@ func TestElsewhere(t *testing.T) {
 	filters := regexp.MustCompile(`'([^']*)'`)
 	seen := map[string]bool{}
 	for _, e := range shell.Elsewhere {
-		for _, name := range strings.Fields(e.Names) {
+		for name := range strings.FieldsSeq(e.Names) {
 			if seen[name] || slices.Contains(ours[:common], name) || slices.Contains(ours, name) && !strings.HasPrefix(name, "-") {
 				t.Errorf("%s: it is one of ours, or there twice", name)
 			}

@@ -283,10 +283,8 @@ func (h *Hooks) open(cfg Config, older bool) error {
 			return err
 		}
 	}
-	for _, need := range []string{state, useSend, useReceive, "tell_sendmsg4"} {
-		if h.Attached(need) {
-			return nil
-		}
+	if slices.ContainsFunc([]string{state, useSend, useReceive, "tell_sendmsg4"}, h.Attached) {
+		return nil
 	}
 	return &RefusedError{Hooks: h.Report(), First: h.firstError()}
 }

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
@@ -103,7 +104,7 @@ var (
 )
 
 // labelled takes the names that are among labels.
-func labelled(g *event.Cgroup, labels map[string]string) bool {
+func labelled(g *event.Cgroup, labels map[string]string) {
 	first := func(keys []string) string {
 		for _, k := range keys {
 			if v := labels[k]; v != "" {
@@ -116,11 +117,7 @@ func labelled(g *event.Cgroup, labels map[string]string) bool {
 	if pod != "" && space != "" && g.PodUID != "" {
 		g.Pod = space + "/" + pod
 	}
-	name := first(containerKeys)
-	if name != "" {
-		g.Container = name
-	}
-	return name != "" || pod != ""
+	g.Container = cmp.Or(first(containerKeys), g.Container)
 }
 
 // docker reads the daemon's file about the container. In Kubernetes its name is the kubelet's, which

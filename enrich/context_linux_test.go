@@ -31,7 +31,7 @@ func testCgroup(t testing.TB, path string) string {
 			continue
 		}
 		dir := f[1]
-		for _, c := range strings.Split(path[1:], "/") {
+		for c := range strings.SplitSeq(path[1:], "/") {
 			dir = filepath.Join(dir, c)
 			switch err := os.Mkdir(dir, 0o755); {
 			case err == nil:

@@ -265,7 +265,7 @@ func TestJSONFindsWhatNeedsEscaping(t *testing.T) {
 }
 
 func TestJSONNeverWritesWhatATerminalObeys(t *testing.T) {
-	for r := rune(0); r < 0x3000; r++ {
+	for r := range rune(0x3000) {
 		s := "a" + string(r) + "b"
 		got := string(appendJSONString(nil, s))
 		for _, c := range got {
@@ -471,7 +471,7 @@ print(json.dumps(list(csv.reader(io.StringIO(sys.stdin.buffer.read().decode(), n
 // Whatever stands in a text, a line of the table is one line, obeys the width and has nothing a terminal obeys.
 func TestTableIsSafe(t *testing.T) {
 	var hostile []string
-	for r := rune(0); r < 0x3000; r++ {
+	for r := range rune(0x3000) {
 		hostile = append(hostile, "x"+string(r)+"y")
 	}
 	hostile = append(hostile, "\xff\xfe", "\u202eabc", "\U000e0041", "é"+strings.Repeat("\u0301", 50), strings.Repeat("漢", 100), "\x1b[2J", "a\r\nb")

@@ -346,9 +346,7 @@ func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out c
 	var running sync.WaitGroup
 	for i, w := range s.workers {
 		ins[i], outs[i] = make(chan *decode.Packets, 4), make(chan done, 4)
-		running.Add(1)
-		go func() {
-			defer running.Done()
+		running.Go(func() {
 			for p := range ins[i] {
 				w.keys = make([]order, 0, 64)
 				w.batch(p)
@@ -356,12 +354,10 @@ func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out c
 				w.out = s.pool.Get()
 			}
 			w.keys = nil
-		}()
+		})
 	}
 	var failed error
-	running.Add(1)
-	go func() {
-		defer running.Done()
+	running.Go(func() {
 		parts := make([]done, n)
 		for p := range inFlight {
 			for i := range outs {
@@ -402,7 +398,7 @@ func (s *Stage) runMany(ctx context.Context, in iter.Seq[*decode.Packets], out c
 				failed = s.send(ctx, b, out)
 			}
 		}
-	}()
+	})
 	for p := range in {
 		s.label(p)
 		inFlight <- p

@@ -99,7 +99,7 @@ func (d *Decoder) etherType(t uint16, macs, b []byte, wire int, p *Packet) Skip 
 func (d *Decoder) rareType(t uint16, macs, b []byte, wire int, p *Packet) Skip {
 	switch t {
 	case etherARP:
-		return d.arp(b, wire, p)
+		return arp(b, p)
 	case etherMPLS, etherMPLSUp:
 		return d.mpls(b, wire, p)
 	case etherPPPoE:
@@ -198,7 +198,7 @@ func (d *Decoder) snap(macs, b []byte, wire int, p *Packet) Skip {
 }
 
 // arp reads ARP for IPv4 over any hardware (RFC 826).
-func (d *Decoder) arp(b []byte, wire int, p *Packet) Skip {
+func arp(b []byte, p *Packet) Skip {
 	if len(b) < 8 {
 		return SkipTruncated
 	}

@@ -351,7 +351,7 @@ func (d *Decoder) arcnet(b []byte, wire int, p *Packet) Skip {
 	case 212:
 		return d.ip4(b[n:], wire-n, p)
 	case 213:
-		return d.arp(b[n:], wire-n, p)
+		return arp(b[n:], p)
 	case 196:
 		return d.ip6(b[n:], wire-n, p)
 	}

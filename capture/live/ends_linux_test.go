@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"sync"
 	"testing"
@@ -141,9 +142,7 @@ func TestEndsBetweenFrames(t *testing.T) {
 					due = e.Due
 					ends++
 				}
-				for n, ts := range seen {
-					frames[n] = ts
-				}
+				maps.Copy(frames, seen)
 				b.Release()
 			}
 			if err := <-done; err != nil {

@@ -45,9 +45,9 @@ var keywords = wordTable(map[string]string{
 
 func wordTable(aliases map[string]string, words string) map[string]string {
 	t := map[string]string{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		t[w] = w
-		for _, a := range strings.Fields(aliases[w]) {
+		for a := range strings.FieldsSeq(aliases[w]) {
 			t[a] = w
 		}
 	}

@@ -104,7 +104,7 @@ var foreignWords = map[string]string{
 
 func wordSet(words string) map[string]bool {
 	t := map[string]bool{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		t[w] = true
 	}
 	return t

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,19 +64,9 @@ func lossesOf(cfg Config) string {
 func (q *query) byIndex(c *event.Condition) bool {
 	switch c.Op {
 	case event.All:
-		for _, k := range c.Of {
-			if q.byIndex(k) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(c.Of, q.byIndex)
 	case event.Any:
-		for _, k := range c.Of {
-			if !q.byIndex(k) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(c.Of, func(k *event.Condition) bool { return !q.byIndex(k) })
 	case event.Always, event.Not:
 		return false
 	}

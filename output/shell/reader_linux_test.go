@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"context"
 	"os"
 	"testing"
 	"time"
@@ -13,9 +12,7 @@ func TestWatchReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pw.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	gone := watchReader(ctx, pw)
+	gone := watchReader(t.Context(), pw)
 	select {
 	case <-gone:
 		t.Fatal("the reader is said to be gone while it is there")
@@ -33,7 +30,7 @@ func TestWatchReader(t *testing.T) {
 	}
 	defer file.Close()
 	select {
-	case <-watchReader(ctx, file):
+	case <-watchReader(t.Context(), file):
 		t.Fatal("a regular file has no reader that could leave")
 	case <-time.After(20 * time.Millisecond):
 	}

@@ -3,6 +3,7 @@
 package siem
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -188,11 +189,7 @@ func New(cfg output.Config, schema *event.Schema) (output.Encoder, error) {
 		}
 	}
 	for i := range f.records {
-		c, err := f.compile(&f.records[i], schema, selected)
-		if err != nil {
-			return nil, err
-		}
-		x.records = append(x.records, c)
+		x.records = append(x.records, f.compile(&f.records[i], schema, selected))
 	}
 	if f == &zeek && cfg.Format != output.JSON {
 		x.zeek = newTSV(&x.records[0].root)
@@ -259,97 +256,114 @@ func (t *target) uses() (names []string) {
 	return names
 }
 
-func (f *form) compile(r *record, schema *event.Schema, selected []*event.Field) (compiled, error) {
+// compiler makes a record of a form for the fields that are selected.
+type compiler struct {
+	form     *form
+	schema   *event.Schema
+	selected []*event.Field
+	placed   map[string]string // fields that have a place, and the condition for it
+}
+
+func (f *form) compile(r *record, schema *event.Schema, selected []*event.Field) compiled {
+	m := &compiler{f, schema, selected, map[string]string{}}
 	c := compiled{record: r, others: others{how: r.rest.how}}
-	find := func(name string) *event.Field {
-		if name == "" || name == "-" {
-			return nil
-		}
-		field := schema.Lookup(name)
-		if field == nil {
-			panic("siem: " + f.name + " maps " + name + ", which is no field") // TestDeclarations
-		}
-		return field
-	}
-	chosen := map[string]bool{}
-	for _, s := range selected {
-		chosen[s.Name] = true
-	}
-	placed := map[string]string{} // fields that have a place, and the condition for it
 	for _, t := range slices.Concat(f.common, r.targets) {
-		uses := t.uses()
-		if !t.must && len(uses) > 0 && !slices.ContainsFunc(uses, func(name string) bool { return chosen[name] }) {
-			continue
-		}
-		for _, name := range uses {
-			if was, ok := placed[name]; !ok || was != "" {
-				placed[name] = t.when
+		if n, wanted := m.node(&t); wanted {
+			path := []string{t.to}
+			if !f.flat {
+				path = strings.Split(t.to, ".")
 			}
+			c.root.add(path, n)
 		}
-		n := node{as: t.as, on: t.on, when: find(t.when)}
-		for name := range strings.FieldsSeq(t.all) {
-			switch end, several := strings.CutPrefix(name, "*"); {
-			case name == "host.name":
-				n.all = append(n.all, nil)
-			case several:
-				for _, s := range selected {
-					if strings.HasSuffix(s.Name, end) {
-						n.all = append(n.all, s)
-					}
-				}
-			case chosen[name]:
-				n.all = append(n.all, find(name))
-			}
-		}
-		if t.all != "" && len(n.all) == 0 {
-			continue
-		}
-		n.key = []byte(t.as.fixed)
-		n.from[0], n.from[1] = find(t.from), find(t.from)
-		if t.peer != "" {
-			n.from[1] = find(t.peer)
-		}
-		for i, from := range n.from {
-			if from != nil {
-				n.needs[i] = from.Needs()
-			}
-		}
-		path := []string{t.to}
-		if !f.flat {
-			path = strings.Split(t.to, ".")
-		}
-		c.root.add(path, n)
 	}
 	if r.rest.how != noRest {
 		c.root.add(strings.Split(r.rest.at, "."), node{rest: true})
-		for _, s := range selected {
-			when, ok := placed[s.Name]
-			if ok && when == "" {
-				continue
-			}
-			o := other{field: s, key: append(output.AppendJSON(nil, s.Name), ':'), unless: find(when)}
-			if index, app := s.AppIndex(); app {
-				c.others.app = append(c.others.app, o)
-				c.others.place[index] = int16(len(c.others.app))
-			} else {
-				c.others.core = append(c.others.core, o)
-			}
-		}
+		m.others(&c.others)
 	} else if f.flat {
 		for _, s := range selected {
-			if _, ok := placed[s.Name]; !ok {
+			if _, ok := m.placed[s.Name]; !ok {
 				c.root.add([]string{addedColumn(s)}, node{from: [2]*event.Field{s, s}, needs: [2]event.Part{s.Needs(), s.Needs()}})
 			}
 		}
 	}
 	c.root.prune()
 	for _, name := range r.ready {
-		c.ready = append(c.ready, find(name))
+		c.ready = append(c.ready, m.field(name))
 	}
 	for _, name := range r.about {
-		c.about = append(c.about, find(name))
+		c.about = append(c.about, m.field(name))
 	}
-	return c, nil
+	return c
+}
+
+// field gives the field of that name, nil where a target names none.
+func (m *compiler) field(name string) *event.Field {
+	if name == "" || name == "-" {
+		return nil
+	}
+	field := m.schema.Lookup(name)
+	if field == nil {
+		panic("siem: " + m.form.name + " maps " + name + ", which is no field") // TestDeclarations
+	}
+	return field
+}
+
+func (m *compiler) chosen(name string) bool {
+	return slices.ContainsFunc(m.selected, func(s *event.Field) bool { return s.Name == name })
+}
+
+// node is what a target becomes, if any of its fields is selected.
+func (m *compiler) node(t *target) (n node, wanted bool) {
+	uses := t.uses()
+	if !t.must && len(uses) > 0 && !slices.ContainsFunc(uses, m.chosen) {
+		return n, false
+	}
+	for _, name := range uses {
+		if was, ok := m.placed[name]; !ok || was != "" {
+			m.placed[name] = t.when
+		}
+	}
+	n = node{as: t.as, on: t.on, when: m.field(t.when), key: []byte(t.as.fixed)}
+	for name := range strings.FieldsSeq(t.all) {
+		switch end, several := strings.CutPrefix(name, "*"); {
+		case name == "host.name":
+			n.all = append(n.all, nil)
+		case several:
+			for _, s := range m.selected {
+				if strings.HasSuffix(s.Name, end) {
+					n.all = append(n.all, s)
+				}
+			}
+		case m.chosen(name):
+			n.all = append(n.all, m.field(name))
+		}
+	}
+	if t.all != "" && len(n.all) == 0 {
+		return n, false
+	}
+	for i, name := range [2]string{t.from, cmp.Or(t.peer, t.from)} {
+		if n.from[i] = m.field(name); n.from[i] != nil {
+			n.needs[i] = n.from[i].Needs()
+		}
+	}
+	return n, true
+}
+
+// others takes the fields that have no place of their own, or not always.
+func (m *compiler) others(rest *others) {
+	for _, s := range m.selected {
+		when, ok := m.placed[s.Name]
+		if ok && when == "" {
+			continue
+		}
+		o := other{field: s, key: append(output.AppendJSON(nil, s.Name), ':'), unless: m.field(when)}
+		if index, app := s.AppIndex(); app {
+			rest.app = append(rest.app, o)
+			rest.place[index] = int16(len(rest.app))
+		} else {
+			rest.core = append(rest.core, o)
+		}
+	}
 }
 
 // add puts n in its place, making the objects above it.

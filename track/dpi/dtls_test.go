@@ -1,6 +1,7 @@
 package dpi
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -24,10 +25,8 @@ func TestDTLSFragments(t *testing.T) {
 	hello := "\xfe\xfd" + zeros(32) + "\x00\xc0\x2b\x00"
 	own, other := testServerCert(), testClientCert()
 	want := certificateFacts(own)
-	for k, v := range map[string]string{"app": "dtls", "sni": "peer.example.org", "tls_version": "DTLS 1.2", "tls_cipher": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-		"tls_resumed": "0", "tls_client_subject": "CN=anna", "tls_client_issuer": "CN=anna"} {
-		want[k] = v
-	}
+	maps.Copy(want, map[string]string{"app": "dtls", "sni": "peer.example.org", "tls_version": "DTLS 1.2", "tls_cipher": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+		"tls_resumed": "0", "tls_client_subject": "CN=anna", "tls_client_issuer": "CN=anna"})
 	dice := rand.New(rand.NewPCG(4, 7))
 	for _, n := range []int{16, 100, 500, 1 << 20} {
 		flight := func(messages ...[]string) []string { return slices.Concat(messages...) }

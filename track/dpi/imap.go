@@ -101,8 +101,8 @@ func imapClient(c *call, st *dialogueState, line []byte) step {
 		}
 		return knowing
 	case equalFold(command, "id"):
-		if at := bytes.Index(rest, []byte(`"name" `)); at >= 0 {
-			c.setOnce(fieldIMAPClient, imapString(rest[at+len(`"name" `):]))
+		if _, after, ok := bytes.Cut(rest, []byte(`"name" `)); ok {
+			c.setOnce(fieldIMAPClient, imapString(after))
 		}
 	case equalFold(command, "starttls"):
 		st.secure = true

@@ -420,7 +420,7 @@ func TestFields(t *testing.T) {
 		}
 		seen[f.Name] = true
 	}
-	for _, n := range strings.Fields(`sni alpn alpn_selected tls_version tls_cipher ech ja3 ja3s ja4 quic_version http_method http_host http_path
+	for n := range strings.FieldsSeq(`sni alpn alpn_selected tls_version tls_cipher ech ja3 ja3s ja4 quic_version http_method http_host http_path
 		http_status http_user_agent http_version dns_query dns_type dns_rcode dns_answers ssh_client ssh_server hassh`) {
 		if !seen[n] {
 			t.Errorf("field %s of the contract is missing", n)

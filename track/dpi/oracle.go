@@ -70,14 +70,9 @@ func parseOracle(c *call) verdict {
 
 // oracleValue returns what stands behind a keyword in capitals.
 func oracleValue(d []byte, key string) []byte {
-	at := bytes.Index(d, []byte(key))
-	if at < 0 {
-		return nil
+	_, value, _ := bytes.Cut(d, []byte(key))
+	if value, _, whole := bytes.Cut(value, []byte(")")); whole {
+		return value
 	}
-	value := d[at+len(key):]
-	end := bytes.IndexByte(value, ')')
-	if end < 0 {
-		return nil
-	}
-	return value[:end]
+	return nil
 }

@@ -57,11 +57,11 @@ func parseSVN(c *call) verdict {
 
 // svnAnswer takes "( 2 ( capabilities ) 21:svn://host/repository 12:SVN/1.14.2 ( ) ) " apart: the texts with their lengths.
 func svnAnswer(b []byte) (url, client []byte, whole bool) {
-	at := bytes.Index(b, []byte(") "))
-	if at < 0 {
+	_, after, ok := bytes.Cut(b, []byte(") "))
+	if !ok {
 		return nil, nil, false
 	}
-	for b, i := b[at+2:], 0; i < 2; i++ {
+	for b, i := after, 0; i < 2; i++ {
 		n, rest, ok := bytes.Cut(b, []byte(":"))
 		if !ok {
 			return nil, nil, false

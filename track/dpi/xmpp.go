@@ -70,20 +70,19 @@ func xmppStream(b []byte) (tag []byte, whole bool) {
 	b = bytes.TrimLeft(b, " \r\n\t")
 	const declaration, stream = "<?xml ", "<stream:stream "
 	if n := min(len(b), len(declaration)); string(b[:n]) == declaration[:n] {
-		end := bytes.IndexByte(b, '>')
-		if end < 0 {
+		_, after, ok := bytes.Cut(b, []byte(">"))
+		if !ok {
 			return nil, len(b) > 256
 		}
-		b = bytes.TrimLeft(b[end+1:], " \r\n\t")
+		b = bytes.TrimLeft(after, " \r\n\t")
 	}
 	if n := min(len(b), len(stream)); string(b[:n]) != stream[:n] {
 		return nil, true
 	}
-	end := bytes.IndexByte(b, '>')
-	if end < 0 {
+	tag, _, whole = bytes.Cut(b, []byte(">"))
+	if !whole {
 		return nil, false
 	}
-	tag = b[:end]
 	if !bytes.Contains(tag, []byte(xmppStreams)) {
 		return nil, true
 	}
