@@ -502,6 +502,7 @@ func stream(c *cli) (int, error) {
 		}
 		stages = append(stages, totals.Run)
 	}
+	c.Alerts.Commands = c.Hook.Exec != ""
 	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
 	if err != nil {
 		return 0, c.mistake(err)
@@ -536,12 +537,15 @@ func stream(c *cli) (int, error) {
 		to.Beside = append(to.Beside, file)
 	}
 	if c.Hook.Exec != "" {
-		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) })
+		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) }, alerts.Untold)
 		if err != nil {
 			return 0, usageError{err}
 		}
 		stages = append(stages, command.Run)
-		to.Beside, to.End = append(to.Beside, command), command.Leave
+		to.Beside, to.End = append(to.Beside, command), func() {
+			command.Leave()
+			alerts.Close()
+		}
 	}
 	if c.Store != "" {
 		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }

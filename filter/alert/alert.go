@@ -4,6 +4,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +27,11 @@ type Config struct {
 	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
 	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted, and with --learned also those of the run before."`
 	Learned    string            `placeholder:"FILE" help:"File for what alerts remember from run to run: which were told when, and what first-contact and exfiltration learn. Of one run at a time."`
-	Learn      time.Duration     `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
+	// Commands tells that somebody runs commands for alerts, who says with Untold which did not succeed. What is remembered is kept
+	// open until Close then.
+	Commands bool `kong:"-"`
+
+	Learn time.Duration `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
 }
 
 // Any tells whether there is anything that gives alerts.
@@ -100,7 +106,11 @@ type Stage struct {
 
 	made, held, errs atomic.Uint64
 
-	err error // what kept from the last saving
+	err  error         // what kept from the last saving
+	over chan struct{} // closed when Run has ended, nil where nobody closes
+
+	mu     sync.Mutex
+	untold map[uint64]bool // Verdict.Told of alerts
 }
 
 var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
@@ -110,6 +120,9 @@ var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
 	s := &Stage{every: int64(cfg.AlertEvery), warn: warn, once: newLRU[struct{}](2 * connsMax),
 		patterns: newLRU[*event.Verdict](connsMax), pool: event.NewPool(16)}
+	if cfg.Commands {
+		s.over, s.untold = make(chan struct{}), map[uint64]bool{}
+	}
 	if cfg.AlertEvery < 0 || cfg.Learn < 0 {
 		return nil, errors.New("--alert-every and --learn take no negative times")
 	}
@@ -220,8 +233,37 @@ func (s *Stage) Rules() (all []Rule) {
 func (s *Stage) Run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
 	defer close(out)
 	err := s.run(ctx, in, out)
-	s.err = s.known.close() // also where nobody took the records
+	if s.over == nil {
+		s.err = s.known.close() // also where nobody took the records
+	} else {
+		s.err = s.known.save()
+		close(s.over)
+	}
 	return err
+}
+
+// Untold notes that nobody was told of an alert after all, so that the next run tells of it. In this run it counts as told: it stands
+// among the records, and these do not depend on what a command does. It may be called from any goroutine.
+func (s *Stage) Untold(v *event.Verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.untold[v.Told] = true
+}
+
+// Close forgets in the file what was not told, once Run and the commands have ended.
+func (s *Stage) Close() {
+	if s == nil || s.over == nil {
+		return
+	}
+	select {
+	case <-s.over:
+	default: // left behind
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known.untell(s.untold)
+	s.err = cmp.Or(s.known.close(), s.err)
 }
 
 func (s *Stage) run(ctx context.Context, in <-chan *event.Batch, out chan<- *event.Batch) error {
@@ -336,14 +378,15 @@ func (s *Stage) fire(r *rule, f found, e *event.Event) {
 	}
 	s.made.Add(1)
 	r.alerts.Add(1)
-	v := event.Verdict{Rule: r.name, Count: t.held}
+	s.known.tellings++
+	v := event.Verdict{Rule: r.name, Count: t.held, Told: s.known.tellings}
 	if r.look != nil {
 		v.Reason = r.look.why(&s.seen)
 	} else {
 		v.Reason = r.values(&s.seen)
 	}
 	s.alerts = append(s.alerts, s.alert(e, v))
-	t.last, t.held = s.seen.ts, 0
+	t.last, t.held, t.telling = s.seen.ts, 0, s.known.tellings
 	if !f.own {
 		of = s.seen.about()
 	}

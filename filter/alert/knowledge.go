@@ -38,6 +38,8 @@ type knowledge struct {
 	told   *lru[throttle]
 	dirty  bool
 
+	tellings uint64 // how often somebody was told in this run
+
 	held    *os.File // the file as it is, locked, where the system has locks
 	added   int      // lines at its end since it was replaced
 	lines   []byte   // to be added
@@ -63,9 +65,10 @@ type habit struct {
 
 // throttle is when a rule told of a program and a remote end last, and how often it has held back since.
 type throttle struct {
-	last int64
-	held uint64
-	of   *about // only where it is kept
+	last    int64
+	held    uint64
+	telling uint64 // which it was of this run's, 0 = of one before
+	of      *about // only where it is kept
 }
 
 // about is what alerts are throttled by besides their rule: a program, or the address that stands for one, a host or an address, and the rest.
@@ -213,7 +216,7 @@ func (k *knowledge) read(r io.Reader) error {
 				return fmt.Errorf("line %d is of no alert", n)
 			}
 			t, _ := k.told.get(mix(k.names.hash(of.Rule), k.names.about(of)))
-			*t = throttle{h.Last, h.Held, of}
+			*t = throttle{last: h.Last, held: h.Held, of: of}
 			continue
 		}
 		if h.Kind == "" || max(len(h.Kind), len(h.Program), len(h.Value)) > textMax || !(h.N >= 0 && h.N < 1e15 && math.Abs(h.Mean) < 100 && h.M2 >= 0) {
@@ -292,6 +295,15 @@ func (k *knowledge) tell(t *throttle, rule string, of about) {
 	if line, err := json.Marshal(tellLine{of, t.last, t.held}); err == nil {
 		k.lines = append(append(k.lines, line...), '\n')
 	}
+}
+
+// untell keeps from the file what was told last in one of these.
+func (k *knowledge) untell(tellings map[uint64]bool) {
+	k.told.oldestFirst(func(t *throttle) {
+		if t.of != nil && tellings[t.telling] {
+			t.of, k.dirty = nil, true
+		}
+	})
 }
 
 // noteTold adds to the file what was told. An error is given once; save tries again.

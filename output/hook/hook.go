@@ -31,6 +31,10 @@ type Config struct {
 // queueMax is how many records wait for a free place.
 const queueMax = 256
 
+// again is how long after each failure the command is run anew for an alert of a live run: somebody has to be told, and what it
+// needs may be there again then. At the end of the run it is not waited for.
+var again = []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute}
+
 // valueMax bounds a variable; Linux takes 128 KiB each, and the whole record stands on stdin.
 const valueMax = 16 << 10
 
@@ -46,7 +50,11 @@ type Hook struct {
 	env   []string
 	queue chan job
 
-	ran, failed, dropped, running, asked atomic.Uint64
+	gaveUp  func(*event.Verdict) // told of alerts that nobody was told of at last; may be nil
+	failing chan job             // alerts to run it again for
+	ending  atomic.Bool          // it is run for none again
+
+	ran, failed, dropped, givenUp, running, asked atomic.Uint64
 
 	mu     sync.Mutex
 	told   time.Time // of a failure
@@ -58,6 +66,9 @@ type Hook struct {
 type job struct {
 	record []byte
 	env    []string
+	alert  *event.Verdict // nil for other events
+	failed int            // how often it was
+	due    time.Time      // when to be run again
 }
 
 // Check says what does not go together, before anything is opened.
@@ -77,9 +88,10 @@ func (c Config) Check(alerts bool) error {
 
 var kinds = []event.Kind{event.New, event.Updated, event.Closed, event.Alert, event.Lost, event.Stats}
 
-// New checks the command. out says which fields records have, and with Spool whether they come live.
-func New(cfg Config, out output.Config, fields *event.Schema, warn func(string)) (*Hook, error) {
-	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, queue: make(chan job, queueMax), active: map[*exec.Cmd]bool{}}
+// New checks the command. out says which fields records have, and with Spool whether they come live. gaveUp, where it is not nil, is
+// told of each alert for which the command did not succeed, from any goroutine.
+func New(cfg Config, out output.Config, fields *event.Schema, warn func(string), gaveUp func(*event.Verdict)) (*Hook, error) {
+	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, gaveUp: gaveUp, queue: make(chan job, queueMax), failing: make(chan job, queueMax), active: map[*exec.Cmd]bool{}}
 	words := strings.FieldsFunc(strings.Join(cfg.ExecOn, ","), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(words) == 0 {
 		words = []string{event.Alert.String()}
@@ -137,25 +149,77 @@ func (h *Hook) run(ctx context.Context, in <-chan *event.Batch) error {
 			}
 		})
 	}
-	for b := range in {
-		for i := range b.Events {
-			if e := &b.Events[i]; !h.lines.Past(e) && h.kinds[e.Kind] {
-				h.put(ctx, e)
-			}
-		}
-		b.Release()
-	}
-	close(h.queue)
+	waiting := h.take(ctx, in)
+	h.ending.Store(true)
 	timer := time.AfterFunc(h.cfg.ExecTimeout, end)
 	defer timer.Stop()
+	for len(h.failing) > 0 {
+		waiting = append(waiting, <-h.failing)
+	}
+	for _, j := range waiting {
+		h.queue <- j
+	}
+	close(h.queue)
 	workers.Wait()
+	for len(h.failing) > 0 { // that failed just before the end
+		h.giveUp(<-h.failing)
+	}
 	return nil
+}
+
+// take queues what comes until in is closed, and what is due again. It gives what still waits for that then, the first due first.
+func (h *Hook) take(ctx context.Context, in <-chan *event.Batch) (waiting []job) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case b, ok := <-in:
+			if !ok {
+				return waiting
+			}
+			for i := range b.Events {
+				if e := &b.Events[i]; !h.lines.Past(e) && h.kinds[e.Kind] {
+					h.put(ctx, e)
+				}
+			}
+			b.Release()
+		case j := <-h.failing:
+			if len(waiting) >= queueMax {
+				h.giveUp(j)
+				continue
+			}
+			at, _ := slices.BinarySearchFunc(waiting, j, func(a, b job) int { return a.due.Compare(b.due) })
+			waiting = slices.Insert(waiting, at, j)
+			timer.Reset(time.Until(waiting[0].due))
+		case now := <-timer.C:
+			for len(waiting) > 0 && !waiting[0].due.After(now) && len(h.queue) < cap(h.queue) { // that nobody else fills
+				h.queue <- waiting[0]
+				waiting = slices.Delete(waiting, 0, 1)
+			}
+			if len(waiting) > 0 {
+				timer.Reset(max(time.Second, time.Until(waiting[0].due)))
+			}
+		}
+	}
+}
+
+// giveUp counts a record for which the command did not succeed.
+func (h *Hook) giveUp(j job) {
+	if j.failed > 0 && j.alert != nil && h.live {
+		h.givenUp.Add(1)
+	}
+	if j.alert != nil && h.gaveUp != nil {
+		h.gaveUp(j.alert)
+	}
 }
 
 func (h *Hook) put(ctx context.Context, e *event.Event) {
 	j := job{record: h.lines.JSON(nil, e), env: slices.Clip(h.env)}
 	if len(j.record) == 0 {
 		return // --schema has no line for it
+	}
+	if e.Kind == event.Alert {
+		j.alert = e.Verdict
 	}
 	h.lines.Values(e, func(field string, text []byte) {
 		text = bytes.ReplaceAll(text, []byte{0}, nil) // no variable can hold it
@@ -174,6 +238,7 @@ func (h *Hook) put(ctx context.Context, e *event.Event) {
 		return
 	}
 	h.dropped.Add(1)
+	h.giveUp(j)
 	h.say("--exec: %d commands run and %d records wait: the command is too slow, records are left out", h.cfg.ExecMax, queueMax)
 }
 
@@ -181,6 +246,7 @@ func (h *Hook) put(ctx context.Context, e *event.Event) {
 func (h *Hook) exec(ctx context.Context, j job) {
 	if ctx.Err() != nil {
 		h.dropped.Add(1)
+		h.giveUp(j)
 		return
 	}
 	h.running.Add(1)
@@ -203,9 +269,22 @@ func (h *Hook) exec(ctx context.Context, j job) {
 		err = fmt.Errorf("ended after %v (--exec-timeout)", h.cfg.ExecTimeout)
 	}
 	h.ran.Add(1)
-	if err != nil {
-		h.failed.Add(1)
+	if err == nil {
+		return
+	}
+	h.failed.Add(1)
+	if j.failed++; j.alert == nil || !h.live || j.failed > len(again) || h.ending.Load() {
+		h.giveUp(j)
 		h.say("--exec %s: %v", h.argv[0], err)
+		return
+	}
+	after := again[j.failed-1]
+	j.due = time.Now().Add(after)
+	h.say("--exec %s: %v; it is run again in %v", h.argv[0], err, after)
+	select {
+	case h.failing <- j:
+	default:
+		h.giveUp(j)
 	}
 }
 
@@ -269,6 +348,9 @@ func (h *Hook) Report() string {
 	text := event.Count(h.ran.Load(), "command") + " run"
 	if n := h.failed.Load(); n > 0 {
 		text += fmt.Sprintf(", %d of them failed", n)
+	}
+	if n := h.givenUp.Load(); n > 0 {
+		text += ", " + event.Count(n, "alert") + " given up"
 	}
 	if n := h.dropped.Load(); n > 0 {
 		text += fmt.Sprintf(", %d left out for want of time", n)

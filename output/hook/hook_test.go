@@ -73,7 +73,7 @@ func run(t *testing.T, cfg Config, live bool, kinds ...event.Kind) (*Hook, *said
 	if cfg.ExecTimeout == 0 {
 		cfg.ExecTimeout = 60 * time.Second
 	}
-	h, err := New(cfg, output.Config{Spool: live}, schema, s.warn)
+	h, err := New(cfg, output.Config{Spool: live}, schema, s.warn, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,9 +173,64 @@ func TestFailures(t *testing.T) {
 		{Config{Exec: "a '"}, "quotation"},
 		{Config{Exec: "true", ExecOn: []string{"opened"}}, `"opened"`},
 	} {
-		if _, err := New(tt.cfg, output.Config{}, schema, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := New(tt.cfg, output.Config{}, schema, nil, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt.cfg, err)
 		}
+	}
+}
+
+// TestAgain: somebody has to be told of an alert. Whether a command was run for another event that succeeded is its own affair.
+func TestAgain(t *testing.T) {
+	defer func(was []time.Duration) { again = was }(again)
+	soon, late := []time.Duration{time.Millisecond, time.Millisecond}, []time.Duration{time.Hour}
+	for _, tt := range []struct {
+		name, cmd string
+		live      bool
+		kind      event.Kind
+		again     []time.Duration
+		runs      int // before the end
+		report    string
+	}{
+		{"the third succeeds", "test $(wc -l < $RUNS) = 3", true, event.Alert, soon, 3, "3 commands run, 2 of them failed"},
+		{"none succeeds", "false", true, event.Alert, soon, 3, "3 commands run, 3 of them failed, 1 alert given up"},
+		{"at the end it is not waited for", "false", true, event.Alert, late, 1, "2 commands run, 2 of them failed, 1 alert given up"},
+		{"another event", "false", true, event.New, soon, 1, "1 command run, 1 of them failed"},
+		{"a file", "false", false, event.Alert, soon, 1, "1 command run, 1 of them failed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			again = tt.again
+			runs := filepath.Join(t.TempDir(), "runs")
+			t.Setenv("RUNS", runs)
+			var s said
+			var gaveUp []*event.Verdict
+			h, err := New(Config{Exec: "echo >> $RUNS; " + tt.cmd, ExecShell: true, ExecOn: []string{"alert", "new"}, ExecMax: 1, ExecTimeout: time.Minute},
+				output.Config{Spool: tt.live}, schema, s.warn, func(v *event.Verdict) { gaveUp = append(gaveUp, v) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, ended := make(chan *event.Batch, 1), make(chan error, 1)
+			b, verdict := event.NewBatch(nil), &event.Verdict{Rule: "r"}
+			b.Events = append(b.Events, event.Event{Kind: tt.kind, TS: 1e18, Verdict: verdict})
+			in <- b
+			go func() { ended <- h.run(context.Background(), in) }()
+			for range 6000 {
+				if h.ran.Load() >= uint64(tt.runs) {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			time.Sleep(200 * time.Millisecond) // until it waits for its time
+			close(in)
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			if r := h.Report(); r != tt.report {
+				t.Errorf("got %s, want %s", r, tt.report)
+			}
+			if want := tt.kind == event.Alert && tt.cmd == "false"; want != (len(gaveUp) == 1 && gaveUp[0] == verdict) {
+				t.Errorf("gave up %v, want that: %v", gaveUp, want)
+			}
+		})
 	}
 }
 
@@ -183,7 +238,7 @@ func TestFailures(t *testing.T) {
 func TestLeave(t *testing.T) {
 	var s said
 	begun := filepath.Join(t.TempDir(), "begun")
-	h, err := New(Config{Exec: "sleep 600 & echo > " + begun + "; wait", ExecShell: true, ExecOn: []string{"new"}, ExecMax: 1, ExecTimeout: time.Hour}, output.Config{}, schema, s.warn)
+	h, err := New(Config{Exec: "sleep 600 & echo > " + begun + "; wait", ExecShell: true, ExecOn: []string{"new"}, ExecMax: 1, ExecTimeout: time.Hour}, output.Config{}, schema, s.warn, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,6 +232,7 @@ type Verdict struct {
 	Rule   string
 	Reason string
 	Count  uint64 // how often since the rule's alert before, this one included
+	Told   uint64 // what the one who judges keeps under this number of having told of it
 }
 
 // About is what databases and reverse DNS tell of the remote address. It is not changed once an event points at it.
