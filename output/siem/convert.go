@@ -505,8 +505,8 @@ func (x *encoder) failed(e *event.Event) bool {
 	switch x.fields.reason.Str(e) {
 	case "refused":
 		return true
-	case "timeout":
-		if x.fields.proto.Str(e) != "tcp" {
+	case "timeout", "destroyed": // the kernel gave up, or the program did
+		if partial, _ := x.fields.partial.Bool(e); partial || x.fields.proto.Str(e) != "tcp" && x.fields.app.Str(e) != "dns" {
 			return false
 		}
 		n, ok := x.fields.rxPackets.Uint(e)

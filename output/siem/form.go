@@ -120,8 +120,8 @@ type encoder struct {
 
 // known are fields that conversions look at besides their own.
 type known struct {
-	direction, proto, history, reason, state, start, duration, app, tx, rx, txPackets, rxPackets *event.Field
-	id, icmpType, icmpCode, localAddr, container, queryType                                      *event.Field
+	direction, proto, history, reason, partial, state, start, duration, app, tx, rx, txPackets, rxPackets *event.Field
+	id, icmpType, icmpCode, localAddr, container, queryType                                               *event.Field
 }
 
 // compiled is a record made ready for a schema.
@@ -198,7 +198,7 @@ func New(cfg output.Config, schema *event.Schema) (output.Encoder, error) {
 }
 
 func (k *known) find(schema *event.Schema) {
-	for name, f := range map[string]**event.Field{"id": &k.id, "direction": &k.direction, "proto": &k.proto, "history": &k.history, "reason": &k.reason,
+	for name, f := range map[string]**event.Field{"id": &k.id, "direction": &k.direction, "proto": &k.proto, "history": &k.history, "reason": &k.reason, "partial": &k.partial,
 		"state": &k.state, "start": &k.start, "duration": &k.duration, "dns_type": &k.queryType, "app": &k.app,
 		"tx_bytes": &k.tx, "rx_bytes": &k.rx, "tx_packets": &k.txPackets, "rx_packets": &k.rxPackets,
 		"icmp_type": &k.icmpType, "icmp_code": &k.icmpCode,

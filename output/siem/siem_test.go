@@ -533,6 +533,48 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestOutcome: an attempt that came to nothing is no success, whoever lost patience.
+func TestOutcome(t *testing.T) {
+	for _, c := range []struct {
+		reason, proto, app string
+		answers            uint64
+		partial            bool
+		want               string
+	}{
+		{"fin", "tcp", "", 3, false, "success 1"},
+		{"refused", "tcp", "", 1, false, "failure 2"},
+		{"timeout", "tcp", "", 0, false, "failure 2"},
+		{"destroyed", "tcp", "", 0, false, "failure 2"},
+		{"destroyed", "tcp", "", 0, true, "success 1"},
+		{"destroyed", "tcp", "", 3, false, "success 1"},
+		{"destroyed", "udp", "dns", 0, false, "failure 2"},
+		{"destroyed", "udp", "syslog", 0, false, "success 1"},
+		{"exit", "tcp", "", 3, false, "unknown 0"},
+	} {
+		e := whole(event.Closed, 0)
+		r := e.Stored
+		for name, text := range map[string]string{"reason": c.reason, "proto": c.proto, "app": c.app, "direction": "out"} {
+			r.Unset(stored.Lookup(name))
+			r.SetStr(stored.Lookup(name), text)
+		}
+		r.SetUint(stored.Lookup("rx_packets"), c.answers)
+		if r.Unset(stored.Lookup("partial")); c.partial {
+			r.SetBool(stored.Lookup("partial"), true)
+		}
+		got := map[string]string{}
+		for _, name := range []string{"ecs", "ocsf"} {
+			var v map[string]any
+			if err := json.Unmarshal(encoderOf(t, output.Config{Schema: name, Format: output.JSON}, stored).Record(nil, &e), &v); err != nil {
+				t.Fatal(err)
+			}
+			texts("", v, got)
+		}
+		if have := got["event.outcome"] + " " + got["status_id"]; have != c.want {
+			t.Errorf("%+v: got %s", c, have)
+		}
+	}
+}
+
 func texts(path string, v any, into map[string]string) {
 	if m, ok := v.(map[string]any); ok {
 		for k, kid := range m {

@@ -92,6 +92,8 @@ func TestFailed(t *testing.T) {
 		{"given up", func(e *event.Event) {}, true},
 		{"answered", func(e *event.Event) { e.Rx.Packets = 1 }, false},
 		{"UDP", func(e *event.Event) { e.Proto = 17 }, false},
+		{"DNS", func(e *event.Event) { e.Proto, e.App = 17, &event.App{Name: "dns"} }, true},
+		{"DNS, answered", func(e *event.Event) { e.Proto, e.App, e.Rx.Packets = 17, &event.App{Name: "dns"}, 1 }, false},
 		{"known only in part", func(e *event.Event) { e.Partial = true }, false},
 		{"ended well", func(e *event.Event) { e.Reason = event.Fin }, false},
 	} {
