@@ -114,6 +114,15 @@ func AppendText(dst []byte, f *event.Field, e *event.Event) []byte {
 	return appendValue(dst, f, &st, e)
 }
 
+// AppendShown appends it as tables of kept records show it: times in timeFormat, or else with their day.
+func AppendShown(dst []byte, f *event.Field, e *event.Event, timeFormat string) []byte {
+	if timeFormat == "" || timeFormat == "local" {
+		timeFormat = dated
+	}
+	st := dayStamp(timeFormat)
+	return appendValue(dst, f, &st, e)
+}
+
 // appendValue writes a value as it is, texts unescaped; nothing when it is absent.
 func appendValue(dst []byte, f *event.Field, st *stamp, e *event.Event) []byte {
 	switch f.Type {

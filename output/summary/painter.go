@@ -13,6 +13,7 @@ import (
 type painter struct {
 	fields *event.Schema
 	order  order
+	times  string // --time-format
 	width  int
 	plain  bool  // ASCII only
 	graph  bool  // sparklines as well
@@ -198,7 +199,7 @@ func (p *painter) label(text func(i int) string) {
 
 // shared is what the connections of a group have in common by a key.
 func (p *painter) shared(e *event.Event, i int) string {
-	if text := output.AppendText(nil, p.fields.Lookup(p.keys[i].name), e); len(text) > 0 {
+	if text := output.AppendShown(nil, p.fields.Lookup(p.keys[i].name), e, p.times); len(text) > 0 {
 		return string(text)
 	}
 	return "-"

@@ -540,6 +540,17 @@ postgresql-…   1                1  12.25      0  1.0K     0   250  25% ██�
 			t.Errorf("got\n%swant\n%s", got, tt.want)
 		}
 	}
+	var w bytes.Buffer
+	d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"start"}}}, false, false, output.Config{Format: output.Table}, schema, &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context(), frames([]event.Event{conn(1, "ssh", 1, 1)})); err != nil {
+		t.Fatal(err)
+	}
+	if day := time.Unix(1, 0).Format("2006-01-02 15:04:05.000"); !strings.Contains(w.String(), "\n"+day+" ") {
+		t.Errorf("got\n%swant a row of %s", w.String(), day)
+	}
 	if got := show(t, Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "rtt_ms"}}, output.Config{Format: output.Table}, []event.Event{conn(1, "ssh", 1, 1)}); !strings.Contains(got, "PROCESS            RTT  CONNS") {
 		t.Errorf("got\n%s", got)
 	}
