@@ -64,7 +64,7 @@ func jsonRow(b *bytes.Buffer, columns []string, row []any) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", columns[i], err)
 		}
-		text = calm(text)
+		text = Calm(text)
 		fmt.Fprintf(b, "%s%q:%s", comma, columns[i], text)
 		comma = ","
 	}
@@ -72,8 +72,8 @@ func jsonRow(b *bytes.Buffer, columns []string, row []any) error {
 	return nil
 }
 
-// calm writes what makes a terminal act, and the standard library leaves as it is, as JSON's escapes.
-func calm(text []byte) []byte {
+// Calm writes what makes a terminal act, and the standard library leaves as it is, as JSON's escapes.
+func Calm(text []byte) []byte {
 	if !bytes.ContainsFunc(text, hostile) {
 		return text
 	}

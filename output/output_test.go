@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"rustnet/track/event"
 )
@@ -708,5 +709,23 @@ func TestLater(t *testing.T) {
 		if got := tc.w.Later(); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
+	}
+}
+
+// A wrong argument of 20 kB does not hide what is said of it.
+func TestForPeopleIsShort(t *testing.T) {
+	long := strings.Repeat("é", 10000)
+	for _, tt := range []struct{ name, text string }{
+		{"a word", "--filter: expression nests too deeply: " + long + " (did you mean \"x\"?)\n  below it"},
+		{"words", "--filter: expression nests too deeply: " + strings.Repeat("é ", 10000) + " (did you mean \"x\"?)\n  below it"},
+		{"what is escaped", "--filter: expression nests too deeply: " + strings.Repeat("\x1b", 10000) + " (did you mean \"x\"?)\n  below it"},
+	} {
+		got := ForPeople(tt.text)
+		if len(got) > 5000 || !utf8.ValidString(got) || !strings.HasPrefix(got, "--filter: expression nests too deeply: ") || !strings.HasSuffix(got, " (did you mean \"x\"?)\n  below it") || strings.Count(got, "…") != 1 {
+			t.Errorf("%s: got %d bytes, %q", tt.name, len(got), got)
+		}
+	}
+	if path := "read " + strings.Repeat("/folder", 50) + ": no such file"; ForPeople(path) != path {
+		t.Errorf("got %q", ForPeople(path))
 	}
 }

@@ -15,7 +15,8 @@ func AppendCell(dst []byte, text string, width int, right bool) []byte {
 // CellWidth is how many columns AppendCell needs to show text as a whole.
 func CellWidth(text string) int { return textWidth(appendEscaped(nil, text)) }
 
-// ForPeople is a message with what stands in it from outside safe to show, such as the name of a file. Its own lines stay lines.
+// ForPeople is a message with what stands in it from outside safe to show, such as the name of a file. Its own lines stay lines. Of
+// what is so long that the message could not be found in it, such as an argument of 20 kB that is wrong, the ends are shown.
 func ForPeople(message string) string {
 	lines := strings.Split(message, "\n")
 	for i, line := range lines {
@@ -25,8 +26,38 @@ func ForPeople(message string) string {
 			}
 			lines[i] = strings.Join(words, "\t")
 		}
+		lines[i] = ends(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Longer words and lines, in bytes, are cut in the middle. No word of a message's own is as long, nor a path that people write.
+const wordMax, lineMax = 400, 4000
+
+// ends is a line without the middle of what is too long in it.
+func ends(line string) string {
+	if len(line) <= wordMax {
+		return line
+	}
+	words := strings.Split(line, " ")
+	for i := range words {
+		words[i] = cut(words[i], wordMax)
+	}
+	return cut(strings.Join(words, " "), lineMax)
+}
+
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	from, to := most*3/4, len(text)-most/4
+	for !utf8.RuneStart(text[from]) {
+		from--
+	}
+	for !utf8.RuneStart(text[to]) {
+		to++
+	}
+	return text[:from] + "…" + text[to:]
 }
 
 // isPlain is true for printable ASCII, which needs no escaping and is as wide as it is long.

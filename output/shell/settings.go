@@ -251,7 +251,7 @@ func writeSettings(w io.Writer, settings []setting, asJSON bool) error {
 				return err
 			}
 		}
-		return output.WriteError(writeAll(w, text.Bytes()))
+		return output.WriteError(writeAll(w, output.Calm(text.Bytes())))
 	}
 	command := ""
 	for _, s := range settings {
@@ -266,6 +266,9 @@ func writeSettings(w io.Writer, settings []setting, asJSON bool) error {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 		line := string(bytes.TrimSpace(value.Bytes()))
+		if strings.ContainsFunc(line, output.Hostile) {
+			line = s.Name + " = " + escaped(s.Value)
+		}
 		if s.Name == profileKey {
 			line = "# " + line // its flags stand here already, and its table does not
 		}
@@ -273,9 +276,38 @@ func writeSettings(w io.Writer, settings []setting, asJSON bool) error {
 		if s.Means != "" {
 			whence += ": " + s.Means
 		}
-		fmt.Fprintf(&text, "%-39s # %s\n", line, whence)
+		fmt.Fprintf(&text, "%-39s # %s\n", line, output.ForPeople(oneLine.Replace(whence)))
 	}
 	return output.WriteError(writeAll(w, text.Bytes()))
+}
+
+// oneLine keeps the name of a file within its comment.
+var oneLine = strings.NewReplacer("\n", `\n`, "\t", `\t`)
+
+// escaped is a value in TOML with escapes for all that makes a terminal act, of which the encoder knows only ASCII's. Texts have the
+// same escapes in JSON, and lists the same form.
+func escaped(value any) string {
+	switch v := value.(type) {
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = escaped(v[i])
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		var parts []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, escaped(key)+" = "+escaped(v[key]))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	var text bytes.Buffer
+	lines := json.NewEncoder(&text)
+	lines.SetEscapeHTML(false)
+	if err := lines.Encode(value); err != nil {
+		return ""
+	}
+	return strings.ReplaceAll(string(output.Calm(bytes.TrimSpace(text.Bytes()))), "\x7f", `\u007f`)
 }
 
 func writeAll(w io.Writer, text []byte) error {

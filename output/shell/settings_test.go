@@ -1,10 +1,18 @@
 package shell
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"rustnet/output"
 )
 
 var testNames = names{
@@ -110,5 +118,38 @@ func TestSettingsThatAreWrong(t *testing.T) {
 	}
 	if _, err := readSettings([]string{"/not/there"}, true, "", testNames); err == nil {
 		t.Error("a file that was named and is not there: got no error")
+	}
+}
+
+// What is printed makes no terminal act, and read again it is the same.
+func TestSettingsAreEscaped(t *testing.T) {
+	acts := "a\u009b31m\x1b\x7f'\"\\\u202e<é世>\t\n"
+	all := []setting{{Name: "filter", Value: acts, Source: acts}, {Name: "fields", Value: []any{"x", acts}, Source: "default"},
+		{Name: "timeout", Value: map[string]any{"udp": acts, acts: true}, Source: "default"}, {Name: "settle", Value: "1s", Source: "default"}}
+	for _, asJSON := range []bool{false, true} {
+		var text bytes.Buffer
+		if err := writeSettings(&text, all, asJSON); err != nil {
+			t.Fatal(err)
+		}
+		if i := strings.IndexFunc(strings.ReplaceAll(text.String(), "\n", ""), func(r rune) bool { return unicode.IsControl(r) || output.Hostile(r) }); i >= 0 && !asJSON {
+			t.Errorf("a character at %d acts in %q", i, text.String())
+		}
+		got := map[string]any{}
+		if asJSON {
+			for line := range strings.Lines(text.String()) {
+				var s setting
+				if err := json.Unmarshal([]byte(line), &s); err != nil {
+					t.Fatal(err)
+				}
+				got[s.Name] = s.Value
+			}
+		} else if err := toml.Unmarshal(text.Bytes(), &got); err != nil {
+			t.Fatalf("%v in\n%s", err, text.String())
+		}
+		for _, s := range all {
+			if !reflect.DeepEqual(got[s.Name], s.Value) {
+				t.Errorf("%s: got %q, want %q", s.Name, got[s.Name], s.Value)
+			}
+		}
 	}
 }
