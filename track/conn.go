@@ -158,7 +158,7 @@ func (c *conn) connect(ts int64) {
 
 // response is how long the responder's first data took, in microseconds; 0 = not known, or it is still to come.
 func (c *conn) response() uint32 {
-	if c.noted&answered == 0 || c.partial && c.key.proto == decode.TCP {
+	if c.noted&answered == 0 || c.partial {
 		return 0
 	}
 	return c.waited
@@ -293,7 +293,7 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	if kind == event.Closed {
 		e.Reason = c.reason
 	}
-	if kind >= event.Updated && c.published {
+	if c.published {
 		e.Interval = ts - c.toldTS
 	}
 }

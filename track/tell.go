@@ -108,9 +108,7 @@ func (w *worker) tell(c *conn, kind event.Kind, ts int64) {
 	} else if kind == event.Closed {
 		tx, ok := c.payload(int(c.localSide))
 		rx, also := c.payload(1 - int(c.localSide))
-		if e.HasPayload = ok && also; e.HasPayload {
-			e.TxPayload, e.RxPayload = tx, rx
-		}
+		e.TxPayload, e.RxPayload, e.HasPayload = tx, rx, ok && also
 	}
 	if w.keys != nil {
 		w.keys = append(w.keys, w.key)

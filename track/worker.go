@@ -401,7 +401,7 @@ func (w *worker) packet(p *decode.Packet, a *ahead) {
 	if w.cfg.Tap != nil {
 		w.label = decode.Label{ID: c.id}
 	}
-	armed := c.dirty && c.timer.slot != 0 // for what is due next
+	armed := c.dirty // its timer is set for what is due next
 	if w.beside != nil {
 		w.recall(c)
 	}
@@ -470,16 +470,16 @@ func (l *lane) remember(c *conn, p *decode.Packet, s int) {
 	}
 }
 
-// ended tells whether p begins a new connection in the place of c.
+// ended tells whether p begins a new connection in the place of c, which was told closed unless it is of TCP.
 func (c *conn) ended(p *decode.Packet, s int) bool {
 	switch c.key.proto {
 	case decode.TCP:
 		return c.isReuse(p, s)
 	case decode.SCTP:
 		kind, ok := firstChunk(p)
-		return c.closed && ok && kind == chunkInit
+		return ok && kind == chunkInit
 	}
-	return c.closed && !c.afterEnd(p, s)
+	return !c.afterEnd(p, s)
 }
 
 // replace ends c because its ports are in use again.
@@ -521,9 +521,6 @@ func (w *worker) drop(r connRef, c *conn) {
 	w.wheel.remove(r)
 	if w.ports != nil && hasPort(c) {
 		w.ports.remove(r, c)
-	}
-	if c.flow != nil {
-		w.dpi(c).Free(c.flow)
 	}
 	w.forget(c)
 	w.lanes[r.lane()].remove(r.place())
@@ -724,7 +721,6 @@ func (w *worker) unreachable(p *decode.Packet) {
 		return
 	}
 	c.end(event.Refused, p.TS, p.Clock+w.grace(c))
-	c.dirty = true
 	w.report(ref(n, at), c, false)
 }
 
