@@ -157,7 +157,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		}
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
-	if err := beside.Prepare(path); err != nil {
+	if err := cmp.Or(beside.Fits(path), beside.Prepare(path)); err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, err)
 	}
 	opening()

@@ -62,6 +62,9 @@ func openFile(path string, fields *event.Schema) (f *file, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, errors.New("it is no regular file")
 	}
+	if err := beside.Fits(path); err != nil {
+		return nil, err
+	}
 	// What users do is their own affair: cmdline may hold secrets, so a new file is its owner's only, and so are the
 	// two beside it: they are there before anything is written but the tables.
 	if made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {

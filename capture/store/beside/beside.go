@@ -47,6 +47,18 @@ func Reading(path string) string {
 // valueMax is how long a value may be, in bytes. The memory of the driver is bounded, and it panics where that does not do.
 const valueMax = 4 << 20
 
+// pathMax is how long the path of a store may be: the driver reads 1024 bytes of a name, with what the files beside it have more, and
+// panics where it has no end.
+const pathMax = 1000
+
+// Fits tells of a path that is too long, before anything is made.
+func Fits(path string) error {
+	if len(path) > pathMax {
+		return fmt.Errorf("its path is longer than the %d bytes that SQLite takes", pathMax)
+	}
+	return nil
+}
+
 // Confine lets a database be no more than tables: somebody else may have made it, and everything in it.
 func Confine(db *sqlite3.Conn) error {
 	for option, on := range map[sqlite3.DBConfig]bool{sqlite3.DBCONFIG_ENABLE_TRIGGER: false, sqlite3.DBCONFIG_ENABLE_VIEW: false,
