@@ -54,7 +54,10 @@ func parseAMQP(c *call) verdict {
 	if st == nil {
 		v := &c.view[c.side]
 		if len(v.b) > 0 && v.b[0] != 'A' {
-			if v.whole || !amqpChain(v.b) {
+			switch {
+			case v.whole:
+				return c.amqpAlone(v)
+			case !amqpChain(v.b):
 				return no
 			}
 			return c.finish()
@@ -68,6 +71,31 @@ func parseAMQP(c *call) verdict {
 		c.setClient(c.side)
 		c.edit().SetStr(fieldAMQPVersion, version)
 	}
+	return c.amqpFrames(st)
+}
+
+// amqpAlone judges a server's first method, while nothing is seen of what it answers: connection.start of version 0.9 (section 1.4.2.1), with a table.
+func (c *call) amqpAlone(v *view) verdict {
+	const start = "\x00\x0a\x00\x0a\x00\x09"
+	b := v.b
+	if got := v.begins("\x01\x00\x00"); got != match {
+		return got
+	}
+	if len(b) < 7+len(start) {
+		return v.unfinished()
+	}
+	if size, ok := amqpFrame(b); !ok || string(b[7:7+len(start)]) != start || len(b) >= size && b[size-1] != amqpEnd || !c.unheard() {
+		return no
+	}
+	st := &amqpState{client: 1 - c.side}
+	c.f.state = st
+	c.setClient(st.client)
+	c.edit()
+	return c.amqpFrames(st)
+}
+
+// amqpFrames reads what is there of both sides.
+func (c *call) amqpFrames(st *amqpState) verdict {
 	for s := Orig; s <= Resp; s++ {
 		ended := false
 		if st.one {

@@ -100,7 +100,7 @@ func parseCassandra(c *call) verdict {
 	var o cassandraFrame
 	other := c.view[1-c.side].b
 	if len(other) == 0 {
-		return v.unfinished()
+		return c.cassandraAlone(&h)
 	}
 	ok, whole = o.read(other)
 	switch {
@@ -129,6 +129,23 @@ func parseCassandra(c *call) verdict {
 	c.edit()
 	c.f.state = st
 	return c.cassandraClient(st)
+}
+
+// cassandraAlone judges what a side begins with while nothing is seen of the other: a server's answer says enough, and so does what follows OPTIONS.
+func (c *call) cassandraAlone(h *cassandraFrame) verdict {
+	v := &c.view[c.side]
+	if h.response {
+		if !c.unheard() {
+			return v.unfinished()
+		}
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
+	var next cassandraFrame
+	if ok, whole := next.read(v.b[h.size:]); ok && whole && next.op == cassandraStartup && next.version == h.version {
+		return c.cassandraClient(&cassandraState{client: c.side})
+	}
+	return v.unfinished()
 }
 
 // refuses tells whether a frame is the answer to a version that the server does not speak, told in one that it does.

@@ -57,6 +57,7 @@ func TestOneSideAlone(t *testing.T) {
 	settings := "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
 	user := "USER anna\r\nPASS " + secret + "\r\n"
 	login := mysqlPacket(1, l32(mysqlProto41|mysqlSecure|mysqlWithDB)+l32(1<<24)+"\x21"+nuls(23)+"anna\x00\x00shop\x00")
+	answer := func(number int, registers string) string { return u16(number) + "\x00\x00" + n16("\x11"+registers) }
 	for _, test := range []struct {
 		name string
 		port uint16
@@ -87,6 +88,33 @@ func TestOneSideAlone(t *testing.T) {
 		{"client of kafka that produces", 9093, Orig, behind32("\x00\x00\x00\x02" + u32(7) + behind16("app-1") + "\x00\x01" + u32(1000) + u32(1) + behind16("topic-2") + u32(1) + u32(0) + behind32("records")),
 			facted{"app": "kafka", "kafka_api": "Produce", "kafka_client_id": "app-1", "kafka_topic": "topic-2"}},
 		{"settings only", 50051, Resp, settings, facted{}},
+		{"server of rdp", 3390, Resp, tpktTest("\x0e\xd0\x00\x00\x12\x34\x00\x02\x01\x08\x00\x02\x00\x00\x00"), facted{"app": "rdp", "rdp_selected": "credssp"}},
+		{"server of rdp that refuses", 3390, Resp, tpktTest("\x0e\xd0\x00\x00\x12\x34\x00\x03\x00\x08\x00\x05\x00\x00\x00"), facted{"app": "rdp", "rdp_failure": "credssp-required"}},
+		{"server of s7comm", 102, Resp, tpktTest("\x0b\xd0\x00\x01\x00\x01\x00\xc0\x01\x0a\xc1\x02"), facted{}},
+		{"server of amqp", 5673, Resp, amqpTest(amqpStart, "\x00\x09"+u32(16)+"\x07productS"+u32(3)+"MQ1"+u32(5)+"PLAIN"+u32(5)+"en_US"), facted{"app": "amqp", "amqp_product": "MQ1"}},
+		{"server of cassandra", 9043, Resp, "\x84\x00\x00\x00\x06" + u32(22) + "\x00\x01" + n16("CQL_VERSION") + "\x00\x01" + n16("3.4.6"), facted{"app": "cassandra"}},
+		{"client of cassandra", 9043, Orig, "\x04\x00\x00\x00\x05" + u32(0) + "\x04\x00\x00\x01\x01" + u32(22) + "\x00\x01" + n16("CQL_VERSION") + n16("3.4.6"),
+			facted{"app": "cassandra", "cassandra_protocol": "4", "cassandra_cql_version": "3.4.6"}},
+		{"client of cassandra that only asks", 9043, Orig, "\x04\x00\x00\x00\x05" + u32(0), facted{}},
+		{"server of git", 9419, Resp, "000eversion 2\n0015agent=git/2.39.5\n0000", facted{"app": "git"}},
+		{"server of something like git", 9419, Resp, "000eversion 7\n", facted{}},
+		{"server of rpki-rtr", 324, Resp, "\x01\x03\xd3\x9e" + u32(8) + "\x01\x04\x00\x00" + u32(20) + "\x01\x18\x18\x00\xc0\x00\x02\x00" + u32(64496), facted{"app": "rpki-rtr"}},
+		{"server of openflow", 6654, Resp, "\x06\x00\x00\x08" + u32(1) + "\x04\x05\x00\x08" + u32(2) + "\x04\x09\x00\x0c" + u32(3) + "\x00\x00\x00\x80", facted{"app": "openflow", "openflow_version": "1.3"}},
+		{"server of fastcgi", 9001, Resp, "\x01\x06\x00\x01\x00\x23\x05\x00Status: 404\r\nContent-type: text/a\r\n\r\n" + nuls(5), facted{"app": "fastcgi", "cgi_status": "404"}},
+		{"server of modbus", 503, Resp, answer(1, "\x03\x04\x00\x11\x00\x12") + answer(2, "\x03\x04\x00\x11\x00\x13"), facted{"app": "modbus"}},
+		{"one answer like modbus", 503, Resp, answer(1, "\x03\x04\x00\x11\x00\x12"), facted{}},
+		{"server of mqtt 5", 18830, Resp, "\x20\x09\x00\x00\x06\x22\x00\x0a\x21\x00\x14", facted{"app": "mqtt"}},
+		{"server of mqtt to a subscriber", 18830, Resp, "\x20\x02\x00\x00\x90\x03\x00\x01\x00", facted{"app": "mqtt"}},
+		{"client of mysql that goes on in TLS", 3307, Orig, mysqlPacket(1, l32(mysqlProto41|mysqlSSL)+l32(1<<24)+"\x21"+nuls(23)) + "\x16\x03\x01", facted{"app": "mysql"}},
+		{"client of socks", 1081, Orig, "\x05\x02\x00\x01\x05\x01\x00\x01\xc6\x33\x64\x14\x01\xbb", facted{"app": "socks", "socks_version": "5", "socks_command": "connect", "socks_target": "198.51.100.20:443"}},
+		{"client of socks that logs in", 1081, Orig, "\x05\x01\x02\x01\x04anna\x06" + secret[:6] + "\x05\x01\x00\x03\x0cexample.test\x01\xbb",
+			facted{"app": "socks", "socks_version": "5", "socks_command": "connect", "socks_target": "example.test:443", "socks_user": "anna"}},
+		{"client that only offers methods", 1081, Orig, "\x05\x02\x00\x01", facted{}},
+		{"server of socks", 1081, Resp, "\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", facted{"app": "socks", "socks_version": "5", "socks_reply": "granted"}},
+		{"server that only chooses a method", 1081, Resp, "\x05\x00", facted{}},
+		{"client of managesieve", 4190, Orig, "STARTTLS\r\n", facted{"app": "managesieve"}},
+		{"client of managesieve that logs in", 4191, Orig, "AUTHENTICATE \"PLAIN\" \"AGFubmEA\"\r\n", facted{"app": "managesieve"}},
+		{"client that begins TLS somewhere", 4191, Orig, "STARTTLS\r\n", facted{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for size := range 2 * len(test.said) { // in one segment, and cut everywhere; with an end that is seen, and without

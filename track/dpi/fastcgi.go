@@ -17,6 +17,23 @@ func parseFastCGI(c *call) verdict {
 	st, _ := c.f.state.(*cgiState)
 	if st == nil {
 		v := &c.view[c.side]
+		if len(v.b) > 1 && v.b[1] == fastcgiStdout && c.unheard() {
+			const longest = len("content-type: ")
+			if len(v.b) < fastcgiHeadLen+longest {
+				return v.unfinished()
+			}
+			head := v.b[fastcgiHeadLen:]
+			if be16(v.b[2:]) == 0 || int(be16(v.b[4:])) < longest || v.b[7] != 0 || !hasPrefixFold(head, "status: ") && !hasPrefixFold(head, "content-type: ") && !hasPrefixFold(head, "x-powered-by: php") {
+				return no
+			}
+			st := &cgiState{client: 1 - c.side, asked: true}
+			c.f.state = st
+			c.setClient(st.client)
+			c.edit()
+			for c.fastcgiAnswer(st) {
+			}
+			return match
+		}
 		if got := v.begins("\x01\x01"); got != match {
 			return got
 		}

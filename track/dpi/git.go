@@ -19,6 +19,9 @@ var gitFields = []*event.AppField{fieldGitCommand, fieldGitPath, fieldGitHost}
 
 var gitCommands = []string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}
 
+// gitServer is how a server's answer begins in version 2 (gitprotocol-v2(5)).
+const gitServer = "000eversion 2\n"
+
 var gitFirst = bytesIn("0", 1, 0)
 
 // parseGit reads the request of git's own transport (gitprotocol-pack(5)): one packet line,
@@ -26,6 +29,10 @@ var gitFirst = bytesIn("0", 1, 0)
 func parseGit(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
+	if len(b) >= len(gitServer) && string(b[:len(gitServer)]) == gitServer && c.unheard() {
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
 	size := 0
 	for i := range min(len(b), 4) {
 		n := bytes.IndexByte([]byte("0123456789abcdef"), b[i])
@@ -35,6 +42,9 @@ func parseGit(c *call) verdict {
 		size = size<<4 | n
 	}
 	const prefix = "git-"
+	if len(b) >= 4 && len(b) < len(gitServer) && v.begins(gitServer) == more && c.unheard() {
+		return more
+	}
 	if len(b) > 4 && !bytes.HasPrefix(b[4:], []byte(prefix)[:min(len(b)-4, len(prefix))]) || len(b) >= 4 && (size < 4+len("git-upload-pack /")+1 || size > 4<<10) {
 		return no
 	}

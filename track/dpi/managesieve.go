@@ -11,17 +11,28 @@ var (
 
 	sieveFields = []*event.AppField{fieldManageSieveName}
 
-	sieveFirst = bytesIn("\"", 1, 0)
+	sieveFirst = bytesIn("\"ACLSacls", 1, 0)
 )
 
 // managesieve is ManageSieve with STARTTLS (RFC 5804): the server greets with its capabilities.
-var managesieve = dialogue{server: sieveServerLike, client: func([]byte) likeness { return unlike }, fromServer: sieveServer, fromClient: sieveClient}
+var managesieve = dialogue{server: sieveServerLike, client: sieveClientLike, fromServer: sieveServer, fromClient: sieveClient, port: 4190}
 
 func parseManageSieve(c *call) verdict { return managesieve.run(c) }
 
 func sieveServerLike(line []byte) likeness {
 	if bytes.HasPrefix(line, []byte(`"IMPLEMENTATION" "`)) || bytes.HasPrefix(line, []byte(`"SIEVE" "`)) {
 		return sure
+	}
+	return unlike
+}
+
+func sieveClientLike(line []byte) likeness {
+	word, rest := cutWord(line)
+	switch {
+	case equalFold(word, "authenticate") && len(rest) > 0 && rest[0] == '"':
+		return sure
+	case oneOf(word, "starttls capability logout") && len(rest) == 0:
+		return alike
 	}
 	return unlike
 }

@@ -42,6 +42,13 @@ func (c *call) alone() bool {
 	return len(other.b) == 0 && !other.gap && (own.gap || own.fin && (other.fin || !c.f.dir[1-c.side].is(started)))
 }
 
+// unheard tells whether nothing came of the other side's packets so far, not even its SYN, or is to come: where what one side says is told without doubt,
+// there is nothing to wait for.
+func (c *call) unheard() bool {
+	other := 1 - c.side
+	return len(c.view[other].b) == 0 && !c.view[other].gap && !c.f.dir[other].is(started) || c.alone()
+}
+
 // begins compares with what the protocol begins with: match, more while b is too short to tell, or no.
 func (v *view) begins(magic string) verdict {
 	n := min(len(v.b), len(magic))

@@ -41,7 +41,7 @@ func (m *modbusMessage) read(b []byte) (rest []byte, got verdict) {
 func parseModbus(c *call) verdict {
 	v := &c.view[c.side]
 	var m modbusMessage
-	known := 0
+	known, values := 0, false
 	b := v.b
 	for i := 0; len(b) > 0 && i < modbusMaxSeen; i++ {
 		rest, got := m.read(b)
@@ -62,12 +62,15 @@ func parseModbus(c *call) verdict {
 		}
 		if f := m.pdu[0]; f < modbusFailed && modbusRequest(m.pdu) || f > modbusFailed && len(m.pdu) <= 3 && len(m.pdu) > 1 && m.pdu[1] >= 1 && m.pdu[1] <= 11 {
 			known++
+		} else if modbusValues(m.pdu) && c.unheard() {
+			known++
+			values = true
 		}
 		b = rest
 	}
 	if known > 1 && len(b) == 0 {
 		c.setClient(c.side)
-		if m.pdu[0] > modbusFailed {
+		if m.pdu[0] > modbusFailed || values {
 			c.setClient(1 - c.side)
 		}
 		return c.finish()
@@ -127,6 +130,11 @@ func modbusPair(request, response []byte) bool {
 		return len(response) == 5 && string(response) == string(request[:5])
 	}
 	return true
+}
+
+// modbusValues tells whether b answers a read: as many bytes as it says, whole registers.
+func modbusValues(b []byte) bool {
+	return len(b) > 2 && len(b) == 2+int(b[1]) && (b[0] == 1 || b[0] == 2 || (b[0] == 3 || b[0] == 4) && b[1]%2 == 0)
 }
 
 // modbusStrict tells whether b is a request in which hardly a byte is free: reads, whose quantity has a limit, and

@@ -155,11 +155,48 @@ func (c *call) mqttAlone(v *view) verdict {
 		return got
 	}
 	n, size, ok := mqttLength(v.b)
+	if ok && len(v.b) >= size+n && c.unheard() && (mqttProperties(v.b[size+2:size+n]) || n == 2 && v.b[size+1] == 0 && mqttSubscribed(v.b[size+n:])) {
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
 	if ok && len(v.b) > size+n && mqttChain(v.b[size+n:]) || c.alone() && ok && len(v.b) == size+n && c.side == Resp && c.f.resp == mqttPort {
 		c.setClient(1 - c.side)
 		return c.finish()
 	}
 	return v.unfinished()
+}
+
+// mqttSubscribed tells whether b begins with the answer to a subscription: its number, and what is granted.
+func mqttSubscribed(b []byte) bool {
+	return len(b) >= 5 && b[0] == 0x90 && b[1] == 3 && be16(b[2:]) != 0 && (b[4] <= 2 || b[4] == 0x80)
+}
+
+// mqttProperties tells whether b is CONNACK's properties (section 3.2.2.3 of 5.0), two of them at least.
+func mqttProperties(b []byte) bool {
+	if len(b) == 0 || int(b[0]) != len(b)-1 || b[0] >= 0x80 {
+		return false
+	}
+	r := cursor{b: b[1:]}
+	count := 0
+	for ; len(r.b) > 0 && !r.bad; count++ {
+		switch r.u8() {
+		case 0x24, 0x25, 0x28, 0x29, 0x2a: // what the server can do
+			if r.u8() > 1 {
+				return false
+			}
+		case 0x13, 0x21, 0x22: // keep alive, and the most of something
+			r.u16()
+		case 0x11, 0x27: // how long the session lives, the longest packet
+			r.u32()
+		case 0x12, 0x1a, 0x1c, 0x1f, 0x15, 0x16, 0x26:
+			if text := r.vector16(); len(text) == 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return !r.bad && count > 1
 }
 
 // mqttConnect returns the variable header behind the protocol's name, and the payload.

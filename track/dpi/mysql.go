@@ -76,6 +76,9 @@ func mysqlLogin(v *view) verdict {
 		return v.unfinished()
 	}
 	n := le24(b) + mysqlHeaderLen
+	if n == fixed+zeros && b[n] == tlsHandshake && le32(b[mysqlHeaderLen:])&(mysqlProto41|mysqlSSL) == mysqlProto41|mysqlSSL && string(b[fixed:fixed+zeros-4]) == string(make([]byte, zeros-4)) {
+		return match // it asks for TLS, and does not wait
+	}
 	if n < fixed+zeros+1 || len(b) > n || le32(b[mysqlHeaderLen:])&(mysqlProto41|mysqlSecure) != mysqlProto41|mysqlSecure {
 		return no
 	}

@@ -46,6 +46,9 @@ func parseOpenFlow(c *call) verdict {
 		return no
 	}
 	if len(other.b) < openflowHeaderLen {
+		if count, telling := openflowChain(b[min(n, len(b)):]); len(other.b) == 0 && count > 1 && telling && b[n] <= b[0] && c.unheard() {
+			return c.openflow(b[n]) // they have agreed
+		}
 		return v.unfinished()
 	}
 	o := other.b

@@ -45,6 +45,20 @@ func parsePostgreSQL(c *call) verdict {
 		if len(v.b) > 0 && v.b[0] == 'R' && v.whole {
 			return c.postgresAlone(v)
 		}
+		if v.whole && len(v.b) > 0 && v.b[0] == 'S' && c.unheard() { // the client may use TLS (Message Flow, SSL Session Encryption), and did
+			const hello = "\x16\x03"
+			if len(v.b) < 1+len(hello) {
+				return v.unfinished()
+			}
+			if string(v.b[1:1+len(hello)]) != hello {
+				return no
+			}
+			c.setClient(1 - c.side)
+			c.edit()
+			c.eat(c.side, 1)
+			c.become("tls")
+			return match
+		}
 		if len(v.b) > 0 && v.b[0] != 0 {
 			if v.whole || !postgresChain(v.b) {
 				return no

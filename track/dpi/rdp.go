@@ -75,6 +75,16 @@ func parseRDP(c *call) verdict {
 	if got != match {
 		return got
 	}
+	if rest, ok := x224Connect(body, x224Confirm); ok && len(rest) == rdpNegLen && c.unheard() {
+		answer := le32(rest[4:])
+		if le16(rest[2:]) != rdpNegLen || rest[0] != rdpNegResponse && rest[0] != rdpNegFailure || answer >= 0x40 || rest[0] == rdpNegFailure && (answer == 0 || answer >= uint32(len(rdpFailures))) {
+			return no
+		}
+		c.setClient(1 - c.side)
+		c.edit()
+		c.f.state = rdpState{}
+		return c.rdpConfirm()
+	}
 	rest, ok := x224Connect(body, x224Request)
 	if !ok || len(body) > rdpMaxRequest || body[2] != 0 || body[3] != 0 || body[6] != 0 {
 		return no

@@ -46,6 +46,10 @@ func parseRPKIRTR(c *call) verdict {
 	a, b := c.view[Orig].b, c.view[Resp].b
 	switch {
 	case len(a) == 0 || len(b) == 0:
+		if rpkirtrPrefixes(c.view[c.side].b) && c.unheard() {
+			c.setClient(1 - c.side)
+			return c.finish()
+		}
 		return c.view[c.side].unfinished()
 	case !known || a[0] != b[0] || (a[1] <= resetQuery) == (b[1] <= resetQuery):
 		return no
@@ -53,4 +57,19 @@ func parseRPKIRTR(c *call) verdict {
 	c.edit()
 	c.setClient(client)
 	return c.finish()
+}
+
+// rpkirtrPrefixes tells whether a cache's response is followed by a prefix (sections 5.6 and 5.7): flags, two lengths, a zero, address, AS.
+func rpkirtrPrefixes(b []byte) bool {
+	const headerLen, response, prefix4, prefix6 = 8, 3, 4, 6
+	if len(b) < 2*headerLen+4 || b[1] != response {
+		return false
+	}
+	next := b[headerLen:]
+	most, size := byte(32), uint32(20)
+	if next[1] == prefix6 {
+		most, size = 128, 32
+	}
+	return next[0] == b[0] && (next[1] == prefix4 || next[1] == prefix6) && be16(next[2:]) == 0 && be32(next[4:]) == size &&
+		next[8] <= 1 && next[9] <= next[10] && next[10] <= most && next[11] == 0
 }

@@ -22,7 +22,7 @@ const (
 	rtmpCommand   = 20                                // message type: command in AMF0
 )
 
-// parseRTMP reads the client's handshake and its command "connect", which is proof.
+// parseRTMP reads the client's handshake and its command "connect", which is proof. Of a server alone, so is its first message.
 func parseRTMP(c *call) verdict {
 	v := &c.view[c.side]
 	b := v.b
@@ -38,6 +38,17 @@ func parseRTMP(c *call) verdict {
 		return v.unfinished()
 	}
 	chunk := b[rtmpOpening:]
+	if string(chunk[:4]) == "\x02\x00\x00\x00" { // a server goes on with how much it sends before it wants to hear, or in which pieces (section 5.4)
+		const chunkSize, window, bandwidth = 1, 5, 6
+		if kind, size := chunk[7], be24(chunk[4:]); !(size == 4 && (kind == window || kind == chunkSize) || size == 5 && kind == bandwidth) || le32(chunk[8:]) != 0 {
+			return no
+		}
+		if !c.unheard() {
+			return v.unfinished()
+		}
+		c.setClient(1 - c.side)
+		return c.finish()
+	}
 	n := be24(chunk[4:])
 	if chunk[0] != 3 || n < 20 || n > 4<<10 || chunk[7] != rtmpCommand || le32(chunk[8:]) != 0 {
 		return no

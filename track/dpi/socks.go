@@ -39,6 +39,7 @@ var socksFirst = bytesIn("\x00\x04\x05", 1, 0)
 // socksState follows a client up to what it says through the proxy.
 type socksState struct {
 	client Side
+	alone  bool          // nothing was heard of one of them when the other's words were enough
 	phase  [2]socksPhase // what comes next of client and proxy
 }
 
@@ -63,17 +64,31 @@ func parseSOCKS(c *call) verdict {
 		if k := c.socksPair(Resp); k > kind { // an answer may also be what a hello begins with
 			client, kind = Resp, k
 		}
+		if len(own.b) > 0 && own.b[0] == 5 && c.unheard() {
+			switch got := socksGrants(own.b); {
+			case socksAsks(own.b):
+				client, kind = c.side, sure
+			case got == match:
+				client, kind = 1-c.side, sure
+			case got == more:
+				kind = alike
+			}
+		}
 		switch {
 		case own.gap || kind == unlike || kind == alike && own.fin && other.fin:
 			return no
 		case kind == alike:
 			return more
 		}
-		st = &socksState{client: client}
+		st = &socksState{client: client, alone: len(other.b) == 0}
 		c.f.state = st
 		c.f.proxied = true
 		c.setClient(client)
-		c.edit().SetUint(fieldSOCKSVersion, uint64(c.view[client].b[0]))
+		version := c.view[client].b
+		if st.alone {
+			version = own.b
+		}
+		c.edit().SetUint(fieldSOCKSVersion, uint64(version[0]))
 	}
 	for c.socksClient(st) || c.socksProxy(st) {
 	}
@@ -81,7 +96,7 @@ func parseSOCKS(c *call) verdict {
 		c.know()
 		return done
 	}
-	if st.phase[st.client] == socksInside && st.phase[1-st.client] == socksInside {
+	if st.phase[st.client] == socksInside && (st.phase[1-st.client] == socksInside || st.alone) || st.phase[1-st.client] == socksInside && st.alone {
 		if c.f.app.Str(fieldSOCKSCommand) != socksCommands[1] { // nothing that names itself comes over this connection, or not for long
 			c.know()
 		}
@@ -100,6 +115,63 @@ func (c *call) socksPair(client Side) likeness {
 		return unlike
 	}
 	return min(socksHello(hello.b), socksAnswer(answer.b))
+}
+
+// socksAsks tells whether a client's methods of SOCKS 5 are followed by a request, perhaps behind a login, and so by what needs no answer to be known by.
+func socksAsks(b []byte) bool {
+	if len(b) < 3 || b[1] == 0 || len(b) < 2+int(b[1]) || bytes.IndexByte(b[2:2+int(b[1])], 0xff) >= 0 {
+		return false
+	}
+	b = b[2+int(b[1]):]
+	if len(b) > 2 && b[0] == 1 && b[1] > 0 { // user and password
+		user := int(b[1])
+		if len(b) < 3+user || !textLine(b[2:2+user]) || len(b) < 3+user+int(b[2+user]) {
+			return false
+		}
+		b = b[3+user+int(b[2+user]):]
+	}
+	return len(b) > 3 && b[1] > 0 && int(b[1]) < len(socksCommands) && socksEnd(b)
+}
+
+// socksGrants tells whether a proxy's choice of a method is followed by what it answers a request.
+func socksGrants(b []byte) verdict {
+	const login = "\x05\x02\x01\x00"
+	switch {
+	case len(b) < 2 || len(b) < len(login) && b[1] == 2:
+		return more
+	case b[1] == 2 && string(b[:len(login)]) == login:
+		b = b[len(login):]
+	case b[1] == 0:
+		b = b[2:]
+	default:
+		return no
+	}
+	switch {
+	case len(b) > 0 && b[0] != 5 || len(b) > 1 && int(b[1]) >= len(socksReplies) || len(b) > 2 && b[2] != 0:
+		return no
+	case len(b) < 4 || !socksEnd(b):
+		return more
+	}
+	return match
+}
+
+// socksEnd tells whether a request or reply of SOCKS 5 is there up to its port.
+func socksEnd(b []byte) bool {
+	size := 10
+	switch {
+	case b[0] != 5 || b[2] != 0:
+		return false
+	case b[3] == 3 && len(b) > 4:
+		size = 7 + int(b[4])
+		if len(b) < size || !printable(b[5:size-2]) {
+			return false
+		}
+	case b[3] == 4:
+		size = 22
+	case b[3] != 1:
+		return false
+	}
+	return len(b) >= size
 }
 
 // socksHello judges a client's first message: sure when it is whole, alike when it may become so.
