@@ -818,7 +818,7 @@ func interfaces(c *cli) error {
 // flow runs the source's events through the stages into the sink, and gives the exit status.
 func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
 	// Everything is open, and nothing was read yet that strangers wrote. For owners some is needed on.
-	switch err := live.DropPrivileges(live.DropConfig{All: !c.live() || c.Process == "none"}); {
+	switch err := live.DropPrivileges(c.live() && c.Process != "none"); {
 	case err == nil:
 	case !errors.Is(err, errors.ErrUnsupported):
 		say("error", "%v", err)

@@ -202,7 +202,7 @@ func choose[T interface {
 			return opened, nil
 		} else if err != nil {
 			opened.Close()
-			if errors.Is(err, unix.EPERM) || errors.Is(err, errLockdown) || errors.Is(err, errNoTypes) || errors.Is(err, ErrTypes) {
+			if errors.Is(err, unix.EPERM) || errors.Is(err, errLockdown) || errors.Is(err, errNoTypes) || errors.Is(err, errTypes) {
 				return none, err // to both
 			}
 			reason = err
@@ -512,7 +512,7 @@ func readTypes(path string) (*btf.Spec, error) {
 		spec, err = btf.LoadSpec(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%w: %w", ErrTypes, err)
+		return nil, fmt.Errorf("%w: %w", errTypes, err)
 	}
 	for _, name := range []string{"task_struct", "sock_common"} {
 		var s *btf.Struct
@@ -522,7 +522,7 @@ func readTypes(path string) (*btf.Spec, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is no BTF of a Linux kernel: %w (it has to be /sys/kernel/btf/vmlinux of a machine with the same kernel, "+
-			"or the .btf of BTFHub for it, unpacked)", ErrTypes, path, err)
+			"or the .btf of BTFHub for it, unpacked)", errTypes, path, err)
 	}
 	return spec, nil
 }

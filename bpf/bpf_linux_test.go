@@ -412,7 +412,7 @@ func TestBadTypes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := CheckTypes(path); !errors.Is(err, ErrTypes) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), path) {
+		if err := CheckTypes(path); !errors.Is(err, errTypes) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %q of the path", name, err, tc.want)
 		}
 	}

@@ -60,5 +60,5 @@ type BypassTable struct {
 	Flows [BypassFlows]BypassFlow
 }
 
-// ErrNotTranslated is what capture filters give that only classic BPF can be.
-var ErrNotTranslated = errors.New("the capture filter asks for what only classic BPF can tell")
+// errNotTranslated is what capture filters give that only classic BPF can be.
+var errNotTranslated = errors.New("the capture filter asks for what only classic BPF can tell")

@@ -106,7 +106,7 @@ func (b *Bypass) Device(index int, hatype uint16) {
 }
 
 // Filter makes a program for SO_ATTACH_BPF, which keeps snapLen bytes of what the classic filter keeps (none:
-// everything) and the table does not have. The descriptor is closed with b. It wraps ErrNotTranslated when the filter
+// everything) and the table does not have. The descriptor is closed with b. It wraps errNotTranslated when the filter
 // cannot be a part of it.
 func (b *Bypass) Filter(classic []bpf.RawInstruction, snapLen int) (fd int, err error) {
 	const accept = "accepted"

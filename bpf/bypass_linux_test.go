@@ -268,8 +268,8 @@ func TestNotTranslated(t *testing.T) {
 		"before the link header":   {{Op: unix.BPF_LD | unix.BPF_ABS | unix.BPF_W, K: 0xffe00000}, {Op: unix.BPF_RET, K: 1 << 18}},
 		"an instruction of no one": {{Op: unix.BPF_LD | 0xe0}, {Op: unix.BPF_RET, K: 1 << 18}},
 	} {
-		if _, err := translate(filter, 4096, "accept", 0); !errors.Is(err, ErrNotTranslated) {
-			t.Errorf("%s: got %v, want %v", name, err, ErrNotTranslated)
+		if _, err := translate(filter, 4096, "accept", 0); !errors.Is(err, errNotTranslated) {
+			t.Errorf("%s: got %v, want %v", name, err, errNotTranslated)
 		}
 	}
 }

@@ -168,12 +168,12 @@ func instruction(in bpf.RawInstruction, i, snapLen int, accept, reject string) (
 				return asm.Instructions{asm.LoadMem(regA, regCtx, at, asm.Word)}, nil
 			}
 			if k < 0 {
-				return nil, ErrNotTranslated
+				return nil, errNotTranslated
 			}
 			return asm.Instructions{asm.LoadAbs(k, size(in.Op))}, nil
 		case unix.BPF_IND:
 			if k < 0 {
-				return nil, ErrNotTranslated
+				return nil, errNotTranslated
 			}
 			return asm.Instructions{asm.LoadInd(regA, regX, k, size(in.Op))}, nil
 		case unix.BPF_IMM:
@@ -193,7 +193,7 @@ func instruction(in bpf.RawInstruction, i, snapLen int, accept, reject string) (
 			return asm.Instructions{asm.LoadMem(regX, asm.RFP, scratch(in.K), asm.Word)}, nil
 		case unix.BPF_MSH: // four times the lower half of a byte: the length of an IPv4 header
 			if k < 0 {
-				return nil, ErrNotTranslated
+				return nil, errNotTranslated
 			}
 			return asm.Instructions{
 				asm.Mov.Reg(regTmp, regA),
@@ -229,7 +229,7 @@ func instruction(in bpf.RawInstruction, i, snapLen int, accept, reject string) (
 	case unix.BPF_RET:
 		switch {
 		case in.Op != unix.BPF_RET|unix.BPF_K || in.K != 0 && int64(in.K) < int64(snapLen):
-			return nil, ErrNotTranslated
+			return nil, errNotTranslated
 		case in.K == 0:
 			return asm.Instructions{asm.Ja.Label(reject)}, nil
 		}
@@ -240,7 +240,7 @@ func instruction(in bpf.RawInstruction, i, snapLen int, accept, reject string) (
 		}
 		return asm.Instructions{asm.Mov.Reg32(regX, regA)}, nil
 	}
-	return nil, fmt.Errorf("%w (instruction %d is 0x%x)", ErrNotTranslated, i, in.Op)
+	return nil, fmt.Errorf("%w (instruction %d is 0x%x)", errNotTranslated, i, in.Op)
 }
 
 // arithmetic is of 32 bits. Dividing by a register that is 0 rejects the packet.
@@ -250,7 +250,7 @@ func arithmetic(in bpf.RawInstruction, reject string) (asm.Instructions, error) 
 	case in.Op&0xf0 == unix.BPF_NEG:
 		return asm.Instructions{asm.Neg.Imm32(regA, 0)}, nil
 	case !ok:
-		return nil, ErrNotTranslated
+		return nil, errNotTranslated
 	case in.Op&unix.BPF_X == 0:
 		return asm.Instructions{op.Imm32(regA, int32(in.K))}, nil
 	case op == asm.Div || op == asm.Mod:

@@ -82,14 +82,6 @@ func (sel selection) fields(base []*event.Field) []*event.Field {
 	return out
 }
 
-func names(fields []*event.Field) []string {
-	var n []string
-	for _, f := range fields {
-		n = append(n, f.Name)
-	}
-	return n
-}
-
 func didYouMean(name string, among []string) string {
 	if near := event.Nearest(name, among); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)

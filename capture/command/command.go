@@ -113,9 +113,9 @@ func (c *Command) User() string {
 	return c.as.name
 }
 
-// Status is what the program ended with, as a shell would say it: 128 and the number of the signal where it
+// wait gives what the program ended with, as a shell would say it: 128 and the number of the signal where it
 // was one. It waits for the end.
-func (c *Command) Status() int {
+func (c *Command) wait() int {
 	<-c.done
 	return c.status
 }
@@ -166,7 +166,7 @@ func (c *Command) Finish(status int, err error) (int, error) {
 	if c == nil || status == statusInterrupted {
 		return status, err
 	}
-	if its := c.Status(); its != 0 {
+	if its := c.wait(); its != 0 {
 		return its, err
 	}
 	return status, err

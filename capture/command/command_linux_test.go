@@ -49,7 +49,7 @@ func TestStatus(t *testing.T) {
 	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137, "kill -TERM $$": 143,
 		"sh -c 'sleep 0.2; exit 5' & exit 4": 4} {
 		c, _ := start(t, Config{}, script)
-		if got := c.Status(); got != want {
+		if got := c.wait(); got != want {
 			t.Errorf("%s: got %d, want %d", script, got, want)
 		}
 	}
@@ -74,7 +74,7 @@ func TestOtherChildren(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := c.Status(); got != 3 {
+	if got := c.wait(); got != 3 {
 		t.Errorf("got status %d, want 3", got)
 	}
 }
@@ -117,7 +117,7 @@ func TestNothingOfOurs(t *testing.T) {
 	t.Setenv("RUSTNET_COLOR", "never")
 	const ask = `ls /proc/self/fd; grep -E 'Sig(Ign|Blk)|CapAmb|CapBnd|NoNewPrivs' /proc/self/status; ulimit -n; umask; env -0 | sort -z | tr '\0' '\n' | grep -v ^_=`
 	c, output := start(t, Config{}, ask)
-	if c.Status() != 0 {
+	if c.wait() != 0 {
 		t.Fatal(output())
 	}
 	got := output()
@@ -174,7 +174,7 @@ func TestOtherUser(t *testing.T) {
 		t.Setenv("HOME", "/root")
 		t.Setenv("LOGNAME", "root")
 		c, output := start(t, Config{User: name}, "id -u; id -g; id -G; echo $HOME $LOGNAME; grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status")
-		c.Status()
+		c.wait()
 		none := "\t0000000000000000\n"
 		want := fmt.Sprintf("%s\n%s\n%s\n%s nobody\nCapInh:%sCapPrm:%sCapEff:%sCapAmb:%s", u.Uid, u.Gid, u.Gid, u.HomeDir, none, none, none, none)
 		if got := output(); got != want || c.User() != "nobody" {
@@ -205,7 +205,7 @@ func TestSudo(t *testing.T) {
 	} {
 		t.Setenv("SUDO_COMMAND", tc.command)
 		c, output := start(t, Config{User: tc.user}, "id -u")
-		c.Status()
+		c.wait()
 		if got := output(); got != tc.want {
 			t.Errorf("sudo %s: got %q, want %q", tc.command, got, tc.want)
 		}
@@ -213,7 +213,7 @@ func TestSudo(t *testing.T) {
 	t.Setenv("SUDO_UID", "54321") // whom no file here knows
 	t.Setenv("SUDO_COMMAND", self)
 	c, output := start(t, Config{}, "id -u; id -g; id -G")
-	c.Status()
+	c.wait()
 	if got := output(); got != "54321\n65534\n65534\n" {
 		t.Errorf("an unknown user: got %q", got)
 	}
@@ -232,7 +232,7 @@ func TestSignals(t *testing.T) {
 	}
 	wait("ready\n")
 	syscall.Kill(os.Getpid(), syscall.SIGTERM)
-	if got := c.Status(); got != 9 {
+	if got := c.wait(); got != 9 {
 		t.Errorf("got status %d, want the program's own", got)
 	}
 	wait("term\n")
@@ -254,7 +254,7 @@ func TestOver(t *testing.T) {
 	c, _ := start(t, Config{}, "exit 0")
 	c.open, c.grace = ask, time.Hour // so that a slow machine does not use it up
 	over := c.Over(nil)
-	c.Status()
+	c.wait()
 	early := func(why string) {
 		t.Helper()
 		select {

@@ -135,7 +135,7 @@ func (d *Decoder) Batch(fs *capture.Frames) *Packets {
 
 // endOf gives a socket's ends the form that packets have.
 func endOf(e *capture.End) End {
-	p := Packet{TS: e.TS, Proto: Proto(e.Proto), Src: AddrFrom(e.Local.Addr()), Dst: AddrFrom(e.Remote.Addr()),
+	p := Packet{TS: e.TS, Proto: Proto(e.Proto), Src: addrFrom(e.Local.Addr()), Dst: addrFrom(e.Remote.Addr()),
 		SrcPort: e.Local.Port(), DstPort: e.Remote.Port(), IPVersion: 6}
 	if e.Local.Addr().Is4() {
 		p.IPVersion = 4

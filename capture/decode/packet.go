@@ -30,8 +30,8 @@ func (a Addr) Netip(v uint8) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
-// AddrFrom converts.
-func AddrFrom(a netip.Addr) Addr { b := a.As16(); return addr6(b[:]) }
+// addrFrom converts.
+func addrFrom(a netip.Addr) Addr { b := a.As16(); return addr6(b[:]) }
 
 // addr4 and addr6 read an address in network order; mac one of the link's.
 func addr4(b []byte) Addr { return AddrFrom4(binary.BigEndian.Uint32(b)) }

@@ -57,8 +57,8 @@ const (
 )
 
 var (
-	// ErrNoInterface is what Open's error wraps when an interface does not exist.
-	ErrNoInterface = errors.New("no such interface")
+	// errNoInterface is what Open's error wraps when an interface does not exist.
+	errNoInterface = errors.New("no such interface")
 	// ErrNoDriver is what it wraps where what reads packets is not installed, or kept from this program.
 	ErrNoDriver = errors.New("no capture driver")
 )
@@ -66,17 +66,11 @@ var (
 // noInterface is the error for a name that no interface has: it says which there are.
 func noInterface(name string, have []string) error {
 	slices.Sort(have)
-	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), ErrNoInterface)
+	return fmt.Errorf("interface %q (there are: %s): %w", name, strings.Join(have, ", "), errNoInterface)
 }
 
 // Capabilities is the set that everything here and in enrich needs, as setcap(8) wants it.
 const Capabilities = "cap_net_raw,cap_bpf,cap_perfmon,cap_net_admin,cap_sys_ptrace,cap_dac_read_search"
-
-// Capabilities that DropConfig.Keep may name (include/uapi/linux/capability.h).
-const (
-	CapPerfmon = 38
-	CapBPF     = 39
-)
 
 // Config says what to capture.
 type Config struct {
@@ -217,17 +211,6 @@ func cutTo(filter []bpf.RawInstruction, snapLen int) []bpf.RawInstruction {
 		}
 	}
 	return filter
-}
-
-// DropConfig says what DropPrivileges leaves.
-type DropConfig struct {
-	// All gives up those as well that reading other users' /proc needs: nobody looks for owners.
-	All bool
-	// Keep names capabilities to keep beside those.
-	Keep []int
-	// ExecMayGain leaves programs that we start the rights that set-user-id bits, file
-	// capabilities or user 0 give them.
-	ExecMayGain bool
 }
 
 // life is a source's, which runs once and may be closed at any time.

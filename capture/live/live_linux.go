@@ -64,7 +64,7 @@ func memory() uint64 {
 }
 
 // Open opens the sockets, which is all that needs a privilege (CAP_NET_RAW); frames are kept from
-// then on, and come out with Run. Errors wrap ErrNoInterface, ErrNoDriver and os.ErrPermission where they apply.
+// then on, and come out with Run. Errors wrap errNoInterface, ErrNoDriver and os.ErrPermission where they apply.
 func Open(cfg Config) (*Source, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

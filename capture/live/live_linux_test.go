@@ -640,9 +640,9 @@ func TestOpenErrors(t *testing.T) {
 		is   error
 		want string
 	}{
-		{"no such interface", Config{Interfaces: []string{"lan00"}}, ErrNoInterface,
+		{"no such interface", Config{Interfaces: []string{"lan00"}}, errNoInterface,
 			`interface "lan00" (there are: lan0, lan1, lo, uplink): no such interface`},
-		{"nothing like it", Config{Interfaces: []string{"wlp3s0"}}, ErrNoInterface,
+		{"nothing like it", Config{Interfaces: []string{"wlp3s0"}}, errNoInterface,
 			`interface "wlp3s0" (there are: lan0, lan1, lo, uplink): no such interface`},
 		{"filter", Config{Interfaces: []string{"lo"}, FilterFor: func(capture.LinkType) ([]bpf.RawInstruction, error) { return nil, bad }}, bad,
 			"capture filter for interface lo: cannot be said of this link type"},

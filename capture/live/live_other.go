@@ -64,7 +64,7 @@ type reader struct {
 }
 
 // Open opens the interfaces, which is all that needs a privilege; frames are kept from then on, and come out with Run. Errors wrap
-// ErrNoInterface, ErrNoDriver and os.ErrPermission where they apply.
+// errNoInterface, ErrNoDriver and os.ErrPermission where they apply.
 func Open(cfg Config) (*Source, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -441,7 +441,7 @@ func (s *Source) closeAll() {
 }
 
 // DropPrivileges has nothing to drop: there are no capabilities here that could be given up one by one.
-func DropPrivileges(DropConfig) error { return nil }
+func DropPrivileges(bool) error { return nil }
 
 // Lasting has nothing to tell: what can be done now can be done later.
 func Lasting(string) error { return nil }

@@ -253,7 +253,7 @@ func TestCloseEnds(t *testing.T) {
 }
 
 func TestNoSuchInterface(t *testing.T) {
-	if _, err := Open(Config{Interfaces: []string{"nosuch0"}}); !errors.Is(err, ErrNoInterface) || !strings.Contains(err.Error(), "there are: ") {
+	if _, err := Open(Config{Interfaces: []string{"nosuch0"}}); !errors.Is(err, errNoInterface) || !strings.Contains(err.Error(), "there are: ") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -52,33 +52,25 @@ func UsePrivileges() error {
 }
 
 // DropPrivileges gives up, on all threads and for good, the capabilities that are not needed once
-// everything is open: all but CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE (with All these, too) and those in keep. User 0 stays
-// user 0, without its powers. Unless ExecMayGain is set, programs started afterwards have none of
-// these and gain nothing either (no_new_privs, and nothing is left in the bounding set); so start the ones that should before. Only those
-// of a user 0 that has no CAP_SETPCAP have what we keep.
+// everything is open: all, but for owners, who are still to be found, CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE. User 0 stays
+// user 0, without its powers. Programs started afterwards have none of these and gain nothing either (no_new_privs, and
+// nothing is left in the bounding set); so start the ones that should before. Only those of a user 0 that has no
+// CAP_SETPCAP have what we keep.
 //
 // What a system call filter or a security module refuses is in the error, and all else is given up in spite of it.
 // It works in programs without cgo; with it the error wraps errors.ErrUnsupported.
-func DropPrivileges(cfg DropConfig) error {
-	keep := uint64(ownersNeed)
-	if cfg.All {
-		keep = 0
-	}
-	for _, c := range cfg.Keep {
-		if c < 0 || c > 63 {
-			return fmt.Errorf("drop privileges: no capability has the number %d", c)
-		}
-		keep |= 1 << c
+func DropPrivileges(owners bool) error {
+	keep := uint64(0)
+	if owners {
+		keep = ownersNeed
 	}
 	have, err := capabilities()
 	if err != nil {
 		return fmt.Errorf("drop privileges, which are all kept: %w", err)
 	}
-	var exec error
-	if !cfg.ExecMayGain {
-		if exec = cutExec(have); exec != nil {
-			exec = fmt.Errorf("drop privileges of programs that are started: %w", exec)
-		}
+	exec := cutExec(have)
+	if exec != nil {
+		exec = fmt.Errorf("drop privileges of programs that are started: %w", exec)
 	}
 	if err = setCapabilities(have.permitted&keep, have.permitted&keep, have); err != nil {
 		err = fmt.Errorf("drop privileges, which are all kept: %w", err)

@@ -25,8 +25,8 @@ const subjectVar = "RUSTNET_LIVE_TEST_SUBJECT"
 
 var subjects = map[string]func() error{
 	"refused": subjectRefused,
-	"drop":    func() error { return subjectDrop(DropConfig{Keep: []int{CapBPF}}) },
-	"mayGain": func() error { return subjectDrop(DropConfig{ExecMayGain: true}) },
+	"drop":    func() error { return subjectDrop(true) },
+	"dropAll": func() error { return subjectDrop(false) },
 	"follow":  subjectFollow,
 }
 
@@ -94,7 +94,7 @@ func TestOpenWithoutPrivilege(t *testing.T) {
 	}
 }
 
-func subjectDrop(cfg DropConfig) error {
+func subjectDrop(owners bool) error {
 	other := exec.Command("cat") // ends with its input: afterwards we may not kill it
 	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	stdin, err := other.StdinPipe()
@@ -106,7 +106,7 @@ func subjectDrop(cfg DropConfig) error {
 	}
 	defer other.Wait()
 	defer stdin.Close()
-	if err := DropPrivileges(cfg); err != nil {
+	if err := DropPrivileges(owners); err != nil {
 		return err
 	}
 	threads, err := filepath.Glob("/proc/self/task/*/status")
@@ -146,49 +146,35 @@ func statusOf(text string) string {
 }
 
 func TestDropPrivileges(t *testing.T) {
-	got := output(t, "drop")
-	// bits 2 and 19, and 39 (CAP_BPF), which was asked for
-	const kept = "CapInh= CapPrm=8000080004 CapEff=8000080004 CapBnd= CapAmb= NoNewPrivs=1 "
-	const none = "CapInh= CapPrm= CapEff= CapBnd= CapAmb= NoNewPrivs=1 " // user 0 is nobody special any more
-	threads := 0
-	for line := range strings.Lines(got) {
-		line = strings.TrimSuffix(line, "\n")
-		if s, ok := strings.CutPrefix(line, "thread "); ok {
-			if threads++; s != kept {
-				t.Errorf("thread: got %q, want %q", s, kept)
+	for _, c := range []struct{ name, subject, kept, fd string }{
+		{"but for finding owners", "drop", "80004", "pipe: <nil>"}, // bits 2 and 19
+		{"all", "dropAll", "", " readlink /proc/"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := output(t, c.subject)
+			kept := fmt.Sprintf("CapInh= CapPrm=%s CapEff=%[1]s CapBnd= CapAmb= NoNewPrivs=1 ", c.kept)
+			const none = "CapInh= CapPrm= CapEff= CapBnd= CapAmb= NoNewPrivs=1 " // user 0 is nobody special any more
+			threads := 0
+			for line := range strings.Lines(got) {
+				line = strings.TrimSuffix(line, "\n")
+				if s, ok := strings.CutPrefix(line, "thread "); ok {
+					if threads++; s != kept {
+						t.Errorf("thread: got %q, want %q", s, kept)
+					}
+				}
+				if s, ok := strings.CutPrefix(line, "child "); ok && s != none {
+					t.Errorf("child of user 0: got %q, want %q", s, none)
+				}
 			}
-		}
-		if s, ok := strings.CutPrefix(line, "child "); ok && s != none {
-			t.Errorf("child of user 0: got %q, want %q", s, none)
-		}
-	}
-	if threads < 3 {
-		t.Errorf("looked at %d threads, want several", threads)
-	}
-	for _, want := range []string{"fd 0 of another user's process: pipe: <nil>\n", "packet socket: operation not permitted\n"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("got %q, want %q in it", got, want)
-		}
-	}
-}
-
-func TestDropPrivilegesButNotOfChildren(t *testing.T) {
-	got := output(t, "mayGain")
-	if !strings.Contains(got, "thread CapInh= CapPrm=80004 CapEff=80004 ") {
-		t.Errorf("got %q, want threads with two capabilities", got)
-	}
-	for line := range strings.Lines(got) {
-		if s, ok := strings.CutPrefix(line, "child "); ok && (!strings.Contains(s, "NoNewPrivs= ") || strings.Contains(s, "CapEff=80004 ")) {
-			t.Errorf("child of user 0: got %q, want all capabilities and no bar to new ones", s)
-		}
-	}
-}
-
-func TestDropPrivilegesRejectsNonsense(t *testing.T) {
-	for _, c := range []int{-1, 64} {
-		if err := DropPrivileges(DropConfig{Keep: []int{c}}); err == nil {
-			t.Errorf("capability %d was taken", c)
-		}
+			if threads < 3 {
+				t.Errorf("looked at %d threads, want several", threads)
+			}
+			for _, want := range []string{"fd 0 of another user's process: " + c.fd, "packet socket: operation not permitted\n"} {
+				if !strings.Contains(got, want) {
+					t.Errorf("got %q, want %q in it", got, want)
+				}
+			}
+		})
 	}
 }
 
@@ -199,7 +185,7 @@ func subjectFollow() error {
 		return err
 	}
 	defer src.Close()
-	if err := DropPrivileges(DropConfig{}); err != nil {
+	if err := DropPrivileges(true); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

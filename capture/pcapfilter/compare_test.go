@@ -55,7 +55,7 @@ func ourResult(expr string, o Options, packets []packet) (string, error) {
 	}
 	var hits []int
 	for i, pk := range packets {
-		if p.Match(pk.data, pk.wireLen) {
+		if p.match(pk.data, pk.wireLen, 0, false) {
 			hits = append(hits, i)
 		}
 	}

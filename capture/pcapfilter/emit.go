@@ -1,15 +1,12 @@
 package pcapfilter
 
-import "fmt"
+import (
+	"fmt"
 
-// Insn is one instruction of classic BPF, laid out as struct sock_filter and struct bpf_insn are.
-type Insn struct {
-	Op     uint16
-	Jt, Jf uint8
-	K      uint32
-}
+	"golang.org/x/net/bpf"
+)
 
-// Parts of Insn.Op, as <linux/bpf_common.h> and bpf(4) have them.
+// Parts of an instruction's Op, as <linux/bpf_common.h> and bpf(4) have them.
 const (
 	classLd   = 0x00
 	classLdx  = 0x01
@@ -72,14 +69,14 @@ func (r registers) meet(s registers) registers {
 
 // emitter turns a graph into instructions.
 type emitter struct {
-	code []Insn
+	code []bpf.RawInstruction
 	regs registers
 	free uint32 // scratch words below this one are for operands
 	temp uint32
 }
 
 // emit gives the program. words is how many scratch words, from the top, hold what the condition assigns.
-func (g *graph) emit(snapLen, words uint32) (code []Insn, err error) {
+func (g *graph) emit(snapLen, words uint32) (code []bpf.RawInstruction, err error) {
 	defer catch("", &err)
 	blocks := g.order()
 	in := make([]registers, len(blocks))
@@ -91,7 +88,7 @@ func (g *graph) emit(snapLen, words uint32) (code []Insn, err error) {
 			in[to.mark] = in[to.mark].meet(r)
 		}
 	}
-	bodies := make([][]Insn, len(blocks))
+	bodies := make([][]bpf.RawInstruction, len(blocks))
 	known[0] = true
 	for i, b := range blocks {
 		e := emitter{regs: in[i], free: scratchWords - words}
@@ -126,7 +123,7 @@ func (g *graph) emit(snapLen, words uint32) (code []Insn, err error) {
 	return link(blocks, bodies), nil
 }
 
-func (e *emitter) op(op uint16, k uint32) { e.code = append(e.code, Insn{Op: op, K: k}) }
+func (e *emitter) op(op uint16, k uint32) { e.code = append(e.code, bpf.RawInstruction{Op: op, K: k}) }
 
 func sizeBits(size uint8) uint16 {
 	switch size {
@@ -232,7 +229,7 @@ func (e *emitter) operands(x, y *value) {
 
 // link puts the bodies after each other and resolves the jumps. A conditional jump reaches 255
 // instructions; a longer way goes over an unconditional one right behind it.
-func link(blocks []*block, bodies [][]Insn) []Insn {
+func link(blocks []*block, bodies [][]bpf.RawInstruction) []bpf.RawInstruction {
 	long := make([]struct{ yes, no bool }, len(blocks))
 	at := make([]int, len(blocks)+1)
 	size := func(i int) int {
@@ -271,17 +268,17 @@ func link(blocks []*block, bodies [][]Insn) []Insn {
 			}
 		}
 	}
-	code := make([]Insn, 0, at[len(blocks)])
+	code := make([]bpf.RawInstruction, 0, at[len(blocks)])
 	for i, b := range blocks {
 		code = append(code, bodies[i]...)
 		switch {
 		case b.leaf():
 			continue
 		case !b.isTest():
-			code = append(code, Insn{Op: classJump | jumpAlways, K: uint32(at[b.yes.mark] - len(code) - 1)})
+			code = append(code, bpf.RawInstruction{Op: classJump | jumpAlways, K: uint32(at[b.yes.mark] - len(code) - 1)})
 			continue
 		}
-		j := Insn{Op: classJump | b.jump, K: b.y.k}
+		j := bpf.RawInstruction{Op: classJump | b.jump, K: b.y.k}
 		if b.y.op != valConst {
 			j.Op, j.K = j.Op|srcX, 0
 		}
@@ -291,7 +288,7 @@ func link(blocks []*block, bodies [][]Insn) []Insn {
 			if !far {
 				return uint8(at[to.mark] - here - 1)
 			}
-			code = append(code, Insn{Op: classJump | jumpAlways, K: uint32(at[to.mark] - len(code) - 1)})
+			code = append(code, bpf.RawInstruction{Op: classJump | jumpAlways, K: uint32(at[to.mark] - len(code) - 1)})
 			return uint8(len(code) - here - 2)
 		}
 		jt := hop(long[i].yes, b.yes)
@@ -301,9 +298,9 @@ func link(blocks []*block, bodies [][]Insn) []Insn {
 	return code
 }
 
-// Validate checks what every kernel checks: jumps go forward and stay inside, the last instruction returns, scratch
+// validate checks what every kernel checks: jumps go forward and stay inside, the last instruction returns, scratch
 // words exist, and nothing divides by a constant zero.
-func Validate(code []Insn) error {
+func validate(code []bpf.RawInstruction) error {
 	for i, in := range code {
 		left := uint32(len(code) - i - 1)
 		switch in.Op & 7 {

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"rustnet/capture"
 )
 
 func attach(fd int, p *Program) error {
-	code := p.Insns()
+	code := p.code
 	f := unix.SockFprog{Len: uint16(len(code)), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &f)
 }
@@ -52,7 +53,7 @@ func TestKernelAgrees(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := unix.Read(fds[1], buf)
-				if got, want := err == nil, p.Match(pk.data, pk.wireLen); got != want {
+				if got, want := err == nil, p.match(pk.data, pk.wireLen, 0, false); got != want {
 					t.Errorf("%q, packet %d: the kernel says %v, Match %v", expr, i, got, want)
 				}
 				compared++
@@ -66,7 +67,7 @@ func TestKernelAgrees(t *testing.T) {
 
 // beforePacket: the kernel refuses constant offsets that are negative, which a file's filter may have.
 func beforePacket(p *Program) bool {
-	return slices.ContainsFunc(p.Insns(), func(in Insn) bool {
+	return slices.ContainsFunc(p.code, func(in bpf.RawInstruction) bool {
 		return in.Op&7 == classLd && in.Op&0xe0 == modeAbs && in.K >= 1<<31
 	})
 }

@@ -22,11 +22,13 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"golang.org/x/net/bpf"
+
 	"rustnet/capture"
 )
 
-// MaxKernelInsns is how many instructions Linux takes in a socket filter (BPF_MAXINSNS).
-const MaxKernelInsns = 4096
+// maxKernelInsns is how many instructions Linux takes in a socket filter (BPF_MAXINSNS).
+const maxKernelInsns = 4096
 
 // defaultSnapLen is tcpdump's.
 const defaultSnapLen = 262144
@@ -37,21 +39,21 @@ type Options struct {
 	// SnapLen is how many bytes of a packet that passes are kept; 0 is 262144. Match does not use it.
 	SnapLen uint32
 	// Live makes a filter for a Linux packet socket: vlan also looks at the tag that the kernel took off,
-	// inbound, outbound and ifindex ask the kernel, and the program is held to MaxKernelInsns.
+	// inbound, outbound and ifindex ask the kernel, and the program is held to maxKernelInsns.
 	Live     bool
 	Resolver Resolver
 }
 
 // Program is a compiled filter. It can be used by several goroutines at once.
 type Program struct {
-	code      []Insn
+	code      []bpf.RawInstruction
 	steps     []step
 	scratch   bool
 	bigEndian []step // for LinkNull: what runs when the address family is big-endian
 }
 
-// Insns gives the instructions, for a kernel. For LinkNull they expect this machine's byte order; Match takes both.
-func (p *Program) Insns() []Insn { return p.code }
+// Raw gives the instructions, for a kernel. For LinkNull they expect this machine's byte order.
+func (p *Program) Raw() []bpf.RawInstruction { return p.code }
 
 // Compile makes a filter for one link type. An empty expression takes every packet. The error is an *Error.
 func Compile(expr string, o Options) (*Program, error) {
@@ -116,7 +118,7 @@ func CompileAny(expr string, o Options) (*Program, error) {
 		o.Link = capture.LinkEthernet
 		return build(expr, n, o, false)
 	}
-	code := []Insn{{Op: classLd | modeAbs | sizeW, K: adHAType}}
+	code := []bpf.RawInstruction{{Op: classLd | modeAbs | sizeW, K: adHAType}}
 	for _, h := range hardwareTypes {
 		o.Link = h.link
 		p, err := build(expr, n, o, false)
@@ -127,16 +129,16 @@ func CompileAny(expr string, o Options) (*Program, error) {
 			return nil, err
 		}
 	}
-	return finish(expr, append(code, Insn{Op: classRet}), true)
+	return finish(expr, append(code, bpf.RawInstruction{Op: classRet}), true)
 }
 
 // appendChoice adds a program that runs when A, the hardware type, is one of some types.
-func appendChoice(code []Insn, types []uint32, program []Insn) []Insn {
+func appendChoice(code []bpf.RawInstruction, types []uint32, program []bpf.RawInstruction) []bpf.RawInstruction {
 	for i, t := range types {
 		// To the program, which begins after the tests that are left and the jump over it.
-		code = append(code, Insn{Op: classJump | jumpEq, Jt: uint8(len(types) - i), K: t})
+		code = append(code, bpf.RawInstruction{Op: classJump | jumpEq, Jt: uint8(len(types) - i), K: t})
 	}
-	code = append(code, Insn{Op: classJump | jumpAlways, K: uint32(len(program))})
+	code = append(code, bpf.RawInstruction{Op: classJump | jumpAlways, K: uint32(len(program))})
 	return append(code, program...)
 }
 
@@ -178,12 +180,12 @@ func (c compiled) program(expr string, o Options) (*Program, error) {
 	return finish(expr, code, o.Live)
 }
 
-func finish(expr string, code []Insn, live bool) (*Program, error) {
-	if live && len(code) > MaxKernelInsns {
+func finish(expr string, code []bpf.RawInstruction, live bool) (*Program, error) {
+	if live && len(code) > maxKernelInsns {
 		return nil, &Error{Expr: expr, Column: 1, Msg: fmt.Sprintf(
-			"the program has %d instructions and the kernel takes %d; write it shorter, for instance with net or portrange", len(code), MaxKernelInsns)}
+			"the program has %d instructions and the kernel takes %d; write it shorter, for instance with net or portrange", len(code), maxKernelInsns)}
 	}
-	if err := Validate(code); err != nil {
+	if err := validate(code); err != nil {
 		return nil, fmt.Errorf("bpf filter: compile %q: %w", expr, err)
 	}
 	return &Program{code: code, steps: prepare(code), scratch: usesScratch(code)}, nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/bpf"
+
 	"rustnet/capture"
 )
 
@@ -126,7 +128,7 @@ func TestBetterThanLibpcap(t *testing.T) {
 		"byte 6 | 0":                 true,
 	} {
 		p, err := Compile(expr, ethernet)
-		if got := err == nil && p.Match(zero, uint32(len(zero))); got != want {
+		if got := err == nil && p.match(zero, uint32(len(zero)), 0, false); got != want {
 			t.Errorf("%q: got %v (%v), want %v", expr, got, err, want)
 		}
 	}
@@ -158,9 +160,9 @@ func TestLiveVLAN(t *testing.T) {
 	} {
 		p := mustCompile(t, c.expr, o)
 		got := [3]bool{
-			p.MatchVLAN(plain, uint32(len(plain)), 0, false),
-			p.MatchVLAN(plain, uint32(len(plain)), 0x2005, true),
-			p.MatchVLAN(tagged, uint32(len(tagged)), 0, false),
+			p.match(plain, uint32(len(plain)), 0, false),
+			p.match(plain, uint32(len(plain)), 0x2005, true),
+			p.match(tagged, uint32(len(tagged)), 0, false),
 		}
 		if want := [3]bool{c.onPlain, c.taken, c.inPacket}; got != want {
 			t.Errorf("%q: got %v without tag, with it taken off, with it in the packet; want %v", c.expr, got, want)
@@ -184,14 +186,14 @@ func TestLongPrograms(t *testing.T) {
 	} {
 		p := mustCompile(t, expr, ethernet)
 		q := mustCompile(t, same, ethernet)
-		if len(p.Insns()) < 600 {
-			t.Errorf("only %d instructions, want a long program", len(p.Insns()))
+		if len(p.code) < 600 {
+			t.Errorf("only %d instructions, want a long program", len(p.code))
 		}
 		for i, pk := range packets {
 			if int(pk.wireLen) != len(pk.data) || i >= 279 { // whole packets: the order of loads differs
 				continue
 			}
-			if got, want := p.Match(pk.data, pk.wireLen), q.Match(pk.data, pk.wireLen); got != want {
+			if got, want := p.match(pk.data, pk.wireLen, 0, false), q.match(pk.data, pk.wireLen, 0, false); got != want {
 				t.Errorf("%.40q…: packet %d: got %v, want %v", expr, i, got, want)
 			}
 		}
@@ -225,7 +227,7 @@ func TestNesting(t *testing.T) {
 
 func TestEmptyTakesAll(t *testing.T) {
 	for _, expr := range []string{"", " \t\n"} {
-		if p := mustCompile(t, expr, ethernet); !p.Match(nil, 0) {
+		if p := mustCompile(t, expr, ethernet); !p.match(nil, 0, 0, false) {
 			t.Errorf("%q refuses a packet", expr)
 		}
 	}
@@ -237,22 +239,22 @@ func TestCompileAny(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The machine for files does not know the hardware type, so put it into a byte of the packet here.
-	code := slices.Clone(p.Insns())
+	code := slices.Clone(p.code)
 	ip := ip4(protoTCP, "10.1.2.3", "192.168.1.9", 0, nil, tcp(1234, 80, 2))
 	frame := ether("00:11:22:33:44:55", "02:00:00:00:00:01", be16(etherIP), ip)
 	for hatype, c := range map[uint32]struct {
 		data []byte
 		want bool
 	}{1: {frame, true}, 772: {frame, true}, 65534: {ip, true}, 512: {ip, true}, 823: {ip, true}, 776: {frame, false}, 801: {ip, false}, 0: {frame, false}} {
-		code[0] = Insn{Op: classLd | modeImm, K: hatype}
+		code[0] = bpf.RawInstruction{Op: classLd | modeImm, K: hatype}
 		if got := (machine{wireLen: uint32(len(c.data))}).run(prepare(code), c.data, nil) != 0; got != c.want {
 			t.Errorf("hardware type %d: got %v, want %v", hatype, got, c.want)
 		}
 	}
 	if p, err = CompileAny("ether host 02:00:00:00:00:01", Options{}); err != nil {
 		t.Errorf("an expression for Ethernet alone: %v", err)
-	} else if len(p.Insns()) > 20 {
-		t.Errorf("an expression for Ethernet alone makes %d instructions", len(p.Insns()))
+	} else if len(p.code) > 20 {
+		t.Errorf("an expression for Ethernet alone makes %d instructions", len(p.code))
 	}
 	if _, err = CompileAny("mpls and vlan", Options{}); err == nil {
 		t.Error("an expression for no link type is taken")
@@ -264,7 +266,7 @@ func TestPrefixes(t *testing.T) {
 	p := mustCompile(t, "tcp port 80 or ip6[40] = 1 or (vlan and udp[8:4] = 1) or ip protochain 50 or geneve and ip[20:4] = 1", ethernet)
 	for _, pk := range packetsFor(capture.LinkEthernet)[:279] {
 		for n := range len(pk.data) {
-			p.Match(slices.Clip(pk.data[:n]), pk.wireLen)
+			p.match(slices.Clip(pk.data[:n]), pk.wireLen, 0, false)
 		}
 	}
 }
@@ -274,7 +276,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	packets := packetsFor(capture.LinkEthernet)
 	if n := testing.AllocsPerRun(10, func() {
 		for _, pk := range packets {
-			p.Match(pk.data, pk.wireLen)
+			p.match(pk.data, pk.wireLen, 0, false)
 		}
 	}); n != 0 {
 		t.Errorf("Match allocates %v times, want 0", n)
@@ -301,11 +303,11 @@ func FuzzCompile(f *testing.F) {
 			}
 			return
 		}
-		if err := Validate(p.Insns()); err != nil {
+		if err := validate(p.code); err != nil {
 			t.Fatalf("Compile(%q): %v", expr, err)
 		}
 		for _, pk := range packets[o.Link] {
-			p.Match(pk.data, pk.wireLen)
+			p.match(pk.data, pk.wireLen, 0, false)
 		}
 		if _, err := CompileAny(expr, Options{Resolver: r}); err != nil && !errors.As(err, new(*Error)) {
 			t.Fatalf("CompileAny(%q): %v", expr, err)
@@ -319,8 +321,8 @@ func FuzzMatch(f *testing.F) {
 		f.Add(pk.data, pk.wireLen)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, wireLen uint32) {
-		if p.Match(data, wireLen) != p.MatchVLAN(data, wireLen, 0, false) {
-			t.Error("Match and MatchVLAN differ without a tag")
+		if p.match(data, wireLen, 0, false) != p.match(data, wireLen, 0x2005, true) {
+			t.Error("a tag that was taken off matters to a program for a file")
 		}
 	})
 }
@@ -332,7 +334,7 @@ func BenchmarkMatch(b *testing.B) {
 			p := mustCompile(b, expr, ethernet)
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Match(frame, uint32(len(frame)))
+				p.match(frame, uint32(len(frame)), 0, false)
 			}
 		})
 	}

@@ -3,6 +3,8 @@ package pcapfilter
 import (
 	"encoding/binary"
 	"slices"
+
+	"golang.org/x/net/bpf"
 )
 
 // step is an instruction made ready to run: jump targets are absolute, and a load that a comparison
@@ -95,7 +97,7 @@ var plainSteps = map[uint16]stepOp{
 	classALU | aluAdd:          stepALU,
 }
 
-func prepare(code []Insn) []step {
+func prepare(code []bpf.RawInstruction) []step {
 	steps := make([]step, len(code))
 	for i, in := range code {
 		s := step{op: plainSteps[in.Op], k: in.K, yes: uint32(i + 1)}
@@ -131,8 +133,8 @@ func prepare(code []Insn) []step {
 }
 
 // usesScratch says whether a program needs scratch memory to run.
-func usesScratch(code []Insn) bool {
-	return slices.ContainsFunc(code, func(in Insn) bool {
+func usesScratch(code []bpf.RawInstruction) bool {
+	return slices.ContainsFunc(code, func(in bpf.RawInstruction) bool {
 		class := in.Op & 7
 		return class == classSt || class == classStx || class <= classLdx && in.Op&0xe0 == modeMem
 	})
@@ -179,15 +181,10 @@ func fuse(steps []step, i int) {
 	s.op, s.mask, s.cmp, s.yes, s.no = op, mask, steps[j].k, steps[j].yes, steps[j].no
 }
 
-// Match says whether a packet passes. data is what was captured of it, wireLen its length on the wire.
+// match says whether a packet passes. data is what was captured of it, wireLen its length on the wire.
 // As in every BPF machine, a packet is refused when the program looks beyond the end of data.
-func (p *Program) Match(data []byte, wireLen uint32) bool {
-	return p.MatchVLAN(data, wireLen, 0, false)
-}
-
-// MatchVLAN is Match for a packet from which the interface took an 802.1Q tag off: tci, if has.
-// Only programs made with Options.Live look at it.
-func (p *Program) MatchVLAN(data []byte, wireLen uint32, tci uint16, has bool) bool {
+// If has, the interface took an 802.1Q tag off: tci. Only programs made with Options.Live look at that.
+func (p *Program) match(data []byte, wireLen uint32, tci uint16, has bool) bool {
 	m := machine{wireLen: wireLen, tci: tci, hasTCI: has}
 	if !p.scratch {
 		return m.run(p.stepsFor(data), data, nil) != 0

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"golang.org/x/net/bpf"
-
 	"rustnet/capture"
 )
 
@@ -78,14 +76,5 @@ func (s *Set) Match(link capture.LinkType, fr *capture.Frame) bool {
 		}
 		s.last, s.lastLink = p, link
 	}
-	return s.last != nil && s.last.MatchVLAN(fr.Data, fr.Len, fr.VLAN, fr.VLANs)
-}
-
-// Raw gives the instructions in the form that a packet socket takes.
-func (p *Program) Raw() []bpf.RawInstruction {
-	raw := make([]bpf.RawInstruction, len(p.code))
-	for i, in := range p.code {
-		raw[i] = bpf.RawInstruction{Op: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	return raw
+	return s.last != nil && s.last.match(fr.Data, fr.Len, fr.VLAN, fr.VLANs)
 }

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// DefaultInterval is the time between two readings. A reading costs the kernel about 1.2 µs a
+// defaultInterval is the time between two readings. A reading costs the kernel about 1.2 µs a
 // socket: at this interval, a thousand sockets take 0.3 % of a core.
-const DefaultInterval = 500 * time.Millisecond
+const defaultInterval = 500 * time.Millisecond
 
 // Poller reads the tables again and again: the source of connections where packets cannot be had.
 type Poller struct {
-	Interval time.Duration // between the starts of two readings, 0 = DefaultInterval
+	Interval time.Duration // between the starts of two readings, 0 = defaultInterval
 	Max      int           // sockets kept of one reading, 0 = DefaultMax
 	// Once makes it stop after the first reading.
 	Once bool
@@ -72,7 +72,7 @@ func (p *Poller) Run(stop context.Context, out chan<- *Table) error {
 
 func (p *Poller) start() {
 	if p.Interval <= 0 {
-		p.Interval = DefaultInterval
+		p.Interval = defaultInterval
 	}
 	if p.Max <= 0 {
 		p.Max = DefaultMax

@@ -38,8 +38,8 @@ const (
 // ErrNotFound is Get's answer when the kernel has no such socket.
 var ErrNotFound = errors.New("no such socket")
 
-// ErrTooMany says that a table had more sockets than the reader was told to keep.
-var ErrTooMany = errors.New("more sockets than the limit")
+// errTooMany says that a table had more sockets than the reader was told to keep.
+var errTooMany = errors.New("more sockets than the limit")
 
 // Socket is one row of the kernel's tables, as sock_diag(7) gives it, or GetExtendedTcpTable.
 type Socket struct {

@@ -400,8 +400,8 @@ func TestDumpLimit(t *testing.T) {
 	c := openConn(t)
 	c.SetMax(2)
 	all, err := c.Dump(nil, TCP)
-	if len(all) != 2 || c.Lost() == 0 || !errors.Is(err, ErrTooMany) {
-		t.Errorf("got %d sockets, %d lost, %v; want 2, some and ErrTooMany", len(all), c.Lost(), err)
+	if len(all) != 2 || c.Lost() == 0 || !errors.Is(err, errTooMany) {
+		t.Errorf("got %d sockets, %d lost, %v; want 2, some and errTooMany", len(all), c.Lost(), err)
 	}
 }
 

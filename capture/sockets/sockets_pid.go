@@ -74,7 +74,7 @@ func (c *Conn) Dump(dst []Socket, protos ...uint8) ([]Socket, error) {
 		}
 	}
 	if c.lost > 0 {
-		errs = append(errs, fmt.Errorf("%w: %d kept, %d not", ErrTooMany, c.max, c.lost))
+		errs = append(errs, fmt.Errorf("%w: %d kept, %d not", errTooMany, c.max, c.lost))
 	}
 	return dst, errors.Join(errs...)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"rustnet/bpf"
-	"rustnet/capture/live"
 )
 
 // facts are what Linux says of itself and of us. The zero value is that of other systems.
@@ -54,18 +53,21 @@ type capability struct {
 	lost string // without it
 }
 
+// Capabilities (include/uapi/linux/capability.h).
 const (
 	capDACReadSearch = 2
 	capNetAdmin      = 12
 	capNetRaw        = 13
 	capSysPtrace     = 19
 	capSysAdmin      = 21 // of no use to us, but what mounts need
+	capPerfmon       = 38
+	capBPF           = 39
 )
 
 var useful = []capability{
 	{capNetRaw, "cap_net_raw", "packets"},
-	{live.CapBPF, "cap_bpf", "exact owners"},
-	{live.CapPerfmon, "cap_perfmon", "exact owners"},
+	{capBPF, "cap_bpf", "exact owners"},
+	{capPerfmon, "cap_perfmon", "exact owners"},
 	{capNetAdmin, "cap_net_admin", "hooks on control groups, and NAT"},
 	{capSysPtrace, "cap_sys_ptrace", "what /proc says of other users' processes"},
 	{capDACReadSearch, "cap_dac_read_search", "what /proc says of other users' processes"},
@@ -73,7 +75,7 @@ var useful = []capability{
 
 // What one thing or another needs, as sets.
 const (
-	forPrograms = 1<<live.CapBPF | 1<<live.CapPerfmon | 1<<capNetAdmin
+	forPrograms = 1<<capBPF | 1<<capPerfmon | 1<<capNetAdmin
 	forOwners   = 1<<capSysPtrace | 1<<capDACReadSearch
 	forAll      = forPrograms | forOwners | 1<<capNetRaw
 )

@@ -91,15 +91,8 @@ type compressor interface {
 	Reset(io.Writer)
 }
 
-// OpenFile opens the file, appending to one that is there and begins with starts. What a killed writer left of a line is cut off; an
-// existing compressed file, whose end may be missing, is put aside as a piece, as is one of lines that begins otherwise, of which alike
-// says that it is of the same kind: a CSV with other columns. All else is left as it is, and an error. With live, a piece ends
-// when its time is over, else with the record that shows it. warn tells people what they should know.
-func OpenFile(path string, cfg Rotation, live bool, starts []byte, alike func(line []byte) bool, warn func(string)) (*File, error) {
-	return openFile(path, cfg, live, nil, existing{starts, alike}, warn)
-}
-
-// existing is what a file must begin with for more to be added.
+// existing is what a file of lines must begin with for more to be added: starts. Of what begins otherwise alike says whether it is of
+// the same kind, as a CSV with other columns is.
 type existing struct {
 	starts []byte
 	alike  func(line []byte) bool
@@ -138,6 +131,10 @@ func OpenSections(path string, cfg Rotation, live bool, begins func(dst []byte) 
 	return p, err
 }
 
+// openFile opens a file of lines, or with begins one of sections. It appends to lines that are there and begin as they should. What a
+// killed writer left of a line is cut off; an existing compressed file, whose end may be missing, is put aside as a piece, as is one of
+// the same kind that begins otherwise. All else is left as it is, and an error. With live, a piece ends when its time is over, else with
+// the record that shows it. warn tells people what they should know.
 func openFile(path string, cfg Rotation, live bool, begins func(dst []byte) []byte, there existing, warn func(string)) (*File, error) {
 	p := &File{path: path, cfg: cfg, live: live, begins: begins, sections: begins != nil, warn: warn}
 	var err error

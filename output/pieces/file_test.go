@@ -27,7 +27,7 @@ func at(n float64) int64 {
 func open(t *testing.T, path string, cfg Rotation) (*File, *[]string) {
 	t.Helper()
 	var said []string
-	f, err := OpenFile(path, cfg, false, nil, nil, func(s string) { said = append(said, s) })
+	f, err := openFile(path, cfg, false, nil, existing{}, func(s string) { said = append(said, s) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestExisting(t *testing.T) {
 		if err := os.WriteFile(path, []byte("GIF89a"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenFile(path, Rotation{}, false, nil, nil, func(string) {}); err == nil {
+		if _, err := openFile(path, Rotation{}, false, nil, existing{}, func(string) {}); err == nil {
 			t.Error("it was opened")
 		}
 		if text(t, path) != "GIF89a" {

@@ -29,7 +29,7 @@ func TestLinksOfOthers(t *testing.T) {
 	}
 	for owner, follows := range map[int]bool{0: true, 65533: true, 65534: false} {
 		link(owner)
-		f, err := OpenFile(path, Rotation{}, true, nil, nil, func(string) {})
+		f, err := openFile(path, Rotation{}, true, nil, existing{}, func(string) {})
 		if (err == nil) != follows {
 			t.Errorf("a link of user %d: got %v, want it followed: %v", owner, err, follows)
 		}
@@ -39,7 +39,7 @@ func TestLinksOfOthers(t *testing.T) {
 	}
 	os.Remove(path)
 	var said string
-	f, err := OpenFile(path, Rotation{}, true, nil, nil, func(text string) { said = text })
+	f, err := openFile(path, Rotation{}, true, nil, existing{}, func(text string) { said = text })
 	if err != nil {
 		t.Fatal(err)
 	}

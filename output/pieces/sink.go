@@ -80,7 +80,7 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string))
 	case out.Schema != "zeek" || out.Format == output.JSON: // objects
 		first = header("{")
 	}
-	file, err := OpenFile(cfg.Write, cfg.Rotation, out.Spool, first, alike, warn)
+	file, err := openFile(cfg.Write, cfg.Rotation, out.Spool, nil, existing{first, alike}, warn)
 	if err != nil {
 		return nil, fmt.Errorf("--write: %w", err)
 	}

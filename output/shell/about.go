@@ -11,19 +11,19 @@ import (
 	"rustnet/track/event"
 )
 
-// Groups are those of the flags.
-var Groups = []Group{{"capture", "What to read"}, {"output", "What to write"}, {"alerts", "Alerts"}, {"tracking", "Connections"}, {"running", "Running"}, {"", "Help"}}
+// flagGroups are those of the flags, in the order of help.
+var flagGroups = []Group{{"capture", "What to read"}, {"output", "What to write"}, {"alerts", "Alerts"}, {"tracking", "Connections"}, {"running", "Running"}, {"", "Help"}}
 
 // About is all that is told of the command line, taken from its declaration.
 func About(app *kong.Application, fields *event.Schema, exits []Exit) *Manual {
-	program := Describe(app)
+	program := describeProgram(app)
 	for i := range program.Commands {
 		c := &program.Commands[i]
 		if some, known := takes[c.Name]; known {
 			c.Takes = append(strings.Fields(some), always...)
 		}
 	}
-	return &Manual{Program: Program{Command: program, Groups: Groups, Examples: examples, Common: common, Exits: exits}, Schema: fields, Text: text}
+	return &Manual{Program: Program{Command: program, Groups: flagGroups, Examples: examples, Common: common, Exits: exits}, Schema: fields, Text: text}
 }
 
 // What a command takes of the flags that are not its own, besides those that always hold; a command that is not here takes all.

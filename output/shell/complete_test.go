@@ -43,7 +43,7 @@ func testProgram(t testing.TB) Command {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Describe(k.Model)
+	return describeProgram(k.Model)
 }
 
 func testCompleter(t testing.TB) *Completer {

@@ -64,9 +64,9 @@ type Exit struct {
 	Means  string
 }
 
-// Describe takes the commands and flags from their declaration. A flag says by the tag "complete" what its
+// describeProgram takes the commands and flags from their declaration. A flag says by the tag "complete" what its
 // values are; where it does not, FILE and DIR as placeholders say it.
-func Describe(app *kong.Application) Command {
+func describeProgram(app *kong.Application) Command {
 	c := describe(app.Node)
 	c.Name = app.Name
 	return c

@@ -68,7 +68,7 @@ func (f *Flow) Run() error {
 	ballast := make([]byte, 64<<20)
 	defer runtime.KeepAlive(ballast)
 	defer f.Source.Close()
-	p := NewPipe(f.Signals, f.HangUp)
+	p := newPipe(f.Signals, f.HangUp)
 	if f.Started != nil {
 		f.Started()
 	}
@@ -79,7 +79,7 @@ func (f *Flow) Run() error {
 
 	endProgress := func() {}
 	if width, _ := output.TerminalSize(); f.Source.Progress != nil && !f.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
-		endProgress = Progress(os.Stderr, f.Source.Unit, f.Source.Progress)
+		endProgress = showProgress(os.Stderr, f.Source.Unit, f.Source.Progress)
 	}
 	err := p.Wait(Ends{StopSource: stopSource, Stopped: f.Sink.Stopped, TimeUp: f.TimeUp,
 		Written: f.written, Account: f.account, Silent: f.Silent})
@@ -119,5 +119,5 @@ func (f *Flow) account() {
 	for _, b := range f.Sink.Beside {
 		outcome = append(outcome, b.Report())
 	}
-	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(Sentence(f.Source.Report()...)+"; "+Sentence(outcome...)))
+	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(sentence(f.Source.Report()...)+"; "+sentence(outcome...)))
 }

@@ -27,9 +27,6 @@ type Section struct {
 	Paragraphs []string
 }
 
-// Forms are those that Write knows.
-var Forms = []string{"man", "markdown"}
-
 // Write writes the manual, as a page for man(1) or in Markdown.
 func (m *Manual) Write(w io.Writer, form string) error {
 	b := &strings.Builder{}

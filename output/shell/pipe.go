@@ -17,7 +17,7 @@ import (
 )
 
 // Starting ends the program with status when it is told to end before there is anything that could: to load programs into a
-// loaded machine's kernel takes seconds. It is over once NewPipe has been called. Without hung SIGHUP asks for files to be
+// loaded machine's kernel takes seconds. It is over once newPipe has been called. Without hung SIGHUP asks for files to be
 // opened anew, and ends nothing: neither before these are open nor when they are closed.
 func Starting(status int, hung bool) (over func()) {
 	told, started := make(chan os.Signal, 1), make(chan struct{})
@@ -51,10 +51,10 @@ type Pipe struct {
 	asked   <-chan os.Signal // for a summary
 }
 
-// NewPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM, and hung: SIGHUP, by which a
+// newPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM, and hung: SIGHUP, by which a
 // terminal goes, unless it is ignored (nohup). They are caught from
 // here on: whoever sees the first record may send one before Wait has begun.
-func NewPipe(signals <-chan os.Signal, hung bool) *Pipe {
+func newPipe(signals <-chan os.Signal, hung bool) *Pipe {
 	p := &Pipe{signals: signals, asked: summarySignal()}
 	if signals == nil {
 		p.own = make(chan os.Signal, 4)

@@ -8,10 +8,10 @@ import (
 	"rustnet/output"
 )
 
-// Progress shows on w, a terminal, how far a long reading has come: once a second on one line that it
+// showProgress shows on w, a terminal, how far a long reading has come: once a second on one line that it
 // wipes when the function it returns is called. Readings of less than a second show nothing. done may
 // be called from another goroutine; total is 0 where it is not known. what is it that is counted.
-func Progress(w io.Writer, what string, done func() (n uint64, bytes, total int64)) (end func()) {
+func showProgress(w io.Writer, what string, done func() (n uint64, bytes, total int64)) (end func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	begin := time.Now()
 	go func() {

@@ -25,7 +25,7 @@ func TestProgressLine(t *testing.T) {
 
 func TestProgressOfAShortReadingShowsNothing(t *testing.T) {
 	var b strings.Builder
-	Progress(&b, "packets", func() (uint64, int64, int64) { return 1, 1, 1 })()
+	showProgress(&b, "packets", func() (uint64, int64, int64) { return 1, 1, 1 })()
 	if b.Len() != 0 {
 		t.Errorf("got %q, want nothing", b.String())
 	}

@@ -21,8 +21,8 @@ func NewTeller(w io.Writer, limit string) Teller {
 	}
 }
 
-// Sentence joins what stages say of themselves; most have nothing to say.
-func Sentence(parts ...string) string {
+// sentence joins what stages say of themselves; most have nothing to say.
+func sentence(parts ...string) string {
 	var said []string
 	for _, p := range parts {
 		if p != "" {

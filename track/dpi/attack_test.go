@@ -27,7 +27,7 @@ func TestDribbled(t *testing.T) {
 		{"a message in tiny records", strings.Repeat("\x16\x03\x01\x00\x01\x01", 2500), 443, "tls", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			f := in.NewFlow(true, 40000, tc.port)
 			defer in.Free(f)
 			in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
@@ -60,7 +60,7 @@ func TestDribbled(t *testing.T) {
 
 // TestDribbledByTurns holds that one end can not have what the other said shown again with each byte of its own.
 func TestDribbledByTurns(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 9999)
 	defer in.Free(f)
 	in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
@@ -101,7 +101,7 @@ func TestDNSNamesAreBounded(t *testing.T) {
 		b[6], b[7] = byte((records+1)>>8), byte(records+1)
 		return b
 	}
-	in := NewInspector(Config{Names: true})
+	in := newInspector(Config{Names: true})
 	f := in.NewFlow(false, 40000, 53)
 	defer in.Free(f)
 	ask := []byte("\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x05\x00\x01")
@@ -123,7 +123,7 @@ func TestHTTP2Repeated(t *testing.T) {
 	for _, name := range []string{":path", "user-agent"} { // the last is the first of the table
 		_ = e.WriteField(hpack.HeaderField{Name: name, Value: "/" + strings.Repeat("a", 1800)}) // a bytes.Buffer takes all
 	}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 8080)
 	defer in.Free(f)
 	seq := uint32(testISN + 1)
@@ -144,7 +144,7 @@ func TestHTTP2Repeated(t *testing.T) {
 
 // TestQUICKeysAreBounded: a client that names another version with each packet would have keys made for each.
 func TestQUICKeysAreBounded(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(false, 40000, 443)
 	defer in.Free(f)
 	first := quicClientPacket(1)
@@ -176,7 +176,7 @@ func TestQUICKeysAreBounded(t *testing.T) {
 
 // TestQUICKeysAreForgotten: as many handshakes that begin as there are packets do not keep their keys, and go on all the same.
 func TestQUICKeysAreForgotten(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	hello := quicPieces(200)
 	var flows []*Flow
 	for range quicMaxKept + 100 {
@@ -204,7 +204,7 @@ func TestQUICKeysAreForgotten(t *testing.T) {
 
 // TestShownPathIsLinear: each of thousands of parameters that are not shown must not copy all that is behind it.
 func TestShownPathIsLinear(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	path := []byte("/a" + strings.Repeat(";sid=1;b", 2000) + "/c")
 	if got, want := string(in.call.shownPathOf(in, path)), "/a"+strings.Repeat(";b", 2000)+"/c"; got != want {
 		t.Errorf("got %d bytes, want %d", len(got), len(want))
@@ -237,7 +237,7 @@ func TestLongHellos(t *testing.T) {
 				exts = append(exts, testExt{uint16(1000 + i), nil})
 			}
 			hello := record(1, testHello(0x0303, ciphers, exts...), tlsMaxRecord)
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			f := in.NewFlow(true, 40000, 443)
 			defer in.Free(f)
 			in.Segment(f, Orig, testISN+1, false, false, hello, uint32(len(hello)), 0)
@@ -253,7 +253,7 @@ func TestLongHellos(t *testing.T) {
 func TestShortLines(t *testing.T) {
 	asked := 0
 	d := &dialogue{fromClient: func(*call, *dialogueState, []byte) step { asked++; return goOn }}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 9999)
 	defer in.Free(f)
 	c := &in.call
@@ -273,7 +273,7 @@ func TestShortLines(t *testing.T) {
 
 // TestHeadIsReadOnce: of a head in many pieces the lines that were whole are not gone over again.
 func TestHeadIsReadOnce(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 80)
 	defer in.Free(f)
 	in.Segment(f, Orig, testISN, true, false, nil, 0, 0)
@@ -295,7 +295,7 @@ func TestHeadIsReadOnce(t *testing.T) {
 
 // TestAnnouncesOfAPacket: what a packet announces beyond what is taken up of it costs nothing but being read.
 func TestAnnouncesOfAPacket(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 21)
 	defer in.Free(f)
 	seq := [2]uint32{testISN + 1, testISN + 1}
@@ -319,7 +319,7 @@ func TestAnnouncesOfAPacket(t *testing.T) {
 
 // TestLongValuesAreBounded: connections that say long things and stay open.
 func TestLongValuesAreBounded(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	in.most = 100_000
 	var flows []*Flow
 	with := 0

@@ -135,7 +135,7 @@ func eachPacket(t testing.TB, name string, do func(*decode.Packet)) {
 
 // TestCaptures cuts what real programs said into other pieces and cuts it short: the same comes out, or less of it.
 func TestCaptures(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	cuts := 40
 	if testing.Short() {
 		cuts = 5
@@ -184,7 +184,7 @@ func TestCaptures(t *testing.T) {
 
 // TestSnapLength cuts every packet of what real programs said as a short snap length does: the same comes out, or less of it.
 func TestSnapLength(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	enough := map[string]int{"dhcp": 22, "dns": 42, "http": 10, "isakmp": 22, "iscsi": 62, "kafka": 42, "mongodb": 62, "mysql": 30, "scgi": 30, "ssh": 10, "tls": 10, "uwsgi": 62, "xmpp": 62} // bytes that tell, of each packet
 	for _, s := range recorded(t) {
 		answered := slices.ContainsFunc(s.msgs, func(m message) bool { return bytes.HasPrefix(m.b, []byte("HTTP/1.")) })
@@ -223,7 +223,7 @@ func TestSnapLength(t *testing.T) {
 
 // TestAnswerFirst: where the first packet that was seen is an answer, what it tells is still the server's.
 func TestAnswerFirst(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, s := range []sample{
 		streamOf("bgp", 179, 40000, facted{"app": "bgp", "bgp_server_as": "64501", "bgp_server_id": "10.0.0.2", "bgp_client_as": "64500", "bgp_client_id": "10.0.0.1"},
 			"o"+bgpTest(1, "\x04"+u16(64501)+u16(180)+"\x0a\x00\x00\x02\x00"), "r"+bgpTest(1, "\x04"+u16(64500)+u16(180)+"\x0a\x00\x00\x01\x00")),
@@ -251,7 +251,7 @@ func TestMutilated(t *testing.T) {
 		carried[app] = "tls"
 	}
 	const everything = 1 << 16
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, s := range recorded(t) {
 		msgs := cut(s.msgs, everything)
 		try := func(what string, start bool, most int, lost func(i, of int, side Side) bool) {

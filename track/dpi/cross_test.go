@@ -17,7 +17,7 @@ func TestNobodyElseClaims(t *testing.T) {
 		{"uwsgi", "http"}: true} // its answer
 	// Only the port tells these from what they otherwise are.
 	byPort := map[[2]string]bool{{"rsh", "rexec"}: true, {"mdns", "dns"}: true, {"llmnr", "dns"}: true}
-	full := NewInspector(Config{Names: true})
+	full := newInspector(Config{Names: true})
 	for j := range all {
 		s := &all[j]
 		want := s.want["app"]

@@ -17,7 +17,7 @@ func dnsNamed(name string, kind uint16, ttl uint32, data string) string {
 
 // told is what responses said of addresses: "name address ttl" of each, "!" before what nobody asked for.
 func told(tcp bool, orig, resp uint16, msgs ...message) (got []string) {
-	in := NewInspector(Config{Names: true})
+	in := newInspector(Config{Names: true})
 	f := in.NewFlow(tcp, orig, resp)
 	seq := [2]uint32{1, 1}
 	for i, m := range msgs {
@@ -109,7 +109,7 @@ func TestDNSHosts(t *testing.T) {
 	if got := told(true, 4000, 53, stream...); strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("stream: got %q", got)
 	}
-	if got := NewInspector(Config{}); got.TakeAnswer() != nil {
+	if got := newInspector(Config{}); got.TakeAnswer() != nil {
 		t.Error("an answer without having been asked for one")
 	}
 }

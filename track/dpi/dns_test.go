@@ -10,7 +10,7 @@ import (
 )
 
 func datagrams(orig, resp uint16, msgs ...message) (map[string]string, *Flow, Result) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(false, orig, resp)
 	var r Result
 	for i, m := range msgs {
@@ -98,7 +98,7 @@ func TestDNS(t *testing.T) {
 
 // dnsCut gives a response of which the capture cut the last bytes.
 func dnsCut(b []byte, n int) map[string]string {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(false, 4000, 53)
 	in.Datagram(f, Resp, b[:len(b)-n], uint32(len(b)), 0)
 	return facts(f.App())
@@ -127,7 +127,7 @@ func TestNotDNS(t *testing.T) {
 
 // TestNotDNSStream: numbers that happen to be a length and a response's flags, of which nothing more comes.
 func TestNotDNSStream(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, s := range []sample{
 		streamOf("at its port", 50000, 53, nil, "o\x0f\x0e\x00\x00\xac\x00"+nuls(7)+"\x05name\x017 and more"),
 		streamOf("at that of multicast", 50000, 5353, nil, "o"+string(dnsPrefixed([]byte("\x00\x00\xac\x00"+nuls(8))))+"x"),
@@ -143,7 +143,7 @@ func TestNotDNSStream(t *testing.T) {
 }
 
 func TestDNSZoneTransfer(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	big := dnsTest(1, 0x8400, "example.com", 252, dnsTestRR(16, strings.Repeat("\x3f"+strings.Repeat("t", 63), 900)))
 	got := runSegments(in, in.NewFlow(true, 4000, 53), []message{{Orig, dnsPrefixed(dnsTest(1, 0, "example.com", 252))}, {Resp, dnsPrefixed(big)},
 		{Orig, dnsPrefixed(dnsTest(2, 0, "b.example", 6))}})
@@ -198,7 +198,7 @@ func TestDNSLabels(t *testing.T) {
 
 // TestAsksFor holds that a name found as it is written is the one that reading it would give.
 func TestAsksFor(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, tc := range []struct {
 		wire, name string
 		want       bool
@@ -231,7 +231,7 @@ func TestAsksFor(t *testing.T) {
 
 // TestDNSAddresses holds that messages whose answers are remembered are told from each other by all that is shown of them.
 func TestDNSAddresses(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	a, b := dnsTestRR(dnsA, "\xc0\x00\x02\x01"), dnsTestRR(dnsA, "\xc0\x00\x02\x02")
 	six, alias := dnsTestRR(dnsAAAA, "\x20\x01\x0d\xb8"+strings.Repeat("\x00", 11)+"\x01"), dnsTestRR(dnsCNAME, "\x01b\x00")
 	var many, shown []string

@@ -43,7 +43,7 @@ func TestDTLSFragments(t *testing.T) {
 			{Resp, flight(dtlsFragments(4, 6, zeros(180), n), []string{ccs + finished + zeros(48)})},
 		}
 		for round := range 20 {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			f := in.NewFlow(false, 40000, 9443)
 			var res Result
 			for i, fl := range flights {

@@ -9,7 +9,7 @@ import (
 // TestEnds closes directions where it hurts: before a word was said, after every message, one end
 // without the other. Nothing may be said that is not so.
 func TestEnds(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, s := range samples() {
 		if !s.tcp {
 			continue
@@ -119,7 +119,7 @@ func TestOneSideAlone(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for size := range 2 * len(test.said) { // in one segment, and cut everywhere; with an end that is seen, and without
 				size, fin := size/2, size%2 == 1
-				in := NewInspector(Config{})
+				in := newInspector(Config{})
 				f := in.NewFlow(true, 50000, test.port)
 				in.Segment(f, test.side, testISN, true, false, nil, 0, 0)
 				for at, n := 0, size; at < len(test.said); at, n = at+n, len(test.said) {

@@ -32,7 +32,7 @@ func misspelt(a *event.App) string {
 
 // TestForms: what parsers say of the project's conversations is spelt as their fields' declarations promise. The fuzzers hold them to it.
 func TestForms(t *testing.T) {
-	in := NewInspector(Config{Names: true, Unsafe: true})
+	in := newInspector(Config{Names: true, Unsafe: true})
 	for _, s := range append(samples(), recorded(t)...) {
 		f := s.flow(in)
 		if s.tcp {

@@ -15,7 +15,7 @@ func FuzzParsers(f *testing.F) {
 	for _, s := range samples() {
 		f.Add(s.fuzzInput())
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { converse(t, NewInspector(Config{Names: true}), b) })
+	f.Fuzz(func(t *testing.T, b []byte) { converse(t, newInspector(Config{Names: true}), b) })
 }
 
 // FuzzParser sends the same to one parser alone, so that no other takes the bytes away and all the time goes into
@@ -57,7 +57,7 @@ func FuzzParser(f *testing.F) {
 // TestLengthsBeyondAnInt puts into every place where a length can be one that an int of 32 bits does not hold, and those next to it: nothing
 // is read where nothing is. It says most under GOARCH=386.
 func TestLengthsBeyondAnInt(t *testing.T) {
-	in, step := NewInspector(Config{Names: true}), 1
+	in, step := newInspector(Config{Names: true}), 1
 	if testing.Short() {
 		step = 7
 	}
@@ -91,7 +91,7 @@ func TestEveryParserHasASeed(t *testing.T) {
 
 // onlyParser is an Inspector that asks one parser, and those that it hands over to.
 func onlyParser(i int) *Inspector {
-	in := NewInspector(Config{Names: true})
+	in := newInspector(Config{Names: true})
 	own := *in.finder
 	in.finder = &own
 	in.portless = map[uint16]uint8{table[i].Proto: portless[table[i].Proto]}
@@ -210,7 +210,7 @@ func FuzzPayload(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b, reply []byte) {
-		in := NewInspector(Config{Names: true})
+		in := newInspector(Config{Names: true})
 		for i := range table {
 			p := &table[i]
 			for _, tcp := range []bool{false, true} {

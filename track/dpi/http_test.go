@@ -61,7 +61,7 @@ func TestHTTP(t *testing.T) {
 		{"too many to know which is a HEAD", strings.Repeat("GET /a HTTP/1.1\r\n\r\n", 64) + "HEAD /z HTTP/1.1\r\n\r\nGET /not HTTP/1.1\r\n\r\n", "", map[string]string{"http_requests": "65", "http_last_path": "/z"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			got := runSegments(in, in.NewFlow(true, 50000, 8765), []message{{Orig, []byte(tc.client)}, {Resp, []byte(tc.server)}})
 			subset(t, got, tc.want)
 			for k, v := range got {
@@ -72,13 +72,13 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 	// RFC 2817, as IPP's clients ask for it.
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 1, 631)
 	got := runSegments(in, f, []message{{Orig, []byte("OPTIONS * HTTP/1.1\r\nConnection: Upgrade\r\nHost: printer.example\r\nUpgrade: TLS/1.2,TLS/1.1,TLS/1.0\r\n\r\n")},
 		{Resp, []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0,HTTP/1.1\r\n\r\n")},
 		{Orig, record(1, testHello(0x0303, []uint16{0xc02f}, testServerName("printer.example")), 16000)}})
 	subset(t, got, map[string]string{"app": "http", "http_status": "101", "sni": "printer.example"})
-	in = NewInspector(Config{Unsafe: true})
+	in = newInspector(Config{Unsafe: true})
 	got = runSegments(in, in.NewFlow(true, 1, 80), []message{{Orig, []byte("GET /a?b=c HTTP/1.1\r\n\r\nGET /d?e=f HTTP/1.1\r\n\r\n")}})
 	subset(t, got, map[string]string{"http_path": "/a?b=c", "http_last_path": "/d?e=f"})
 }
@@ -100,7 +100,7 @@ func TestHTTPIsFollowed(t *testing.T) {
 		{"large bodies", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 1000000, 200, 68},
 		{"a download", "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n", 10000000, 3, 1},
 	} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		f := in.NewFlow(true, 50000, 8765)
 		next := [2]uint32{}
 		say := func(s Side, b string) Result {
@@ -132,7 +132,7 @@ func TestHTTPIsFollowed(t *testing.T) {
 		}
 	}
 	// One response in chunks that has no end is no better than a download.
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 50000, 8765)
 	msgs := []message{{Orig, []byte("GET / HTTP/1.1\r\n\r\n")}, {Resp, []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")}}
 	runSegments(in, f, msgs)
@@ -177,7 +177,7 @@ func TestHTTP2(t *testing.T) {
 		lines = append(lines, get(7, "GET", "/many"), status(7, "204"))
 	}
 	for _, n := range []int{1 << 20, 7, 1} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		var pieces []message
 		for _, p := range cut(says(lines...), n) {
 			pieces = append(pieces, message{p.side, p.b})
@@ -194,7 +194,7 @@ func TestHTTP2(t *testing.T) {
 		}
 	}
 	// A download ends the inspection, as it does with HTTP/1.
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 8099)
 	for _, p := range says(lines[:4]...) {
 		in.Segment(f, p.side, f.dir[p.side].next, false, false, p.b, uint32(len(p.b)), 1)
@@ -247,7 +247,7 @@ func TestTunnels(t *testing.T) {
 	} {
 		msgs := says(tc.lines...)
 		for _, n := range []int{1 << 20, 1} {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			var pieces []message
 			for _, p := range cut(msgs, n) {
 				pieces = append(pieces, message{p.side, p.b})
@@ -298,7 +298,7 @@ func TestHostName(t *testing.T) {
 		"app.demo.io": "app.demo.io", "App.Demo.IO": "app.demo.io", "app.demo.io.": "app.demo.io", "APP.DEMO.IO.": "app.demo.io", "A": "a",
 		long: strings.ToLower(long), "192.0.2.1": "", "192.0.2.1.": "", ".": "",
 	} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		f := in.NewFlow(true, 50000, 443)
 		runSegments(in, f, []message{{Orig, record(1, testHello(0x0303, []uint16{0xc02f}, testServerName(sent)), 16000)}})
 		if a := f.App(); a.Host != want || facts(a)["sni"] != sent {

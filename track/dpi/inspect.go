@@ -112,9 +112,6 @@ type call struct {
 	res  Result
 }
 
-// NewInspector makes an Inspector.
-func NewInspector(cfg Config) *Inspector { return &NewInspectors(cfg, 1)[0] }
-
 // NewInspectors makes the Inspectors of one goroutine. Each keeps MaxTotalBytes at most.
 func NewInspectors(cfg Config, n int) []Inspector {
 	if cfg.MaxBytes <= 0 {

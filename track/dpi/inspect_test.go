@@ -11,6 +11,8 @@ import (
 	"unsafe"
 )
 
+func newInspector(cfg Config) *Inspector { return &NewInspectors(cfg, 1)[0] }
+
 func md5Hex(s string) string {
 	h := md5.Sum([]byte(s))
 	return hex.EncodeToString(h[:])
@@ -72,7 +74,7 @@ func play(in *Inspector, s *sample, list []piece) (map[string]string, Result) {
 }
 
 func TestSegmentation(t *testing.T) {
-	in := NewInspector(Config{Names: true})
+	in := newInspector(Config{Names: true})
 	for _, s := range samples() {
 		if !s.tcp {
 			continue
@@ -129,7 +131,7 @@ func TestSegmentation(t *testing.T) {
 
 // TestPrefixes cuts every conversation short at every byte: what is known by then must be right.
 func TestPrefixes(t *testing.T) {
-	in := NewInspector(Config{Names: true})
+	in := newInspector(Config{Names: true})
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
 			for i, m := range s.msgs {
@@ -172,7 +174,7 @@ func TestPrefixes(t *testing.T) {
 
 // TestHoles loses every piece in turn, and in another run all that the snap length cut.
 func TestHoles(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, s := range samples() {
 		if !s.tcp {
 			continue
@@ -235,7 +237,7 @@ func contradictionWithHole(got, want map[string]string) string {
 
 // TestHeaderAlone: what is behind the header need not be anything known.
 func TestHeaderAlone(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, behind := range []string{"", "\x99nothing known\x99", "PROXY TCP4 192.0.2.9 198.51.100.2 1 2\r\n"} {
 		s := streamOf("", 40000, 7777, nil, "oPROXY TCP4 192.0.2.1 198.51.100.2 56324 80\r\n"+behind)
 		want := map[string]string{"app": "proxy-protocol", "proxy_version": "1", "proxy_client": "192.0.2.1:56324", "proxy_server": "198.51.100.2:80"}
@@ -246,7 +248,7 @@ func TestHeaderAlone(t *testing.T) {
 }
 
 func TestMiddleOfConnection(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	// Bodies first, then heads: the next segment may be where a message begins.
 	f := in.NewFlow(true, 50000, 80)
 	seq := uint32(77)
@@ -291,7 +293,7 @@ func TestMiddleOfConnection(t *testing.T) {
 }
 
 func TestStartLostButConnectionSeen(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 50000, 80)
 	in.Segment(f, Orig, 100, true, false, nil, 0, 0)
 	req := "GET /late HTTP/1.1\r\nHost: h.example\r\n\r\n"
@@ -309,7 +311,7 @@ func TestBounds(t *testing.T) {
 	if n := unsafe.Sizeof(Flow{}); n > 200 {
 		t.Errorf("a flow takes %d bytes, want at most 200", n)
 	}
-	in := NewInspector(Config{MaxBytes: 4 << 10, MaxTotalBytes: 64 << 10})
+	in := newInspector(Config{MaxBytes: 4 << 10, MaxTotalBytes: 64 << 10})
 	hello := samples()[len(samples())-2].msgs[0].b // whole, of TLS 1.3
 	var flows []*Flow
 	for i := range 1000 {
@@ -361,7 +363,7 @@ func TestBounds(t *testing.T) {
 }
 
 func TestAppIsFrozen(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 1, 80)
 	in.Segment(f, Orig, 1, false, false, []byte("GET / HTTP/1.1\r\n\r\n"), 18, 0)
 	first := f.App()
@@ -376,7 +378,7 @@ func TestAppIsFrozen(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	noise := make([]byte, 1000)
 	check := func(name string, packet func()) {
 		t.Helper()
@@ -431,7 +433,7 @@ func TestFields(t *testing.T) {
 func BenchmarkFlow(b *testing.B) {
 	for _, s := range samples() {
 		b.Run(strings.ReplaceAll(s.name, " ", "_"), func(b *testing.B) {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			list := cut(s.msgs, 1448)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -458,7 +460,7 @@ func BenchmarkFlow(b *testing.B) {
 }
 
 func BenchmarkPacket(b *testing.B) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	noise := make([]byte, 1400)
 	b.Run("finished", func(b *testing.B) {
 		f := in.NewFlow(true, 1, 2)
@@ -496,7 +498,7 @@ func BenchmarkPacket(b *testing.B) {
 func TestCaught(t *testing.T) {
 	const crashing = "redis"
 	var told []string
-	in := NewInspector(Config{Caught: func(what string) { told = append(told, what) }})
+	in := newInspector(Config{Caught: func(what string) { told = append(told, what) }})
 	own := *in.finder
 	in.finder = &own
 	for over := range own.parse {

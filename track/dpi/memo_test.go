@@ -59,7 +59,7 @@ func TestFingerprintsAreOfAll(t *testing.T) {
 		all[i] = x
 		return all
 	}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, tc := range []struct {
 		name      string
 		hello     []byte
@@ -91,7 +91,7 @@ func TestFingerprintsAreOfAll(t *testing.T) {
 			if !h.parse(tc.hello, false) || !first.parse(testHello(0x0303, ciphers, exts...), false) {
 				t.Fatal("the hello can not be read")
 			}
-			fresh := NewInspector(Config{})
+			fresh := newInspector(Config{})
 			if got, want := in.fingerprints(&h, tc.transport), (fingerprints{fresh.ja3(&h), fresh.ja4(&h, tc.transport)}); got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -137,7 +137,7 @@ func TestChosen(t *testing.T) {
 		return append(append(append(append(u16s(version), make([]byte, 32)...), 0), append(u16s(cipher), 0)...), vec16(exts...)...)
 	}
 	thirteen := append(u16s(extSupportedVersions), vec16(u16s(0x0304)...)...)
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	seen := map[chosen]int{}
 	hellos := [][]byte{server(0x0303, 0xc02f), server(0x0302, 0xc02f), server(0x0303, 0xc030), server(0x0303, 0x1301, thirteen...), server(0x0303, 0xc02f, 0x00, 0x17, 0, 0),
 		server(0x0303, 0xc02f, 0x00, 0x23, 0, 0), server(0x0303, 0xc02f, 0x00, 0x23, 0, 0, 0x00, 0x17, 0, 0), server(0x0303, 0xc02f, 0x00, 0x17, 0, 0, 0x00, 0x23, 0, 0)}

@@ -57,7 +57,7 @@ func quicPieces(n int) (list [][]byte) {
 
 func TestQUICPieces(t *testing.T) {
 	for _, n := range []int{7, 40, 100, 200} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		f := in.NewFlow(false, 40000, 9443)
 		for i, p := range quicPieces(n) {
 			in.Datagram(f, Orig, p, uint32(len(p)), 0)
@@ -140,7 +140,7 @@ func TestQUICClose(t *testing.T) {
 		"control bytes": {"\x1c\x01\x00\x03a\x1b[", map[string]string{"quic_close": "INTERNAL_ERROR", "quic_close_reason": ""}},
 		"application's": {"\x1d\x02\x00", map[string]string{"quic_close": ""}},
 	} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		f := in.NewFlow(false, 40000, 9443)
 		p := quicClientPacket(1)
 		in.Datagram(f, Orig, p, uint32(len(p)), 1e6)
@@ -155,7 +155,7 @@ func TestQUICClose(t *testing.T) {
 
 // TestQUICRoundTrip holds that the packet which is acknowledged counts, not the first that was sent, nor one that was sent twice.
 func TestQUICRoundTrip(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(false, 40000, 9443)
 	at := int64(1e9)
 	for _, p := range quicPieces(100) { // numbers 4, 3 and 2

@@ -267,7 +267,7 @@ func dataSamples() []sample {
 
 // TestDataMiddle holds that sessions whose start was not seen are known by what comes later, and what only looks alike is not.
 func TestDataMiddle(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, v := range []struct{ b, want string }{
 		{postgresMessage("Q", "select 1\x00"), "postgresql"},
 		{postgresMessage("T", zeros(2)) + postgresMessage("C", "SELECT 0\x00") + postgresMessage("Z", "I"), "postgresql"},
@@ -316,7 +316,7 @@ func TestDataHandover(t *testing.T) {
 // TestNoise holds that bytes by chance get no name: from nowhere, and as short frames whose length is right, which
 // is what most binary protocols of nobody's interest look like.
 func TestNoise(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	r := rand.New(rand.NewPCG(1, 2))
 	ports := []uint16{502, 1433, 1883, 2404, 3306, 5432, 5672, 6653, 9042, 9092, 20000, 27017, 44818, 50000}
 	for i := range 60000 {

@@ -335,7 +335,7 @@ var netbiosSession = "\x81\x00\x00\x44" + netbiosTest("FILES", 0x20) + netbiosTe
 // TestTailscale holds that a path which Tailscale looked for is WireGuard's once that goes over it.
 func TestTailscale(t *testing.T) {
 	s := datagramsOf("", 41641, 50000, nil, "o"+tailscalePing, "r"+tailscalePing, "o"+wireguardBegin, "r\x02\x00\x00\x00idx2idx1"+strings.Repeat("y", 80))
-	if got := s.on(NewInspector(Config{})); got["app"] != "wireguard" {
+	if got := s.on(newInspector(Config{})); got["app"] != "wireguard" {
 		t.Errorf("got %v, want wireguard", got)
 	}
 }

@@ -201,7 +201,7 @@ func TestSignsNotNamed(t *testing.T) {
 		"\x78\x9c\x35\x8e" + nuls(20), "\x1f\x8b\x08" + nuls(20), "\x00\x00\x00\x84\x00\x00\x00\x02vm\x01\x00\x00\x00\x00\x01a\x00\x00\x00",
 		"Amanda 2.6 RAN AWAY WITH US", "2 3 http://a.example/", "load 0.42 1795873858\n", "cpu,host=web usage=42.5",
 	}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, tcp := range []bool{true, false} {
 		all := stream
 		if !tcp {

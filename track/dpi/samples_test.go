@@ -301,7 +301,7 @@ func tlsSample(client *tls.Config, groups []tls.CurveID) sample {
 		}
 	}
 	// The fingerprints are held to their authors' vectors elsewhere; here they must only not change.
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 1, 2)
 	plain := runSegments(in, f, msgs)
 	for _, k := range []string{"ja3", "ja3s", "ja4"} {
@@ -411,5 +411,5 @@ func quicSample(name string, version uint32) sample {
 
 func run(t testing.TB, s *sample) map[string]string {
 	t.Helper()
-	return s.on(NewInspector(Config{}))
+	return s.on(newInspector(Config{}))
 }

@@ -310,7 +310,7 @@ func TestSecretsStayOut(t *testing.T) {
 		in.End(f, 1e12)
 		return leaks(in, f)
 	}
-	in, unsafe := NewInspector(Config{Names: true}), NewInspector(Config{Names: true, Unsafe: true})
+	in, unsafe := newInspector(Config{Names: true}), newInspector(Config{Names: true, Unsafe: true})
 	for _, l := range leakers() {
 		t.Run(l.name, func(t *testing.T) {
 			raw := ""

@@ -20,7 +20,7 @@ func TestSSHBanners(t *testing.T) {
 	subset(t, got, map[string]string{"app": "ssh", "ssh_client": "SSH-1.99-old", "ssh_server": "SSH-1.5-1.2.27"})
 	got = exchange(22, []byte("SSH-2.0-c\r\n"), []byte(strings.Repeat("no trespassing\r\n", 500)+"SSH-2.0-s\r\n"))
 	subset(t, got, map[string]string{"ssh_client": "SSH-2.0-c", "ssh_server": "SSH-2.0-s"})
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	got = runSegments(in, in.NewFlow(true, 40000, 22), []message{{Orig, []byte("SSH-2.0-c\r\n")}, {Resp, []byte("no tres")}, {Resp, []byte("passing\r\n\r\nSS")}, {Resp, []byte("H-2.0-s\r\n")}})
 	subset(t, got, map[string]string{"ssh_client": "SSH-2.0-c", "ssh_server": "SSH-2.0-s"})
 	for _, b := range []string{"SSH-x.0-y\r\n", "SSH-2.0\r\n", "SSHX", "SSH-2.0-" + strings.Repeat("a", 300) + "\r\n", "SSH-2.0-a\x01b\r\n"} {
@@ -69,7 +69,7 @@ func TestSSHLogin(t *testing.T) {
 		{"a cipher with other blocks", "3des-cbc", "hmac-sha1", []message{said(Orig, 52), said(Resp, 52), said(Orig, 84), said(Resp, 52), said(Orig, 84), said(Resp, 36)}, ""},
 		{"a cipher of its own", "x@example.org", "hmac-sha1", []message{said(Orig, 52), said(Resp, 52), said(Orig, 84), said(Resp, 52), said(Orig, 84), said(Resp, 36)}, ""},
 	} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		got := runSegments(in, in.NewFlow(true, 40000, 2022), append([]message{{Orig, []byte("SSH-2.0-c\r\n")}, {Resp, []byte("SSH-2.0-s\r\n")},
 			{Orig, sshTestKex("k", "h", "c", "y@example.org,"+tc.cipher, "m", "z@example.org,"+tc.mac, "none", "none")},
 			{Resp, sshTestKex("k", "h", "c", all+",x@example.org", "m", macs, "none", "none")},

@@ -90,7 +90,7 @@ func TestEveryParserEnds(t *testing.T) {
 // TestRuledOut holds that what the table says of the first bytes rules nothing out that a parser would look at: it says no to each of
 // them itself, whatever else its bytes are like. Those are the project's conversations, their first bytes changed.
 func TestRuledOut(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	var texts [][]byte // how directions begin
 	seen := map[string]bool{}
 	for _, s := range append(samples(), recorded(t)...) {
@@ -181,7 +181,7 @@ func TestRuledOut(t *testing.T) {
 // TestRulingOutChangesNothing plays the project's conversations, and what fuzzing found, to parsers of which none is ruled out by what the
 // table says of first bytes, and wants the same facts.
 func TestRulingOutChangesNothing(t *testing.T) {
-	in, all := NewInspector(Config{}), NewInspector(Config{})
+	in, all := newInspector(Config{}), newInspector(Config{})
 	own := *all.finder
 	all.finder = &own
 	own.texts, own.asked = parserSet{}, parserSet{}

@@ -24,7 +24,7 @@ func TestGreetingCut(t *testing.T) {
 		{"no text", 110, "+OK \x01\x02", "whatever\r\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			f := in.NewFlow(true, 40000, c.port)
 			in.Segment(f, Orig, 0, true, false, nil, 0, 0)
 			in.Segment(f, Resp, 0, true, false, nil, 0, 0)
@@ -119,7 +119,7 @@ func TestTextMiddle(t *testing.T) {
 		"400 NNTP server unavailable.  Try later!\r\n":        "nntp",
 		"AUTHINFO USER anna\r\n":                              "nntp",
 	} {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		f := in.NewFlow(true, 40000, 7777)
 		in.Segment(f, Orig, 1000, false, false, []byte(first), uint32(len(first)), 1)
 		if got := facts(f.App())["app"]; got != want {
@@ -128,7 +128,7 @@ func TestTextMiddle(t *testing.T) {
 		in.Free(f)
 	}
 	// No greeting, and a name that is none: the answer tells.
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, 7777)
 	for side, b := range []string{"EHLO my computer\r\n", "451 later\r\n"} {
 		in.Segment(f, Side(side), 1000, false, false, []byte(b), uint32(len(b)), 1)

@@ -100,7 +100,7 @@ func TestDistinguishedNames(t *testing.T) {
 		{"too long", rawName(t, []asn1.RawValue{cn, text(12, strings.Repeat("x", 2000))}), ""},
 		{"too many", rawName(t, slices.Repeat([][]asn1.RawValue{{cn, text(12, "x")}}, 33)...), ""},
 	} {
-		c := NewInspector(Config{}).readCertificate([32]byte{}, signed(t, &x509.Certificate{RawSubject: tc.raw}))
+		c := newInspector(Config{}).readCertificate([32]byte{}, signed(t, &x509.Certificate{RawSubject: tc.raw}))
 		if !c.ok || c.subject != tc.want {
 			t.Errorf("%s: got %q (%v), want %q", tc.name, c.subject, c.ok, tc.want)
 		}
@@ -132,7 +132,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.template.Subject.CommonName = "x"
 			der := signed(t, &tc.template)
-			c := NewInspector(Config{}).readCertificate(sha256.Sum256(der), der)
+			c := newInspector(Config{}).readCertificate(sha256.Sum256(der), der)
 			show := func(ns int64, ok bool) string {
 				if !ok {
 					return ""
@@ -152,7 +152,7 @@ func TestCertificates(t *testing.T) {
 				t.Errorf("hash %s, want %s", c.hash, want)
 			}
 			for n := range der { // what is cut is no certificate
-				if NewInspector(Config{}).readCertificate([32]byte{}, der[:n]).ok {
+				if newInspector(Config{}).readCertificate([32]byte{}, der[:n]).ok {
 					t.Fatalf("%d of %d bytes are taken for all", n, len(der))
 				}
 			}
@@ -197,7 +197,7 @@ func TestCertificateMessages(t *testing.T) {
 		{"no message at all", "", "", true},
 	} {
 		for _, n := range []int{1, 2, 5, 7, 100, 1000, 16000} {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			flight := slices.Concat(handshake(2, string(server)), handshake(tlsCertificate, tc.message), rest)
 			if tc.message == "" {
 				flight = slices.Concat(handshake(2, string(server)), rest)
@@ -233,7 +233,7 @@ func TestCertificateMessages(t *testing.T) {
 // TestCertificateIsWaitedFor holds that a record which waits for what the start tells has the certificate.
 func TestCertificateIsWaitedFor(t *testing.T) {
 	all, _ := tlsHandshakes(&tls.Config{MaxVersion: tls.VersionTLS12}, nil, 1)
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 1, 2)
 	seq := [2]uint32{1000, 2000}
 	for _, s := range []Side{Orig, Resp} {
@@ -253,7 +253,7 @@ func TestCertificateIsWaitedFor(t *testing.T) {
 
 // TestCertificatesAreShared holds that connections which show the same certificate share what is kept of it.
 func TestCertificatesAreShared(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	der := testServerCert().Certificate[0]
 	in.call.f = &Flow{}
 	in.call.certificate(der, false)
@@ -269,7 +269,7 @@ func FuzzCertificate(f *testing.F) {
 	f.Add(signed(f, &x509.Certificate{Subject: pkix.Name{CommonName: "x, y", Country: []string{"DE"}, SerialNumber: "1"}, NotAfter: time.Unix(0, 0), DNSNames: []string{"a"},
 		IPAddresses: []net.IP{net.IPv4(1, 2, 3, 4)}, URIs: []*url.URL{uri}, EmailAddresses: []string{"a@b"}}))
 	f.Fuzz(func(t *testing.T, der []byte) {
-		in := NewInspector(Config{})
+		in := newInspector(Config{})
 		got := in.readCertificate([32]byte{}, der)
 		if len(got.subject) > tlsMaxDN || len(got.issuer) > tlsMaxDN || len(got.san) > tlsMaxSANs {
 			t.Fatalf("beyond its bounds: %d, %d, %d", len(got.subject), len(got.issuer), len(got.san))

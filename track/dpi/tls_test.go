@@ -59,7 +59,7 @@ func record(kind byte, msg []byte, n int) (b []byte) {
 
 // TestJA3 holds the fingerprint to the examples of its authors (https://github.com/salesforce/ja3).
 func TestJA3(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	for _, tc := range []struct {
 		hello []byte
 		want  string
@@ -82,7 +82,7 @@ func TestJA3(t *testing.T) {
 
 // TestJA4 holds the fingerprint to the example that its authors explain it by (https://github.com/FoxIO-LLC/ja4).
 func TestJA4(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	ciphers := []uint16{0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035}
 	exts := []testExt{{0x4a4a, nil}, {0x001b, nil}, testServerName("x.example"), {0x0033, nil}, {extALPN, vec16(append(vec8('h', '2'), vec8([]byte("http/1.1")...)...)...)}, {0x4469, nil}, {0x0017, nil},
 		{0x002d, nil}, {extSignatures, vec16(u16s(0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601)...)}, {0x0005, nil}, {0x0023, nil}, {0x0012, nil},
@@ -118,7 +118,7 @@ func TestJA4(t *testing.T) {
 
 // exchange sends one segment from each end and returns the facts.
 func exchange(port uint16, client, server []byte) map[string]string {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	f := in.NewFlow(true, 40000, port)
 	msgs := []message{{Orig, client}}
 	if server != nil {
@@ -194,7 +194,7 @@ func TestTLSHelloCut(t *testing.T) {
 		{"server, in its cipher", Resp, serverHello(0xc02f), tlsHeaderLen + 4 + 2 + 32 + 1 + 1, map[string]string{"app": "tls"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			open := func() *Flow {
 				f := in.NewFlow(true, 40000, 9999)
 				in.Segment(f, Orig, 0, true, false, nil, 0, 0)
@@ -222,7 +222,7 @@ func TestTLSResumption(t *testing.T) {
 			t.Fatalf("%s: the second handshake did not resume", tls.VersionName(v))
 		}
 		for i, want := range []string{"0", "1"} {
-			in := NewInspector(Config{})
+			in := newInspector(Config{})
 			if got := runSegments(in, in.NewFlow(true, 1, 2), all[i])["tls_resumed"]; got != want {
 				t.Errorf("%s, handshake %d: tls_resumed is %q, want %q", tls.VersionName(v), i, got, want)
 			}
@@ -231,7 +231,7 @@ func TestTLSResumption(t *testing.T) {
 }
 
 func TestTLSInProxy(t *testing.T) {
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	hello := record(1, testHello(0x0303, []uint16{1}, testServerName("inner.example")), 16000)
 	got := runSegments(in, in.NewFlow(true, 1, 3128), []message{
 		{Orig, []byte("CONNECT inner.example:443 HTTP/1.1\r\nHost: inner.example:443\r\n\r\n")},
@@ -248,7 +248,7 @@ func TestCipherNames(t *testing.T) {
 			t.Errorf("%#04x is %q, want %q", c.ID, got, c.Name)
 		}
 	}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	if got := in.tlsCipherName(0xfafa); got != "0xfafa" {
 		t.Errorf("an unknown cipher is %q", got)
 	}
@@ -283,7 +283,7 @@ func TestECH(t *testing.T) {
 	if !state.ECHAccepted {
 		t.Fatal("the handshake was not an encrypted one")
 	}
-	in := NewInspector(Config{})
+	in := newInspector(Config{})
 	got := runSegments(in, in.NewFlow(true, 40000, 9999), all[0])
 	subset(t, got, map[string]string{"app": "tls", "sni": "outer.example.org", "ech": "1", "host": "outer.example.org by sni", "tls_version": "1.3"})
 }

@@ -106,7 +106,6 @@ var (
 	// Method is that of a request, in protocols like HTTP.
 	Method   = Shaped("in capital letters", "GET", `[A-Z_-]+`)
 	MAC      = Shaped("six octets in small letters, with colons", "02:00:5e:10:00:01", `[0-9a-f]{2}(:[0-9a-f]{2}){5}`).Meaning(macMeant)
-	UUID     = Shaped("an identifier in small letters", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	Address  = addresses("an address", "192.0.2.7")
 	Endpoint = Shaped("an address and a port", "192.0.2.7:443", `[0-9a-f.:\[\]]+:[0-9]+`).Meaning(func(text string) string {
 		to, err := netip.ParseAddrPort(text)

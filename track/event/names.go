@@ -129,9 +129,9 @@ func loadServices() {
 	}
 }
 
-// ServiceName gives IANA's name of a port, "" when it has none or the transport has no ports.
+// serviceName gives IANA's name of a port, "" when it has none or the transport has no ports.
 // UDP-Lite shares UDP's ports (RFC 3828 §5).
-func ServiceName(proto, port uint16) string {
+func serviceName(proto, port uint16) string {
 	var transport int
 	switch proto {
 	case 6:
@@ -163,7 +163,7 @@ func (e *Event) service() string {
 		return ""
 	}
 	if e.RemoteServes {
-		return ServiceName(e.Proto, e.Remote.Port())
+		return serviceName(e.Proto, e.Remote.Port())
 	}
-	return ServiceName(e.Proto, e.Local.Port())
+	return serviceName(e.Proto, e.Local.Port())
 }

@@ -41,8 +41,8 @@ func TestServiceName(t *testing.T) {
 		{6, 88, "kerberos"}, {17, 4789, "vxlan"}, {6, 4789, ""},
 		{6, 3283, "net-assistant"}, {17, 3679, "newton-dock"}, {132, 3283, ""},
 	} {
-		if got := ServiceName(c.proto, c.port); got != c.want {
-			t.Errorf("ServiceName(%d, %d): got %q, want %q", c.proto, c.port, got, c.want)
+		if got := serviceName(c.proto, c.port); got != c.want {
+			t.Errorf("serviceName(%d, %d): got %q, want %q", c.proto, c.port, got, c.want)
 		}
 	}
 	want := map[[2]uint16]string{} // as the register's lines say
@@ -63,8 +63,8 @@ func TestServiceName(t *testing.T) {
 	}
 	for _, proto := range []uint16{6, 17, 132} {
 		for port := range 1 << 16 {
-			if got, want := ServiceName(proto, uint16(port)), want[[2]uint16{proto, uint16(port)}]; got != want {
-				t.Fatalf("ServiceName(%d, %d): got %q, want %q", proto, port, got, want)
+			if got, want := serviceName(proto, uint16(port)), want[[2]uint16{proto, uint16(port)}]; got != want {
+				t.Fatalf("serviceName(%d, %d): got %q, want %q", proto, port, got, want)
 			}
 		}
 	}

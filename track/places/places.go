@@ -26,9 +26,6 @@ func New() Index { return Index{slots: make([]slot, minSlots)} }
 // Len is how many places are in the index.
 func (x *Index) Len() int { return x.n }
 
-// Room is how many slots there are, of which half are in use at most.
-func (x *Index) Room() int { return len(x.slots) }
-
 // Home is the memory that First looks at first.
 func (x *Index) Home(hash uint32) unsafe.Pointer {
 	return unsafe.Pointer(&x.slots[hash&uint32(len(x.slots)-1)])
