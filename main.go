@@ -764,17 +764,13 @@ func (c *cli) sayAbsent(flag string, names []string, say shell.Teller) {
 		f, why := schema.Lookup(name), ""
 		switch {
 		case f == nil:
-		case (c.live() || packets) && len(c.About.GeoIP) == 0 && slices.Contains([]string{"country", "city", "asn", "as_org"}, name):
-			why = "--geoip FILE gives it"
-		case (c.live() || packets) && !c.About.Resolve && name == "remote_name":
-			why = "--resolve gives it"
-		case packets && f.Place() == event.PlaceProcess:
+		case (c.live() || packets) && c.About.Wants(f) != "":
+			why = c.About.Wants(f) + " gives it"
+		case packets && f.Giver() == event.GivenByOwners:
 			why = "a capture knows no processes, but for what --pcapng wrote"
-		case c.live() && c.Process == "none" && f.Place() == event.PlaceProcess:
+		case c.live() && c.Process == "none" && f.Giver() == event.GivenByOwners:
 			why = "--process none looks for no owners"
-		case sockets && slices.Contains([]string{"app", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "duration", "connect_ms", "response_ms"}, name),
-			sockets && slices.ContainsFunc(dpi.Fields(), func(f *event.AppField) bool { return f.Name == name }),
-			sockets && !c.About.Resolve && (name == "host" || name == "host_source"):
+		case sockets && f.Giver() == event.GivenBySource && !track.SocketsTell(f) && !c.About.Gives(f):
 			why = "only packets tell it, as with --duration 5s"
 		}
 		if why != "" {

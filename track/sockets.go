@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -498,6 +499,26 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 	s.count.events.Add(1)
 	return nil
 }
+
+// SocketsTell tells whether one reading of the socket tables can give a field that a source gives.
+func SocketsTell(f *event.Field) bool {
+	return slices.ContainsFunc(readOnce(), func(e event.Event) bool { return f.Has(&e) })
+}
+
+// readOnce is the records of one reading in which the tables say all that they can.
+var readOnce = sync.OnceValue(func() []event.Event {
+	s := NewSockets(SocketConfig{Listening: true})
+	s.out = s.pool.Get()
+	one, other := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:2")
+	_ = s.table(&sockets.Table{TS: 1, Sockets: []sockets.Socket{{Proto: sockets.TCP, State: sockets.Established, Local: one, Remote: other, Inode: 1, UID: 1, Cookie: 1,
+		Iface: 1, IfaceName: "eth0", NetNS: 1, HasInfo: true, BytesAcked: 1, BytesReceived: 1, SegsOut: 1, SegsIn: 1, RTTMicros: 1, MinRTTMicros: 1, Retransmits: 1, IdleMillis: 1},
+		{Proto: sockets.TCP, State: sockets.Listen, Local: one, NetNS: 1}}}) // which says who opened the other
+	for i := range s.out.Events {
+		e := &s.out.Events[i]
+		e.Kind, e.Start, e.Last = event.Open, 0, 0 // what was there before says nothing of its beginning
+	}
+	return s.out.Events
+})
 
 // refs names the sockets of the local and the remote end, as far as they are this machine's.
 func (c *socketConn) refs() *[2]event.SocketRef {

@@ -246,3 +246,34 @@ func BenchmarkSockets10k(b *testing.B) {
 		}
 	}
 }
+
+// What a snapshot can have, each of its records may have, and nothing that only packets tell.
+func TestSocketsTell(t *testing.T) {
+	schema := event.NewSchema(nil)
+	for _, name := range []string{"proto", "local_addr", "remote_port", "direction", "iface", "netns", "state", "partial", "tx_packets", "rx_packets", "rtt_ms", "tx_retransmits", "community_id", "service"} {
+		if !SocketsTell(schema.Lookup(name)) {
+			t.Errorf("%s: the tables tell it", name)
+		}
+	}
+	for _, name := range []string{"app", "host", "history", "start", "duration", "tx_bytes", "tx_bytes_delta", "tx_rate", "tx_payload", "rx_retransmits", "connect_ms", "response_ms", "vlan", "icmp_type"} {
+		if SocketsTell(schema.Lookup(name)) {
+			t.Errorf("%s: the tables do not tell it", name)
+		}
+	}
+	if SocketsTell(&event.AppString("sockets_tell", "Of the test.").Field) {
+		t.Error("the tables tell what a parser found")
+	}
+	es, _ := runSockets(t, SocketConfig{Listening: true}, readings(t, []string{"tcp 0.0.0.0:80 0.0.0.0:0 10 c1\ntcp 10.0.0.1:80 192.0.2.1:50000 1 c2 out1 in3 rtt50\n" +
+		"udp 10.0.0.1:40000 192.0.2.1:53 1 c3\ntcp [fe80::1]:40000 [fe80::2]:443 1 c4 %e0\nudp 0.0.0.0:53 0.0.0.0:0 7 c5"}))
+	for _, e := range es {
+		if e.Kind != event.New {
+			continue
+		}
+		e.Kind, e.Start, e.Last = event.Open, 0, 0
+		for _, f := range schema.Fields {
+			if f.Has(&e) && f.Giver() == event.GivenBySource && !SocketsTell(f) {
+				t.Errorf("%s: a record has it", f.Name)
+			}
+		}
+	}
+}

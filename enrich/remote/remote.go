@@ -92,11 +92,31 @@ func New(cfg Config) (*Stage, error) {
 
 // Adds tells whether the stage sets the field of that name.
 func (s *Stage) Adds(field string) bool {
-	switch field {
-	case "country", "city", "asn", "as_org", "remote_name", "host", "host_source":
-		return s != nil
+	if s == nil {
+		return false
 	}
-	return false
+	f := s.cfg.Fields.Lookup(field)
+	return isHost(field) || f != nil && f.Giver() == event.GivenByRemote
+}
+
+// isHost is for the fields that reverse DNS sets where nothing else did.
+func isHost(field string) bool { return field == "host" || field == "host_source" }
+
+// Gives tells whether what was asked for can set a field that others may set as well.
+func (c *Config) Gives(f *event.Field) bool { return isHost(f.Name) && c.Resolve }
+
+// Wants names the flag that is not given and without which nobody sets the field, "" where there is none.
+func (c *Config) Wants(f *event.Field) string {
+	switch {
+	case f.Giver() != event.GivenByRemote:
+	case f.Name == "remote_name":
+		if !c.Resolve {
+			return "--resolve"
+		}
+	case len(c.GeoIP) == 0:
+		return "--geoip FILE"
+	}
+	return ""
 }
 
 // Report says for people what could not be told, "" when all could.

@@ -28,6 +28,34 @@ func (f *Field) Needs() Part { return f.needs }
 // OfProc tells whether the field says something of Event.Proc and of nothing else.
 func (f *Field) OfProc() bool { return f.needs == partProc }
 
+// Giver is which stage sets a field.
+type Giver uint8
+
+// GivenBySource is what tracking and inspecting find out. GivenByOthers is the rest: what is not of a connection but of an alert, a loss,
+// a sum, and what NAT makes of it.
+const (
+	GivenBySource Giver = iota
+	GivenByOwners
+	GivenByRemote
+	GivenByOthers
+)
+
+// Giver says which stage sets the field. It follows from the declaration alone, as Place does.
+func (f *Field) Giver() Giver {
+	switch needs(f) {
+	case partProc, partPeer:
+		return GivenByOwners
+	case partAbout:
+		return GivenByRemote
+	case partReport, partVerdict, partNAT:
+		return GivenByOthers
+	}
+	if f.Place() == PlaceNone {
+		return GivenByOthers
+	}
+	return GivenBySource
+}
+
 func init() {
 	for i := range core {
 		f := &core[i]

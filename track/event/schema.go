@@ -69,6 +69,27 @@ type Field struct {
 	List   func(*Event) []string
 }
 
+// Has tells whether the event has a value of the field.
+func (f *Field) Has(e *Event) (has bool) {
+	switch f.Type {
+	case String:
+		return f.Str(e) != ""
+	case Uint, ID:
+		_, has = f.Uint(e)
+	case Float:
+		_, has = f.Float(e)
+	case Bool:
+		_, has = f.Bool(e)
+	case Addr:
+		return f.Addr(e).IsValid()
+	case Time:
+		return f.Time(e) != 0
+	case List:
+		return len(f.List(e)) > 0
+	}
+	return has
+}
+
 // Form says how the field, or each member of a list, spells its texts; nil where they can be any.
 func (f *Field) Form() *Form {
 	switch {
