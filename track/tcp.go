@@ -521,6 +521,11 @@ func (c *conn) tcpReset(p *decode.Packet, s int) event.Reason {
 			return event.NoReason // it is not about this SYN (RFC 9293 §3.10.7.3)
 		}
 		return event.Refused
+	case s == 1 && !t.is(hasISN) && o.is(hasISN) && !c.tcp.established && o.next == o.isn+1 && p.TCPFlags&decode.ACK != 0:
+		if p.Ack != o.next { // an earlier connection's, as was what came before (RFC 9293 §3.5.1)
+			return event.NoReason
+		}
+		return event.Refused
 	case s == 0 && t.is(hasISN) && !c.tcp.established && t.is(hasAcked) && p.Seq == t.acked && (!after(p.Seq, t.isn) || after(p.Seq, t.next)):
 		return event.NoReason // it answers what was no answer to its SYN, and goes on trying (RFC 9293 §3.5.1)
 	case !t.is(started) || p.Seq == t.next:

@@ -572,6 +572,25 @@ func TestConnections(t *testing.T) {
 			closed 20ms ESTABLISHED ShA 2/80 1/40 rtt=20000 destroyed
 			new 10s SYN_SENT SaR 2/80 1/40
 			closed 11.02s ESTABLISHED SaRThA 4/160 2/80 rtt=10000 retx=1 exit`},
+		{name: "an end that knew an older connection, and does not listen any more", script: `
+			10s    > S 700000000
+			10001ms < A 501 101
+			10002ms > R 101
+			11s    > S 700000000
+			11001ms < RA 0 700000001`,
+			want: `
+			new 10s SYN_SENT SaR 2/80 1/40
+			closed 11.001s CLOSED SaRTr 3/120 2/80 retx=1 refused`},
+		{name: "a reset that is not of this SYN", script: `
+			10s    > S 700000000
+			10001ms < A 501 101
+			10002ms > R 101
+			10003ms < RA 0 102
+			11s    > S 700000000
+			11010ms < SA 3000000000 700000001`,
+			want: `
+			new 10s SYN_SENT SaRr 2/80 2/80
+			closed 11.01s ESTABLISHED SaRrTh 3/120 3/120 retx=1 exit`},
 		{name: "another SYN-ACK to the same SYN", script: `
 			0ms  > S 100
 			10ms < SA 500 101
