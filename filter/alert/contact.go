@@ -19,7 +19,7 @@ func (d *contact) look(s *seen) (found, bool) {
 	if !s.first || s.rport == 0 || !one(s.remote) || s.in && s.program == "" { // whose port it is, is not known
 		return found{}, false
 	}
-	if n, known := s.answers(); s.program == "" && known && n == 0 { // as of a flood, whose addresses are nobody's
+	if s.program == "" && s.f.answers.None(s.e) { // as of a flood, whose addresses are nobody's
 		return found{}, false
 	}
 	learning := d.known.learning(s.ts)

@@ -33,7 +33,7 @@ func (d *failing) look(s *seen) (found, bool) {
 	key := mix(s.who, s.whom, s.rport, s.hash(s.proto))
 	if !failed {
 		if p := d.pairs.peek(key); p != nil {
-			if n, known := s.answers(); known && n > 0 {
+			if n, known := s.f.answers.Of(s.e); known && n > 0 {
 				*p = row{}
 			}
 		}

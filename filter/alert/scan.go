@@ -92,7 +92,7 @@ func (d *scan) look(s *seen) (found, bool) {
 	place := mix(who, proto, port)
 	if !s.tried() {
 		if p := d.hosts.peek(place); p != nil {
-			if n, known := s.answers(); known && n > 0 {
+			if n, known := s.f.answers.Of(s.e); known && n > 0 {
 				p.answered.add(uint32(at), s.start, hostsWindow)
 			}
 		}
@@ -157,11 +157,7 @@ func (s *seen) tried() bool {
 	if s.failed() || s.stray() {
 		return true
 	}
-	if s.partial || s.reason != "exit" && s.reason != "evicted" {
-		return false
-	}
-	n, known := s.answers()
-	return known && n == 0
+	return !s.partial && (s.reason == "exit" || s.reason == "evicted") && s.f.answers.None(s.e)
 }
 
 // stray tells of segments that begin nothing (FIN, ACK, FIN with PSH and URG, or no flag), which were all that was sent and were answered by

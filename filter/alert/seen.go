@@ -22,9 +22,12 @@ type fields struct {
 	httpLastStatus, sshLogin, ftpLogin, smtpLogin, imapLogin, pop3Login, mysqlError, postgresError, ldapResult, kerberosError, kerberosCipher, mqttConnack,
 	iface, vlan, localMAC, remoteMAC,
 	alert, alertReason, alertCount, pattern *event.Field
+
+	answers event.Answers
 }
 
 func (f *fields) find(schema *event.Schema) {
+	f.answers = schema.Answers()
 	for name, to := range map[string]**event.Field{"event": &f.event, "ts": &f.ts, "start": &f.start, "id": &f.id, "proto": &f.proto,
 		"local_addr": &f.localAddr, "local_port": &f.localPort, "remote_addr": &f.remoteAddr, "remote_port": &f.remotePort,
 		"direction": &f.direction, "history": &f.history, "reason": &f.reason, "partial": &f.partial, "tx_bytes": &f.txBytes,
@@ -187,14 +190,6 @@ func (s *seen) object() string {
 	return s.remote.String()
 }
 
-// answers is how many packets came from the end that did not open the connection.
-func (s *seen) answers() (n uint64, known bool) {
-	if s.in {
-		return number(s.f.txPackets, s.e)
-	}
-	return number(s.f.rxPackets, s.e)
-}
-
 // failed tells of a closed connection that the other end refused or did not answer.
 func (s *seen) failed() bool {
 	if s.partial {
@@ -204,8 +199,7 @@ func (s *seen) failed() bool {
 	case "refused":
 		return true
 	case "timeout", "destroyed":
-		n, known := s.answers()
-		return known && n == 0
+		return s.f.answers.None(s.e)
 	}
 	return false
 }

@@ -506,14 +506,8 @@ func (x *encoder) failed(e *event.Event) bool {
 	case "refused":
 		return true
 	case "timeout", "destroyed": // the kernel gave up, or the program did
-		if partial, _ := x.fields.partial.Bool(e); partial || x.fields.proto.Str(e) != "tcp" && x.fields.app.Str(e) != "dns" {
-			return false
-		}
-		n, ok := x.fields.rxPackets.Uint(e)
-		if x.in == 1 {
-			n, ok = x.fields.txPackets.Uint(e)
-		}
-		return ok && n == 0
+		partial, _ := x.fields.partial.Bool(e)
+		return !partial && (x.fields.proto.Str(e) == "tcp" || x.fields.app.Str(e) == "dns") && x.fields.answers.None(e)
 	}
 	return false
 }

@@ -122,6 +122,7 @@ type encoder struct {
 type known struct {
 	direction, proto, history, reason, partial, state, start, duration, app, tx, rx, txPackets, rxPackets *event.Field
 	id, icmpType, icmpCode, localAddr, container, queryType                                               *event.Field
+	answers                                                                                               event.Answers
 }
 
 // compiled is a record made ready for a schema.
@@ -198,6 +199,7 @@ func New(cfg output.Config, schema *event.Schema) (output.Encoder, error) {
 }
 
 func (k *known) find(schema *event.Schema) {
+	k.answers = schema.Answers()
 	for name, f := range map[string]**event.Field{"id": &k.id, "direction": &k.direction, "proto": &k.proto, "history": &k.history, "reason": &k.reason, "partial": &k.partial,
 		"state": &k.state, "start": &k.start, "duration": &k.duration, "dns_type": &k.queryType, "app": &k.app,
 		"tx_bytes": &k.tx, "rx_bytes": &k.rx, "tx_packets": &k.txPackets, "rx_packets": &k.rxPackets,

@@ -264,11 +264,13 @@ func number(f *event.Field, e *event.Event) (float64, bool) {
 type facts struct{ open, failed, partial bool }
 
 // asker reads the facts from the fields of a schema.
-type asker struct{ event, reason, partial, proto, app, direction, tx, rx *event.Field }
+type asker struct {
+	event, reason, partial, proto, app *event.Field
+	answers                            event.Answers
+}
 
 func newAsker(s *event.Schema) asker {
-	return asker{s.Lookup("event"), s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("app"), s.Lookup("direction"),
-		s.Lookup("tx_packets"), s.Lookup("rx_packets")}
+	return asker{s.Lookup("event"), s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("app"), s.Answers()}
 }
 
 func (a *asker) ask(e *event.Event) facts {
@@ -281,15 +283,9 @@ func (a *asker) ask(e *event.Event) facts {
 	return f
 }
 
-// unanswered is of what always has an answer, TCP and DNS, where a program lost patience before the kernel did: no packet came from
-// the end that was called.
+// unanswered is of what always has an answer, TCP and DNS, where a program lost patience before the kernel did.
 func (a *asker) unanswered(e *event.Event) bool {
-	answers := a.rx
-	if a.direction.Str(e) == "in" {
-		answers = a.tx
-	}
-	n, known := answers.Uint(e)
-	return known && n == 0 && (a.proto.Str(e) == "tcp" || a.app.Str(e) == "dns")
+	return (a.proto.Str(e) == "tcp" || a.app.Str(e) == "dns") && a.answers.None(e)
 }
 
 // rows makes the records of the groups. Over a period of so many seconds rates are the bytes' over that,

@@ -159,6 +159,28 @@ func (s *Schema) add(f *Field) {
 // Lookup finds a field by its name, nil when there is none.
 func (s *Schema) Lookup(name string) *Field { return s.byName[name] }
 
+// Answers reads how many packets came from the end that was called.
+type Answers struct{ direction, tx, rx *Field }
+
+// Answers makes it for the records of the schema.
+func (s *Schema) Answers() Answers {
+	return Answers{s.Lookup("direction"), s.Lookup("tx_packets"), s.Lookup("rx_packets")}
+}
+
+// Of gives their number; known is false where nobody counts them.
+func (a Answers) Of(e *Event) (n uint64, known bool) {
+	if a.direction.Str(e) == In.String() {
+		return a.tx.Uint(e)
+	}
+	return a.rx.Uint(e)
+}
+
+// None tells of a connection that was never answered.
+func (a Answers) None(e *Event) bool {
+	n, known := a.Of(e)
+	return known && n == 0
+}
+
 // elsewhere are names that other programs and capture filters have for what is a field here.
 var elsewhere = map[string]string{
 	"port": "remote_port", "dport": "remote_port", "dst_port": "remote_port", "sport": "local_port", "src_port": "local_port",
