@@ -822,28 +822,6 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
-// What nobody answered has failed, whoever lost patience: the kernel (timeout) or the program (destroyed).
-func TestOutcome(t *testing.T) {
-	enc := encoderOf(t, output.Config{Format: output.JSON, Schema: "ecs"}, schema)
-	for _, tt := range []struct {
-		reason    event.Reason
-		direction event.Direction
-		tx, rx    uint64
-		proto     uint16
-		want      string
-	}{
-		{event.Fin, event.Out, 5, 5, 6, "success"}, {event.Refused, event.Out, 1, 1, 6, "failure"},
-		{event.Timeout, event.Out, 3, 0, 6, "failure"}, {event.Timeout, event.Out, 3, 1, 6, "success"}, {event.Timeout, event.Out, 3, 0, 17, "success"},
-		{event.Destroyed, event.Out, 3, 0, 6, "failure"}, {event.Destroyed, event.Out, 3, 1, 6, "success"},
-		{event.Destroyed, event.In, 0, 3, 6, "failure"}, {event.Destroyed, event.In, 1, 3, 6, "success"}, {event.Exit, event.Out, 3, 0, 6, "unknown"},
-	} {
-		e := event.Event{Kind: event.Closed, Proto: tt.proto, Reason: tt.reason, Direction: tt.direction, Tx: event.Side{Packets: tt.tx}, Rx: event.Side{Packets: tt.rx}}
-		if got := string(enc.Record(nil, &e)); !strings.Contains(got, `"outcome":"`+tt.want+`"`) {
-			t.Errorf("%s of %d after %d and %d packets: got %s, want %s", tt.reason, tt.proto, tt.tx, tt.rx, got, tt.want)
-		}
-	}
-}
-
 // TestRelated holds ECS's lists to pivot by: each value once, of the fields that were asked for.
 func TestRelated(t *testing.T) {
 	e := live()
