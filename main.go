@@ -104,12 +104,10 @@ type cli struct {
 	Pcapng pcapng.Config `embed:"" group:"output"`
 	Track  track.Config  `embed:"" group:"tracking"`
 	About  remote.Config `embed:"" group:"capture"`
-	remote *remote.Stage // nil = nothing of About is asked for
 
 	CommunityIDSeed uint16 `name:"community-id-seed" default:"0" placeholder:"N" group:"output" help:"Seed of community_id."`
 
-	Command command.Config   `embed:"" group:"running"`
-	program *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
+	Command command.Config `embed:"" group:"running"`
 
 	Duration time.Duration `placeholder:"D" unset:"no limit" group:"running" help:"Stop after this time; for a capture file, after this much of it."`
 	Config   string        `placeholder:"FILE" group:"running" help:"Read flags from this TOML file instead of /etc/rustnet/config.toml and ~/.config/rustnet/config.toml."`
@@ -156,9 +154,13 @@ type cli struct {
 
 	doing     string // the command
 	fromStore bool   // the command reads --store instead of writing it
-	started   func() // when signals are caught that end it
-	reopens   bool   // SIGHUP is for files, and ends nothing
-	captures  bool   // packets of this machine
+	say       shell.Teller
+	program   *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
+	remote    *remote.Stage    // nil = nothing of About is asked for
+	owners    *enrich.Stage    // nil = nobody looks for them
+	started   func()           // when signals are caught that end it
+	reopens   bool             // SIGHUP is for files, and ends nothing
+	captures  bool             // packets of this machine
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -252,137 +254,137 @@ func execute(args []string) (status int, err error) {
 			err = usageError{files.Whence(ctx, usage.error)}
 		}
 	}()
-	if err := c.fits(ctx, about); err != nil {
-		return 0, usageError{err}
+	c.doing, c.say = ctx.Selected().Name, shell.NewTeller(os.Stderr, c.LogLevel)
+	if c.Quiet {
+		c.say = shell.NewTeller(os.Stderr, "error")
 	}
-	if err := c.Keep.Check(c.Store); err != nil {
-		return 0, usageError{err}
+	for _, err := range []error{c.fits(ctx, about), c.Keep.Check(c.Store)} {
+		if err != nil {
+			return 0, usageError{err}
+		}
 	}
 	c.From = ndjson.Expand(c.From)
-	read, written := c.files(ctx.Selected().Name)
+	read, written := c.files()
 	if err := output.Apart(read, written...); err != nil {
 		return 0, usageError{err}
 	}
-	if err := c.takeCommand(ctx.Selected().Name, args, program, given); err != nil {
+	if err := c.takeCommand(args, program, given); err != nil {
 		return 0, err
 	}
-	if c.doing = ctx.Selected().Name; c.doing != "stream" { // that opens its files first, and what is wrong with them is told then
-		if err := c.last(c.doing); err != nil {
+	if c.doing != "stream" { // that opens its files first, and what is wrong with them is told then
+		if err := c.last(); err != nil {
 			return 0, err
 		}
 	}
 	c.reopens = c.doing == "stream" && (c.File.Write != "" || c.Pcapng.File != "")
-	if doing := ctx.Selected().Name; c.program == nil && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, doing) {
+	if c.program == nil && c.streams() {
 		nothing := exitDone
 		if c.Output.ExitCode {
 			nothing = exitNothing
 		}
 		c.started = shell.Starting(nothing, !c.reopens)
 	}
-	switch ctx.Selected().Name {
-	case "doctor":
-		status, err := examine(&c)
-		return status, printed(err)
-	case "interfaces":
-		return 0, printed(interfaces(&c))
+	return c.do(ctx, files, about)
+}
+
+// streams tells whether the command is one of those through which events flow.
+func (c *cli) streams() bool {
+	return slices.Contains([]string{"stream", "snapshot", "stats", "history"}, c.doing)
+}
+
+// do runs the command, and gives the exit status.
+func (c *cli) do(ctx *kong.Context, files *shell.Files, about *shell.Manual) (status int, err error) {
+	switch c.doing {
 	case "snapshot":
-		return snapshot(&c)
+		return c.snapshot()
 	case "stats":
-		return distribution(&c)
+		return c.stats()
 	case "history":
-		return history(&c)
+		return c.history()
 	case "show":
-		return show(&c)
+		return c.show()
+	case "doctor":
+		status, err = c.doctor()
+	case "interfaces":
+		err = c.interfaces()
 	case "fields":
-		return 0, printed(fields(&c))
+		err = c.fields()
 	case "config":
-		return 0, printed(files.Print(os.Stdout, ctx, c.Output.Format == output.JSON))
+		err = files.Print(os.Stdout, ctx, c.Output.Format == output.JSON)
 	case "completion":
-		_, err := os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
-		return 0, printed(err)
+		_, err = os.Stdout.WriteString(shell.Scripts[c.Completion.Shell])
 	case "manual":
 		if c.Manual.Form == "schemas" {
-			return 0, printed(siem.Write(os.Stdout))
+			err = siem.Write(os.Stdout)
+		} else {
+			err = about.Write(os.Stdout, c.Manual.Form)
 		}
-		return 0, printed(about.Write(os.Stdout, c.Manual.Form))
 	case "version":
-		_, err := fmt.Println("rustnet", version())
-		return 0, printed(err)
+		_, err = fmt.Println("rustnet", version())
+	default:
+		return c.stream()
 	}
-	return stream(&c)
+	return status, printed(err)
 }
 
 // fits settles the form, and tells what is wrong with the flags of the command line for their command, and with each other.
 func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
-	if shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from") {
-		for _, flag := range []string{"interface", "ring-bytes", "promiscuous"} {
+	given := func(flags ...string) string { // the first of them that is
+		for _, flag := range flags {
 			if shell.OnCommandLine(ctx, flag) {
-				return fmt.Errorf("--%s is for live capture, which --read and --from are instead of", flag)
+				return flag
 			}
 		}
-		if shell.OnCommandLine(ctx, "snaplen") && c.Pcapng.File == "" {
-			return errors.New("--snaplen is for live capture, and for what --pcapng keeps: of a file's packets all that is there is read")
-		}
+		return ""
 	}
-	if shell.OnCommandLine(ctx, "local") && c.Read == "" && slices.Contains([]string{"stream", "snapshot", "stats", "history"}, ctx.Selected().Name) {
+	snapshot, notLive := c.doing == "snapshot", given("read", "from") != ""
+	if flag := given("interface", "ring-bytes", "promiscuous"); flag != "" && notLive {
+		return fmt.Errorf("--%s is for live capture, which --read and --from are instead of", flag)
+	}
+	if notLive && given("snaplen") != "" && c.Pcapng.File == "" {
+		return errors.New("--snaplen is for live capture, and for what --pcapng keeps: of a file's packets all that is there is read")
+	}
+	if given("local") != "" && c.Read == "" && c.streams() {
 		return errors.New("--local is for captures that --read reads: live this side is this machine, and records say theirs")
 	}
-	if ctx.Selected().Name == "snapshot" && !c.passes() {
-		for _, flag := range []string{"interface", "bpf"} {
-			if shell.OnCommandLine(ctx, flag) {
-				return fmt.Errorf("--%s is for packets, which a snapshot looks at with --duration or --watch", flag)
-			}
-		}
+	if flag := given("interface", "bpf"); flag != "" && snapshot && !c.passes() {
+		return fmt.Errorf("--%s is for packets, which a snapshot looks at with --duration or --watch", flag)
 	}
 	for flag, path := range map[string]string{"store": c.Store, "learned": c.Alerts.Learned, "output-file": cmp.Or(c.Snapshot.OutputFile, c.Stats.OutputFile, c.History.OutputFile)} {
 		if path == "-" {
 			return fmt.Errorf("--%s: - is stdout, and here a file has to be named", flag)
 		}
 	}
-	for flag, of := range map[string]string{"write-format": "write", "exec-max": "exec", "exec-timeout": "exec", "learn": "detect"} {
-		if shell.OnCommandLine(ctx, flag) && !c.has(of) && ctx.Selected().Name == "stream" {
-			return fmt.Errorf("--%s says something of --%s, which is not given", flag, of)
-		}
-	}
 	for form, short := range map[string]bool{output.JSON: c.JSON, output.CSV: c.CSV, output.Table: c.Table} {
-		if short && shell.OnCommandLine(ctx, "output") && c.Output.Format != form {
+		if short && given("output") != "" && c.Output.Format != form {
 			return fmt.Errorf("--%s and --output %s: one form, not two", form, c.Output.Format)
 		}
 		if short {
 			c.Output.Format = form
 		}
 	}
-	if doing := ctx.Selected().Name; doing != "stream" && doing != "config" { // what a file of settings says is for when there is one
-		for _, flag := range []string{"write", "pcapng", "alert", "detect", "exec", "schema"} {
-			if shell.OnCommandLine(ctx, flag) && (flag != "schema" || doing != "history") {
-				hint := ""
-				if doing == "history" {
-					hint = ": rustnet history --json | rustnet --from - --" + flag + " …"
-				}
-				return fmt.Errorf("--%s is for the stream of events%s", flag, hint)
+	if c.doing != "stream" && c.doing != "config" { // what a file of settings says is for when there is one
+		flag := given("write", "pcapng", "alert", "detect", "exec")
+		if flag == "" && c.doing != "history" {
+			flag = given("schema")
+		}
+		if flag != "" {
+			hint := ""
+			if c.doing == "history" {
+				hint = ": rustnet history --json | rustnet --from - --" + flag + " …"
 			}
+			return fmt.Errorf("--%s is for the stream of events%s", flag, hint)
 		}
 	}
-	switch doing := ctx.Selected().Name; {
-	case doing == "snapshot" && (shell.OnCommandLine(ctx, "read") || shell.OnCommandLine(ctx, "from")):
+	switch {
+	case snapshot && notLive:
 		return errSnapshotLive
-	case doing == "snapshot" && shell.OnCommandLine(ctx, "store"):
+	case snapshot && given("store") != "":
 		return errors.New("--store is for the stream of events, and for looking back at it: history, show and stats")
-	case doing == "stats" && shell.OnCommandLine(ctx, "store") && !c.live():
+	case c.doing == "stats" && given("store") != "" && !c.live():
 		return errPlaces
 	}
 	return about.Refuse(ctx)
-}
-
-// has tells whether a flag that others depend on has a value, from wherever.
-func (c *cli) has(flag string) bool {
-	switch flag {
-	case "write":
-		return c.File.Write != ""
-	case "exec":
-		return c.Hook.Exec != ""
-	}
-	return len(c.Alerts.Detect) > 0
 }
 
 // printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
@@ -394,10 +396,10 @@ func printed(err error) error {
 }
 
 // files are those that a command reads and writes.
-func (c *cli) files(doing string) (read []string, written []output.Written) {
+func (c *cli) files() (read []string, written []output.Written) {
 	read = append(slices.Clone(c.From), c.Read)
 	cmd := output.Written{Flag: "--cmd-output", Path: c.Command.Output}
-	switch into := "--output-file"; doing {
+	switch into := "--output-file"; c.doing {
 	case "stream":
 		rotates := c.File.RotateSize > 0 || c.File.RotateEvery > 0
 		return read, []output.Written{{Flag: "--write", Path: c.File.Write, Aside: rotates}, {Flag: "--pcapng", Path: c.Pcapng.File, Aside: rotates},
@@ -413,8 +415,8 @@ func (c *cli) files(doing string) (read []string, written []output.Written) {
 }
 
 // last checks that what is put aside, or into the place of a file, later than the rest is opened, can be.
-func (c *cli) last(doing string) error {
-	_, written := c.files(doing)
+func (c *cli) last() error {
+	_, written := c.files()
 	for _, w := range written {
 		if path := w.Later(); path != "" {
 			if err := live.Lasting(path); err != nil {
@@ -449,7 +451,7 @@ func version() string {
 }
 
 // fields prints the schema.
-func fields(c *cli) error {
+func (c *cli) fields() error {
 	format := c.Output.Format
 	if c.Fields.Markdown {
 		format = "markdown"
@@ -459,14 +461,14 @@ func fields(c *cli) error {
 }
 
 // stream is the default command: from a source to lines on stdout.
-func stream(c *cli) (int, error) {
+func (c *cli) stream() (int, error) {
 	for _, err := range []error{c.File.Check(c.Pcapng.File != ""), c.Pcapng.Check(), c.Hook.Check(c.Alerts.Any())} {
 		if err != nil {
 			return 0, usageError{err}
 		}
 	}
-	say, fields := c.teller(), c.schema()
-	keep, err := c.prepare(fields, say)
+	fields := c.schema()
+	keep, err := c.prepare(fields)
 	if err != nil {
 		return 0, err
 	}
@@ -486,12 +488,14 @@ func stream(c *cli) (int, error) {
 	if err != nil {
 		return 0, usageError{err}
 	}
-	for kind, asked := range map[event.Kind]bool{event.Stats: c.Every != 0, event.Alert: c.Alerts.Any()} {
-		if asked && !out.Writes(kind) {
-			say("warn", "--schema %s has nothing for %s: such records are left out", c.Output.Schema, kind)
+	for _, kind := range []event.Kind{event.Stats, event.Alert} {
+		if asked := c.Every != 0 && kind == event.Stats || c.Alerts.Any() && kind == event.Alert; asked && !out.Writes(kind) {
+			c.say("warn", "--schema %s has nothing for %s: such records are left out", c.Output.Schema, kind)
 		}
 	}
+	to := lines(out, keep)
 	var stages []shell.Stage
+	beside := func(b shell.Beside) { stages, to.Beside = append(stages, b.Run), append(to.Beside, b) }
 	if c.Every != 0 {
 		totals, err := summary.NewTotals(c.Every, c.live())
 		if err == nil && len(c.From) > 0 {
@@ -503,77 +507,82 @@ func stream(c *cli) (int, error) {
 		stages = append(stages, totals.Run)
 	}
 	c.Alerts.Commands = c.Hook.Exec != ""
-	alerts, err := alert.New(c.Alerts, fields, func(text string) { say("error", "%s", text) })
+	alerts, err := alert.New(c.Alerts, fields, c.alarm)
 	if err != nil {
 		return 0, c.mistake(err)
 	}
 	if alerts != nil {
-		stages = append(stages, alerts.Run)
+		beside(alerts)
 		for _, rule := range alerts.Rules() {
-			c.sayDoubts("--alert "+rule.Name, rule.Program, say)
+			c.sayDoubts("--alert "+rule.Name, rule.Program)
 		}
-	}
-	to := shell.Sink{Run: out.Run, Stopped: out.Stopped(),
-		Written: func() uint64 { return out.Stats().Events() },
-		Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
-	if alerts != nil {
-		to.Beside = append(to.Beside, alerts)
 	}
 	stages = append(stages, keep.Stage())
-	if c.Pcapng.File != "" {
-		kept, err := c.keepPackets(keep, say)
-		if err != nil {
-			return 0, c.program.NotRun(err)
-		}
-		stages = append(stages, kept.Run)
-		to.Beside = append(to.Beside, kept)
+	if to.End, err = c.openBesides(fields, inFile, keep, alerts, beside); err != nil {
+		return 0, err
 	}
-	if c.File.Write != "" { // opened with all the rights there are
-		file, err := pieces.New(c.File, inFile, fields, func(text string) { say("error", "%s", text) })
+	if err := c.last(); err != nil {
+		return 0, err
+	}
+	src, err := c.open(fields)
+	if err != nil {
+		return 0, c.program.NotRun(err)
+	}
+	return c.program.Finish(c.flow(src, stages, to))
+}
+
+// openBesides opens, with all the rights there are, what records go to beside stdout. leave is for when that is left behind.
+func (c *cli) openBesides(fields *event.Schema, inFile output.Config, keep *filter.Stage, alerts *alert.Stage, beside func(shell.Beside)) (leave func(), err error) {
+	if c.Pcapng.File != "" {
+		kept, err := c.keepPackets(keep)
 		if err != nil {
-			return 0, c.program.NotRun(err)
+			return nil, c.program.NotRun(err)
 		}
-		stages = append(stages, file.Run)
-		to.Beside = append(to.Beside, file)
+		beside(kept)
+	}
+	if c.File.Write != "" {
+		file, err := pieces.New(c.File, inFile, fields, c.alarm)
+		if err != nil {
+			return nil, c.program.NotRun(err)
+		}
+		beside(file)
 	}
 	if c.Hook.Exec != "" {
-		command, err := hook.New(c.Hook, inFile, fields, func(text string) { say("warn", "%s", text) }, alerts.Untold)
+		command, err := hook.New(c.Hook, inFile, fields, c.warn, alerts.Untold)
 		if err != nil {
-			return 0, usageError{err}
+			return nil, usageError{err}
 		}
-		stages = append(stages, command.Run)
-		to.Beside, to.End = append(to.Beside, command), func() {
+		beside(command)
+		leave = func() {
 			command.Leave()
 			alerts.Close()
 		}
 	}
 	if c.Store != "" {
-		c.Keep.Live, c.Keep.Warn = c.live(), func(text string) { say("error", "%s", text) }
+		c.Keep.Live, c.Keep.Warn = c.live(), c.alarm
 		kept, err := store.New(c.Store, c.Keep, fields)
 		if err != nil {
-			return 0, c.program.NotRun(err)
+			return nil, c.program.NotRun(err)
 		}
-		stages = append(stages, kept.Run)
-		to.Beside = append(to.Beside, kept)
+		beside(kept)
 	}
-	if err := c.last("stream"); err != nil {
-		return 0, err
-	}
-	src, err := open(c, fields, say)
-	if err != nil {
-		return 0, c.program.NotRun(err)
-	}
-	return c.program.Finish(c.flow(say, src, stages, to))
+	return leave, nil
+}
+
+// lines is the sink of the records that keep lets pass.
+func lines(out *output.Stage, keep *filter.Stage) shell.Sink {
+	return shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
+		Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 }
 
 // keepPackets opens the file of packets, and has them handed to it.
-func (c *cli) keepPackets(keep *filter.Stage, say shell.Teller) (*pcapng.Keeper, error) {
+func (c *cli) keepPackets(keep *filter.Stage) (*pcapng.Keeper, error) {
 	if len(c.From) > 0 {
 		return nil, usageError{errors.New("--pcapng: records that are read back have no packets")}
 	}
 	cfg := c.Pcapng
 	cfg.Rotation, cfg.SnapLen, cfg.Live, cfg.Settle = c.File.Rotation, c.Live.SnapLen, c.live(), c.Track.Settle
-	kept, err := pcapng.New(cfg, schema, func(text string) { say("error", "%s", text) })
+	kept, err := pcapng.New(cfg, schema, c.alarm)
 	if err != nil {
 		return nil, err
 	}
@@ -583,13 +592,13 @@ func (c *cli) keepPackets(keep *filter.Stage, say shell.Teller) (*pcapng.Keeper,
 }
 
 // snapshot prints the connections that there are.
-func snapshot(c *cli) (int, error) {
+func (c *cli) snapshot() (int, error) {
 	if !c.live() {
 		return 0, usageError{errSnapshotLive}
 	}
-	say, cfg := c.teller(), c.Snapshot.Config
+	cfg := c.Snapshot.Config
 	c.About.Patient = true
-	keep, err := c.prepare(schema, say)
+	keep, err := c.prepare(schema)
 	if err != nil {
 		return 0, err
 	}
@@ -606,25 +615,25 @@ func snapshot(c *cli) (int, error) {
 	if err != nil {
 		return 0, usageError{err}
 	}
-	src, own, err := openSnapshot(c, say)
+	src, own, err := c.openSnapshot()
 	if err != nil {
 		return 0, err
 	}
 	board := summary.NewBoard(cfg.Watch, own)
-	return c.flow(say, src, []shell.Stage{board.Run, keep.Stage()}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
+	return c.flow(src, []shell.Stage{board.Run, keep.Stage()}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
 }
 
 // passes tells whether a snapshot takes time, in which packets tell more than the sockets do.
 func (c *cli) passes() bool { return c.Duration > 0 || c.Snapshot.Watch > 0 }
 
-// distribution is the command stats.
-func distribution(c *cli) (int, error) {
+// stats is the command that sums up.
+func (c *cli) stats() (int, error) {
 	c.fromStore = c.Store != "" && c.live() // which may be written by a configuration file
 	if when := c.Stats.When; !c.fromStore && len(c.From) == 0 && (!when.Since.IsZero() || !when.Until.IsZero()) {
 		return 0, usageError{errors.New(`--since and --until are for what was kept (--store, --from); of a capture ask with --filter 'ts > date("2026-01-31T08:00:00Z")'`)}
 	}
-	say, cfg, fields := c.teller(), c.Stats.Config, c.schema()
-	keep, err := c.prepare(fields, say)
+	cfg, fields := c.Stats.Config, c.schema()
+	keep, err := c.prepare(fields)
 	if err != nil {
 		return 0, err
 	}
@@ -635,22 +644,22 @@ func distribution(c *cli) (int, error) {
 	}
 	var src *shell.Source
 	if c.fromStore {
-		src, err = openStore(c, c.Stats.When, false, fields)
+		src, err = c.openStore(c.Stats.When, false, fields)
 	} else {
-		src, err = open(c, fields, say)
+		src, err = c.open(fields)
 	}
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
-	return c.program.Finish(c.flow(say, src, []shell.Stage{keep.Stage()}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
+	return c.program.Finish(c.flow(src, []shell.Stage{keep.Stage()}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
 		Outcome: func() string { return event.Count(stats.Events(), "row") + stats.Report() }}))
 }
 
 // history is the command that looks up connections in a store.
-func history(c *cli) (int, error) {
+func (c *cli) history() (int, error) {
 	c.fromStore, c.Output.Dated = true, true
-	say, cfg, fields := c.teller(), c.History.Rows, c.schema()
-	keep, err := c.prepare(fields, say)
+	cfg, fields := c.History.Rows, c.schema()
+	keep, err := c.prepare(fields)
 	if err != nil {
 		return 0, err
 	}
@@ -671,8 +680,7 @@ func history(c *cli) (int, error) {
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
-			Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
+		to = lines(out, keep)
 	} else {
 		query, err := summary.NewQuery(summary.Config{Rows: cfg, NewSince: since.Time, Latest: latest, Size: output.TerminalSize}, c.Output, fields, os.Stdout)
 		if err != nil {
@@ -680,15 +688,15 @@ func history(c *cli) (int, error) {
 		}
 		to = shell.Sink{Run: query.Run, Stopped: query.Stopped(), Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
 	}
-	src, err := openStore(c, when, c.History.Records, fields)
+	src, err := c.openStore(when, c.History.Records, fields)
 	if err != nil {
 		return 0, err
 	}
-	return c.flow(say, src, []shell.Stage{keep.Stage()}, to)
+	return c.flow(src, []shell.Stage{keep.Stage()}, to)
 }
 
 // show is the command that prints all that a store has of one connection.
-func show(c *cli) (int, error) {
+func (c *cli) show() (int, error) {
 	c.fromStore, c.Output.Dated = true, true
 	fields := c.schema()
 	c.Output.OnTerminal()
@@ -721,18 +729,18 @@ func (c *cli) schema() *event.Schema {
 }
 
 // prepare compiles the filter, opens what says more of remote ends, and finds out where the records go to.
-func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stage, err error) {
+func (c *cli) prepare(fields *event.Schema) (keep *filter.Stage, err error) {
 	event.CommunitySeed = c.CommunityIDSeed
 	c.Output.OnTerminal()
 	c.About.Fields, c.About.Updates = fields, c.Track.Interval > 0
 	c.About.Patient = c.About.Patient || !c.live()
-	c.About.Warn = func(text string) { say("warn", "%s", text) }
+	c.About.Warn = c.warn
 	if c.remote, err = remote.New(c.About); err != nil {
 		return nil, c.mistake(err)
 	}
 	rows := map[string]summary.Rows{"snapshot": c.Snapshot.Rows, "stats": c.Stats.Rows}[c.doing]
-	c.sayAbsent("--sort", strings.FieldsFunc(rows.Sort, func(r rune) bool { return strings.ContainsRune(", -", r) }), say)
-	c.sayAbsent("--group-by", strings.FieldsFunc(strings.Join(rows.GroupBy, ","), func(r rune) bool { return strings.ContainsRune(", ", r) }), say)
+	c.sayAbsent("--sort", strings.FieldsFunc(rows.Sort, func(r rune) bool { return strings.ContainsRune(", -", r) }))
+	c.sayAbsent("--group-by", strings.FieldsFunc(strings.Join(rows.GroupBy, ","), func(r rune) bool { return strings.ContainsRune(", ", r) }))
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}
@@ -740,20 +748,20 @@ func (c *cli) prepare(fields *event.Schema, say shell.Teller) (keep *filter.Stag
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--filter: %w", err)}
 	}
-	c.sayDoubts("--filter", program, say)
+	c.sayDoubts("--filter", program)
 	return filter.NewStage(program), nil
 }
 
 // sayDoubts tells what an expression is not likely to mean.
-func (c *cli) sayDoubts(flag string, asks *filter.Program, say shell.Teller) {
+func (c *cli) sayDoubts(flag string, asks *filter.Program) {
 	for _, note := range asks.Notes() {
-		say("warn", "%s: %s", flag, note)
+		c.say("warn", "%s: %s", flag, note)
 	}
-	c.sayAbsent(flag, asks.Fields(), say)
+	c.sayAbsent(flag, asks.Fields())
 }
 
 // sayAbsent tells which fields no record of this run can have, and what gives them.
-func (c *cli) sayAbsent(flag string, names []string, say shell.Teller) {
+func (c *cli) sayAbsent(flag string, names []string) {
 	if len(c.From) > 0 || c.fromStore { // these have what they have
 		return
 	}
@@ -774,13 +782,13 @@ func (c *cli) sayAbsent(flag string, names []string, say shell.Teller) {
 			why = "only packets tell it, as with --duration 5s"
 		}
 		if why != "" {
-			say("warn", "%s: no record has %s here: %s", flag, name, why)
+			c.say("warn", "%s: no record has %s here: %s", flag, name, why)
 		}
 	}
 }
 
-// examine is the command doctor. Its exit status says whether the main job can be done.
-func examine(c *cli) (int, error) {
+// doctor is the command that checks what works. Its exit status says whether the main job can be done.
+func (c *cli) doctor() (int, error) {
 	c.Output.OnTerminal()
 	if err := c.withPrivileges(); err != nil {
 		return 0, err
@@ -798,7 +806,7 @@ func examine(c *cli) (int, error) {
 }
 
 // interfaces lists what --interface can name.
-func interfaces(c *cli) error {
+func (c *cli) interfaces() error {
 	devices, err := live.Interfaces()
 	if err != nil {
 		return err
@@ -812,17 +820,17 @@ func interfaces(c *cli) error {
 }
 
 // flow runs the source's events through the stages into the sink, and gives the exit status.
-func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
+func (c *cli) flow(src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
 	// Everything is open, and nothing was read yet that strangers wrote. For owners some is needed on.
 	switch err := live.DropPrivileges(c.live() && c.Process != "none"); {
 	case err == nil:
 	case !errors.Is(err, errors.ErrUnsupported):
-		say("error", "%v", err)
+		c.say("error", "%v", err)
 	case c.captures:
-		say("warn", "%v", err)
+		c.say("warn", "%v", err)
 	}
-	f := shell.Flow{Source: src, Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
-		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: say}
+	f := shell.Flow{Source: src, Enrichers: c.enrichers(), Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
+		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: c.say}
 	err := f.Run()
 	switch {
 	case errors.Is(err, shell.ErrInterrupted):
@@ -833,6 +841,17 @@ func (c *cli) flow(say shell.Teller, src *shell.Source, stages []shell.Stage, to
 		return exitMatched, nil
 	}
 	return exitDone, err
+}
+
+// enrichers are the stages behind every source.
+func (c *cli) enrichers() (all []shell.Enricher) {
+	if c.remote != nil { // first: whom a connection goes to can be asked while its owner is looked for
+		all = append(all, c.remote)
+	}
+	if c.owners != nil {
+		all = append(all, c.owners)
+	}
+	return all
 }
 
 // wallClock ends a live run after --duration, or when the command that it is about is over. A file's end comes
@@ -846,17 +865,17 @@ func (c *cli) wallClock() <-chan time.Time {
 }
 
 // takeCommand checks what stands behind --, before anything is opened.
-func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err error) {
+func (c *cli) takeCommand(ours, args []string, given bool) (err error) {
 	const how = "rustnet [flags] -- CMD ARGS"
 	switch {
-	case !given && doing != "config" && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
+	case !given && c.doing != "config" && slices.ContainsFunc(ours, func(a string) bool { return strings.HasPrefix(a, "--cmd-") }):
 		return usageError{errors.New("--cmd-output and --cmd-user are for a command that is run: " + how)}
 	case !given:
 		return nil
 	case len(args) == 0:
 		return usageError{errors.New("-- and no command behind it: " + how)}
-	case doing != "stream" && doing != "stats":
-		return usageError{fmt.Errorf("rustnet %s runs no command: %s, or rustnet stats [flags] -- CMD ARGS", doing, how)}
+	case c.doing != "stream" && c.doing != "stats":
+		return usageError{fmt.Errorf("rustnet %s runs no command: %s, or rustnet stats [flags] -- CMD ARGS", c.doing, how)}
 	case !c.live():
 		return usageError{errors.New("a command's connections are this machine's: --read and --from show others")}
 	case c.Process == "none":
@@ -866,26 +885,23 @@ func (c *cli) takeCommand(doing string, ours, args []string, given bool) (err er
 	return err
 }
 
-func (c *cli) teller() shell.Teller {
-	if c.Quiet {
-		return shell.NewTeller(os.Stderr, "error")
-	}
-	return shell.NewTeller(os.Stderr, c.LogLevel)
-}
+// warn tells people of what is lost or left out, alarm of what failed while the rest goes on.
+func (c *cli) warn(text string)  { c.say("warn", "%s", text) }
+func (c *cli) alarm(text string) { c.say("error", "%s", text) }
 
 // live tells whether it is this machine's traffic that is looked at.
 func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 && !c.fromStore }
 
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
-func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error) {
+func (c *cli) open(fields *event.Schema) (*shell.Source, error) {
 	switch {
 	case c.Read != "" && len(c.From) > 0:
 		return nil, usageError{errors.New("--read and --from: packets or records, not both")}
 	case len(c.From) > 0:
-		return openRecords(c, fields)
+		return c.openRecords(fields)
 	case c.Read != "":
-		return openFile(c)
+		return c.openFile()
 	}
 	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
@@ -893,35 +909,43 @@ func open(c *cli, fields *event.Schema, say shell.Teller) (*shell.Source, error)
 		return nil, err
 	}
 	// Owners first: of a connection that is seen, the owner must have been seen as well.
-	owners, err := openOwners(c, say)
-	if err != nil {
+	if err := c.openOwners(); err != nil {
 		return nil, err
 	}
-	src, err := openLive(c, enrichers{c.remote, owners}, say)
+	src, err := c.openLive()
 	if why := lacking(err); why != "" && c.tablesDo() {
-		say("warn", "%s; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", why)
-		return openSockets(c, owners), nil
+		c.say("warn", "%s; showing the kernel's socket tables instead: no names, no UDP peers, no packets (rustnet doctor says more)", why)
+		return c.openSockets(), nil
 	}
-	if err != nil && owners != nil {
-		owners.Close()
+	if c.owners == nil {
+		return src, err
 	}
-	if err == nil && owners != nil && (c.Process == enrich.ModeAuto || c.program != nil) {
-		switch _, why := owners.Hooks(); {
-		case why == nil:
-		case owners.Stats().Foreign:
-			say("warn", "no processes: /proc does not show those here (try: mount -t proc proc /proc): %v", why)
-		case owners.Exact():
-			say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
-		case runtime.GOOS != "linux": // where nobody expects eBPF
-			say("info", "owners come from the socket tables, and short-lived programs may be missed (rustnet doctor says more)")
-		default:
-			say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
-		}
+	if err != nil {
+		c.owners.Close()
+		return nil, err
 	}
-	return src, err
+	if c.Process == enrich.ModeAuto || c.program != nil {
+		c.sayHowOwners()
+	}
+	return src, nil
 }
 
-func openFile(c *cli) (*shell.Source, error) {
+// sayHowOwners tells how owners are found where eBPF does not name them.
+func (c *cli) sayHowOwners() {
+	switch _, why := c.owners.Hooks(); {
+	case why == nil:
+	case c.owners.Stats().Foreign:
+		c.say("warn", "no processes: /proc does not show those here (try: mount -t proc proc /proc): %v", why)
+	case c.owners.Exact():
+		c.say("info", "owners of what was open before come from the socket tables and /proc: %v", why)
+	case runtime.GOOS != "linux": // where nobody expects eBPF
+		c.say("info", "owners come from the socket tables, and short-lived programs may be missed (rustnet doctor says more)")
+	default:
+		c.say("info", "no eBPF, so owners come from the socket tables and /proc, and short-lived programs may be missed (rustnet doctor says more): %v", why)
+	}
+}
+
+func (c *cli) openFile() (*shell.Source, error) {
 	var keep *pcapfilter.Set
 	if c.BPF != "" {
 		var err error
@@ -943,11 +967,11 @@ func openFile(c *cli) (*shell.Source, error) {
 			return slices.ContainsFunc(c.Local, func(p netip.Prefix) bool { return p.Contains(a) })
 		}
 	}
-	read := reader{run: f.Run}
+	read := reader{run: f.Run, report: func() string { return f.Stats().Report() }, close: f.Close}
 	if f.Ready() {
 		read.each = f.Each
 	}
-	src, err := packets(c, read, f.Close, func() string { return f.Stats().Report() }, enrichers{remote: c.remote})
+	src, err := c.packets(read)
 	if src != nil {
 		src.Progress, src.Unit = func() (uint64, int64, int64) { st := f.Stats(); return st.Packets, st.Offset, st.Size }, "packets"
 		if keep != nil {
@@ -957,7 +981,7 @@ func openFile(c *cli) (*shell.Source, error) {
 	return src, err
 }
 
-func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
+func (c *cli) openRecords(fields *event.Schema) (*shell.Source, error) {
 	if c.BPF != "" {
 		return nil, usageError{errors.New("--bpf: records are no packets (use --filter)")}
 	}
@@ -970,7 +994,7 @@ func openRecords(c *cli, fields *event.Schema) (*shell.Source, error) {
 	}
 	r.SetDuration(c.Duration)
 	r.Within(c.Stats.When.Since.Time, c.Stats.When.Until.Time)
-	return readBack(r, "lines", enrichers{remote: c.remote}), nil
+	return readBack(r, "lines"), nil
 }
 
 var errSnapshotLive = errors.New("snapshot shows this machine's connections as they are now (try: rustnet stats -r, which adds up a file)")
@@ -982,7 +1006,7 @@ var errPlaces = errors.New("--store and --read or --from: one place to read from
 var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
 
 // openStore is the source of what was kept in a store, as far as the filter does not rule it out.
-func openStore(c *cli, when capturestore.Config, records bool, fields *event.Schema) (*shell.Source, error) {
+func (c *cli) openStore(when capturestore.Config, records bool, fields *event.Schema) (*shell.Source, error) {
 	switch {
 	case c.Store == "":
 		return nil, usageError{errNoStore}
@@ -1001,7 +1025,7 @@ func openStore(c *cli, when capturestore.Config, records bool, fields *event.Sch
 	if err != nil {
 		return nil, err
 	}
-	return readBack(r, "records", enrichers{remote: c.remote}), nil
+	return readBack(r, "records"), nil
 }
 
 // kept is where rustnet's own records are read back from: a file of them, or a store.
@@ -1013,20 +1037,20 @@ type kept interface {
 	Close() error
 }
 
-// readBack is the way of records that rustnet wrote: read, and the stages after that.
-func readBack(r kept, unit string, more enrichers) *shell.Source {
+// readBack is the source of records that rustnet wrote.
+func readBack(r kept, unit string) *shell.Source {
 	return &shell.Source{Notes: r.Notes, Progress: r.Progress, Unit: unit, Close: r.Close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
 			read := make(chan *event.Batch, 16)
 			p.Source(func() error { return r.Run(p.Context(), stop, read) })
-			return p.Chain(read, more.stages()...)
+			return read
 		},
-		Report: func() []string { return append([]string{r.Report()}, more.reports()...) }}
+		Report: func() []string { return []string{r.Report()} }}
 }
 
-func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
+func (c *cli) openLive() (*shell.Source, error) {
 	cfg := c.Live
-	cfg.Warn = func(s string) { say("warn", "%s", s) }
+	cfg.Warn = c.warn
 	if c.BPF != "" {
 		o := pcapfilter.Options{}
 		program, err := pcapfilter.CompileAny(c.BPF, o)
@@ -1048,19 +1072,19 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 		switch {
 		case err == nil:
 			cfg.Ends, c.Track.Ends = ends, true
-		case more.owners != nil:
-			if _, why := more.owners.Hooks(); why == nil { // else that is said
-				say("info", "ends of sockets are told by packets and by silence only: %v", err)
+		case c.owners != nil && c.doing != "snapshot":
+			if _, why := c.owners.Hooks(); why == nil { // else that is said
+				c.say("info", "ends of sockets are told by packets and by silence only: %v", err)
 			}
 		}
 	}
-	counter, notCounted := openBypass(c, &cfg)
+	counter, notCounted := c.openBypass(&cfg)
 	src, err := live.Open(cfg)
 	if err != nil {
 		return nil, errors.Join(err, counter.Close())
 	}
 	if err := cmp.Or(notCounted, src.NotCounted()); err != nil && runtime.GOOS == "linux" {
-		say("info", "packets of long connections are not counted in the kernel, which costs more CPU and nothing else: %v", err)
+		c.say("info", "packets of long connections are not counted in the kernel, which costs more CPU and nothing else: %v", err)
 	}
 	local, err := live.WatchLocal()
 	if err != nil {
@@ -1068,13 +1092,13 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 	}
 	c.Track.Local, c.Track.Announce = local.Contains, c.Process != "none"
 	closeAll := func() error { return errors.Join(src.Close(), counter.Close(), local.Close()) }
-	s, err := packets(c, reader{run: src.Run}, closeAll, func() string { return src.Stats().Report() }, more)
+	s, err := c.packets(reader{run: src.Run, report: func() string { return src.Stats().Report() }, close: closeAll})
 	if err == nil {
 		s.Live, c.captures = true, true
 		if who := c.program.User(); who != "" && c.Command.User == "" {
-			say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
+			c.say("info", "the command runs as %s, who called sudo (--cmd-user root: as root)", who)
 		}
-		err = c.program.Start(more.owners.Followed) // with what we drop now, which it may need
+		err = c.program.Start(c.owners.Followed) // with what we drop now, which it may need
 	}
 	if err != nil {
 		closeAll()
@@ -1084,7 +1108,7 @@ func openLive(c *cli, more enrichers, say shell.Teller) (*shell.Source, error) {
 }
 
 // openBypass lets the kernel count connections, unless each packet is wanted. counter is nil where it cannot.
-func openBypass(c *cli, cfg *live.Config) (counter *bypass.Table, err error) {
+func (c *cli) openBypass(cfg *live.Config) (counter *bypass.Table, err error) {
 	if !cfg.Bypass || cfg.WholePackets || c.Checksums {
 		return nil, nil
 	}
@@ -1098,11 +1122,13 @@ func openBypass(c *cli, cfg *live.Config) (counter *bypass.Table, err error) {
 type reader struct {
 	run  func(stop context.Context, out chan<- *capture.Frames) error
 	each func(stop context.Context, yield func(*capture.Frames) bool) error
+
+	report func() string
+	close  func() error
 }
 
-// packets is the way of frames: decode, track, names from DNS, and the stages after those.
-func packets(c *cli, read reader, close func() error, account func() string,
-	more enrichers) (*shell.Source, error) {
+// packets is the source of frames' events: decoded, tracked, and with names from DNS.
+func (c *cli) packets(read reader) (*shell.Source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
@@ -1110,13 +1136,13 @@ func packets(c *cli, read reader, close func() error, account func() string,
 	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums}), enrich.NewHosts(c.Track.Local)
 	c.Track.Each = hosts.Batch
 	c.Track.Crashed = func(text string) {
-		c.teller()("error", "inspecting a connection failed, which is a mistake of rustnet's (please report it); it goes on without what was not found yet: %s", text)
+		c.say("error", "inspecting a connection failed, which is a mistake of rustnet's (please report it); it goes on without what was not found yet: %s", text)
 	}
 	tracker, err := track.New(c.Track)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &shell.Source{Close: close,
+	return &shell.Source{Close: read.close,
 		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
 			tracked := make(chan *event.Batch, 16)
 			if read.each != nil && c.Track.Workers == 1 {
@@ -1127,35 +1153,11 @@ func packets(c *cli, read reader, close func() error, account func() string,
 				p.Source(func() error { return read.run(stop, frames) })
 				p.Stage(func() error { return tracker.RunFrames(p.Context(), decoder, frames, tracked) })
 			}
-			return p.Chain(tracked, more.stages()...)
+			return tracked
 		},
 		Report: func() []string {
-			return append([]string{account(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}, more.reports()...)
+			return []string{read.report(), tracker.Stats().Report(), decoder.Stats().Report(), hosts.Stats().Report()}
 		}}, nil
-}
-
-// enrichers say more of events than their source does; each may be nil.
-type enrichers struct {
-	remote *remote.Stage // first: whom a connection goes to can be asked while its owner is looked for
-	owners *enrich.Stage
-}
-
-func (e enrichers) stages() (stages []shell.Stage) {
-	if e.remote != nil {
-		stages = append(stages, e.remote.Run)
-	}
-	if e.owners != nil {
-		stages = append(stages, e.owners.Run)
-	}
-	return stages
-}
-
-func (e enrichers) reports() []string {
-	said := []string{e.remote.Report()}
-	if e.owners != nil {
-		said = append(said, e.owners.Stats().Report())
-	}
-	return said
 }
 
 // withPrivileges puts those into use that were held back while files of the user's choice were opened. The last of these is looked
@@ -1170,16 +1172,16 @@ func (c *cli) withPrivileges() error {
 }
 
 // openOwners opens what finds owners; without it, where the system has none, everything else still works.
-func openOwners(c *cli, say shell.Teller) (*enrich.Stage, error) {
+func (c *cli) openOwners() (err error) {
 	if c.Process == "none" {
-		return nil, nil
+		return nil
 	}
-	owners, err := enrich.New(enrich.Config{Mode: c.Process, Types: c.Types, Follow: c.program != nil, Interval: c.Track.Interval})
+	c.owners, err = enrich.New(enrich.Config{Mode: c.Process, Types: c.Types, Follow: c.program != nil, Interval: c.Track.Interval})
 	if errors.Is(err, errors.ErrUnsupported) && c.program == nil {
-		say("warn", "no processes: %v", err)
-		return nil, nil
+		c.say("warn", "no processes: %v", err)
+		return nil
 	}
-	return owners, err
+	return err
 }
 
 // lacking says why there are no packets though nothing is wrong, "" where something is.
@@ -1196,22 +1198,25 @@ func (c *cli) tablesDo() bool {
 }
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
-func openSockets(c *cli, owners *enrich.Stage) *shell.Source {
-	poller, more := &sockets.Poller{}, enrichers{c.remote, owners}
+func (c *cli) openSockets() *shell.Source {
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
-	return &shell.Source{Live: true, Close: func() error { return nil },
-		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			tables, tracked := make(chan *sockets.Table), make(chan *event.Batch, 16)
-			p.Source(func() error { return poller.Run(stop, tables) })
-			p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
-			return p.Chain(tracked, more.stages()...)
-		},
-		Report: func() []string { return append([]string{tracker.Stats().Report()}, more.reports()...) }}
+	return &shell.Source{Live: true, Close: func() error { return nil }, Run: polled(&sockets.Poller{}, tracker),
+		Report: func() []string { return []string{tracker.Stats().Report()} }}
+}
+
+// polled gives what a tracker makes of the tables.
+func polled(poller *sockets.Poller, tracker *track.SocketStage) func(*shell.Pipe, context.Context) <-chan *event.Batch {
+	return func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+		tables, tracked := make(chan *sockets.Table), make(chan *event.Batch, 16)
+		p.Source(func() error { return poller.Run(stop, tables) })
+		p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
+		return tracked
+	}
 }
 
 // openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
 // again, and where time passes the packets of it. own is our network namespace.
-func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err error) {
+func (c *cli) openSnapshot() (src *shell.Source, own uint32, err error) {
 	watch := c.Snapshot.Watch
 	over := c.passes()
 	if c.Process == enrich.ModeAuto && !over {
@@ -1224,49 +1229,41 @@ func openSnapshot(c *cli, say shell.Teller) (src *shell.Source, own uint32, err 
 	if len(conns) == 0 {
 		return nil, 0, hidden
 	}
-	owners, err := openOwners(c, say)
-	if err != nil {
+	if err := c.openOwners(); err != nil {
 		return nil, 0, err
 	}
 	if hidden != nil {
-		say("warn", "%v", hidden)
+		c.say("warn", "%v", hidden)
 	}
 	poller := &sockets.Poller{Conns: conns, Once: !over, Interval: watch}
 	tracker := track.NewSockets(track.SocketConfig{Interval: 1, MaxConnections: c.Track.MaxConnections, Listening: c.Snapshot.Listen, Unchanged: true})
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	packets := &shell.Source{Close: func() error { return nil }}
-	if over {
-		opened, err := openLive(c, enrichers{}, say)
-		switch why := lacking(err); {
-		case err == nil:
-			packets = opened
-		case why == "" || !c.tablesDo():
-			return nil, 0, err
-		default:
-			say("warn", "%s; showing what the socket tables tell: no names, no bytes, no rates", why)
-		}
-	}
-	return &shell.Source{Live: true, Close: packets.Close,
-		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
-			tables, found := make(chan *sockets.Table), make(chan *event.Batch, 16)
-			p.Source(func() error { return poller.Run(stop, tables) })
-			p.Stage(func() error { return tracker.Run(p.Context(), tables, found) })
-			all := []<-chan *event.Batch{found}
-			if packets.Run != nil {
-				all = append(all, packets.Run(p, stop))
-			}
-			return p.Chain(p.Merge(all...), enrichers{c.remote, owners}.stages()...)
-		},
+	src = &shell.Source{Live: true, Close: func() error { return nil }, Run: polled(poller, tracker),
 		Notes: func() (notes []string) {
-			if owners != nil {
-				notes = owners.Stats().Notes()
+			if c.owners != nil {
+				notes = c.owners.Stats().Notes()
 			}
 			if said := c.remote.Report(); said != "" {
 				notes = append(notes, said)
 			}
 			return notes
-		},
-	}, conns[0].NetNS(), nil
+		}}
+	if over {
+		packets, err := c.openLive()
+		switch why := lacking(err); {
+		case err == nil:
+			found := src.Run
+			src.Close = packets.Close
+			src.Run = func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+				return p.Merge(found(p, stop), packets.Run(p, stop))
+			}
+		case why == "" || !c.tablesDo():
+			return nil, 0, err
+		default:
+			c.say("warn", "%s; showing what the socket tables tell: no names, no bytes, no rates", why)
+		}
+	}
+	return src, conns[0].NetNS(), nil
 }

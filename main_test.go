@@ -917,6 +917,7 @@ func TestFlagsOfCommands(t *testing.T) {
 			}
 			ctx, err := parser.Parse(args)
 			if err == nil {
+				c.doing = command.Name
 				err = c.fits(ctx, about)
 			}
 			if takes := strings.Contains(offered.String(), "\n"+option+"\t"); takes != (err == nil) {
@@ -926,8 +927,6 @@ func TestFlagsOfCommands(t *testing.T) {
 	}
 }
 
-// BenchmarkFile runs the whole program over files of make bench-data, for profiles (make profile has one):
-// BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
 // TestNamesOfFiles: a name may be any bytes; it is opened as it is, and what is said of it does not act on the terminal.
 func TestNamesOfFiles(t *testing.T) {
 	capture, err := os.ReadFile("testdata/udp.pcap")
@@ -990,6 +989,8 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
+// BenchmarkFile runs the whole program over files of make bench-data, for profiles (make profile has one):
+// BENCH=bench/mix.pcap go test -run '^$' -bench File -benchtime 3x -cpuprofile cpu.out .
 func BenchmarkFile(b *testing.B) {
 	files := strings.Fields(os.Getenv("BENCH"))
 	if len(files) == 0 {

@@ -339,13 +339,14 @@ func (s *Stage) Close() error {
 func (s *Stage) Stats() Stats { return *s.stats.Load() }
 
 // Report says for people what was lost, "" when nothing was.
-func (s Stats) Report() string {
+func (s *Stage) Report() string {
 	var said []string
-	if s.Others > 0 {
-		said = append(said, event.Count(s.Others, "event")+" of other processes left out")
+	stats := s.Stats()
+	if stats.Others > 0 {
+		said = append(said, event.Count(stats.Others, "event")+" of other processes left out")
 	}
-	if s.Shed > 0 {
-		said = append(said, event.Count(s.Shed, "look")+" for owners left out for want of time")
+	if stats.Shed > 0 {
+		said = append(said, event.Count(stats.Shed, "look")+" for owners left out for want of time")
 	}
 	return strings.Join(said, ", ")
 }

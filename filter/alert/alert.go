@@ -31,7 +31,7 @@ type Config struct {
 	// open until Close then.
 	Commands bool `kong:"-"`
 
-	Learn time.Duration `default:"24h" placeholder:"D" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
+	Learn time.Duration `default:"24h" placeholder:"D" needs:"detect" help:"How long first-contact and exfiltration learn before they alert; first-contact so for each new program."`
 }
 
 // Any tells whether there is anything that gives alerts.

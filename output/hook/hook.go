@@ -23,8 +23,8 @@ import (
 type Config struct {
 	Exec        string        `placeholder:"CMD" help:"Run CMD for each alert, with the record as JSON on stdin and its fields in variables (RUSTNET_PROCESS, ...). No shell; its output goes to stderr."`
 	ExecOn      []string      `placeholder:"KIND,..." complete:"alert,new,updated,closed,lost,stats" help:"Run it for these events instead, where they pass the filter: new, updated, closed, alert, lost, stats."`
-	ExecMax     int           `default:"4" placeholder:"N" least:"1" help:"How many may run at once."`
-	ExecTimeout time.Duration `default:"10s" placeholder:"D" help:"How long one may run."`
+	ExecMax     int           `default:"4" placeholder:"N" least:"1" needs:"exec" help:"How many may run at once."`
+	ExecTimeout time.Duration `default:"10s" placeholder:"D" needs:"exec" help:"How long one may run."`
 	ExecShell   bool          `help:"Run CMD by sh -c. Quote the variables in it: their values come from the network."`
 }
 

@@ -14,7 +14,7 @@ import (
 // Config is what a person decides about a file of records.
 type Config struct {
 	Write       string `placeholder:"FILE" help:"Also append the records to FILE; .gz and .zst compress. SIGHUP reopens it."`
-	WriteFormat string `enum:"json,csv,table," default:"" placeholder:"FORM" help:"Form of the records in that file: json, csv or table (default csv for FILE.csv, else json)."`
+	WriteFormat string `enum:"json,csv,table," default:"" placeholder:"FORM" needs:"write" help:"Form of the records in that file: json, csv or table (default csv for FILE.csv, else json)."`
 	Rotation
 }
 

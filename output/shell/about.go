@@ -3,6 +3,8 @@ package shell
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -49,14 +51,19 @@ var takes = map[string]string{
 	"version":    "",
 }
 
-// Refuse tells that a flag stands on the command line that the command does not take.
+// Refuse tells that a flag stands on the command line that the command does not take; or, of the stream, which takes all, one that
+// is of use only with another, which its tag "needs" names.
 func (m *Manual) Refuse(ctx *kong.Context) error {
 	c := m.command(ctx.Selected().Name)
-	if c == nil {
-		return nil
-	}
 	for _, p := range ctx.Path {
-		if p.Flag != nil && !p.Resolved && find(c.Flags, p.Flag.Name) == nil && !c.takes(&Flag{Name: p.Flag.Name}) {
+		switch {
+		case p.Flag == nil || p.Resolved:
+		case c == nil:
+			needs := p.Flag.Tag.Get("needs")
+			if slices.ContainsFunc(ctx.Flags(), func(f *kong.Flag) bool { return f.Name == needs && reflect.ValueOf(ctx.FlagValue(f)).IsZero() }) {
+				return fmt.Errorf("--%s says something of --%s, which is not given", p.Flag.Name, needs)
+			}
+		case find(c.Flags, p.Flag.Name) == nil && !c.takes(&Flag{Name: p.Flag.Name}):
 			return fmt.Errorf("%s %s takes no --%s (%[1]s %[2]s --help lists what it takes)", m.Name, c.Name, p.Flag.Name)
 		}
 	}

@@ -38,8 +38,15 @@ type Sink struct {
 	Beside  []Beside
 }
 
-// Beside is a last stage beside the one that writes stdout.
+// Enricher is a stage that says more of events than their source does.
+type Enricher interface {
+	Run(context.Context, <-chan *event.Batch, chan<- *event.Batch) error
+	Report() string // for people
+}
+
+// Beside is a stage that writes as well, beside the sink.
 type Beside interface {
+	Run(context.Context, <-chan *event.Batch, chan<- *event.Batch) error
 	Records() uint64 // that are out
 	Report() string  // for people
 	Err() error      // what it failed of, while the others went on
@@ -47,9 +54,10 @@ type Beside interface {
 
 // Flow is a run of events from a source through stages into a sink.
 type Flow struct {
-	Source *Source
-	Stages []Stage
-	Sink   Sink
+	Source    *Source
+	Enrichers []Enricher
+	Stages    []Stage
+	Sink      Sink
 
 	Quiet   bool             // no summary and no progress on stderr
 	Silent  bool             // nothing goes to stdout, so nobody has to read it
@@ -74,7 +82,11 @@ func (f *Flow) Run() error {
 	}
 	stop, stopSource := context.WithCancel(p.Context())
 	defer stopSource()
-	events := p.Chain(f.Source.Run(p, stop), f.Stages...)
+	events := f.Source.Run(p, stop)
+	for _, e := range f.Enrichers {
+		events = p.Chain(events, e.Run)
+	}
+	events = p.Chain(events, f.Stages...)
 	p.Stage(func() error { return f.Sink.Run(p.Context(), events) })
 
 	endProgress := func() {}
@@ -115,9 +127,12 @@ func (f *Flow) account() {
 	if f.Quiet || f.Sink.Outcome == nil || f.Source.Report == nil {
 		return
 	}
-	outcome := []string{f.Sink.Outcome()}
+	income, outcome := f.Source.Report(), []string{f.Sink.Outcome()}
+	for _, e := range f.Enrichers {
+		income = append(income, e.Report())
+	}
 	for _, b := range f.Sink.Beside {
 		outcome = append(outcome, b.Report())
 	}
-	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(sentence(f.Source.Report()...)+"; "+sentence(outcome...)))
+	fmt.Fprintf(os.Stderr, "rustnet: %s\n", output.ForPeople(sentence(income...)+"; "+sentence(outcome...)))
 }
