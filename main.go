@@ -610,7 +610,7 @@ func (c *cli) snapshot() (int, error) {
 			c.Output.Fields = append(c.Output.Fields, "-app", "-duration") // only packets tell
 		}
 	}
-	cfg.Size, c.Output.Listening = output.TerminalSize, c.Snapshot.Listen
+	cfg.Size, c.Output.Sockets, c.Output.Listening = output.TerminalSize, !c.passes(), c.Snapshot.Listen
 	show, err := summary.New(cfg, c.Output, schema, os.Stdout)
 	if err != nil {
 		return 0, usageError{err}
@@ -780,6 +780,9 @@ func (c *cli) sayAbsent(flag string, names []string) {
 			why = "--process none looks for no owners"
 		case sockets && f.Giver() == event.GivenBySource && !track.SocketsTell(f) && !c.About.Gives(f):
 			why = "only packets tell it, as with --duration 5s"
+			if strings.HasSuffix(name, "_bytes") {
+				why += "; " + strings.Replace(name, "bytes", "payload", 1) + " is what the kernel counted"
+			}
 		}
 		if why != "" {
 			c.say("warn", "%s: no record has %s here: %s", flag, name, why)

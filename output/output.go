@@ -48,6 +48,7 @@ type Config struct {
 	Width     int      `kong:"-"` // of the terminal that it goes to, 0 when it goes elsewhere
 	Height    int      `kong:"-"` // of the terminal; the table's header comes again when it has scrolled away
 	Dated     bool     `kong:"-"` // the records may be of many days: the table says of which
+	Sockets   bool     `kong:"-"` // the kernel's socket tables are all that tells of them
 	Listening bool     `kong:"-"` // many records are of sockets that wait, whose local end is all there is to say
 
 	// Size gives the terminal's size anew, zero where it is none any more; nil where Width and Height stay as they are.

@@ -217,6 +217,21 @@ func TestResized(t *testing.T) {
 	}
 }
 
+// TestSocketTable: what the kernel counted stands where else bytes of packets do, and makes way for the state.
+func TestSocketTable(t *testing.T) {
+	e := event.Event{Kind: event.Open, Proto: 6, State: event.Established, Direction: event.Out, Local: ap("192.0.2.1:40000"), Remote: ap("198.51.100.7:443"),
+		Without: event.NoBytes, TxPayload: 1234, RxPayload: 56789, HasPayload: true, Sockets: &[2]event.SocketRef{}, Proc: &event.Proc{Name: "curl", PID: 7}}
+	for width, want := range map[int]string{
+		100: "PROTO PROCESS REMOTE ABOUT STATE TX RX tcp curl[7] -> 198.51.100.7:443 ESTABLISHED 1.2K 56K",
+		80:  "PROTO PROCESS REMOTE ABOUT STATE tcp curl[7] -> 198.51.100.7:443 ESTABLISHED",
+	} {
+		got, _ := write(t, Config{Format: Table, Width: width, Sockets: true, Fields: []string{"-ts", "-event", "-app", "-duration", "-tx_bytes", "-rx_bytes"}}, e)
+		if strings.Join(strings.Fields(got), " ") != want {
+			t.Errorf("%d: got\n%swant %s", width, got, want)
+		}
+	}
+}
+
 func TestConfigErrors(t *testing.T) {
 	for _, c := range []struct {
 		cfg  Config

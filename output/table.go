@@ -64,19 +64,8 @@ func newTable(sel selection, schema *event.Schema, cfg Config) *table {
 	base := defaultColumns
 	if len(cfg.Columns) > 0 {
 		base = func(timeFormat string) []column { return rankedColumns(cfg.Columns, schema, timeFormat) }
-	} else if cfg.Listening {
-		base = func(timeFormat string) []column {
-			columns := defaultColumns(timeFormat)
-			for i := range columns {
-				switch c := &columns[i]; c.title {
-				case "LOCAL":
-					c.rank = 1
-				case "REMOTE":
-					c.min-- // so that 80 columns show the state
-				}
-			}
-			return columns
-		}
+	} else if cfg.Listening || cfg.Sockets {
+		base = func(timeFormat string) []column { return socketColumns(timeFormat, cfg) }
 	}
 	if len(sel.only) > 0 {
 		for _, f := range sel.only {
@@ -138,9 +127,27 @@ func defaultColumns(timeFormat string) []column {
 	}
 }
 
+// socketColumns are the default ones for a snapshot: 80 columns show the state.
+func socketColumns(timeFormat string, cfg Config) []column {
+	columns := defaultColumns(timeFormat)
+	for i := range columns {
+		switch c := &columns[i]; {
+		case c.title == "LOCAL" && cfg.Listening:
+			c.rank = 1
+		case c.title == "REMOTE" && cfg.Listening:
+			c.min--
+		case c.title == "TX" && cfg.Sockets:
+			c.fields, c.rank = []string{"tx_payload"}, 7
+		case c.title == "RX" && cfg.Sockets:
+			c.fields, c.rank = []string{"rx_payload"}, 7
+		}
+	}
+	return columns
+}
+
 // headings are shorter than the fields' names, for columns that were not asked for by name.
 var headings = map[string]string{"connections": "CONNS", "connections_open": "OPEN", "connections_failed": "FAILED", "connections_partial": "PARTIAL",
-	"tx_bytes": "TX", "rx_bytes": "RX", "tx_rate": "TX/S", "rx_rate": "RX/S", "tx_packets": "TXPKT", "rx_packets": "RXPKT",
+	"tx_bytes": "TX", "rx_bytes": "RX", "tx_payload": "TX", "rx_payload": "RX", "tx_rate": "TX/S", "rx_rate": "RX/S", "tx_packets": "TXPKT", "rx_packets": "RXPKT",
 	"tx_retransmits": "TXRTX", "rx_retransmits": "RXRTX", "rtt_ms": "RTT", "connect_ms": "CONNECT", "response_ms": "RESPONSE"}
 
 // rankedColumns shows the fields as they are; those that do not fit are left out from the last one on.

@@ -159,6 +159,9 @@ type socketFacts struct {
 	out, in     uint32
 	retransmits uint32
 	rttMicros   uint32
+
+	hasPayload     bool // what follows is known
+	sent, received uint64
 }
 
 // Run tracks until in is closed, then tells the end of every connection that is still open.
@@ -325,6 +328,7 @@ func (c *socketConn) take(sock *sockets.Socket, side int, reading uint64, ts int
 		return // keeps what was known before
 	}
 	d.has, d.out, d.in, d.retransmits, d.rttMicros = true, sock.SegsOut, sock.SegsIn, sock.Retransmits, sock.MinRTTMicros
+	d.hasPayload, d.sent, d.received = sock.HasSent, sock.BytesSent, sock.BytesReceived
 	c.last = max(c.last, ts-int64(sock.IdleMillis)*int64(time.Millisecond))
 }
 
@@ -466,6 +470,9 @@ func (s *SocketStage) tellClosed(c *socketConn, r event.Reason, ts int64) error 
 	}
 	e := &s.out.Events[len(s.out.Events)-1]
 	e.Reason = r
+	if r != event.Exit { // what came after the latest reading is not known
+		e.TxPayload, e.RxPayload, e.HasPayload = 0, 0, false
+	}
 	if r != event.Exit && c.sides[c.local].seen != s.reading { // the local end's socket is gone
 		e.State = event.StateClosed
 	}
@@ -493,6 +500,9 @@ func (s *SocketStage) emit(c *socketConn, kind event.Kind, ts int64) error {
 	e.Without = event.NoBytes | event.NoOrder
 	if !d.has {
 		e.Without |= event.NoPackets | event.NoRetransmits
+	}
+	if d.hasPayload {
+		e.TxPayload, e.RxPayload, e.HasPayload = d.sent, d.received, true
 	}
 	s.out.Events = append(s.out.Events, e)
 	c.told, c.toldAt = d.socketFacts, ts

@@ -31,6 +31,11 @@ func sockOf(t testing.TB, text string) sockets.Socket {
 			fmt.Sscanf(w, "out%d", &s.SegsOut)
 		case strings.HasPrefix(w, "in"):
 			fmt.Sscanf(w, "in%d", &s.SegsIn)
+		case strings.HasPrefix(w, "sent"):
+			s.HasInfo, s.HasSent = true, true
+			fmt.Sscanf(w, "sent%d", &s.BytesSent)
+		case strings.HasPrefix(w, "got"):
+			fmt.Sscanf(w, "got%d", &s.BytesReceived)
 		case strings.HasPrefix(w, "rtt"):
 			fmt.Sscanf(w, "rtt%d", &s.MinRTTMicros)
 		case strings.HasPrefix(w, "idle"):
@@ -108,6 +113,9 @@ func describeSocketEvent(e *event.Event) string {
 	if e.Tx.Packets+e.Rx.Packets > 0 {
 		w = append(w, fmt.Sprintf("tx%d rx%d", e.Tx.Packets, e.Rx.Packets))
 	}
+	if e.HasPayload {
+		w = append(w, fmt.Sprintf("sent%d got%d", e.TxPayload, e.RxPayload))
+	}
 	if e.RTTMicros > 0 {
 		w = append(w, fmt.Sprintf("rtt%d", e.RTTMicros))
 	}
@@ -132,6 +140,12 @@ func TestSockets(t *testing.T) {
 			"tcp " + a + " " + b + " 1 c1 out3 in3", "tcp " + a + " " + b + " 1 c1 out3 in3", "tcp " + a + " " + b + " 8 c1 out3 in4"},
 			want: []string{"2 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED tx1 rx1", "4 updated 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED tx3 rx3",
 				"7 updated 6 10.0.0.1:40000 192.0.2.1:443 out CLOSE_WAIT tx3 rx4", "7 closed 6 10.0.0.1:40000 192.0.2.1:443 out CLOSE_WAIT exit tx3 rx4"}},
+		{name: "payload so far, and none of the whole", every: time.Second, read: []string{
+			"tcp " + a + " " + b + " 1 c1 sent7 got9", "tcp " + a + " " + b + " 1 c1 sent70 got90", ""},
+			want: []string{"1 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED partial sent7 got9", "2 updated 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED partial sent70 got90",
+				"3 closed 6 10.0.0.1:40000 192.0.2.1:443 out CLOSED destroyed partial"}},
+		{name: "payload of what is there at the end", read: []string{"tcp " + a + " " + b + " 1 c1 sent7 got9"},
+			want: []string{"1 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED partial sent7 got9", "1 closed 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED exit partial sent7 got9"}},
 		{name: "orderly end", read: []string{"", "tcp " + a + " " + b + " 1 c1", "tcp " + a + " " + b + " 5 c9 noinode", "tcp " + a + " " + b + " 6 c2 noinode", "tcp " + a + " " + b + " 6 c3 noinode", ""},
 			want: []string{"2 new 6 10.0.0.1:40000 192.0.2.1:443 out ESTABLISHED", "4 closed 6 10.0.0.1:40000 192.0.2.1:443 out TIME_WAIT fin"}},
 		{name: "lived between two readings", read: []string{"", "tcp " + a + " " + b + " 6 c1 noinode", "tcp " + a + " " + b + " 6 c1 noinode", ""},

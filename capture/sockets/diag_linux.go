@@ -456,7 +456,7 @@ func attributes(b []byte, f func(kind uint16, value []byte)) {
 }
 
 // parseInfo reads what we use of struct tcp_info, which has grown at its end with the kernel:
-// the segment counts came with 4.2, the smallest round trip with 4.6.
+// the segment counts came with 4.2, the smallest round trip with 4.6, the bytes that were sent with 4.19.
 func parseInfo(v []byte, s *Socket) {
 	const (
 		lastDataSent = unsafe.Offsetof(unix.TCPInfo{}.Last_data_sent)
@@ -469,6 +469,8 @@ func parseInfo(v []byte, s *Socket) {
 		segsOut      = unsafe.Offsetof(unix.TCPInfo{}.Segs_out)
 		segsIn       = unsafe.Offsetof(unix.TCPInfo{}.Segs_in)
 		minRTT       = unsafe.Offsetof(unix.TCPInfo{}.Min_rtt)
+		bytesSent    = unsafe.Offsetof(unix.TCPInfo{}.Bytes_sent)
+		bytesRetrans = unsafe.Offsetof(unix.TCPInfo{}.Bytes_retrans)
 	)
 	u32 := binary.NativeEndian.Uint32
 	// A listening socket's counters are its queue's.
@@ -486,6 +488,9 @@ func parseInfo(v []byte, s *Socket) {
 		if m := u32(v[minRTT:]); m != ^uint32(0) {
 			s.MinRTTMicros = m
 		}
+	}
+	if s.HasSent = len(v) >= int(bytesRetrans)+8; s.HasSent {
+		s.BytesSent = binary.NativeEndian.Uint64(v[bytesSent:]) - binary.NativeEndian.Uint64(v[bytesRetrans:])
 	}
 }
 

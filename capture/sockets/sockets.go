@@ -58,6 +58,8 @@ type Socket struct {
 	// TCP_INFO, for TCP sockets that have it: only from Dump.
 	HasInfo                   bool
 	BytesAcked, BytesReceived uint64 // payload, RFC 4898
+	BytesSent                 uint64 // payload, each byte once; where HasSent is set
+	HasSent                   bool
 	SegsOut, SegsIn           uint32 // the kernel's count, see track
 	RTTMicros                 uint32 // smoothed
 	MinRTTMicros              uint32 // 0 = none measured yet

@@ -336,7 +336,7 @@ func TestDumpLikeSS(t *testing.T) {
 				}
 			}
 			all[ssAddr(f[3])+" "+ssAddr(f[4])] = fmt.Sprint(f[0], " ino ", rest["ino"], " cookie ", rest["sk"], " acked ", num(rest["bytes_acked"]),
-				" received ", num(rest["bytes_received"]), " out ", num(rest["segs_out"]), " in ", num(rest["segs_in"]))
+				" sent ", num(rest["bytes_sent"]), " received ", num(rest["bytes_received"]), " out ", num(rest["segs_out"]), " in ", num(rest["segs_in"]))
 		}
 		return all
 	}
@@ -360,8 +360,8 @@ func TestDumpLikeSS(t *testing.T) {
 		if s.State != Listen && !s.HasInfo {
 			t.Errorf("%v %v has no TCP_INFO", s.Local, s.Remote)
 		}
-		got[s.Local.String()+" "+s.Remote.String()] = fmt.Sprintf("%s ino %d cookie %x acked %d received %d out %d in %d",
-			names[s.State], s.Inode, s.Cookie, s.BytesAcked, s.BytesReceived, s.SegsOut, s.SegsIn)
+		got[s.Local.String()+" "+s.Remote.String()] = fmt.Sprintf("%s ino %d cookie %x acked %d sent %d received %d out %d in %d",
+			names[s.State], s.Inode, s.Cookie, s.BytesAcked, s.BytesSent, s.BytesReceived, s.SegsOut, s.SegsIn)
 	}
 	if len(got) != 41 {
 		t.Errorf("got %d sockets, want 41", len(got))

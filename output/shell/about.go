@@ -121,7 +121,7 @@ var text = []Section{
 		"A connection of which no packet was captured is not shown, but one packet is enough: with `--bpf 'tcp[tcpflags] & tcp-syn != 0'` every TCP connection still has its start, its end, and in `tx_payload` and `rx_payload` the bytes that the kernel counted.",
 	}},
 	{"Snapshots and statistics", []string{
-		"`rustnet snapshot` prints one `open` record for each connection in the kernel's socket tables, of all network namespaces, with owners. Connections in TIME_WAIT are left out. `--listen` adds listening sockets. With `--duration 5s`, packets add names, bytes and rates; connections that moved no packet are listed all the same. `--watch 2s` repeats it.",
+		"`rustnet snapshot` prints one `open` record for each connection in the kernel's socket tables, of all network namespaces, with owners and what each TCP connection sent and received since it was opened (`tx_payload`, `rx_payload`; in a table TX and RX). Connections in TIME_WAIT are left out. `--listen` adds listening sockets. With `--duration 5s`, packets add names, bytes and rates; connections that moved no packet are listed all the same. `--watch 2s` repeats it.",
 		"`rustnet stats` sums up connections by protocol, application, service, process, host, country and reason: live until SIGINT or `--duration`, or from `--read`, `--from` or `--store`. CSV has the groups alone; a table and `--json` also have the totals.",
 		"Both take `--sort tx_rate` (`--sort=-process` reverses), `--top 10` and `--group-by process,app`. More than 65536 groups are added up in one row, whose `groups_merged` says how many. `--output-file FILE` replaces FILE as a whole or not at all. `--stats 10s` adds a record of totals to a stream.",
 	}},

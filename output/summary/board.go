@@ -153,7 +153,7 @@ func (b *Board) frame() *event.Batch {
 }
 
 // known tells whether packets tell of the socket's connection. What they do not know of its owner is taken
-// from the socket.
+// from the socket, and what it sent and received since it was opened.
 func (b *Board) known(e *event.Event, packets map[ends]*standing) bool {
 	if e.Local.Addr().IsLoopback() && e.NetNS != b.own {
 		return false // another namespace's loopback has the same addresses
@@ -162,6 +162,9 @@ func (b *Board) known(e *event.Event, packets map[ends]*standing) bool {
 	if s := packets[k]; s != nil {
 		if s.event.Proc == nil {
 			s.event.Proc = e.Proc
+		}
+		if e.HasPayload && !s.event.HasPayload && s.event.Local == e.Local {
+			s.event.TxPayload, s.event.RxPayload, s.event.HasPayload = e.TxPayload, e.RxPayload, true
 		}
 		return true
 	}

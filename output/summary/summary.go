@@ -126,8 +126,13 @@ func (s *Show) columns(names []string) {
 	for _, k := range s.order {
 		add(k.field.Name)
 	}
-	add("connections", "tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed",
-		"tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial")
+	add("connections")
+	if s.out.Sockets {
+		add("tx_payload", "rx_payload")
+	} else {
+		add("tx_bytes", "rx_bytes", "tx_rate", "rx_rate", "connections_failed")
+	}
+	add("tx_retransmits", "rx_retransmits", "tx_packets", "rx_packets", "rtt_ms", "connections_partial")
 	s.out.Columns = shown
 	if s.out.Format != output.CSV || len(s.out.Fields) > 0 {
 		return

@@ -197,6 +197,7 @@ func TestBoard(t *testing.T) {
 	socket := func(kind event.Kind, id, port uint64, reason event.Reason) {
 		e := conn(port, "s", 0, 0)
 		e.Kind, e.Reason, e.ID, e.Sockets, e.Without, e.Partial, e.NetNS = kind, reason, id, &[2]event.SocketRef{}, event.NoBytes, true, 1
+		e.TxPayload, e.RxPayload, e.HasPayload = 10*port, port, true
 		b.event(&e)
 	}
 	show := func(want string) {
@@ -205,7 +206,11 @@ func TestBoard(t *testing.T) {
 		var got []string
 		for _, e := range b.frame().Events {
 			rate, _ := schema.Lookup("tx_rate").Float(&e)
-			got = append(got, fmt.Sprintf("%s:%d:%s:%g", e.Kind, e.Remote.Port(), e.Proc.Name, rate))
+			text := fmt.Sprintf("%s:%d:%s:%g", e.Kind, e.Remote.Port(), e.Proc.Name, rate)
+			if e.HasPayload {
+				text += fmt.Sprintf(":%d/%d", e.TxPayload, e.RxPayload)
+			}
+			got = append(got, text)
 			if e.Reason != event.NoReason || e.TS != now.UnixNano() {
 				t.Errorf("reason %v at %d", e.Reason, e.TS)
 			}
@@ -225,18 +230,18 @@ func TestBoard(t *testing.T) {
 	socket(event.New, 104, 4, 0) // moved no packet
 	packet(event.Updated, 2, 500, 0)
 	packet(event.Closed, 3, 100, event.Fin) // which the socket table has not seen yet
-	show("open:1:x:50 open:2:x:250 open:4:s:0")
+	show("open:1:x:50:10/1 open:2:x:250 open:4:s:0:40/4")
 	socket(event.Closed, 103, 3, event.Destroyed)
 	packet(event.Closed, 1, 700, event.Exit) // the end of the run
 	socket(event.Closed, 104, 4, event.Exit)
-	show("open:1:x:300 open:2:x:0 open:4:s:0")
+	show("open:1:x:300:10/1 open:2:x:0 open:4:s:0:40/4")
 	// Another namespace's loopback is not ours.
 	own, other := conn(5, "own", 1, 0), conn(5, "other", 0, 0)
 	own.Local, own.Remote = netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
 	other.Local, other.Remote, other.ID, other.Sockets, other.NetNS, other.Partial = own.Local, own.Remote, 105, &[2]event.SocketRef{}, 2, true
 	b.event(&own)
 	b.event(&other)
-	show("open:1:x:0 open:2:x:0 open:4:s:0 open:2:own:0.5 open:2:other:0")
+	show("open:1:x:0:10/1 open:2:x:0 open:4:s:0:40/4 open:2:own:0.5 open:2:other:0")
 }
 
 func TestBoardFrames(t *testing.T) {

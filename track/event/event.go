@@ -203,7 +203,7 @@ type Event struct {
 	Totals              *Totals // of Stats and Group
 	LocalMAC, RemoteMAC uint64  // of ARP and of protocols without IP: 48 bits each. Of these Local and Remote are zero
 	LostCount           uint64  // of Lost
-	// Payload of TCP, each byte once, as the kernel of the local end counted it over the whole connection; where
+	// Payload of TCP, each byte once, as the kernel of the local end counted it from the connection's start; where
 	// HasPayload is set.
 	TxPayload, RxPayload uint64
 	Sockets              *[2]SocketRef // of the local and the remote end, where the source is the kernel's socket tables

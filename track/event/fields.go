@@ -155,9 +155,9 @@ var core = []Field{
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Tx) }},
 	{Name: "rx_rate", Group: groupCounts, Type: Float, Sum: Add, Unit: "bytes/s", Width: 9, Doc: "Received per second since the previous event.",
 		Float: func(e *Event) (float64, bool) { return e.rate(&e.Rx) }},
-	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent, without repetitions: as its kernel counted, even if packets were not captured; else by sequence numbers, where the start and the end of both directions were seen.",
+	{Name: "tx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end sent, without repetitions: as its kernel counted, even if packets were not captured; else by sequence numbers, where the start and the end of both directions were seen. From the socket tables, as in a snapshot: what it sent so far.",
 		Uint: func(e *Event) (uint64, bool) { return e.TxPayload, e.HasPayload }},
-	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end received.",
+	{Name: "rx_payload", Group: groupCounts, Type: Uint, Sum: Add, Unit: "bytes", Width: 9, Doc: "On closed: TCP payload that the local end received; from the socket tables: so far.",
 		Uint: func(e *Event) (uint64, bool) { return e.RxPayload, e.HasPayload }},
 
 	{Name: "rtt_ms", Group: groupQuality, Type: Float, Sum: Least, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
