@@ -60,7 +60,8 @@ func dcerpcHead(b []byte) int {
 	if b[4]&0x10 != 0 {
 		n, auth = le16(b[8:]), le16(b[10:])
 	}
-	if n < dcerpcHeaderLen || auth > n-dcerpcHeaderLen || b[2] > 3 && b[2] < 11 {
+	const bind, answer, longestBind = 11, 15, 8 << 10
+	if n < dcerpcHeaderLen || auth > n-dcerpcHeaderLen || b[2] > 3 && b[2] < bind || b[2] >= bind && b[2] <= answer && n > longestBind {
 		return -1
 	}
 	return n
@@ -90,7 +91,7 @@ func parseDCERPCStream(c *call) verdict {
 		c.edit().SetStr(fieldDCERPCInterface, name)
 		return c.finish()
 	}
-	if kind == 12 && len(v.b) >= dcerpcHeaderLen+8 || !v.whole && n == len(v.b) && n >= dcerpcHeaderLen+8 {
+	if kind == 12 && len(v.b) >= dcerpcHeaderLen+8 && dcerpcFragments(v.b) || !v.whole && n == len(v.b) && n >= dcerpcHeaderLen+8 {
 		c.edit()
 		c.setClient(c.side ^ sideIf(kind == 12 || kind == 2 || kind == 3))
 		return c.finish()
@@ -98,10 +99,20 @@ func parseDCERPCStream(c *call) verdict {
 	return no
 }
 
+// dcerpcFragments tells whether the sizes that a bind or its answer offers are as large as everybody must be able to receive (chapter 12.6.3.1).
+func dcerpcFragments(b []byte) bool {
+	const must = 1432
+	send, receive := int(be16(b[dcerpcHeaderLen:])), int(be16(b[dcerpcHeaderLen+2:]))
+	if b[4]&0x10 != 0 {
+		send, receive = le16(b[dcerpcHeaderLen:]), le16(b[dcerpcHeaderLen+2:])
+	}
+	return send >= must && receive >= must
+}
+
 // dcerpcBind reads the first interface of a bind: sizes, group, contexts, each with an abstract and transfer syntaxes.
 func (c *call) dcerpcBind(b []byte) (name string, ok bool) {
 	const first = dcerpcHeaderLen + 12 // of the contexts
-	if len(b) < first+4+20 || b[dcerpcHeaderLen+8] == 0 || b[first+2] == 0 {
+	if len(b) < first+4+20 || b[dcerpcHeaderLen+8] == 0 || b[first+2] == 0 || !dcerpcFragments(b) {
 		return "", false
 	}
 	return c.dcerpcUUID(b[first+4:], b[4]&0x10 != 0), true
@@ -129,6 +140,7 @@ func (c *call) dcerpcUUID(b []byte, little bool) string {
 
 // parseDCERPC reads the connectionless form (chapter 12.5.2): 80 bytes of header, then a body whose length it tells.
 func parseDCERPC(c *call) verdict {
+	const mostVersion, mostOperation = 255, 1023 // more than any interface has
 	v := &c.view[c.side]
 	b := v.b
 	if len(b) < dcerpcDatagramLen || b[0] != 4 || b[1] > 10 || b[3]&^7 != 0 || b[4]&^0x11 != 0 || b[5] > 3 {
@@ -139,7 +151,11 @@ func parseDCERPC(c *call) verdict {
 	if little {
 		n = le16(b[74:])
 	}
-	if !v.exactly(dcerpcDatagramLen + n) {
+	version, operation := be32(b[60:]), be16(b[68:])
+	if little {
+		version, operation = le32(b[60:]), uint16(le16(b[68:]))
+	}
+	if !v.exactly(dcerpcDatagramLen+n) || version&0xffff > mostVersion || version>>16 > mostVersion || operation > mostOperation {
 		return no
 	}
 	zero := true

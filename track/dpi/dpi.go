@@ -266,7 +266,7 @@ var table = []parser{
 	{Name: "statsd", UDP: parseStatsD, First: statsdFirst, Min: 5, Ports: []uint16{8125}, Follow: 4 << 10, Fields: statsdFields},
 	{Name: "mp2t", UDP: parseMP2T, First: mp2tFirst, Min: mp2tMin, Ports: []uint16{1234}, Follow: 4 << 10},
 	{Name: "sap", UDP: parseSAP, First: sapFirst, Min: 16, Ports: []uint16{9875}, Follow: 4 << 10, Fields: sapFields},
-	{Name: "wccp", UDP: parseWCCP, Min: 24, UDPZeros: zeroBits("\xff\xff\xff\xf0\xfd\xfe"), Ports: []uint16{2048}, Follow: 4 << 10, Fields: wccpFields},
+	{Name: "wccp", UDP: parseWCCP, Min: 24, UDPZeros: zeroBits("\xff\xff\xff\xf0\xfd\xfe"), Ports: []uint16{wccpPort}, Follow: 4 << 10, Fields: wccpFields},
 	{Name: "srt", Also: []string{"udt"}, UDP: parseSRT, First: srtFirst, Min: srtHandshakeLen, UDPZeros: zeroBits("\x7f\xff\xff\xff\xff\xff\xff\xff"), Ports: []uint16{9000, 9710}, Follow: 4 << 10, Fields: srtFields},
 	{Name: "soulseek", TCP: parseSoulseek, TCPZeros: zeroBits("\x00\xfe\xff\xff\xfe\xff\xff\xff"), Ports: []uint16{2242}, Follow: 4 << 10, Fields: soulseekFields},
 	{Name: "tcpros", TCP: parseTCPROS, TCPZeros: zeroBits("\x00\x00\xff\xff\x00\x00\xff\xff"), Ports: []uint16{11311}, Follow: 4 << 10, Fields: tcprosFields},

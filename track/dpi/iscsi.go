@@ -32,7 +32,8 @@ func parseISCSI(c *call) verdict {
 		return no
 	}
 	if b[0] == answer { // the request was missed
-		if n == 0 || len(b) > headerLen && !bytes.Contains(b[headerLen:], []byte("=")) {
+		key, _, pair := bytes.Cut(b[headerLen:], []byte("="))
+		if n == 0 || len(b) > headerLen && (!pair || !hostName(key)) {
 			return no
 		}
 		c.setClient(1 - c.side)

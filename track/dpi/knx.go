@@ -34,7 +34,13 @@ func parseKNX(c *call) verdict {
 	if len(b) < headerLen {
 		return v.unfinished()
 	}
-	if n := int(be16(b[4:])); n < headerLen+2 || !c.f.tcp && !v.exactly(n) {
+	n := int(be16(b[4:]))
+	switch {
+	case n < headerLen+2 || !c.f.tcp && !v.exactly(n):
+		return no
+	case c.f.tcp && len(b) < n && !v.gap:
+		return v.unfinished()
+	case len(b) > n && b[n] != headerLen || len(b) > n+1 && b[n+1] != 0x10:
 		return no
 	}
 	c.edit().SetUint(fieldKNXService, uint64(be16(b[2:])))

@@ -42,6 +42,7 @@ func parseModbus(c *call) verdict {
 	v := &c.view[c.side]
 	var m modbusMessage
 	known, values := 0, false
+	var unit byte
 	b := v.b
 	for i := 0; len(b) > 0 && i < modbusMaxSeen; i++ {
 		rest, got := m.read(b)
@@ -59,6 +60,11 @@ func parseModbus(c *call) verdict {
 				return c.modbus(c.side, &m)
 			}
 			return c.modbus(1-c.side, &o)
+		}
+		if i == 0 {
+			unit = m.unit
+		} else if unit != m.unit {
+			break // units are asked in turn, too; but so little is no proof then
 		}
 		if f := m.pdu[0]; f < modbusFailed && modbusRequest(m.pdu) || f > modbusFailed && len(m.pdu) <= 3 && len(m.pdu) > 1 && m.pdu[1] >= 1 && m.pdu[1] <= 11 {
 			known++

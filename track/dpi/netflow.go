@@ -20,9 +20,9 @@ func parseNetFlow(c *call) verdict {
 	case 7:
 		ok = count > 0 && count <= 27 && v.exactly(24+52*count) && netflowTime(be32(b[8:]))
 	case 9:
-		ok = count > 0 && len(b) > 20 && netflowSets(b[20:], 0, v.gap)
+		ok = count > 0 && len(b) > 20 && netflowTime(be32(b[8:])) && netflowSets(b[20:], 0, v.gap)
 	case 10:
-		ok = v.exactly(count) && len(b) > 16 && netflowSets(b[16:], 2, v.gap)
+		ok = v.exactly(count) && len(b) > 16 && netflowTime(be32(b[4:])) && netflowSets(b[16:], 2, v.gap)
 	}
 	if !ok {
 		return no

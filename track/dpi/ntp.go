@@ -47,7 +47,7 @@ func parseNTP(c *call) verdict {
 		c.ntpHead(b)
 		return c.finish()
 	}
-	if len(b) < ntpLen || len(b) > ntpMaxLen || len(b)%4 != 0 || b[1] > 16 || b[2] > 24 && b[2] < 0xe8 {
+	if len(b) < ntpLen || len(b) > ntpMaxLen || !ntpExtended(b[ntpLen:], c.view[c.side].gap) || b[1] > 16 || b[2] > 24 && b[2] < 0xe8 {
 		return no
 	}
 	if c.f.parser != 0 {
@@ -67,6 +67,25 @@ func parseNTP(c *call) verdict {
 		return match
 	}
 	return c.finish()
+}
+
+// ntpExtended tells whether b is extension fields and a digest, or nothing (RFC 7822).
+func ntpExtended(b []byte, cut bool) bool {
+	const least, longestDigest = 16, 4 + 64
+	if len(b)%4 != 0 {
+		return cut
+	}
+	for len(b) > longestDigest {
+		n := int(be16(b[2:]))
+		if n < least || n%4 != 0 {
+			return false
+		}
+		if n > len(b) {
+			return cut
+		}
+		b = b[n:]
+	}
+	return true
 }
 
 // ntpAnswers tells whether b and the datagram of the other end before it are a request and its answer, which

@@ -28,6 +28,7 @@ var quicFirst = bytesIn("\x09\x0d\x19\x1d\x29\x2d\x39\x3d", 0x80, 0xff)
 
 const (
 	quicMaxCID = 20
+	quicMinCID = 4 // of both ends together; a client's first has eight at least, and one of both needs one
 	// quicMaxVersions keeps a list of versions within a packet.
 	quicMaxVersions = 64
 	// quicMaxWait datagrams after the ClientHello end the wait for a ServerHello that can be read.
@@ -98,6 +99,11 @@ func parseQUIC(c *call) verdict {
 		}
 		b = rest
 		if st == nil {
+			// A packet that cannot be decrypted proves itself by nothing but its lengths, so they all must fit: there is a connection ID, and another packet or
+			// nothing follows.
+			if h.version != 0 && !googleVersion(h.version) && (len(h.dcid)+len(h.scid) < quicMinCID || h.kind != quicInitial && len(rest) > 0 && rest[0]&0x40 == 0) {
+				return no
+			}
 			if st = c.quicStart(&h, v.b); st == nil {
 				return no
 			}

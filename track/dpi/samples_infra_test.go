@@ -393,6 +393,23 @@ func TestAlmostInfra(t *testing.T) {
 		streamOf("rpc of another version", 50000, 2049, nil, "o\x80\x00\x00\x28\x01\x02\x03\x04"+nuls(4)+be32Text(3)+be32Text(100003)+nuls(24)),
 		streamOf("a certificate in the place of ldap", 50000, 389, nil, "o"+tlv(berSequence, tlv(berSequence, berInt(1), strings.Repeat("x", 40)))),
 		streamOf("four bytes of length and no smb", 50000, 445, nil, "o"+behind32("SMB and something else")),
+		// Own formats of nobody's interest, of which these were once taken for something.
+		streamOf("a kind and a length, like modbus of two units", 50000, 9999, nil, "o\x06\x01\x00\x00\x00\x03\x08\xab\x07", "o\x06\x02\x00\x00\x00\x06\x00\x5aabcd"),
+		streamOf("a kind and a length, like hart-ip", 50000, 9999, nil, "o\x01\x00\x00\x00\x0fw\x00\x0d\x00\xea\x0c\x94\x0fversion"),
+		streamOf("a length, a number and JSON, like skinny", 50000, 9999, nil, "o\xa9\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00{\"count\":555,\"ok\":{\"alt\":917}}"),
+		datagramsOf("a length, a number and words, like sap", 50000, 9999, nil, "o\x24\x00\x00\x00\x01pong=hello=exec=start=state=mode"),
+		streamOf("a length and words, like iscsi", 50000, 9999, nil, "o#O\x00\x00\x00\x00\x00\x06"+nuls(40)+"state:mode=login"),
+		streamOf("a kind and a length, like knx", 50000, 9999, nil, "o\x06\x10\x02\x02\x00\x0eE\x00\x02\x08\x0cE\x00\x02\x06\x38{\"exec\":false}"),
+		datagramsOf("small numbers, like netflow", 50000, 9999, nil, "o\x00\x09\x0c\x00"+nuls(16)+"\x01\x0f\x00\x08\xcb\x8e\x00\xf1"),
+		datagramsOf("small numbers, like wccp", 50000, 9999, nil, "o\x00\x00\x00\x07\x00\x00\x00\x04{\x00\x00J\x00\x0c\x05"+nuls(30)),
+		streamOf("small numbers, like smpp", 50000, 9999, nil, "o"+be32Text(60)+be32Text(9)+nuls(4)+be32Text(0x73000020)+"%\x00\x07\x00%\x00\x00\x08"+nuls(36)),
+		streamOf("a length and text, like socks", 50000, 9999, nil, "o\x05\x1blist:task:light:query:state", "r\x05\x00"),
+		datagramsOf("small numbers at the port of ntp", 50000, 123, nil, "o\x1b\x00\x00\x00"+strings.Repeat("\x07\x00\x03\x00", 39)),
+		streamOf("a kind, a length and numbers, like dcerpc", 50000, 9999, nil, "o\x05\x01\x0b\x00\x00\x00\x00\x00\x00\x44"+nuls(6)+"\x00\x63\x00\x00"+strings.Repeat("\x01", 48)),
+		datagramsOf("small numbers, like dcerpc", 50000, 9999, nil, "o\x04\x00\x0e\x00\x00\x00\x00\x00"+nuls(16)+"\x04\x04"+nuls(34)+"\x00\xd1\x00\x0e"+nuls(16)),
+		datagramsOf("a length, a number and data, like quic's retry", 50000, 9999, nil, "o\xfb\x00\x00\x00\x01\x00\x00\x00\x84\xa1x\x84\xa4data\x84\xa4file\x93\x04"+strings.Repeat("x", 40)),
+		datagramsOf("small numbers, like quic's 0-RTT", 50000, 9999, nil, "o\xdc\x00\x00\x00\x01\x07\x00\x80\x04\x00\x07\xa2\x00\x009b\x1e"+nuls(60)),
+		streamOf("numbers of four bytes, like tls", 50000, 9999, nil, "o\x16\x03\x00\x00\x4a\x01\x00\x00\x66\x03\x00\x00"+strings.Repeat("\xbc\x01\x00\x00", 15)),
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			if got := run(t, &s); len(got) != 0 {

@@ -27,7 +27,7 @@ func parseSAP(c *call) verdict {
 		return no
 	}
 	sdp := bytes.TrimPrefix(b[head:], []byte("application/sdp\x00"))
-	if b[0]&deletion == 0 && !bytes.HasPrefix(sdp, []byte("v=0\r")) && !bytes.HasPrefix(sdp, []byte("v=0\n")) || b[0]&deletion != 0 && !bytes.Contains(sdp, []byte("o=")) ||
+	if b[0]&deletion == 0 && !bytes.HasPrefix(sdp, []byte("v=0\r")) && !bytes.HasPrefix(sdp, []byte("v=0\n")) || b[0]&deletion != 0 && !bytes.HasPrefix(sdp, []byte("o=")) && !bytes.HasPrefix(sdp, []byte("v=0")) ||
 		!readable(bytes.TrimRight(sdp, "\x00")) {
 		return no
 	}

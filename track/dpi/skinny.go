@@ -27,8 +27,8 @@ func parseSkinny(c *call) verdict {
 	if len(b) < headerLen+nameLen {
 		return v.unfinished()
 	}
-	name, _, _ := zeroText(b[headerLen : headerLen+nameLen])
-	if len(name) < 6 || !printable(name) {
+	name, _, ok := zeroText(b[headerLen : headerLen+nameLen])
+	if len(name) < 6 || !ok || !hostName(name) {
 		return no
 	}
 	c.setClient(c.side)

@@ -92,7 +92,7 @@ func parseSMPP(c *call) verdict {
 			break
 		}
 		secret, rest, ok := zeroText(rest)
-		if _, _, typed := zeroText(rest); !ok || len(secret) > 16 || len(system) == 0 || !typed {
+		if kind, _, typed := zeroText(rest); !ok || len(secret) > 16 || !textLine(secret) || len(system) == 0 || !typed || !textLine(kind) {
 			return no
 		}
 		c.fact(fieldSMPPSystem, system)

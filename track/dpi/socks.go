@@ -119,7 +119,7 @@ func (c *call) socksPair(client Side) likeness {
 
 // socksAsks tells whether a client's methods of SOCKS 5 are followed by a request, perhaps behind a login, and so by what needs no answer to be known by.
 func socksAsks(b []byte) bool {
-	if len(b) < 3 || b[1] == 0 || len(b) < 2+int(b[1]) || bytes.IndexByte(b[2:2+int(b[1])], 0xff) >= 0 {
+	if len(b) < 3 || b[1] == 0 || len(b) < 2+int(b[1]) || !socksOffers(b[2:2+int(b[1])]) {
 		return false
 	}
 	b = b[2+int(b[1]):]
@@ -184,7 +184,7 @@ func socksHello(b []byte) likeness {
 		switch {
 		case len(b) < 2, b[1] > 0 && len(b) < 2+int(b[1]):
 			return alike
-		case b[1] == 0 || bytes.IndexByte(b[2:2+int(b[1])], 0xff) >= 0:
+		case b[1] == 0 || !socksOffers(b[2:2+int(b[1])]):
 			return unlike
 		}
 		return sure
@@ -200,6 +200,17 @@ func socksHello(b []byte) likeness {
 		return alike
 	}
 	return unlike
+}
+
+// socksOffers tells whether b can be methods: those that IANA has, and private ones.
+func socksOffers(b []byte) bool {
+	const last, private, none = 9, 0x80, 0xff
+	for _, method := range b {
+		if method > last && method < private || method == none {
+			return false
+		}
+	}
+	return true
 }
 
 // socks4Size is the length of a SOCKS 4 request: user and, in 4a, host end with a zero. It is 0 while they do not.

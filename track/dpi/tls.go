@@ -222,6 +222,9 @@ func tlsHelloStart(b []byte, n int) tlsKind {
 	if size < 38 || h[4] == 3 && h[5] > 4 { // version, random, session, a cipher
 		return tlsNo
 	}
+	if b[2] == 0 && size+4 > n { // nobody split what SSL 3.0 says, which small numbers look like
+		return tlsNo
+	}
 	if h[0] == 2 {
 		return tlsServer
 	}

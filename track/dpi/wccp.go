@@ -10,7 +10,10 @@ var (
 	wccpFields = []*event.AppField{fieldWCCPMessage}
 )
 
-const wccpHeaderLen = 8
+const (
+	wccpPort      = 2048
+	wccpHeaderLen = 8
+)
 
 // parseWCCP reads what caches and routers say to each other: version 1 (draft-forster-wrec-wccp-v1), and version 2 (draft-wilson-wrec-wccp-v2),
 // which tells its length and begins with how it is secured.
@@ -23,7 +26,7 @@ func parseWCCP(c *call) verdict {
 		return no
 	}
 	if kind < 10 {
-		if be32(b[4:]) != first {
+		if be32(b[4:]) != first || !c.hasPort(wccpPort) {
 			return no
 		}
 	} else if be16(b[4:])&^1 != second || !v.exactly(wccpHeaderLen+int(be16(b[6:]))) || be16(b[8:]) != 0 || be16(b[10:]) != longSecurity && be16(b[10:]) != shortSecurity {
