@@ -406,7 +406,7 @@ func TestAlmostInfra(t *testing.T) {
 		streamOf("a length and text, like socks", 50000, 9999, nil, "o\x05\x1blist:task:light:query:state", "r\x05\x00"),
 		datagramsOf("small numbers at the port of ntp", 50000, 123, nil, "o\x1b\x00\x00\x00"+strings.Repeat("\x07\x00\x03\x00", 39)),
 		streamOf("a kind, a length and numbers, like dcerpc", 50000, 9999, nil, "o\x05\x01\x0b\x00\x00\x00\x00\x00\x00\x44"+nuls(6)+"\x00\x63\x00\x00"+strings.Repeat("\x01", 48)),
-		datagramsOf("small numbers, like dcerpc", 50000, 9999, nil, "o\x04\x00\x0e\x00\x00\x00\x00\x00"+nuls(16)+"\x04\x04"+nuls(34)+"\x00\xd1\x00\x0e"+nuls(16)),
+		datagramsOf("small numbers, like dcerpc", 50000, 9999, nil, "o\x04\x00\x0e\x00\x00\x00\x00\x00"+nuls(16)+"\x04\x04"+nuls(34)+"\x0e\xd1\x00\x0e"+nuls(16)),
 		datagramsOf("a length, a number and data, like quic's retry", 50000, 9999, nil, "o\xfb\x00\x00\x00\x01\x00\x00\x00\x84\xa1x\x84\xa4data\x84\xa4file\x93\x04"+strings.Repeat("x", 40)),
 		datagramsOf("small numbers, like quic's 0-RTT", 50000, 9999, nil, "o\xdc\x00\x00\x00\x01\x07\x00\x80\x04\x00\x07\xa2\x00\x009b\x1e"+nuls(60)),
 		streamOf("numbers of four bytes, like tls", 50000, 9999, nil, "o\x16\x03\x00\x00\x4a\x01\x00\x00\x66\x03\x00\x00"+strings.Repeat("\xbc\x01\x00\x00", 15)),
