@@ -42,6 +42,7 @@ import (
 	"rustnet/filter"
 	"rustnet/filter/alert"
 	"rustnet/output"
+	"rustnet/output/flow"
 	"rustnet/output/hook"
 	"rustnet/output/pcapng"
 	"rustnet/output/pieces"
@@ -154,7 +155,7 @@ type cli struct {
 
 	doing     string // the command
 	fromStore bool   // the command reads --store instead of writing it
-	say       shell.Teller
+	say       flow.Teller
 	program   *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
 	remote    *remote.Stage    // nil = nothing of About is asked for
 	owners    *enrich.Stage    // nil = nobody looks for them
@@ -254,9 +255,9 @@ func execute(args []string) (status int, err error) {
 			err = usageError{files.Whence(ctx, usage.error)}
 		}
 	}()
-	c.doing, c.say = ctx.Selected().Name, shell.NewTeller(os.Stderr, c.LogLevel)
+	c.doing, c.say = ctx.Selected().Name, flow.NewTeller(os.Stderr, c.LogLevel)
 	if c.Quiet {
-		c.say = shell.NewTeller(os.Stderr, "error")
+		c.say = flow.NewTeller(os.Stderr, "error")
 	}
 	for _, err := range []error{c.fits(ctx, about), c.Keep.Check(c.Store)} {
 		if err != nil {
@@ -282,7 +283,7 @@ func execute(args []string) (status int, err error) {
 		if c.Output.ExitCode {
 			nothing = exitNothing
 		}
-		c.started = shell.Starting(nothing, !c.reopens)
+		c.started = flow.Starting(nothing, !c.reopens)
 	}
 	return c.do(ctx, files, about)
 }
@@ -494,8 +495,8 @@ func (c *cli) stream() (int, error) {
 		}
 	}
 	to := lines(out, keep)
-	var stages []shell.Stage
-	beside := func(b shell.Beside) { stages, to.Beside = append(stages, b.Run), append(to.Beside, b) }
+	var stages []flow.Stage
+	beside := func(b flow.Beside) { stages, to.Beside = append(stages, b.Run), append(to.Beside, b) }
 	if c.Every != 0 {
 		totals, err := summary.NewTotals(c.Every, c.live())
 		if err == nil && len(c.From) > 0 {
@@ -532,7 +533,7 @@ func (c *cli) stream() (int, error) {
 }
 
 // openBesides opens, with all the rights there are, what records go to beside stdout. leave is for when that is left behind.
-func (c *cli) openBesides(fields *event.Schema, inFile output.Config, keep *filter.Stage, alerts *alert.Stage, beside func(shell.Beside)) (leave func(), err error) {
+func (c *cli) openBesides(fields *event.Schema, inFile output.Config, keep *filter.Stage, alerts *alert.Stage, beside func(flow.Beside)) (leave func(), err error) {
 	if c.Pcapng.File != "" {
 		kept, err := c.keepPackets(keep)
 		if err != nil {
@@ -570,8 +571,8 @@ func (c *cli) openBesides(fields *event.Schema, inFile output.Config, keep *filt
 }
 
 // lines is the sink of the records that keep lets pass.
-func lines(out *output.Stage, keep *filter.Stage) shell.Sink {
-	return shell.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
+func lines(out *output.Stage, keep *filter.Stage) flow.Sink {
+	return flow.Sink{Run: out.Run, Stopped: out.Stopped(), Written: func() uint64 { return out.Stats().Events() },
 		Outcome: func() string { return out.Stats().Report(keep.Stats().FilteredOut) }}
 }
 
@@ -620,7 +621,7 @@ func (c *cli) snapshot() (int, error) {
 		return 0, err
 	}
 	board := summary.NewBoard(cfg.Watch, own)
-	return c.flow(src, []shell.Stage{board.Run, keep.Stage()}, shell.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
+	return c.flow(src, []flow.Stage{board.Run, keep.Stage()}, flow.Sink{Run: show.Run, Written: show.Events, End: show.Restore})
 }
 
 // passes tells whether a snapshot takes time, in which packets tell more than the sockets do.
@@ -642,7 +643,7 @@ func (c *cli) stats() (int, error) {
 	if err != nil {
 		return 0, usageError{err}
 	}
-	var src *shell.Source
+	var src *flow.Source
 	if c.fromStore {
 		src, err = c.openStore(c.Stats.When, false, fields)
 	} else {
@@ -651,7 +652,7 @@ func (c *cli) stats() (int, error) {
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
-	return c.program.Finish(c.flow(src, []shell.Stage{keep.Stage()}, shell.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
+	return c.program.Finish(c.flow(src, []flow.Stage{keep.Stage()}, flow.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
 		Outcome: func() string { return event.Count(stats.Events(), "row") + stats.Report() }}))
 }
 
@@ -670,7 +671,7 @@ func (c *cli) history() (int, error) {
 	if when := c.History.When; !since.IsZero() && !when.Since.Before(since.Time) {
 		return 0, usageError{errors.New("--since is not before --new-since: there is nothing to compare with")}
 	}
-	to, when, latest := shell.Sink{}, c.History.When, uint64(0)
+	to, when, latest := flow.Sink{}, c.History.When, uint64(0)
 	asKept := since.IsZero() && cfg.Sort == "" && cfg.Top == 0 && len(cfg.GroupBy) == 0
 	if when.Latest = asKept && c.Output.Count > 0; when.Latest {
 		latest = c.Output.Count
@@ -686,13 +687,13 @@ func (c *cli) history() (int, error) {
 		if err != nil {
 			return 0, usageError{err}
 		}
-		to = shell.Sink{Run: query.Run, Stopped: query.Stopped(), Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
+		to = flow.Sink{Run: query.Run, Stopped: query.Stopped(), Written: query.Events, Outcome: func() string { return event.Count(query.Events(), "row") + query.Report() }}
 	}
 	src, err := c.openStore(when, c.History.Records, fields)
 	if err != nil {
 		return 0, err
 	}
-	return c.flow(src, []shell.Stage{keep.Stage()}, to)
+	return c.flow(src, []flow.Stage{keep.Stage()}, to)
 }
 
 // show is the command that prints all that a store has of one connection.
@@ -823,7 +824,7 @@ func (c *cli) interfaces() error {
 }
 
 // flow runs the source's events through the stages into the sink, and gives the exit status.
-func (c *cli) flow(src *shell.Source, stages []shell.Stage, to shell.Sink) (int, error) {
+func (c *cli) flow(src *flow.Source, stages []flow.Stage, to flow.Sink) (int, error) {
 	// Everything is open, and nothing was read yet that strangers wrote. For owners some is needed on.
 	switch err := live.DropPrivileges(c.live() && c.Process != "none"); {
 	case err == nil:
@@ -832,11 +833,11 @@ func (c *cli) flow(src *shell.Source, stages []shell.Stage, to shell.Sink) (int,
 	case c.captures:
 		c.say("warn", "%v", err)
 	}
-	f := shell.Flow{Source: src, Enrichers: c.enrichers(), Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
+	f := flow.Flow{Source: src, Enrichers: c.enrichers(), Stages: stages, Sink: to, Quiet: c.Quiet, Silent: c.Output.Format == output.None,
 		Signals: c.program.Signals(), HangUp: !c.reopens, Started: c.started, TimeUp: c.wallClock(), Say: c.say}
 	err := f.Run()
 	switch {
-	case errors.Is(err, shell.ErrInterrupted):
+	case errors.Is(err, flow.ErrInterrupted):
 		return exitInterrupted, nil
 	case err == nil && c.Output.ExitCode && to.Written() == 0:
 		return exitNothing, nil
@@ -847,7 +848,7 @@ func (c *cli) flow(src *shell.Source, stages []shell.Stage, to shell.Sink) (int,
 }
 
 // enrichers are the stages behind every source.
-func (c *cli) enrichers() (all []shell.Enricher) {
+func (c *cli) enrichers() (all []flow.Enricher) {
 	if c.remote != nil { // first: whom a connection goes to can be asked while its owner is looked for
 		all = append(all, c.remote)
 	}
@@ -897,7 +898,7 @@ func (c *cli) live() bool { return c.Read == "" && len(c.From) == 0 && !c.fromSt
 
 // open opens the source that the flags ask for. Without the right to capture it falls back on the
 // socket tables, unless the flags ask for what only packets can tell.
-func (c *cli) open(fields *event.Schema) (*shell.Source, error) {
+func (c *cli) open(fields *event.Schema) (*flow.Source, error) {
 	switch {
 	case c.Read != "" && len(c.From) > 0:
 		return nil, usageError{errors.New("--read and --from: packets or records, not both")}
@@ -948,7 +949,7 @@ func (c *cli) sayHowOwners() {
 	}
 }
 
-func (c *cli) openFile() (*shell.Source, error) {
+func (c *cli) openFile() (*flow.Source, error) {
 	var keep *pcapfilter.Set
 	if c.BPF != "" {
 		var err error
@@ -984,7 +985,7 @@ func (c *cli) openFile() (*shell.Source, error) {
 	return src, err
 }
 
-func (c *cli) openRecords(fields *event.Schema) (*shell.Source, error) {
+func (c *cli) openRecords(fields *event.Schema) (*flow.Source, error) {
 	if c.BPF != "" {
 		return nil, usageError{errors.New("--bpf: records are no packets (use --filter)")}
 	}
@@ -1009,7 +1010,7 @@ var errPlaces = errors.New("--store and --read or --from: one place to read from
 var errNoStore = errors.New("--store FILE says where the connections were kept (rustnet --store FILE keeps them)")
 
 // openStore is the source of what was kept in a store, as far as the filter does not rule it out.
-func (c *cli) openStore(when capturestore.Config, records bool, fields *event.Schema) (*shell.Source, error) {
+func (c *cli) openStore(when capturestore.Config, records bool, fields *event.Schema) (*flow.Source, error) {
 	switch {
 	case c.Store == "":
 		return nil, usageError{errNoStore}
@@ -1041,9 +1042,9 @@ type kept interface {
 }
 
 // readBack is the source of records that rustnet wrote.
-func readBack(r kept, unit string) *shell.Source {
-	return &shell.Source{Notes: r.Notes, Progress: r.Progress, Unit: unit, Close: r.Close,
-		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+func readBack(r kept, unit string) *flow.Source {
+	return &flow.Source{Notes: r.Notes, Progress: r.Progress, Unit: unit, Close: r.Close,
+		Run: func(p *flow.Pipe, stop context.Context) <-chan *event.Batch {
 			read := make(chan *event.Batch, 16)
 			p.Source(func() error { return r.Run(p.Context(), stop, read) })
 			return read
@@ -1051,7 +1052,7 @@ func readBack(r kept, unit string) *shell.Source {
 		Report: func() []string { return []string{r.Report()} }}
 }
 
-func (c *cli) openLive() (*shell.Source, error) {
+func (c *cli) openLive() (*flow.Source, error) {
 	cfg := c.Live
 	cfg.Warn = c.warn
 	if c.BPF != "" {
@@ -1131,7 +1132,7 @@ type reader struct {
 }
 
 // packets is the source of frames' events: decoded, tracked, and with names from DNS.
-func (c *cli) packets(read reader) (*shell.Source, error) {
+func (c *cli) packets(read reader) (*flow.Source, error) {
 	if c.Track.Workers == 0 {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
@@ -1145,8 +1146,8 @@ func (c *cli) packets(read reader) (*shell.Source, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &shell.Source{Close: read.close,
-		Run: func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+	return &flow.Source{Close: read.close,
+		Run: func(p *flow.Pipe, stop context.Context) <-chan *event.Batch {
 			tracked := make(chan *event.Batch, 16)
 			if read.each != nil && c.Track.Workers == 1 {
 				each := func(yield func(*capture.Frames) bool) error { return read.each(stop, yield) }
@@ -1201,15 +1202,15 @@ func (c *cli) tablesDo() bool {
 }
 
 // openSockets is the source without privilege: the kernel's socket tables, read again and again.
-func (c *cli) openSockets() *shell.Source {
+func (c *cli) openSockets() *flow.Source {
 	tracker := track.NewSockets(track.SocketConfig{Interval: c.Track.Interval, MaxConnections: c.Track.MaxConnections})
-	return &shell.Source{Live: true, Close: func() error { return nil }, Run: polled(&sockets.Poller{}, tracker),
+	return &flow.Source{Live: true, Close: func() error { return nil }, Run: polled(&sockets.Poller{}, tracker),
 		Report: func() []string { return []string{tracker.Stats().Report()} }}
 }
 
 // polled gives what a tracker makes of the tables.
-func polled(poller *sockets.Poller, tracker *track.SocketStage) func(*shell.Pipe, context.Context) <-chan *event.Batch {
-	return func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+func polled(poller *sockets.Poller, tracker *track.SocketStage) func(*flow.Pipe, context.Context) <-chan *event.Batch {
+	return func(p *flow.Pipe, stop context.Context) <-chan *event.Batch {
 		tables, tracked := make(chan *sockets.Table), make(chan *event.Batch, 16)
 		p.Source(func() error { return poller.Run(stop, tables) })
 		p.Stage(func() error { return tracker.Run(p.Context(), tables, tracked) })
@@ -1219,7 +1220,7 @@ func polled(poller *sockets.Poller, tracker *track.SocketStage) func(*shell.Pipe
 
 // openSnapshot is the source of a snapshot: the socket tables of all network namespaces, once or again and
 // again, and where time passes the packets of it. own is our network namespace.
-func (c *cli) openSnapshot() (src *shell.Source, own uint32, err error) {
+func (c *cli) openSnapshot() (src *flow.Source, own uint32, err error) {
 	watch := c.Snapshot.Watch
 	over := c.passes()
 	if c.Process == enrich.ModeAuto && !over {
@@ -1243,7 +1244,7 @@ func (c *cli) openSnapshot() (src *shell.Source, own uint32, err error) {
 	if c.Track.Interval = watch / 2; watch == 0 {
 		c.Track.Interval = 0
 	}
-	src = &shell.Source{Live: true, Close: func() error { return nil }, Run: polled(poller, tracker),
+	src = &flow.Source{Live: true, Close: func() error { return nil }, Run: polled(poller, tracker),
 		Notes: func() (notes []string) {
 			if c.owners != nil {
 				notes = c.owners.Stats().Notes()
@@ -1259,7 +1260,7 @@ func (c *cli) openSnapshot() (src *shell.Source, own uint32, err error) {
 		case err == nil:
 			found := src.Run
 			src.Close = packets.Close
-			src.Run = func(p *shell.Pipe, stop context.Context) <-chan *event.Batch {
+			src.Run = func(p *flow.Pipe, stop context.Context) <-chan *event.Batch {
 				return p.Merge(found(p, stop), packets.Run(p, stop))
 			}
 		case why == "" || !c.tablesDo():

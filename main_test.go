@@ -617,6 +617,7 @@ func TestImports(t *testing.T) {
 		"filter":               {"track/event"},
 		"filter/alert":         {"filter", "track/event"},
 		"output":               {"track/event"},
+		"output/flow":          {"output", "track/event"},
 		"output/hook":          {"output", "track/event"},
 		"output/pieces":        {"output", "track/event"},
 		"output/pcapng":        {"capture", "capture/decode", "capture/ndjson", "output", "output/pieces", "track/event"},

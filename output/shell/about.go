@@ -1,3 +1,5 @@
+// Package shell is the command line as people and other programs meet it: where flags have their values from, what is wrong with them,
+// help, manual, and completion.
 package shell
 
 import (

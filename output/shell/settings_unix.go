@@ -5,16 +5,8 @@ package shell
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
 )
-
-// summarySignal gives the signals that ask for a summary: SIGUSR1.
-func summarySignal() <-chan os.Signal {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGUSR1)
-	return c
-}
 
 // writer tells who may write to a file beside root, us and, where we are root, who called sudo; "" when nobody.
 func writer(info os.FileInfo) string {

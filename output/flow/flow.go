@@ -1,4 +1,6 @@
-package shell
+// Package flow runs the stages of rustnet one behind the other, from a source to a sink, and ends them: when the source has no more, when
+// a signal, the reader of stdout or the time says so, or when one fails. It tells people what was read, written and lost.
+package flow
 
 import (
 	"context"
@@ -84,16 +86,16 @@ func (f *Flow) Run() error {
 	defer stopSource()
 	events := f.Source.Run(p, stop)
 	for _, e := range f.Enrichers {
-		events = p.Chain(events, e.Run)
+		events = p.chain(events, e.Run)
 	}
-	events = p.Chain(events, f.Stages...)
+	events = p.chain(events, f.Stages...)
 	p.Stage(func() error { return f.Sink.Run(p.Context(), events) })
 
 	endProgress := func() {}
 	if width, _ := output.TerminalSize(); f.Source.Progress != nil && !f.Quiet && term.IsTerminal(int(os.Stderr.Fd())) && width == 0 {
 		endProgress = showProgress(os.Stderr, f.Source.Unit, f.Source.Progress)
 	}
-	err := p.Wait(Ends{StopSource: stopSource, Stopped: f.Sink.Stopped, TimeUp: f.TimeUp,
+	err := p.wait(ends{StopSource: stopSource, Stopped: f.Sink.Stopped, TimeUp: f.TimeUp,
 		Written: f.written, Account: f.account, Silent: f.Silent})
 	endProgress()
 	if f.Sink.End != nil {

@@ -1,7 +1,4 @@
-// Package shell is how a run behaves among the other programs of a shell: where its flags have their values
-// from, how its stages run and end, when
-// a signal, the reader of its records or its time ends them, and what it tells people meanwhile.
-package shell
+package flow
 
 import (
 	"context"
@@ -53,7 +50,7 @@ type Pipe struct {
 
 // newPipe makes one without stages, which signals end that are for us; nil = SIGINT and SIGTERM, and hung: SIGHUP, by which a
 // terminal goes, unless it is ignored (nohup). They are caught from
-// here on: whoever sees the first record may send one before Wait has begun.
+// here on: whoever sees the first record may send one before wait has begun.
 func newPipe(signals <-chan os.Signal, hung bool) *Pipe {
 	p := &Pipe{signals: signals, asked: summarySignal()}
 	if signals == nil {
@@ -97,8 +94,8 @@ func (p *Pipe) Stage(run func() error) {
 // depth is how many batches wait between two stages.
 const depth = 16
 
-// Chain runs stages one behind the other, those that are not nil, and gives what comes out of the last.
-func (p *Pipe) Chain(in <-chan *event.Batch, stages ...Stage) <-chan *event.Batch {
+// chain runs stages one behind the other, those that are not nil, and gives what comes out of the last.
+func (p *Pipe) chain(in <-chan *event.Batch, stages ...Stage) <-chan *event.Batch {
 	for _, run := range stages {
 		if run == nil {
 			continue
@@ -138,8 +135,8 @@ var ErrInterrupted = errors.New("interrupted")
 
 var errStuck = errors.New("the reader of stdout takes nothing: what was left is not written")
 
-// Ends says what may end a run before its source does. A nil channel never does.
-type Ends struct {
+// ends says what may end a run before its source does. A nil channel never does.
+type ends struct {
 	StopSource func()           // asked for by the first that happens; what is in flight still comes out
 	Stopped    <-chan struct{}  // the last stage wants no more: --count, a reader that left, or a failure
 	TimeUp     <-chan time.Time // --duration, or a command that was run is over
@@ -148,9 +145,9 @@ type Ends struct {
 	Account    func()           // tells people how far it is, when SIGUSR1 asks
 }
 
-// Wait waits for the stages. The first signal stops the source only, so that what is in flight, and
+// wait waits for the stages. The first signal stops the source only, so that what is in flight, and
 // the end of every open connection, still comes out, as long as somebody reads; the second ends at once.
-func (p *Pipe) Wait(e Ends) error {
+func (p *Pipe) wait(e ends) error {
 	if p.own != nil {
 		defer signal.Stop(p.own)
 	}
