@@ -249,6 +249,10 @@ func TestSocketEnds(t *testing.T) {
 			3s > end tcp gone foreign`, want: `
 			new 0s out ACTIVE D 1/29 0/0
 			closed 3s out ACTIVE D 1/29 0/0 exit`},
+		{name: "the server's, before its connection was told", local: "server", script: open + `
+			30ms < end tcp fin`, want: `
+			new 0s in CLOSED ShA 1/40 2/80 rtt=20000
+			closed 30ms in CLOSED ShA 1/40 2/80 rtt=20000 fin`},
 		{name: "a container's", local: "none", script: `
 			0s > udp 1
 			1s > end udp gone foreign`, want: `
@@ -348,13 +352,18 @@ func TestPortIndex(t *testing.T) {
 	t.Logf("%d places of %d connections", listed, len(live))
 }
 
-// TestEndsLost: what the kernel had no room for is told.
-func TestEndsLost(t *testing.T) {
+// TestLost: what the kernel had no room for is told, at most once a second, and all of it at last.
+func TestLost(t *testing.T) {
 	s := mustNew(t, testConfig())
-	in, out := make(chan *decode.Packets, 1), make(chan *event.Batch, 9)
-	b := decode.NewPackets(func(*decode.Packets) {})
-	b.Clock, b.EndsLost = epoch, 7
-	in <- b
+	in, out := make(chan *decode.Packets, 9), make(chan *event.Batch, 9)
+	for _, said := range []struct {
+		at            time.Duration
+		packets, ends uint64
+	}{{0, 0, 7}, {500 * time.Millisecond, 1, 0}, {900 * time.Millisecond, 2, 0}, {time.Second, 4, 1}, {1500 * time.Millisecond, 8, 0}} {
+		b := decode.NewPackets(func(*decode.Packets) {})
+		b.Clock, b.Lost, b.EndsLost = epoch+int64(said.at), said.packets, said.ends
+		in <- b
+	}
 	close(in)
 	if err := s.Run(context.Background(), in, out); err != nil {
 		t.Fatal(err)
@@ -365,8 +374,8 @@ func TestEndsLost(t *testing.T) {
 			got = append(got, fmt.Sprint(e.Kind, " ", e.LostWhere, " ", e.LostCount))
 		}
 	}
-	if want := []string{"lost ends 7"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	if want := []string{"lost ends 7", "lost kernel 7", "lost ends 1", "lost kernel 8"}; !slices.Equal(got, want) || s.Stats().Events != uint64(len(want)) {
+		t.Errorf("got %q, %d are counted, want %q", got, s.Stats().Events, want)
 	}
 }
 
@@ -400,6 +409,7 @@ func TestEndsCostLittle(t *testing.T) {
 		0ms > udp 1 port 1000
 		1ms > udp 1 port 1001
 		2ms > udp 1 port 1002
+		3ms > udp 1 port 1003
 		9ms < end udp gone any`)
 	cfg := testConfig()
 	cfg.Ends = true
@@ -410,7 +420,7 @@ func TestEndsCostLittle(t *testing.T) {
 	b.Packets, b.Ends = ps, ends
 	w.batch(b)
 	if w.EndsPassed != 1 {
-		t.Errorf("%d ends were passed over, want 1: two of three connections were looked at", w.EndsPassed)
+		t.Errorf("%d ends were passed over, want 1: two of four connections were looked at", w.EndsPassed)
 	}
 	var s steps
 	taken := 0

@@ -325,6 +325,25 @@ func TestExpectedIsBounded(t *testing.T) {
 	}
 }
 
+// TestExpectedAgain: an end that is arranged again is waited for from then on.
+func TestExpectedAgain(t *testing.T) {
+	var x expectations
+	at, other := netip.MustParseAddrPort("192.0.2.1:9"), netip.MustParseAddrPort("192.0.2.2:9")
+	for _, said := range []struct {
+		ts int64
+		by uint64
+		at netip.AddrPort
+	}{{0, 1, at}, {expectedNS / 2, 2, at}, {expectedNS + 1, 3, other}} {
+		x.expect(&event.Said{TS: said.ts, ID: said.by, Expected: &event.Expected{At: said.at, Proto: 6, App: &event.App{}}})
+	}
+	b := event.NewBatch(nil)
+	b.Events = append(b.Events, event.Event{Kind: event.New, ID: 4, Proto: 6, Remote: at, Start: expectedNS + 2})
+	x.batch(b)
+	if by := b.Events[0].Related; by != 2 {
+		t.Errorf("related to %d, want to 2, which arranged it last", by)
+	}
+}
+
 func (t *tally) sum() (n int) {
 	for _, k := range t {
 		n += int(k)

@@ -117,7 +117,8 @@ func TestRecall(t *testing.T) {
 	curl, nginx := &event.Proc{Name: "curl", Source: "ebpf"}, &event.Proc{Name: "nginx", Source: "ebpf"}
 	atClient, atServer := netip.MustParseAddrPort("10.0.0.1:40000"), netip.MustParseAddrPort("192.0.2.1:443")
 	says := map[string]*event.Recorded{
-		"client":  {Direction: event.Out, Local: atClient, Proc: curl, Name: "example.test", NameSource: event.HostByDNS, NetNS: 7},
+		"client": {Direction: event.Out, Local: atClient, Proc: curl, Name: "example.test", NameSource: event.HostByDNS, NetNS: 7,
+			NAT: &event.NAT{Remote: atServer}, About: &event.About{}},
 		"changed": {Direction: event.Out, Local: atClient, Proc: nginx},
 		"server":  {Direction: event.In, Local: atServer, Proc: nginx, Peer: curl},
 		"others":  {Direction: event.In, Local: netip.MustParseAddrPort("192.0.2.1:444"), Proc: nginx},
@@ -164,6 +165,9 @@ func TestRecall(t *testing.T) {
 				}
 				runBatches(t, s, batchesOf(script(t, c.script), 2, c.said), func(b *event.Batch) {
 					for _, e := range b.Events {
+						if r := says["client"]; e.NameSource == r.NameSource && (e.NetNS != r.NetNS || e.NAT != r.NAT || e.About != r.About) {
+							t.Errorf("got namespace %d, NAT %v, about %v, want those of %+v", e.NetNS, e.NAT, e.About, r)
+						}
 						got = append(got, e.Kind.String()+" "+e.Direction.String()+" "+e.Local.String()+" "+name(e.Proc)+" "+name(e.Peer)+" "+or(e.Host()))
 					}
 				})

@@ -1,12 +1,15 @@
 package track
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"unsafe"
 
 	"rustnet/capture/decode"
+	"rustnet/track/event"
 	"rustnet/track/places"
 )
 
@@ -42,6 +45,40 @@ func TestLaneAgainstMap(t *testing.T) {
 		}
 		if l.index.Len() != len(model) {
 			t.Fatalf("step %d: lane counts %d, want %d", step, l.index.Len(), len(model))
+		}
+	}
+}
+
+// TestSame: a connection is told from one that differs in a single thing, also where both have the same hash.
+func TestSame(t *testing.T) {
+	for name, change := range map[string]func(*decode.Packet){
+		"source":           func(p *decode.Packet) { p.Src = decode.AddrFrom4(0x0a000002) },
+		"destination":      func(p *decode.Packet) { p.Dst = decode.AddrFrom4(0xc0000202) },
+		"source port":      func(p *decode.Packet) { p.SrcPort++ },
+		"destination port": func(p *decode.Packet) { p.DstPort++ },
+		"protocol":         func(p *decode.Packet) { p.Proto = decode.UDP },
+		"version":          func(p *decode.Packet) { p.IPVersion = 6 },
+		"tunnel":           func(p *decode.Packet) { p.Tunnel = decode.TunnelGRE },
+		"number of tunnel": func(p *decode.Packet) { p.TunnelID = 8 },
+	} {
+		first := testPacket(1000)
+		if name == "number of tunnel" {
+			first.Tunnel, first.TunnelID = decode.TunnelGeneve, 7
+		}
+		l := lane{index: places.New()}
+		l.conn(l.insert(1)).key = keyOf(first)
+		for _, back := range []bool{false, true} {
+			p := *first
+			for _, want := range []bool{true, false} {
+				q := p
+				if back {
+					q.Src, q.Dst, q.SrcPort, q.DstPort = q.Dst, q.Src, q.DstPort, q.SrcPort
+				}
+				if _, other, ok := l.find(1, &q); ok != want || ok && other != back {
+					t.Errorf("another %s, back %v: got %v %v, want %v", name, back, ok, other, want)
+				}
+				change(&p)
+			}
 		}
 	}
 }
@@ -83,6 +120,34 @@ func TestPortsDoNotUndoAddresses(t *testing.T) {
 				t.Errorf("65536 connections have %d hashes", len(seen))
 			}
 		})
+	}
+}
+
+// TestDisordersAreUsedAgain: what is kept of disorder goes with its connection, and the next one finds nothing in it.
+func TestDisordersAreUsedAgain(t *testing.T) {
+	var text strings.Builder
+	const n = 500
+	for i := range n {
+		fmt.Fprintf(&text, "%ds > PA 101 501 50\n%ds > PA 101 501 50\n%ds > R 151 501\n", 10*i, 10*i+1, 10*i+2)
+	}
+	s := mustNew(t, testConfig())
+	closed := 0
+	runBatches(t, s, batchesOf(script(t, text.String()), 100, nil), func(b *event.Batch) {
+		for _, e := range b.Events {
+			if e.Kind == event.Closed {
+				closed++
+				if e.Tx.Retransmits != 1 {
+					t.Errorf("%d retransmissions, want 1", e.Tx.Retransmits)
+				}
+			}
+		}
+	})
+	room := 0
+	for i := range s.workers[0].lanes {
+		room += len(s.workers[0].lanes[i].disorders)
+	}
+	if closed != n || room != chunkSize/16 {
+		t.Errorf("%d were closed, and there is room for the disorder of %d, want %d and %d", closed, room, n, chunkSize/16)
 	}
 }
 

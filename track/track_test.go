@@ -31,7 +31,7 @@ const epoch = 1_700_000_000_000_000_000
 //
 //	10ms > SA 500 101 20    time, direction, TCP flags, seq, ack, payload length
 //	20ms < udp 30           time, direction, udp, payload length
-//	30ms > echo 7           ICMP echo request, number 7; "reply" is the answer
+//	30ms > echo 7           ICMP echo request, number 7; "reply" is the answer, "reply6" that of ICMPv6
 //
 // A word "on br0" at the end tells another interface, "port 1234" another client port, "in 7" the tunnel, "win 0" the window.
 func script(t *testing.T, text string) []decode.Packet {
@@ -73,10 +73,13 @@ func script(t *testing.T, text string) []decode.Packet {
 			p.Proto = decode.UDP
 			fmt.Sscan(f[3], &p.PayloadLen)
 			p.IPLen = 28 + p.PayloadLen
-		case "echo", "reply":
+		case "echo", "reply", "reply6":
 			p.Proto, p.ICMPType, p.SrcPort, p.DstPort = decode.ICMP, 8, 9, 9
-			if f[2] == "reply" {
+			switch f[2] {
+			case "reply":
 				p.ICMPType = 0
+			case "reply6":
+				p.Proto, p.IPVersion, p.ICMPType = decode.ICMP6, 6, 129
 			}
 			fmt.Sscan(f[3], &p.Seq)
 			p.PayloadLen, p.IPLen = 56, 84
@@ -381,6 +384,28 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
 			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst`},
+		{name: "a bare acknowledgement after the end is late, wherever its numbers are", script: open + `
+			40ms < R 501
+			400ms > A 900000101 501`,
+			want: `
+			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
+			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst`},
+		{name: "what comes long after the end is of another connection", script: open + `
+			40ms < R 501
+			10s  > PA 101 501 50`,
+			want: `
+			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
+			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst
+			new 10s ESTABLISHED D 1/90 0/0 partial
+			closed 10s ESTABLISHED D 1/90 0/0 partial exit`},
+		{name: "ports used again after the end, the SYN not seen", script: open + `
+			40ms < R 501
+			400ms > PA 900000101 501 50`,
+			want: `
+			new 0s CLOSED ShAr 2/80 2/80 rtt=20000
+			closed 40ms CLOSED ShAr 2/80 2/80 rtt=20000 rst
+			new 400ms ESTABLISHED D 1/90 0/0 partial
+			closed 400ms ESTABLISHED D 1/90 0/0 partial exit`},
 		{name: "ports used again after the end", script: open + `
 			40ms < R 501
 			1s > S 9000
@@ -403,6 +428,30 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ESTABLISHED dA 1/40 1/50 partial rtt=5000
 			closed 5ms ESTABLISHED dA 1/40 1/50 partial rtt=5000 exit`},
+		{name: "start not seen, server by its system port against a registered one", script: `
+			0ms < PA 500 100 10 port 5000`,
+			want: `
+			new 0s ESTABLISHED d 0/0 1/50 partial
+			closed 0s ESTABLISHED d 0/0 1/50 partial exit`},
+		{name: "start not seen, reset by who has sent nothing else", script: `
+			0ms > PA 101 501 50
+			1ms < R 501`,
+			want: `
+			new 0s CLOSED Dr 1/90 1/40 partial
+			closed 1ms CLOSED Dr 1/90 1/40 partial rst`},
+		{name: "start not seen, a bare acknowledgement times no round trip", script: `
+			0ms   > A 101 501
+			500ms < PA 501 101 10
+			510ms > A 101 511`,
+			want: `
+			new 0s ESTABLISHED A 1/40 0/0 partial
+			closed 510ms ESTABLISHED Ad 2/80 1/50 partial rtt=10000 exit`},
+		{name: "start not seen, the SYN-ACK captured behind its acknowledgement", script: `
+			0ms > A 101 501
+			1ms < SA 500 101`,
+			want: `
+			new 0s ESTABLISHED Ah 1/40 1/40 partial ooo=1
+			closed 1ms ESTABLISHED Ah 1/40 1/40 partial ooo=1 exit`},
 		{name: "SYN not seen", script: `
 			10ms < SA 500 101
 			20ms > A 101 501`,
@@ -480,6 +529,12 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ESTABLISHED ShAD 3/170 1/40 rtt=20000
 			closed 330ms ESTABLISHED ShADT 4/260 1/40 rtt=20000 retx=1 exit`},
+		{name: "acknowledged, and what was sent behind it was seen, is a gap", script: open + `
+			30ms > PA 151 501 50
+			40ms < A 501 201`,
+			want: `
+			new 0s ESTABLISHED ShADaG 3/170 2/80 rtt=20000
+			closed 40ms ESTABLISHED ShADaG 3/170 2/80 rtt=20000 exit`},
 		{name: "acknowledged but never seen is a gap", script: open + `
 			30ms > PA 101 501 50
 			40ms < A 501 1151`,
@@ -504,6 +559,22 @@ func TestConnections(t *testing.T) {
 			new 0s FIN_WAIT2 ShAFa 3/120 2/80 rtt=20000
 			updated 2s FIN_WAIT2 ShAFad 3/120 3/220 rtt=20000
 			closed 2s FIN_WAIT2 ShAFad 3/120 3/220 rtt=20000 exit`},
+		{name: "half closed and silent", script: open + `
+			30ms > FA 101 501
+			40ms < A 501 102
+			20m  > udp 5`,
+			want: `
+			new 0s FIN_WAIT2 ShAFa 3/120 2/80 rtt=20000
+			closed 10m0.04s FIN_WAIT2 ShAFa 3/120 2/80 rtt=20000 timeout
+			new 20m0s ACTIVE D 1/33 0/0
+			closed 20m0s ACTIVE D 1/33 0/0 exit`},
+		{name: "open and silent", script: open + `
+			3h > udp 5`,
+			want: `
+			new 0s ESTABLISHED ShA 2/80 1/40 rtt=20000
+			closed 2h15m0.02s ESTABLISHED ShA 2/80 1/40 rtt=20000 timeout
+			new 3h0m0s ACTIVE D 1/33 0/0
+			closed 3h0m0s ACTIVE D 1/33 0/0 exit`},
 		{name: "both open at once", script: `
 			0ms  > S 100
 			1ms  < S 500
@@ -520,6 +591,18 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ESTABLISHED ShADar 3/170 3/120 rtt=20000
 			closed 50ms ESTABLISHED ShADar 3/170 3/120 rtt=20000 exit`},
+		{name: "a forged reset below a stream of which nothing was acknowledged", script: `
+			0ms  > PA 500000000 1 50
+			10ms > R 100000000`,
+			want: `
+			new 0s ESTABLISHED DR 2/130 0/0 partial
+			closed 10ms ESTABLISHED DR 2/130 0/0 partial exit`},
+		{name: "a reset at what was acknowledged last, with megabytes behind it", script: open + `
+			30ms < PA 501 101 3000000
+			40ms < R 501`,
+			want: `
+			new 0s CLOSED ShAdr 2/80 3/3000120 rtt=20000
+			closed 40ms CLOSED ShAdr 2/80 3/3000120 rtt=20000 rst`},
 		{name: "a reset that is not the next of its stream, the ends' numbers far apart", script: `
 			0ms  > S 3000000100
 			10ms < SA 1000000500 3000000101
@@ -591,6 +674,16 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 10s SYN_SENT SaRr 2/80 2/80
 			closed 11.01s ESTABLISHED SaRrTh 3/120 3/120 retx=1 exit`},
+		{name: "an end that knows an older connection with higher numbers", script: `
+			0ms    > S 700000000
+			1ms    < A 501 900000000
+			2ms    > R 900000000
+			1s     > S 700000000
+			1010ms < SA 3000000000 700000001
+			1020ms > A 700000001 3000000001`,
+			want: `
+			new 0s SYN_SENT SaR 2/80 1/40
+			closed 1.02s ESTABLISHED SaRThA 4/160 2/80 rtt=10000 retx=1 exit`},
 		{name: "another SYN-ACK to the same SYN", script: `
 			0ms  > S 100
 			10ms < SA 500 101
@@ -661,6 +754,13 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1
 			closed 32ms TIME_WAIT ShAfGF 4/160 2/80 rtt=12000 ooo=1 fin`},
+		{name: "the first FIN captured behind its acknowledgement, as its other end has it", cfg: localServer, script: open + `
+			30ms < FA 501 102
+			31ms > FA 101 501
+			32ms > A 102 502`,
+			want: `
+			new 0s in CLOSED ShAfGF 2/80 4/160 rtt=12000 ooo=1
+			closed 32ms in CLOSED ShAfGF 2/80 4/160 rtt=12000 ooo=1 fin`},
 		{name: "the SYN captured behind the handshake", script: `
 			10ms < SA 500 101
 			20ms > A 101 501
@@ -761,6 +861,11 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ACTIVE d 0/0 1/84 partial
 			closed 0s ACTIVE d 0/0 1/84 partial exit`},
+		{name: "an answer whose question was not seen, of IPv6", script: `
+			0ms < reply6 1`,
+			want: `
+			new 0s ACTIVE d 0/0 1/84 partial
+			closed 0s ACTIVE d 0/0 1/84 partial exit`},
 		{name: "UDP by timeout, at the time it was due", script: `
 			0s > udp 10
 			100ms < udp 20
@@ -786,6 +891,16 @@ func TestConnections(t *testing.T) {
 			want: `
 			new 0s ACTIVE Dd 2/76 1/48
 			closed 3ms ACTIVE Dd 2/76 1/48 exit`},
+		{name: "sent again over another interface, after one failed", cfg: func(c *Config) { c.Interval = 0 }, script: `
+			0ms > udp 10
+			1ms > S 100
+			3s > udp 10 on br0
+			3001ms > S 100 on br0`,
+			want: `
+			new 0s ACTIVE D 1/38 0/0
+			new 1ms SYN_SENT S 1/40 0/0
+			closed 3.001s ACTIVE D 2/76 0/0 exit
+			closed 3.001s SYN_SENT ST 2/80 0/0 retx=1 exit`},
 		{name: "updated at most once an interval, the last change not forgotten", script: `
 			0s > udp 10
 			500ms > udp 10
@@ -799,6 +914,13 @@ func TestConnections(t *testing.T) {
 			closed 5s ACTIVE D 4/152 0/0 exit
 			new 5s ACTIVE D 1/38 0/0
 			closed 5s ACTIVE D 1/38 0/0 exit`},
+		{name: "interval 0 tells no updated", cfg: func(c *Config) { c.Interval = 0 }, script: `
+			0s > udp 10
+			1200ms > udp 10
+			5s > udp 10`,
+			want: `
+			new 0s ACTIVE D 1/38 0/0
+			closed 5s ACTIVE D 3/114 0/0 exit`},
 		{name: "settle 0 tells at once", cfg: func(c *Config) { c.Settle = 0 }, script: `
 			0ms > S 100
 			10ms < R 0 101`,
@@ -843,8 +965,17 @@ func TestConnections(t *testing.T) {
 				got = append(got, describe(&es[i]))
 			}
 			if tt.want == "evicted" {
-				if st.Evicted == 0 || st.Opened != 17 || st.Closed != 17 {
-					t.Errorf("got %+v, want evictions and 17 opened and closed", st)
+				evicted := uint64(0)
+				for i := range es {
+					if e := &es[i]; e.Reason == event.Evicted {
+						evicted++
+						if e.TS <= e.Last {
+							t.Errorf("evicted at %d, which is not after its last packet at %d", e.TS, e.Last)
+						}
+					}
+				}
+				if st.Evicted == 0 || evicted != st.Evicted || st.Opened != 17 || st.Closed != 17 {
+					t.Errorf("%d were told evicted, got %+v, want evictions and 17 opened and closed", evicted, st)
 				}
 				checkContract(t, es)
 				return
@@ -896,6 +1027,70 @@ func TestServerAlone(t *testing.T) {
 	}
 }
 
+// TestDataOnTheSYN: what comes with the SYN (RFC 7413) is the beginning of what the parsers see.
+func TestDataOnTheSYN(t *testing.T) {
+	ps := script(t, `
+		0ms > S 100 0 8
+		1ms < SA 500 109
+		2ms > PA 109 501 24`)
+	copy(ps[0].Payload, "GET / HT")
+	copy(ps[2].Payload, "TP/1.1\r\nHost: a.test\r\n\r\n")
+	es, _ := run(t, testConfig(), ps, 3)
+	if e := es[len(es)-1]; e.App == nil || e.App.Host != "a.test" {
+		t.Errorf("got %s, %+v, want the host a.test", describe(&e), e.App)
+	}
+}
+
+// TestTableIsBounded: what comes beyond --max-connections pushes out the oldest, and every connection is told once.
+func TestTableIsBounded(t *testing.T) {
+	const n, most = 5000, 64
+	cfg := testConfig()
+	cfg.MaxConnections = most
+	var ps []decode.Packet
+	for i := range n {
+		ps = append(ps, script(t, fmt.Sprintf("%dus > S 100 port %d", i, 1024+i))...)
+		ps[i].Frame = uint64(i) + 1
+	}
+	s := mustNew(t, cfg)
+	closed, evicted := 0, uint64(0)
+	runBatches(t, s, batchesOf(ps, 100, nil), func(b *event.Batch) {
+		for i := range s.workers[0].lanes {
+			if l := &s.workers[0].lanes[i]; l.index.Len() > most/lanes {
+				t.Fatalf("a lane has %d connections, want at most %d", l.index.Len(), most/lanes)
+			}
+		}
+		for _, e := range b.Events {
+			if e.Kind == event.Closed {
+				closed++
+			}
+			if e.Reason == event.Evicted {
+				evicted++
+			}
+		}
+	})
+	if st := s.Stats(); closed != n || st.Opened != n || evicted != st.Evicted || evicted < n-most {
+		t.Errorf("%d closed, %d of them evicted, %+v, want %d and at least %d", closed, evicted, st, n, n-most)
+	}
+}
+
+// TestEndsStayOnceTold: evidence of who opened comes too late once new was told.
+func TestEndsStayOnceTold(t *testing.T) {
+	cfg := testConfig()
+	ps := script(t, `
+		0ms > A 101 501
+		1ms < PA 501 101 18`)
+	copy(ps[1].Payload, "GET / HTTP/1.1\r\n\r\n")
+	for settle, want := range map[time.Duration]decode.Addr{0: client, time.Second: server} {
+		cfg.Settle = settle
+		es, _ := run(t, cfg, slices.Clone(ps), 1)
+		for _, e := range es {
+			if e.Local.Addr() != want.Netip(4) {
+				t.Errorf("settle %v: %s has local %v, want %v", settle, describe(&e), e.Local, want.Netip(4))
+			}
+		}
+	}
+}
+
 // TestUnreachable: an ICMP error ends the connection that it quotes, where it says that nobody listens or that it may not pass.
 func TestUnreachable(t *testing.T) {
 	ip := func(src, dst byte, proto decode.Proto, frag uint16, body ...byte) []byte {
@@ -937,13 +1132,17 @@ func TestUnreachable(t *testing.T) {
 					t.Fatalf("frame %d: %v", i, s)
 				}
 			}
-			es, _ := run(t, testConfig(), ps, 3)
-			for _, e := range es {
-				if e.Kind == event.Closed && !e.HasICMP && e.Reason != c.want {
-					t.Errorf("got %v, want %v", e.Reason, c.want)
+			labelled := testConfig()
+			labelled.Tap = func(_ context.Context, p *decode.Packets) error { p.Release(); return nil }
+			for _, cfg := range []Config{testConfig(), labelled} {
+				es, _ := run(t, cfg, slices.Clone(ps), 3)
+				for _, e := range es {
+					if e.Kind == event.Closed && !e.HasICMP && e.Reason != c.want {
+						t.Errorf("got %v, want %v", e.Reason, c.want)
+					}
 				}
+				checkContract(t, es)
 			}
-			checkContract(t, es)
 		})
 	}
 }
@@ -1066,6 +1265,33 @@ func TestSameEventsWhateverWorkersAndBatches(t *testing.T) {
 				t.Errorf("limit %d, %d workers: got %+v, want %+v", limit, c.workers, gst, st)
 			}
 		}
+	}
+}
+
+// TestNothingStays: of connections that are over nothing is kept.
+func TestNothingStays(t *testing.T) {
+	cfg := testConfig()
+	cfg.Ends = true
+	w := mustNew(t, cfg).workers[0]
+	for c := range slices.Chunk(traffic(11, 5000), 100) {
+		b := decode.NewPackets(func(*decode.Packets) {})
+		b.Packets, b.Clock = c, c[len(c)-1].Clock
+		w.batch(b)
+	}
+	w.advance(w.clock + int64(1000*time.Hour)) // they end
+	w.advance(w.clock + int64(time.Hour))      // and what their ends were kept for is over
+	for i := range w.lanes {
+		if l := &w.lanes[i]; l.index.Len() != 0 || len(l.free) != int(l.made) {
+			t.Errorf("lane %d has %d names and %d of %d places are free", i, l.index.Len(), len(l.free), l.made)
+		}
+	}
+	for port, first := range w.ports.first {
+		if first != 0 {
+			t.Errorf("there is a connection over port %d", port)
+		}
+	}
+	if w.wheel.count != 0 || w.Opened != w.Closed {
+		t.Errorf("%d timers, %d opened and %d closed", w.wheel.count, w.Opened, w.Closed)
 	}
 }
 
