@@ -477,7 +477,7 @@ func (c *conn) acknowledge(l *lane, p *decode.Packet, s int, o *tcpSide) {
 		o.set(finAcked)
 	}
 	if p.TCPFlags&decode.SYN == 0 && (c.tcp.synAck || c.partial || s == 0) { // who opened acknowledges nothing before
-		if !c.tcp.established && !c.partial && c.connected == 0 {
+		if !c.tcp.established && !c.partial {
 			c.connect(p.TS)
 		}
 		c.tcp.established = true
@@ -541,12 +541,12 @@ func (c *conn) tcpReset(p *decode.Packet, s int) event.Reason {
 	return event.Rst
 }
 
-// state is the local end's state as the segments show it (RFC 9293 §3.3.2).
+// state is the local end's, side l's, as the segments or its kernel show it (RFC 9293 §3.3.2).
 func (c *conn) state(l int) event.State {
 	if c.key.proto != decode.TCP {
 		return event.Active
 	}
-	if c.final != event.NoState && l == int(c.localSide) {
+	if c.final != event.NoState {
 		return c.final
 	}
 	me, peer := &c.sides[l].tcp, &c.sides[1-l].tcp

@@ -791,9 +791,6 @@ func (c *conn) sender(s int) uint64 {
 }
 
 func (w *worker) learn(c *conn, in *dpi.Inspector, p *decode.Packet, r dpi.Result) {
-	if r&dpi.Changed != 0 {
-		c.dirty = true
-	}
 	if a := in.TakeAnswer(); a != nil {
 		a.Asker, a.Sender = p.Dst.Netip(p.IPVersion), p.Src.Netip(p.IPVersion)
 		w.say(event.Said{TS: p.TS, ID: c.id, Answer: a})

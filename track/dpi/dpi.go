@@ -26,10 +26,8 @@ const (
 type Result uint8
 
 const (
-	// Changed: App holds facts that it did not hold before.
-	Changed Result = 1 << iota
 	// Known: what the protocol tells at its start is complete; a record that waited need wait no longer.
-	Known
+	Known Result = 1 << iota
 	// Finished: nothing more is wanted of this connection; the flow can be freed.
 	Finished
 	// Ended: the protocol's exchange came to its orderly end (every DNS query answered). Cleared by new bytes.

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"slices"
 	"testing"
+
+	"rustnet/track/event"
 )
 
 var fuzzed = flag.String("parser", "", "the only parser that FuzzParser asks")
@@ -159,6 +161,7 @@ func converse(t *testing.T, in *Inspector, b []byte) map[string]string {
 		in.Segment(fl, Orig, 99, true, false, nil, 0, 0)
 		in.Segment(fl, Resp, 199, true, false, nil, 0, 0)
 	}
+	var seen *event.App
 	for i, p := int64(0), b[5:]; len(p) > 3; i++ {
 		n, side, jump := int(be16(p)&0x7fff), Side(p[0]>>7), p[2]
 		p = p[3:]
@@ -176,7 +179,8 @@ func converse(t *testing.T, in *Inspector, b []byte) map[string]string {
 		}
 		seq[side] += wire
 		p = p[n:]
-		if r&Changed != 0 {
+		if app := fl.App(); app != nil && app != seen {
+			seen = app
 			if wrong := misspelt(fl.App()); wrong != "" {
 				t.Fatal(wrong)
 			}

@@ -1019,7 +1019,6 @@ func (c *call) edit() *event.App {
 		f.app = f.app.Clone()
 		f.shared = false
 	}
-	c.res |= Changed
 	return f.app
 }
 
