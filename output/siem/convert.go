@@ -38,6 +38,7 @@ const (
 type conversion struct {
 	doc   string // for people
 	fixed string // JSON, the same for every event; else
+	alone bool   // it is made of the field alone, and absent where that is
 	make  func(x *encoder, f *event.Field, e *event.Event) value
 }
 
@@ -96,12 +97,20 @@ func (x *encoder) made() value {
 	if len(x.buf) == 0 {
 		return value{}
 	}
-	for _, c := range x.buf {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return ofStr(string(x.buf))
-		}
+	if !plainText(x.buf) {
+		return ofStr(string(x.buf))
 	}
 	return value{is: text}
+}
+
+// plainText tells whether a text stands for itself in JSON.
+func plainText(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func ofBool(b bool) value {
@@ -167,33 +176,74 @@ func (x *encoder) json(dst []byte, v *value) []byte {
 	return dst
 }
 
-// keyword appends a value as text; of a list one, or with joined a single text.
-func (x *encoder) keyword(dst []byte, v *value, joined bool) []byte {
-	switch v.is {
-	case number, float, truth:
-		return append(x.json(append(dst, '"'), v), '"')
-	case moment:
-		at := len(dst)
-		if dst = x.form.time(x, dst, int64(v.num)); dst[at] != '"' {
-			dst = append(dst, '"', '"')
-			copy(dst[at+1:], dst[at:len(dst)-2])
-			dst[at] = '"'
-		}
-		return dst
-	case strs:
-		if !joined {
-			break
-		}
-		dst = append(dst, '"')
-		for i, s := range v.list {
-			if i > 0 {
-				dst = append(dst, ' ')
+// field appends the value of a field as JSON, of one that is absent nothing. quote is put around what would be no text otherwise. It is
+// json of plain at once, which most of a record is.
+func (x *encoder) field(dst []byte, f *event.Field, e *event.Event, quote string) []byte {
+	at := len(dst)
+	switch f.Type {
+	case event.String:
+		if f.Append != nil {
+			dst = f.Append(append(dst, '"'), e)
+			switch made := dst[at+1:]; {
+			case len(made) == 0:
+				return dst[:at]
+			case plainText(made):
+				return append(dst, '"')
 			}
-			dst = output.AppendJSONText(dst, s)
+			return output.AppendJSON(dst[:at], string(dst[at+1:]))
 		}
-		return append(dst, '"')
+		if s := f.Str(e); s != "" {
+			return output.AppendJSON(dst, s)
+		}
+	case event.Uint:
+		if n, ok := f.Uint(e); ok {
+			return append(strconv.AppendUint(append(dst, quote...), n, 10), quote...)
+		}
+	case event.ID:
+		if n, ok := f.Uint(e); ok {
+			return append(output.AppendID(append(dst, '"'), n), '"')
+		}
+	case event.Float:
+		if n, ok := f.Float(e); ok && !math.IsNaN(n) && !math.IsInf(n, 0) {
+			return append(output.AppendFloat(append(dst, quote...), n), quote...)
+		}
+	case event.Bool:
+		if b, ok := f.Bool(e); ok {
+			return append(strconv.AppendBool(append(dst, quote...), b), quote...)
+		}
+	case event.Addr:
+		if a := f.Addr(e); a.IsValid() {
+			return append(a.AppendTo(append(dst, '"')), '"')
+		}
+	case event.Time:
+		if ns := f.Time(e); ns != 0 {
+			if dst = x.form.time(x, append(dst, quote...), ns); quote != "" && dst[at+1] == '"' { // it is text already
+				return append(dst[:at], dst[at+1:]...)
+			}
+			return append(dst, quote...)
+		}
+	case event.List:
+		if l := f.List(e); len(l) > 0 {
+			v := value{is: strs, list: l}
+			return x.json(dst, &v)
+		}
 	}
-	return x.json(dst, v)
+	return dst
+}
+
+// joined appends a list as one text.
+func joined(dst []byte, list []string) []byte {
+	if len(list) == 0 {
+		return dst
+	}
+	dst = append(dst, '"')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = output.AppendJSONText(dst, s)
+	}
+	return append(dst, '"')
 }
 
 func timeZ(x *encoder, dst []byte, ns int64) []byte {
@@ -226,7 +276,7 @@ func words(doc string, pairs ...string) conversion {
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i]] = pairs[i+1]
 	}
-	return conversion{doc: doc, make: func(x *encoder, f *event.Field, e *event.Event) value {
+	return conversion{alone: true, doc: doc, make: func(x *encoder, f *event.Field, e *event.Event) value {
 		s := f.Str(e)
 		if to, ok := m[s]; ok {
 			s = to
@@ -241,12 +291,12 @@ func only(doc string, pairs ...string) conversion {
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i]] = pairs[i+1]
 	}
-	return conversion{doc: doc, make: func(_ *encoder, f *event.Field, e *event.Event) value { return ofStr(m[f.Str(e)]) }}
+	return conversion{alone: true, doc: doc, make: func(_ *encoder, f *event.Field, e *event.Event) value { return ofStr(m[f.Str(e)]) }}
 }
 
 // scaled is a number of seconds in another unit, rounded down.
 func scaled(doc string, by float64) conversion {
-	return conversion{doc: doc, make: func(_ *encoder, f *event.Field, e *event.Event) value {
+	return conversion{alone: true, doc: doc, make: func(_ *encoder, f *event.Field, e *event.Event) value {
 		n, ok := f.Float(e)
 		if !ok || n < 0 || n > math.MaxInt64/by {
 			return value{}
@@ -259,12 +309,12 @@ func scaled(doc string, by float64) conversion {
 // prefixed puts something before a text.
 func prefixed(doc, prefix string) conversion {
 	quoted := `"` + prefix
-	return conversion{doc: doc, make: func(x *encoder, f *event.Field, e *event.Event) value {
+	return conversion{alone: true, doc: doc, make: func(x *encoder, f *event.Field, e *event.Event) value {
 		return x.wrapped(quoted, f.Str(e), `"`)
 	}}
 }
 
-var asText = conversion{doc: "as text", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var asText = conversion{alone: true, doc: "as text", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	n, ok := f.Uint(e)
 	if !ok {
 		return value{}
@@ -311,16 +361,25 @@ var protoNumbers = func() map[string]uint8 {
 	return m
 }()
 
-var protoNumber = conversion{doc: "IANA's number", make: func(_ *encoder, f *event.Field, e *event.Event) value {
-	if n, ok := protoNumbers[f.Str(e)]; ok {
+var protoNumber = conversion{alone: true, doc: "IANA's number", make: func(_ *encoder, f *event.Field, e *event.Event) value {
+	if n, ok := ipProto(f, e); ok {
 		return value{is: number, num: uint64(n)}
 	}
 	return value{}
 }}
 
+// ipProto is IANA's number of what the field proto says; ok is false of what is not over IP.
+func ipProto(f *event.Field, e *event.Event) (n uint8, ok bool) {
+	if e.Stored == nil && e.Kind < event.Lost {
+		return uint8(e.Proto), e.Proto < 256
+	}
+	n, ok = protoNumbers[f.Str(e)]
+	return n, ok
+}
+
 // ipVersion is that of IP, 0 where there is none, as with ARP, which is about addresses only.
 func (x *encoder) ipVersion(e *event.Event) int {
-	_, over := protoNumbers[x.fields.proto.Str(e)]
+	_, over := ipProto(x.fields.proto, e)
 	switch a := x.fields.localAddr.Addr(e); {
 	case !over:
 		return 0
@@ -350,13 +409,13 @@ func splitHost(s string) (host, port string) {
 	return strings.TrimSuffix(strings.TrimPrefix(s[:end], "["), "]"), port
 }
 
-var hostOnly = conversion{doc: "without the port", make: func(_ *encoder, f *event.Field, e *event.Event) value {
+var hostOnly = conversion{alone: true, doc: "without the port", make: func(_ *encoder, f *event.Field, e *event.Event) value {
 	host, _ := splitHost(f.Str(e))
 	return ofStr(host)
 }}
 
 // urlDomain is the host as it stands in a URL: ECS wants an IPv6 address in its brackets.
-var urlDomain = conversion{doc: "without the port; an IPv6 address in brackets", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var urlDomain = conversion{alone: true, doc: "without the port; an IPv6 address in brackets", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	host, _ := splitHost(f.Str(e))
 	if strings.IndexByte(host, ':') >= 0 {
 		return x.wrapped(`"[`, host, `]"`)
@@ -364,7 +423,7 @@ var urlDomain = conversion{doc: "without the port; an IPv6 address in brackets",
 	return ofStr(host)
 }}
 
-var portOnly = conversion{doc: "its port, where it names one", make: func(_ *encoder, f *event.Field, e *event.Event) value {
+var portOnly = conversion{alone: true, doc: "its port, where it names one", make: func(_ *encoder, f *event.Field, e *event.Event) value {
 	_, port := splitHost(f.Str(e))
 	if port == "" {
 		return value{}
@@ -374,7 +433,7 @@ var portOnly = conversion{doc: "its port, where it names one", make: func(_ *enc
 }}
 
 // hardware spells a link address as RFC 9542 does.
-var hardware = conversion{doc: "as `00-00-5E-00-53-23`", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var hardware = conversion{alone: true, doc: "as `00-00-5E-00-53-23`", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	x.buf = append(x.buf[:0], f.Str(e)...)
 	for i, c := range x.buf {
 		switch {
@@ -387,7 +446,7 @@ var hardware = conversion{doc: "as `00-00-5E-00-53-23`", make: func(x *encoder, 
 	return x.made()
 }}
 
-var upper = conversion{doc: "in upper case", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var upper = conversion{alone: true, doc: "in upper case", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	x.buf = append(x.buf[:0], f.Str(e)...)
 	for i, c := range x.buf {
 		if c >= 'a' && c <= 'z' {
@@ -403,7 +462,7 @@ func notInAddress(r rune) bool {
 }
 
 // addresses are those of a list that are addresses.
-var addresses = conversion{doc: "the addresses among them", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var addresses = conversion{alone: true, doc: "the addresses among them", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	x.buf = append(x.buf[:0], '[')
 	for _, s := range f.List(e) {
 		if strings.IndexFunc(s, notInAddress) < 0 && strings.ContainsAny(s, ".:") {
@@ -421,28 +480,29 @@ var addresses = conversion{doc: "the addresses among them", make: func(x *encode
 }}
 
 // together makes a list of what is there of the fields, each value once; of a list the addresses.
-func (x *encoder) together(fields []*event.Field, e *event.Event) value {
+func (x *encoder) together(fields []member, e *event.Event) value {
 	x.all = append(x.all[:0], '[')
-	for _, f := range fields {
-		var v value
+	for i := range fields {
+		f, at := fields[i].field, len(x.all)
 		switch {
 		case f == nil:
-			v = ofStr(x.host)
-		case f.Needs()&^x.has != 0:
+			if x.host != "" {
+				x.all = output.AppendJSON(x.all, x.host)
+			}
+		case f.Needs()&^x.has != 0 || fields[i].apps != 0 && fields[i].apps&x.apps == 0:
 			continue
 		case f.Type == event.List:
-			if v = addresses.make(x, f, e); v.is == literal {
+			if v := addresses.make(x, f, e); v.is == literal {
 				for s := range bytes.SplitSeq(x.buf[1:len(x.buf)-1], []byte(",")) {
 					x.all = once(append(x.all, s...), len(s))
 				}
 			}
 			continue
 		default:
-			v = x.plain(f, e)
+			x.all = x.field(x.all, f, e, "")
 		}
-		if at := len(x.all); v.is != absent {
-			x.all = x.json(x.all, &v)
-			x.all = once(x.all, len(x.all)-at)
+		if n := len(x.all) - at; n > 0 {
+			x.all = once(x.all, n)
 		}
 	}
 	if len(x.all) == 1 {
@@ -471,7 +531,7 @@ func once(list []byte, n int) []byte {
 
 // each puts every one of a list in an object.
 func each(member string) conversion {
-	return conversion{doc: "each as an object's `" + member + "`", make: func(_ *encoder, f *event.Field, e *event.Event) value {
+	return conversion{alone: true, doc: "each as an object's `" + member + "`", make: func(_ *encoder, f *event.Field, e *event.Event) value {
 		if l := f.List(e); len(l) > 0 {
 			return value{is: objects, list: l, str: member}
 		}
@@ -480,7 +540,7 @@ func each(member string) conversion {
 }
 
 // one makes a list of a single value.
-var one = conversion{doc: "as a list of one", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var one = conversion{alone: true, doc: "as a list of one", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	var v value
 	if v = x.plain(f, e); v.is == absent {
 		return v

@@ -166,7 +166,7 @@ var ecsIP = conversion{doc: "`ipv4` or `ipv6`", make: func(x *encoder, _ *event.
 	return value{}
 }}
 
-var ecsDNS = conversion{doc: "`answer`", make: func(_ *encoder, f *event.Field, e *event.Event) value {
+var ecsDNS = conversion{alone: true, doc: "`answer`", make: func(_ *encoder, f *event.Field, e *event.Event) value {
 	if f.Str(e) == "" {
 		return value{}
 	}

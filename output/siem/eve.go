@@ -141,11 +141,8 @@ var atAny = on(event.New, event.Updated, event.Closed, event.Open)
 // eveWho says in the records beside flow who it was.
 var eveWho = target{to: "metadata.flowvars", as: conversion{doc: "`process`, `pid` and `user`", make: func(x *encoder, _ *event.Field, e *event.Event) value {
 	out := append(x.spare[:0], '[')
-	for _, f := range x.who {
-		if v := x.plain(f, e); v.is != absent {
-			out = append(append(append(out, `{"`...), f.Name...), `":`...)
-			out = append(x.keyword(out, &v, true), '}', ',')
-		}
+	for i := range x.who {
+		out = x.other(out, &x.who[i], variables, e)
 	}
 	x.spare = out
 	if len(out) == 1 {

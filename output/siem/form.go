@@ -101,10 +101,11 @@ type encoder struct {
 	zeek    *tsv   // Zeek's own form; nil for JSON
 
 	has        event.Part // of the event at hand
+	apps       uint64     // of it: a bit for each field of parsers that it has, see appBit
 	kind       kinds
 	in         int    // 1 where the remote end opened its connection
 	name       string // of the record at hand
-	who        []*event.Field
+	who        []other
 	stamp      *output.Stamp // of the place at hand
 	time, date output.Stamp
 	buf        []byte // a value under way
@@ -133,19 +134,35 @@ type compiled struct {
 	ready, about []*event.Field
 }
 
-// node is a member of an object: an object itself, a value, or the rest.
+// node is a member of an object: an object itself, a value, or the rest. What tells that nothing comes of it stands first: of most
+// nodes an event touches no more.
 type node struct {
-	name  string
-	key   []byte // "name": and what is the same for all
-	kids  []node
-	from  [2]*event.Field
 	needs [2]event.Part
-	as    conversion
 	on    kinds
-	when  *event.Field
-	all   []*event.Field // a nil among them is this machine's name
 	rest  bool
+	apps  [2]uint64 // where it is not 0: nothing comes of it unless the event has one of these, see encoder.apps
+	when  *event.Field
+	key   []byte // "name": and what is the same for all
+	from  [2]*event.Field
+	kids  []node
+	all   []member
+	as    conversion
+	name  string
 	stamp output.Stamp // what changes once a second is kept from one record to the next
+}
+
+// member is one of the fields that make a list together; nil is this machine's name.
+type member struct {
+	field *event.Field
+	apps  uint64 // as of node
+}
+
+// appBit stands for a field of a parser; 0 of others. Some share theirs: it tells at once what most events lack, and that is most.
+func appBit(f *event.Field) uint64 {
+	if i, app := f.AppIndex(); app {
+		return 1 << (i & 63)
+	}
+	return 0
 }
 
 // others are the fields that go to the rest.
@@ -158,8 +175,13 @@ type others struct {
 
 type other struct {
 	field  *event.Field
+	needs  event.Part
 	key    []byte
 	unless *event.Field
+}
+
+func newOther(f *event.Field) other {
+	return other{field: f, needs: f.Needs(), key: append(output.AppendJSON(nil, f.Name), ':')}
 }
 
 // New makes the encoder of the form that cfg.Schema names. It is what output.Config.Encoder is for.
@@ -186,7 +208,7 @@ func New(cfg output.Config, schema *event.Schema) (output.Encoder, error) {
 	x.fields.find(schema)
 	for _, name := range []string{"process", "pid", "user"} {
 		if i := slices.IndexFunc(selected, func(s *event.Field) bool { return s.Name == name }); i >= 0 {
-			x.who = append(x.who, selected[i])
+			x.who = append(x.who, newOther(selected[i]))
 		}
 	}
 	for i := range f.records {
@@ -329,23 +351,29 @@ func (m *compiler) node(t *target) (n node, wanted bool) {
 	for name := range strings.FieldsSeq(t.all) {
 		switch end, several := strings.CutPrefix(name, "*"); {
 		case name == "host.name":
-			n.all = append(n.all, nil)
+			n.all = append(n.all, member{})
 		case several:
 			for _, s := range m.selected {
 				if strings.HasSuffix(s.Name, end) {
-					n.all = append(n.all, s)
+					n.all = append(n.all, member{s, appBit(s)})
 				}
 			}
 		case m.chosen(name):
-			n.all = append(n.all, m.field(name))
+			n.all = append(n.all, member{m.field(name), appBit(m.field(name))})
 		}
 	}
 	if t.all != "" && len(n.all) == 0 {
 		return n, false
 	}
-	for i, name := range [2]string{t.from, cmp.Or(t.peer, t.from)} {
-		if n.from[i] = m.field(name); n.from[i] != nil {
-			n.needs[i] = n.from[i].Needs()
+	n.from = [2]*event.Field{m.field(t.from), m.field(cmp.Or(t.peer, t.from))}
+	for i, from := range n.from {
+		switch {
+		case from == nil && n.from[1-i] != nil: // it is for the other role
+			n.needs[i] = ^event.Part(0)
+		case from != nil:
+			if n.needs[i] = from.Needs(); t.as.make == nil || t.as.alone {
+				n.apps[i] = appBit(from)
+			}
 		}
 	}
 	return n, true
@@ -358,7 +386,8 @@ func (m *compiler) others(rest *others) {
 		if ok && when == "" {
 			continue
 		}
-		o := other{field: s, key: append(output.AppendJSON(nil, s.Name), ':'), unless: m.field(when)}
+		o := newOther(s)
+		o.unless = m.field(when)
 		if index, app := s.AppIndex(); app {
 			rest.app = append(rest.app, o)
 			rest.place[index] = int16(len(rest.app))
@@ -396,6 +425,10 @@ func (n *node) prune() {
 			k.needs[role] = ^event.Part(0)
 			for j := range k.kids {
 				k.needs[role] &= k.kids[j].needs[role]
+				k.apps[role] |= k.kids[j].apps[role]
+			}
+			if slices.ContainsFunc(k.kids, func(kid node) bool { return kid.apps[role] == 0 }) {
+				k.apps[role] = 0
 			}
 		}
 	}
@@ -414,7 +447,12 @@ func (x *encoder) Writes(k event.Kind) bool { return x.form.kinds&on(k) != 0 }
 
 // Record appends the lines that the event gives, of some none.
 func (x *encoder) Record(dst []byte, e *event.Event) []byte {
-	x.kind, x.has, x.in = on(e.Kind), e.Parts(), 0
+	x.kind, x.has, x.apps, x.in = on(e.Kind), e.Parts(), 0, 0
+	if e.App != nil {
+		for i, values := 0, e.App.Values(); i < len(values); i++ {
+			x.apps |= 1 << (values[i].Index & 63)
+		}
+	}
 	if x.fields.direction.Str(e) == event.In.String() {
 		x.in = 1
 	}
@@ -482,7 +520,7 @@ func (x *encoder) id(e *event.Event) uint64 {
 func (x *encoder) object(dst []byte, n *node, r *compiled, e *event.Event) []byte {
 	for i := range n.kids {
 		k := &n.kids[i]
-		if k.needs[x.in]&^x.has != 0 || k.on != 0 && k.on&x.kind == 0 || k.when != nil && !isSet(k.when, e) {
+		if apps := k.apps[x.in]; k.needs[x.in]&^x.has != 0 || apps != 0 && apps&x.apps == 0 || k.on != 0 && k.on&x.kind == 0 || k.when != nil && !isSet(k.when, e) {
 			continue
 		}
 		start := len(dst)
@@ -501,6 +539,11 @@ func (x *encoder) object(dst []byte, n *node, r *compiled, e *event.Event) []byt
 				dst[len(dst)-1] = '}'
 			} else {
 				dst = dst[:filled]
+			}
+		case k.as.make == nil && len(k.all) == 0:
+			if f := k.from[x.in]; f != nil {
+				x.stamp = &k.stamp
+				dst = x.field(dst, f, e, "")
 			}
 		default:
 			x.stamp = &k.stamp
@@ -523,9 +566,6 @@ func (x *encoder) value(k *node, e *event.Event) value {
 		return x.together(k.all, e)
 	}
 	if k.as.make != nil {
-		if f == nil && k.from[1-x.in] != nil {
-			return value{}
-		}
 		return k.as.make(x, f, e)
 	}
 	if f == nil {
@@ -542,7 +582,9 @@ func (x *encoder) rest(dst []byte, o *others, e *event.Event) []byte {
 	}
 	dst = append(dst, open)
 	for i := range o.core {
-		dst = x.other(dst, &o.core[i], o.how, e)
+		if o.core[i].needs&^x.has == 0 {
+			dst = x.other(dst, &o.core[i], o.how, e)
+		}
 	}
 	if len(o.app) > 0 && e.App != nil {
 		x.list = x.list[:0]
@@ -564,21 +606,25 @@ func (x *encoder) rest(dst []byte, o *others, e *event.Event) []byte {
 }
 
 func (x *encoder) other(dst []byte, o *other, how restStyle, e *event.Event) []byte {
-	if o.field.Needs()&^x.has != 0 || o.unless != nil && isSet(o.unless, e) {
+	if o.unless != nil && isSet(o.unless, e) {
 		return dst
 	}
-	v := x.plain(o.field, e)
-	if v.is == absent {
-		return dst
-	}
-	if how == variables {
+	start, quote := len(dst), `"`
+	switch how {
+	case natural:
+		quote = ""
+	case variables:
 		dst = append(dst, '{')
 	}
 	dst = append(dst, o.key...)
-	if how == natural {
-		dst = x.json(dst, &v)
+	filled := len(dst)
+	if l := o.field; how == variables && l.Type == event.List {
+		dst = joined(dst, l.List(e))
 	} else {
-		dst = x.keyword(dst, &v, how == variables)
+		dst = x.field(dst, l, e, quote)
+	}
+	if len(dst) == filled {
+		return dst[:start]
 	}
 	if how == variables {
 		dst = append(dst, '}')
