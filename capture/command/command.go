@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"syscall"
 	"time"
@@ -70,6 +71,36 @@ func New(args []string, cfg Config) (*Command, error) {
 		}
 	}
 	return c, nil
+}
+
+// Start runs the program; of none it does nothing. It waits for its end. Signals that come while it runs are passed on to it. open tells
+// how many of the program's connections are open, and at which time of their packets (nanoseconds since the epoch).
+func (c *Command) Start(open func() (int, int64)) error {
+	if c == nil {
+		return nil
+	}
+	// What is ignored, as nohup has it, stays so for us and for the program.
+	caught := slices.DeleteFunc(slices.Clone(passed), signal.Ignored)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, caught...)
+	pass, err := c.begin() // that tells whether there was still somebody to pass a signal to
+	if err != nil {
+		signal.Stop(signals)
+		return c.error(err)
+	}
+	if c.out != os.Stderr {
+		c.out.Close()
+	}
+	after := make(chan os.Signal, cap(signals))
+	go func() {
+		for s := range signals {
+			if !pass(s) {
+				after <- s
+			}
+		}
+	}()
+	c.open, c.signals = open, after
+	return nil
 }
 
 func (c *Command) error(err error) error {

@@ -2,9 +2,7 @@ package command
 
 import (
 	"os"
-	"os/signal"
 	"runtime"
-	"slices"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -19,37 +17,12 @@ type process struct {
 	pid int // 0 when it has been waited for: the number may be another's then
 }
 
-// Start runs the program; of none it does nothing. Signals that come while it runs are passed on to it. It waits
-// for its end, and where descendants of the program leave their children to us, for every child of this process. open tells
-// how many of the program's connections are open, and at which time of their packets (nanoseconds since the epoch).
-func (c *Command) Start(open func() (int, int64)) error {
-	if c == nil {
-		return nil
-	}
-	// What is ignored, as nohup has it, stays so for us and for the program.
-	caught := slices.DeleteFunc(slices.Clone(passed), signal.Ignored)
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, caught...)
+// begin runs the program, and where descendants of it leave their children to us, waits for every child of this process.
+func (c *Command) begin() (pass func(os.Signal) bool, err error) {
 	started := make(chan error, 1)
 	p := &process{Command: c}
 	go p.run(started)
-	if err := <-started; err != nil {
-		signal.Stop(signals)
-		return c.error(err)
-	}
-	if c.out != os.Stderr {
-		c.out.Close()
-	}
-	after := make(chan os.Signal, cap(signals))
-	go func() {
-		for s := range signals {
-			if !p.pass(s.(syscall.Signal)) {
-				after <- s
-			}
-		}
-	}()
-	c.open, c.signals = open, after
-	return nil
+	return p.pass, <-started
 }
 
 // run starts the program on a thread of its own and waits for it.
@@ -118,15 +91,14 @@ func giveNothing() error {
 	return err
 }
 
-// pass passes a signal on, and tells whether there was still somebody to pass it to.
-func (p *process) pass(s syscall.Signal) bool {
+func (p *process) pass(s os.Signal) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pid == 0 {
 		return false
 	}
 	if s == unix.SIGTERM || !fromTerminal() {
-		syscall.Kill(p.pid, s)
+		syscall.Kill(p.pid, s.(syscall.Signal))
 	}
 	return true
 }

@@ -204,7 +204,7 @@ func (g *generator) eqMask(v *value, k, mask uint32) *cond {
 
 // bytesAt compares bytes, the last ones first, four at a time.
 func (g *generator) bytesAt(o offset, k uint32, want []byte) *cond {
-	var c *cond
+	var all []*cond
 	for n := len(want); n > 0; {
 		size := 4
 		for size > n {
@@ -215,14 +215,9 @@ func (g *generator) bytesAt(o offset, k uint32, want []byte) *cond {
 		for _, b := range want[n : n+size] {
 			v = v<<8 | uint32(b)
 		}
-		t := g.eq(g.at(o, k+uint32(n), uint8(size)), v)
-		if c == nil {
-			c = t
-		} else {
-			c = and(c, t)
-		}
+		all = append(all, g.eq(g.at(o, k+uint32(n), uint8(size)), v))
 	}
-	return c
+	return and(all...)
 }
 
 // newVar takes a scratch word.
@@ -353,19 +348,14 @@ func (g *generator) protoLoop(p uint32) *cond {
 		return truth(false)
 	}
 	field := g.at(g.linkHdr, 0, 4)
-	var c *cond
+	var all []*cond
 	for _, f := range families {
 		if g.link == capture.LinkNull && !g.bigEndian {
 			f <<= 24
 		}
-		t := g.eq(field, f)
-		if c == nil {
-			c = t
-		} else {
-			c = or(c, t)
-		}
+		all = append(all, g.eq(field, f))
 	}
-	return c
+	return or(all...)
 }
 
 func (g *generator) protoInMPLS(p uint32) *cond {
@@ -423,16 +413,11 @@ func (g *generator) isoProto(p uint32) *cond {
 
 // isisTypes tests for IS-IS packets of one of some types (ISO 10589).
 func (g *generator) isisTypes(types ...uint32) *cond {
-	var c *cond
+	var all []*cond
 	for _, t := range types {
-		one := g.isisType(t)
-		if c == nil {
-			c = one
-		} else {
-			c = or(c, one)
-		}
+		all = append(all, g.isisType(t))
 	}
-	return c
+	return or(all...)
 }
 
 func (g *generator) isisType(t uint32) *cond {
@@ -808,28 +793,21 @@ func (g *generator) hostName(name string, q qual) *cond {
 	if err != nil {
 		g.fail("unknown host %q: %v", name, err)
 	}
-	var c *cond
+	var all []*cond
 	for _, a := range addrs {
-		if a.Is4() && q.proto == "ip6" || a.Is6() && q.proto == "ip" {
-			continue
-		}
-		var one *cond
-		if a.Is4() {
+		switch {
+		case a.Is4() && q.proto == "ip6" || a.Is6() && q.proto == "ip":
+		case a.Is4():
 			b := a.As4()
-			one = g.host4(binary.BigEndian.Uint32(b[:]), math.MaxUint32, q)
-		} else {
-			one = g.host6(a, 128, q)
-		}
-		if c == nil {
-			c = one
-		} else {
-			c = or(c, one)
+			all = append(all, g.host4(binary.BigEndian.Uint32(b[:]), math.MaxUint32, q))
+		default:
+			all = append(all, g.host6(a, 128, q))
 		}
 	}
-	if c == nil {
+	if len(all) == 0 {
 		g.fail("host %q has no address of the family asked for", name)
 	}
-	return c
+	return or(all...)
 }
 
 func (g *generator) needEthernet(what string) {
