@@ -454,8 +454,11 @@ func version() string {
 // fields prints the schema.
 func (c *cli) fields() error {
 	format := c.Output.Format
-	if c.Fields.Markdown {
+	switch {
+	case c.Fields.Markdown:
 		format = "markdown"
+	case format == output.CSV || format == output.None:
+		return usageError{fmt.Errorf("--output: fields are listed as a table, as json, or with --markdown, not as %s", format)}
 	}
 	width, _ := output.TerminalSize()
 	return output.WriteFields(os.Stdout, schema, format, width)
@@ -498,14 +501,10 @@ func (c *cli) stream() (int, error) {
 	var stages []flow.Stage
 	beside := func(b flow.Beside) { stages, to.Beside = append(stages, b.Run), append(to.Beside, b) }
 	if c.Every != 0 {
-		totals, err := summary.NewTotals(c.Every, c.live())
-		if err == nil && len(c.From) > 0 {
-			err = errors.New("--stats: records that are read back are added up by rustnet stats --from")
+		if len(c.From) > 0 {
+			return 0, usageError{errors.New("--stats: records that are read back are added up by rustnet stats --from")}
 		}
-		if err != nil {
-			return 0, usageError{err}
-		}
-		stages = append(stages, totals.Run)
+		stages = append(stages, summary.NewTotals(c.Every, c.live()).Run)
 	}
 	c.Alerts.Commands = c.Hook.Exec != ""
 	alerts, err := alert.New(c.Alerts, fields, c.alarm)

@@ -281,10 +281,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.Warn = func(string) {}
 	}
 	if c.SnapLen < minSnapLen || c.SnapLen > maxSnapLen {
-		return c, fmt.Errorf("--snaplen %d: must be between %d and %d bytes", c.SnapLen, minSnapLen, maxSnapLen)
+		return c, fmt.Errorf("--snaplen: %d is not within %d and %d", c.SnapLen, minSnapLen, maxSnapLen)
 	}
 	if c.RingBytes < minRing || c.RingBytes > maxRing {
-		return c, fmt.Errorf("--ring-bytes %d: must be between %d and %d", c.RingBytes, minRing, maxRing)
+		return c, fmt.Errorf("--ring-bytes: %d is not within %d and %d", c.RingBytes, minRing, maxRing)
 	}
 	if slices.Contains(c.Interfaces, "any") { // as tcpdump calls it
 		c.Interfaces = nil

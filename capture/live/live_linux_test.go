@@ -649,8 +649,8 @@ func TestOpenErrors(t *testing.T) {
 		{"filter too long", Config{FilterAny: make([]bpf.RawInstruction, 5000)}, nil,
 			"capture filter: 5006 instructions, the kernel takes 4096; use a shorter expression"},
 		{"filter refused", Config{FilterAny: []bpf.RawInstruction{{Op: 0xffff}}}, unix.EINVAL, "attach capture filter: invalid argument"},
-		{"snap length", Config{SnapLen: 10}, nil, "--snaplen 10: must be between 64 and 262144 bytes"},
-		{"ring", Config{RingBytes: 10}, nil, "--ring-bytes 10: must be between 1048576 and 1073741824"},
+		{"snap length", Config{SnapLen: 10}, nil, "--snaplen: 10 is not within 64 and 262144"},
+		{"ring", Config{RingBytes: 10}, nil, "--ring-bytes: 10 is not within 1048576 and 1073741824"},
 	} {
 		// Not as t.Run: that is another thread, outside of the namespace.
 		src, err := Open(tt.cfg)

@@ -123,9 +123,6 @@ func New(cfg Config, schema *event.Schema, warn func(string)) (*Stage, error) {
 	if cfg.Commands {
 		s.over, s.untold = make(chan struct{}), map[uint64]bool{}
 	}
-	if cfg.AlertEvery < 0 || cfg.Learn < 0 {
-		return nil, errors.New("--alert-every and --learn take no negative times")
-	}
 	s.fields.find(schema)
 	s.seen.f, s.seen.names = &s.fields, newNames()
 	if schema.IsStored() {

@@ -874,7 +874,6 @@ func TestMistakes(t *testing.T) {
 		{Config{Detect: []string{"beacn"}}, `did you mean "beacon"`},
 		{Config{Learned: "x"}, "--alert and --detect"},
 		{Config{Learned: "/nonexistent/x", Detect: []string{"all"}}, "/nonexistent/x"},
-		{Config{AlertEvery: -1}, "negative"},
 	} {
 		if _, err := New(tt.cfg, schema, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v, want %s", tt.cfg, err, tt.want)

@@ -193,7 +193,7 @@ func (k *knowledge) read(r io.Reader) error {
 				return errors.New("it is not what rustnet has learned (name another file)")
 			}
 			if h.Learned > formatVersion {
-				return fmt.Errorf("it is of a later version of rustnet (format %d)", h.Learned)
+				return fmt.Errorf("a later rustnet made it: its format is %d, this one knows %d (name another file)", h.Learned, formatVersion)
 			}
 			k.since = h.Since
 			continue

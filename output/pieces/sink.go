@@ -28,10 +28,6 @@ func (c Config) Check(another bool) error {
 		return errors.New("--rotate-size, --rotate-every and --rotate-keep are for the files that --write and --pcapng name")
 	case c.Write == "-":
 		return errors.New("--write: - is stdout, which --output is for")
-	case c.RotateEvery < 0:
-		return fmt.Errorf("--rotate-every: %v is no time between two files", c.RotateEvery)
-	case c.RotateKeep < 0:
-		return fmt.Errorf("--rotate-keep: %d is no number of files", c.RotateKeep)
 	case c.RotateKeep > 0 && c.RotateSize == 0 && c.RotateEvery == 0:
 		return errors.New("--rotate-keep: nothing is put aside without --rotate-size or --rotate-every")
 	}

@@ -5,7 +5,6 @@ package summary
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -68,9 +67,6 @@ func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Sho
 		s.cfg.Size = func() (int, int) { return 0, 0 }
 	}
 	s.out.Size = nil // a frame is as large as the terminal is when it begins
-	if cfg.Top < 0 {
-		return nil, fmt.Errorf("--top: %d is no number of rows", cfg.Top)
-	}
 	var err error
 	if names := split(cfg.GroupBy); len(names) > 0 {
 		s.fields = fields.Stored()

@@ -2,7 +2,6 @@ package summary
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"rustnet/track/event"
@@ -32,11 +31,8 @@ type counts struct {
 
 // NewTotals makes the stage. Of a file, whose time stands still where there are no events, it is told by
 // live being false, so that the same file gives the same records.
-func NewTotals(every time.Duration, live bool) (*Totals, error) {
-	if every < 0 {
-		return nil, fmt.Errorf("--stats: %v is no time between two records", every)
-	}
-	return &Totals{asks: newAsker(event.NewSchema(nil)), every: int64(every), live: live, conns: map[uint64]counts{}, pool: event.NewPool(16)}, nil
+func NewTotals(every time.Duration, live bool) *Totals {
+	return &Totals{asks: newAsker(event.NewSchema(nil)), every: int64(every), live: live, conns: map[uint64]counts{}, pool: event.NewPool(16)}
 }
 
 // Run passes on what comes until in is closed, and closes out.
