@@ -183,6 +183,7 @@ func (c *cli) mistake(err error) error {
 func run(args []string) int {
 	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer runtime.KeepAlive(shell.Ballast())
 	status, err := execute(args)
 	if errors.Is(err, syscall.EMFILE) {
 		err = fmt.Errorf("%w (try: ulimit -n 1024)", err)
@@ -906,8 +907,6 @@ func (c *cli) open(fields *event.Schema) (*flow.Source, error) {
 	case c.Read != "":
 		return c.openFile()
 	}
-	// What opening reads is garbage after it: to be looked for once, not again and again meanwhile.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	if err := c.withPrivileges(); err != nil {
 		return nil, err
 	}

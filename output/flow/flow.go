@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/term"
@@ -73,10 +72,9 @@ type Flow struct {
 // Run runs it until the source ends or somebody ends it. The error is what failed, ErrInterrupted after a second
 // signal, nil when all came out that was read.
 func (f *Flow) Run() error {
-	// The collector starts when the heap has doubled. Most runs need little memory and would have it
-	// start often: this much, never touched and so never real, makes it wait, and matters to none that need more.
-	ballast := make([]byte, 64<<20)
-	defer runtime.KeepAlive(ballast)
+	if f.Source.Live { // what was read to open it is garbage, and may be for days
+		collect()
+	}
 	defer f.Source.Close()
 	p := newPipe(f.Signals, f.HangUp)
 	if f.Started != nil {
