@@ -38,6 +38,58 @@ func TestGoodFrames(t *testing.T) {
 	}
 }
 
+// TestOneAfterAnother: a frame leaves nothing behind, neither in the packet nor in the decoder.
+func TestOneAfterAnother(t *testing.T) {
+	good := goodFrames()
+	r := rand.New(rand.NewPCG(7, 8))
+	d, st := New(Config{}), storage()
+	var p Packet
+	for range 20 * len(good) {
+		c := good[r.IntN(len(good))]
+		if r.IntN(4) == 0 { // one that fails somewhere
+			c.frame.Data = c.frame.Data[:r.IntN(len(c.frame.Data))]
+			d.Decode(&c.frame, &p, st)
+			continue
+		}
+		if s := d.Decode(&c.frame, &p, st); s != SkipNone || describe(&p) != c.want {
+			t.Fatalf("%s: got %v %s\nwant %s", c.name, s, describe(&p), c.want)
+		}
+		if p.Proto != TCP && p.TCPFlags != 0 {
+			t.Fatalf("%s: flags of TCP %x", c.name, p.TCPFlags)
+		}
+	}
+}
+
+// TestDepth: what is wrapped more often than maxDepth is followed so far, and no further.
+func TestDepth(t *testing.T) {
+	nest := func(n int, b []byte, wrap func([]byte) []byte) []byte {
+		for range n {
+			b = wrap(b)
+		}
+		return b
+	}
+	tunnel := func(b []byte) []byte { return ip4Of(ipInIP, b) }
+	label := func(b []byte) []byte { return ethOf(0x8847, join(unhex("0001013f"), b)) }
+	secured := func(b []byte) []byte { return join(macB, macA, unhex("88e5 00 00 00000001"), b[12:], make([]byte, 16)) } // MACsec, not encrypted
+	for _, c := range []struct {
+		name  string
+		frame capture.Frame
+		want  Skip
+		proto Proto
+	}{
+		{"tunnels", frameOf(capture.LinkRaw, nest(maxDepth, query4, tunnel)), SkipNone, UDP},
+		{"a tunnel too many", frameOf(capture.LinkRaw, nest(maxDepth+1, query4, tunnel)), SkipNone, ipInIP},
+		{"labels", frameOf(capture.LinkEthernet, nest(maxDepth, ethOf(0x800, query4), label)), SkipNone, UDP},
+		{"a label too many", frameOf(capture.LinkEthernet, nest(maxDepth+1, ethOf(0x800, query4), label)), SkipNotIP, 0},
+		{"secured", frameOf(capture.LinkEthernet, nest(maxDepth, ethOf(0x800, query4), secured)), SkipNone, UDP},
+		{"secured once too often", frameOf(capture.LinkEthernet, nest(maxDepth+1, ethOf(0x800, query4), secured)), SkipNotIP, 0},
+	} {
+		if p, s := decodeOne(c.frame); s != c.want || s == SkipNone && p.Proto != c.proto {
+			t.Errorf("%s: got %v %s, want %v of %d", c.name, s, describe(&p), c.want, c.proto)
+		}
+	}
+}
+
 // Every cut of every frame, as a snap length leaves it and as a frame that ends there.
 func TestEveryPrefix(t *testing.T) {
 	for _, c := range goodFrames() {
@@ -283,6 +335,7 @@ func TestInner(t *testing.T) {
 		{"echo", back(3, ip4Of(ICMP, echoOf(8))), "1 10.0.0.1:7>10.0.0.2:7", true, nil},
 		{"ipv6", ip6Of(ICMP6, quote(1, 4, query6)), "17 2001:db8::1:5353>2001:db8::2:53", true, query6},
 		{"ipv6 behind headers", ip6Of(ICMP6, quote(1, 4, ip6Of(hopByHop, extOf(fragment, 0, fragOf(UDP, 0, true, udpOf(5353, 53, nil)))))), "17 2001:db8::1:5353>2001:db8::2:53", true, query6},
+		{"in a tunnel", outerV4(ipInIP, back(3, query4[:28])), "17 10.0.0.1:5353>10.0.0.2:53", true, outerV4(ipInIP, query4)},
 		{"no error", ip4Of(ICMP, echoOf(8)), "", false, nil},
 		{"too little", back(3, query4[:27]), "", false, nil},
 		{"later fragment", back(3, ip4From(ipA, ipB, UDP, 1, 1, nil, make([]byte, 8))), "", false, nil},
@@ -302,6 +355,9 @@ func TestInner(t *testing.T) {
 			}
 			if got := describe(&q); !strings.HasPrefix(got, c.want) {
 				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if q.Tunnel != p.Tunnel || q.TunnelID != p.TunnelID || q.TS != p.TS || q.Frame != p.Frame {
+				t.Errorf("tunnel %d/%d, ts %d, frame %d, want those of %+v", q.Tunnel, q.TunnelID, q.TS, q.Frame, p)
 			}
 			if q.Proto == TCP && q.Seq != 0x11223344 {
 				t.Errorf("sequence number %x", q.Seq)
@@ -368,6 +424,7 @@ func TestChecksumsElsewhere(t *testing.T) {
 		{"loose source route", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("01 83 07 04"), ipA), bad), false},
 		{"strict source route at its end", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("89 07 08"), ipA, []byte{0}), bad), true},
 		{"record route", ip4From(ipA, ipB, UDP, 1, 0, join(unhex("07 07 04"), ipA, []byte{0}), bad), true},
+		{"an option of no length", ip4From(ipA, ipB, UDP, 1, 0, unhex("07 00 04 00"), bad), true},
 		{"an option that is too long", ip4From(ipA, ipB, UDP, 1, 0, unhex("07 09 04 00"), bad), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -210,10 +210,7 @@ func (d *Decoder) readHead(g *datagram, b []byte, wire int, p *Packet) bool {
 		return false
 	}
 	g.head = *p
-	sums := d.sums
-	d.sums = false
-	s := d.upper(proto, rest, wire-(len(b)-len(rest)), &g.head)
-	d.sums = sums
+	s := d.upper(proto, rest, wire-(len(b)-len(rest)), &g.head) // its checksum is of the whole, and not asked for
 	g.head.Payload, g.head.Iface = nil, nil
 	return s == SkipNone
 }

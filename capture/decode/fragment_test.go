@@ -72,6 +72,7 @@ func TestFragments(t *testing.T) {
 		{"udp6", udp6, []string{b + "ip=72 payload=0 fragment", b + "ip=72 payload=0 fragment", b + "ip=72 payload=64 fragment"}, 0},
 		{"udp6, backwards", order(udp6, 2, 1, 0), []string{"held", "held", b + "ip=216 payload=64 fragment frames=3"}, 0},
 		{"tcp", tcp, []string{"held", "held", "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=144 payload=64 A 11223344/55667788/500 fragment frames=3"}, 0},
+		{"tcp, its header in the first fragment", cut4(TCP, 6, tcpOf(ACK, nil, long), 24), []string{"held", "6 10.0.0.1:1000>10.0.0.2:80 v4 ip=124 payload=64 A 11223344/55667788/500 fragment frames=2"}, 0},
 		{"tcp, one missing", order(tcp, 0, 2), []string{"held", "held"}, 2},
 		{"ping", ping, []string{"1 10.0.0.1:7>10.0.0.2:7 v4 ip=52 payload=0 type=8/0 fragment", "1 10.0.0.1:7>10.0.0.2:7 v4 ip=64 payload=68 type=8/0 fragment"}, 0},
 		{"vxlan", inVXLAN, []string{"held", "17 1.1.1.1:5353>2.2.2.2:53 v4 ip=33 payload=5 hello tunnel=3/42 frames=2"}, 0},
@@ -209,6 +210,29 @@ func TestFragmentsApart(t *testing.T) {
 		if s := other(change); s != Held {
 			t.Errorf("%s: got %v, want it held for a datagram of its own", name, s)
 		}
+	}
+}
+
+// TestFragmentsAtTheBound: the datagram at hand pushes out others, be it the oldest.
+func TestFragmentsAtTheBound(t *testing.T) {
+	d, st := New(Config{FragmentBytes: 1}), storage()
+	var p Packet
+	decode := func(b []byte) Skip {
+		fr := frameOf(capture.LinkRaw, b)
+		return d.Decode(&fr, &p, st)
+	}
+	oldest := cut4(UDP, 5, udpOf(5353, 53, make([]byte, 9000)), 24, 8000)
+	if s := decode(oldest[2]); s != Held {
+		t.Fatalf("got %v, want it held", s)
+	}
+	for id := 6; d.frags.bytes+2000 < d.frags.limit; id++ {
+		decode(ip4From(ipA, ipB, UDP, id, 3|0x2000, nil, make([]byte, 8)))
+	}
+	if s := decode(oldest[1]); s != Held || d.frags.bytes > d.frags.limit || d.n.Skipped[SkipFragment] == 0 {
+		t.Errorf("got %v, %d bytes of %d are held, want it held and others pushed out", s, d.frags.bytes, d.frags.limit)
+	}
+	if s := decode(oldest[0]); s != SkipNone || p.PayloadLen != 9000 {
+		t.Errorf("got %v and %s, want the whole", s, describe(&p))
 	}
 }
 
