@@ -86,15 +86,20 @@ var servicesText string
 type services struct {
 	named [1 << 16 / 64]uint64 // a bit for each port
 	below [1 << 16 / 64]uint16 // names of the ports before each of these
-	names []string
+	names []place
 }
+
+// place is where a name stands in servicesText: its start above 8 bits of its length. Short as it is, it costs less at the start of a run.
+type place uint32
+
+func (p place) name() string { return servicesText[p>>8:][:p&0xff] }
 
 func (s *services) name(port uint16) string {
 	word, bit := s.named[port/64], uint64(1)<<(port%64)
 	if word&bit == 0 {
 		return ""
 	}
-	return s.names[int(s.below[port/64])+bits.OnesCount64(word&(bit-1))]
+	return s.names[int(s.below[port/64])+bits.OnesCount64(word&(bit-1))].name()
 }
 
 const transports = "tus"
@@ -105,15 +110,18 @@ var (
 )
 
 func loadServices() {
-	for line := range strings.Lines(servicesText) { // in the order of ports
-		portText, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		name, over, _ := strings.Cut(rest, " ")
-		port, err := strconv.ParseUint(portText, 10, 16)
-		if err != nil {
-			continue
+	for i, n := range [...]int{6 << 10, 6 << 10, 128} { // about
+		allServices[i].names = make([]place, 0, n)
+	}
+	for at := 0; at < len(servicesText); at++ { // in the order of ports
+		port := 0
+		for ; servicesText[at] != ' '; at++ {
+			port = port*10 + int(servicesText[at]-'0')
 		}
-		for i := range transports {
-			if strings.IndexByte(over, transports[i]) >= 0 {
+		at++
+		name := place(at<<8 | strings.IndexByte(servicesText[at:], ' '))
+		for at += int(name & 0xff); servicesText[at] != '\n'; at++ {
+			if i := strings.IndexByte(transports, servicesText[at]); i >= 0 {
 				s := &allServices[i]
 				s.named[port/64] |= 1 << (port % 64)
 				s.names = append(s.names, name)
@@ -151,7 +159,9 @@ func serviceName(proto, port uint16) string {
 var serviceNames = sync.OnceValue(func() (all []string) {
 	readServices.Do(loadServices)
 	for i := range allServices {
-		all = append(all, allServices[i].names...)
+		for _, at := range allServices[i].names {
+			all = append(all, at.name())
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
