@@ -261,6 +261,9 @@ func TestDetectors(t *testing.T) {
 		{"many ports that answer", "port-scan", many(200, func(i int) talk {
 			return talk{at: float64(i) / 100, program: "ftp", to: fmt.Sprintf("192.168.1.5:%d", 20000+i)}
 		}), ""},
+		{"ports that answered before they fell silent", "port-scan", many(100, func(i int) talk {
+			return talk{at: float64(i) / 100, program: "app", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Timeout}
+		}), ""},
 		{"slowly", "port-scan", many(100, func(i int) talk {
 			return talk{at: float64(i) * 25, program: "app", to: fmt.Sprintf("192.168.1.5:%d", 20+i), reason: event.Refused}
 		}), ""},
@@ -368,6 +371,9 @@ func TestDetectors(t *testing.T) {
 		{"when somebody reads", "beacon", many(300, func(i int) talk {
 			return talk{at: 1000 * math.Sin(float64(i*i)) * math.Sin(float64(i*i)), program: "browser", to: "203.0.113.9:443"}
 		}), ""},
+		{"every minute, but for each fifth time", "beacon", many(60, func(i int) talk {
+			return talk{at: 60*float64(i) + 20*float64(i/5), program: "app", to: "203.0.113.9:443"}
+		}), ""},
 		{"a burst", "beacon", many(60, func(i int) talk {
 			return talk{at: float64(i) / 10, program: "browser", to: "203.0.113.9:443"}
 		}), ""},
@@ -394,6 +400,9 @@ func TestDetectors(t *testing.T) {
 			}
 			return k
 		}), ""},
+		{"answered, and then silent", "failing", many(60, func(i int) talk {
+			return talk{at: float64(i), program: "agent", to: "192.168.1.5:9000", reason: []event.Reason{event.Timeout, event.Destroyed}[i%2]}
+		}), ""},
 		{"twice a day", "failing", many(60, func(i int) talk {
 			return talk{at: 43200 * float64(i), program: "agent", to: "192.168.1.5:9000", reason: event.Refused}
 		}), ""},
@@ -410,6 +419,15 @@ func TestDetectors(t *testing.T) {
 		{"one that has just begun", "dns-tunnel", many(1, func(int) talk {
 			return talk{proto: udp, app: "dns", program: "iodine", to: "192.168.1.1:53", query: "yrbdqw.t.example.com", kind: "NULL", queries: 52, tx: 13705, rx: 9600}
 		}), "dns-tunnel: iodine asked 192.168.1.1 52 questions of 264 bytes on average, answered with 185, the first about yrbdqw.t.example.com (1) [dns-tunnel]"},
+		{"one with shorter questions", "dns-tunnel", many(1, func(int) talk {
+			return talk{proto: udp, app: "dns", program: "iodine", to: "192.168.1.1:53", query: "yrbdqw.t.example.com", kind: "NULL", queries: 120, tx: 120 * 110, rx: 120 * 100}
+		}), "dns-tunnel: iodine asked 192.168.1.1 120 questions of 110 bytes on average, answered with 100, the first about yrbdqw.t.example.com (1) [dns-tunnel]"},
+		{"shorter names, of a type that carries what one likes", "dns-tunnel", many(20, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "dnscat", to: "192.168.1.1:53", query: fmt.Sprintf("%s%02d.example.com", data[:18], i), kind: []string{"TXT", "TYPE65399"}[i%2]}
+		}), "dns-tunnel: dnscat asked for 20 names below example.com in 19s that look like data, the last TYPE65399 mzxw6ytboi4dgnrrg419.example.com (1) [dns-tunnel]"},
+		{"shorter names, of addresses", "dns-tunnel", many(100, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "dns", program: "browser", to: "192.168.1.1:53", query: fmt.Sprintf("%s%02d.example.com", data[:18], i), kind: "A"}
+		}), ""},
 		{"addresses of IPv6 that somebody looks for", "dns-tunnel", many(1, func(int) talk {
 			return talk{proto: udp, app: "dns", program: "logs", to: "192.168.1.1:53", query: "www.example.com", kind: "A", queries: 90, tx: 90 * 130, rx: 9600}
 		}), ""},
@@ -959,6 +977,42 @@ func TestQuietHours(t *testing.T) {
 }
 
 // TestBounded: whatever comes, memory has an end.
+// TestForgets: what was not asked for for longest makes room, and leaves nothing to what comes in its place.
+func TestForgets(t *testing.T) {
+	for _, tc := range []struct {
+		max  int
+		asks string // keys
+		want string // the values found; each asking adds one
+	}{
+		{2, "a b a b", "0 0 1 1"},
+		{2, "a b c a", "0 0 0 0"},
+		{2, "a b a c a b", "0 0 1 0 2 0"},
+		{3, "a b c a d b c", "0 0 0 1 0 0 0"},
+		{3, "a b c b d c a b", "0 0 0 1 0 1 0 0"},
+		{1, "a a b a", "0 1 0 0"},
+	} {
+		l := newLRU[int](tc.max)
+		var got []string
+		for _, key := range strings.Fields(tc.asks) {
+			peeked := l.peek(uint64(key[0]))
+			v, fresh := l.get(uint64(key[0]))
+			if fresh != (peeked == nil) || peeked != nil && *peeked != *v || len(l.at) > tc.max || len(l.slots) > tc.max {
+				t.Errorf("%d: %s of %q: got %d, new %v, was %v; %d are kept", tc.max, key, tc.asks, *v, fresh, peeked, len(l.at))
+			}
+			got = append(got, fmt.Sprint(*v))
+			*v++
+		}
+		if got := strings.Join(got, " "); got != tc.want {
+			t.Errorf("%d: %q gives %q, want %q", tc.max, tc.asks, got, tc.want)
+		}
+		n := 0
+		l.oldestFirst(func(*int) { n++ })
+		if n != len(l.at) {
+			t.Errorf("%d: %q: %d are in order, %d are kept", tc.max, tc.asks, n, len(l.at))
+		}
+	}
+}
+
 func TestBounded(t *testing.T) {
 	s := stage(t, Config{Detect: []string{"all"}, Alert: map[string]string{"x": "tx_bytes > 1e9"}})
 	r := rand.New(rand.NewPCG(1, 2))
