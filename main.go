@@ -183,7 +183,7 @@ func (c *cli) mistake(err error) error {
 func run(args []string) int {
 	// A reader that leaves is an error of write, and no end with a bang. Caught, for programs that we start inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	defer runtime.KeepAlive(shell.Ballast())
+	defer runtime.KeepAlive(flow.Ballast())
 	status, err := execute(args)
 	if errors.Is(err, syscall.EMFILE) {
 		err = fmt.Errorf("%w (try: ulimit -n 1024)", err)

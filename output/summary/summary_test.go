@@ -401,10 +401,7 @@ func TestManyConnectionsCountOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	totals, err := NewTotals(time.Hour, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	totals := NewTotals(time.Hour, false)
 	for _, kind := range []event.Kind{event.New, event.Closed} {
 		for id := range uint64(conns) {
 			e := event.Event{Kind: kind, ID: id, TS: 1, Reason: event.Exit, Proto: 17, Tx: event.Side{Packets: 1}}
