@@ -452,6 +452,15 @@ func TestDetectors(t *testing.T) {
 		{"one that always does", "exfiltration", many(60, func(i int) talk {
 			return talk{at: float64(i), program: "backup", to: "203.0.113.9:443", tx: uint64(10_000_000 * (1 + i%5))}
 		}), ""},
+		{"more than its own, where others send more", "exfiltration", append(many(60, func(i int) talk {
+			return talk{at: float64(i), program: []string{"git", "backup"}[i%2], to: "203.0.113.9:443", tx: []uint64{2000, 90_000_000}[i%2]}
+		}), talk{at: 70, program: "git", to: "203.0.113.77:443", tx: 40_000_000}.events()...),
+			"exfiltration: git sent 40 MB to 203.0.113.77 and received 60 B, and usually sends less than 15.2 kB by a connection (1) [exfiltration]"},
+		{"its own, where others send less", "exfiltration", append(append(many(25, func(i int) talk {
+			return talk{at: float64(i), program: "backup", to: "203.0.113.9:443", tx: 40_000_000}
+		}), many(3000, func(i int) talk {
+			return talk{at: 30 + float64(i)/10, program: "git", to: "203.0.113.9:443", tx: 2000}
+		})...), talk{at: 400, program: "backup", to: "203.0.113.9:443", tx: 42_000_000}.events()...), ""},
 		{"within the site", "exfiltration", append(many(30, func(i int) talk {
 			return talk{at: float64(i), program: "git", to: "10.0.0.9:443", tx: 2000}
 		}), talk{at: 40, program: "git", to: "10.0.0.77:443", tx: 40_000_000}.events()...), ""},
@@ -468,6 +477,7 @@ func TestDetectors(t *testing.T) {
 			"throttled: what curl receives from files.example.org is held to 1 MB/s, after 9 MB/s at first (1) [shaped]"},
 		{"a policer", "throttled", rising(flat(12, 2.5e5), func(int) uint32 { return 3 }),
 			"throttled: what curl receives from files.example.org is held to 250 kB/s by dropping: in 10 of 10 intervals something was sent again (1) [policed]"},
+		{"a pause between", "throttled", rising(slices.Concat(flat(3, 9e6), flat(8, 1e6), flat(1, 100), flat(8, 1e6)), never), ""},
 		{"as fast as it goes", "throttled", rising(append([]float64{1e6, 5e6}, flat(30, 12e6)...), func(i int) uint32 { return uint32(b2i(i%5 == 0)) }), ""},
 		{"by fits and starts", "throttled", rising([]float64{9e6, 1e6, 3e6, 2e6, 5e6, 1e6, 4e6, 2e6, 1e6, 7e6, 3e6, 1e6, 2e6, 6e6, 1e6, 2e6}, func(int) uint32 { return 1 }), ""},
 		{"a server's limit", "throttled", talk{program: "bot", to: "203.0.113.9:80", host: "api.example.org", app: "http", status: 429}.events(),
@@ -483,6 +493,61 @@ func TestDetectors(t *testing.T) {
 				t.Errorf("the next run tells it again: %s", got)
 			}
 		})
+	}
+}
+
+// TestSendingLearns: as long as it learns, exfiltration tells nothing.
+func TestSendingLearns(t *testing.T) {
+	for learn, want := range map[time.Duration]int{0: 1, time.Hour: 0, time.Minute: 1} {
+		events := append(many(30, func(i int) talk {
+			return talk{at: 3 * float64(i), program: "git", to: "203.0.113.9:443", tx: 2000}
+		}), talk{at: 100, program: "git", to: "203.0.113.77:443", tx: 40_000_000}.events()...)
+		if got := judge(t, stage(t, Config{Detect: []string{"exfiltration"}, Learn: learn}), events); len(got) != want {
+			t.Errorf("learning for %v: got %s, want %d alerts", learn, told(got), want)
+		}
+	}
+}
+
+// TestLogin: what answers to a login mean, by the protocol.
+func TestLogin(t *testing.T) {
+	s := stage(t, Config{Detect: []string{"login-guessing"}})
+	str := func(name, v string) func(*event.App) { return func(a *event.App) { a.SetStr(field(name), v) } }
+	num := func(name string, v uint64) func(*event.App) { return func(a *event.App) { a.SetUint(field(name), v) } }
+	for _, tc := range []struct {
+		app  string
+		says []func(*event.App)
+		want login
+	}{
+		{"ssh", []func(*event.App){str("ssh_login", "accepted")}, accepted},
+		{"smtp", []func(*event.App){str("smtp_login", "tried")}, refused},
+		{"smtp", nil, noLogin},
+		{"http", []func(*event.App){num("http_status", 401)}, refused},
+		{"http", []func(*event.App){num("http_status", 200), num("http_last_status", 401)}, refused},
+		{"http", []func(*event.App){num("http_status", 401), num("http_last_status", 200)}, accepted},
+		{"http", nil, noLogin},
+		{"mysql", []func(*event.App){num("mysql_error", 1045)}, refused},
+		{"mysql", []func(*event.App){num("mysql_error", 1049)}, accepted},
+		{"postgresql", []func(*event.App){str("postgresql_error", "28P01")}, refused},
+		{"postgresql", []func(*event.App){str("postgresql_error", "28000")}, refused},
+		{"postgresql", []func(*event.App){str("postgresql_error", "3D000")}, noLogin},
+		{"ldap", []func(*event.App){num("ldap_result", 49)}, refused},
+		{"ldap", []func(*event.App){num("ldap_result", 0)}, accepted},
+		{"kerberos", []func(*event.App){num("kerberos_error", 6)}, refused},
+		{"kerberos", []func(*event.App){num("kerberos_error", 24)}, refused},
+		{"kerberos", []func(*event.App){num("kerberos_error", 25)}, noLogin},
+		{"kerberos", []func(*event.App){num("kerberos_error", 24), str("kerberos_cipher", "aes256-cts-hmac-sha1-96")}, accepted},
+		{"mqtt", []func(*event.App){num("mqtt_connack", 5)}, refused},
+		{"mqtt", []func(*event.App){num("mqtt_connack", 0)}, accepted},
+		{"tls", nil, noLogin},
+	} {
+		e := talk{app: tc.app, to: "203.0.113.9:1"}.events()[1]
+		for _, set := range tc.says {
+			set(e.App)
+		}
+		s.seen.fill(&e)
+		if got := s.seen.login(); got != tc.want {
+			t.Errorf("%s %v: got %d, want %d", tc.app, e.App.Values(), got, tc.want)
+		}
 	}
 }
 
@@ -571,6 +636,15 @@ func TestLearnedIsNotKept(t *testing.T) {
 }
 
 // TestFirstContact: programs are learned, kept in a file, and what is new is told.
+// in gives the events of a connection to a country.
+func in(k talk, country string) []event.Event {
+	all := k.events()
+	for i := range all {
+		all[i].About = &event.About{Country: country}
+	}
+	return all
+}
+
 func TestFirstContact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "learned")
 	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour}
@@ -590,13 +664,17 @@ func TestFirstContact(t *testing.T) {
 		talk{at: 7206, program: "nc", to: "198.51.100.99:5555"}.events(), // now that is learned
 		talk{at: 7207, program: "sshd", dir: event.In, local: "192.168.1.20:22", to: "198.51.100.9:50000"}.events(),
 		talk{at: 7208, program: "curl", to: "239.1.1.1:443"}.events(),
+		in(talk{at: 7208, program: "sshd", dir: event.In, local: "192.168.1.20:22", to: "198.51.100.9:50001"}, "NL"), // that comes from there, and goes nowhere
+		in(talk{at: 7208, program: "curl", to: "203.0.113.78:443", host: "other.example.net"}, "NL"),
+		in(talk{at: 7208, program: "curl", to: "203.0.113.78:443", host: "other.example.net"}, "NL"),
 		talk{at: 7209, local: "10.1.2.3:4000", to: "198.51.100.9:443"}.events(), // nobody answered it
 	)
 	want := `first-contact: curl talks to other.example.net for the first time (1) [first-contact]
 first-contact: curl uses tcp 8443 for the first time (1) [first-contact]
 first-contact: curl talks to 198.51.100.1 for the first time (1) [first-contact]
 first-contact: nc is seen for the first time: it talks to 198.51.100.99, uses tcp 4444 (1) [first-contact]
-first-contact: sshd is seen for the first time: it accepts connections on tcp 22 (1) [first-contact]`
+first-contact: sshd is seen for the first time: it accepts connections on tcp 22 (1) [first-contact]
+first-contact: curl reaches the country NL for the first time (1) [first-contact]`
 	if got := told(judge(t, stage(t, cfg), later)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
