@@ -371,6 +371,9 @@ func TestDetectors(t *testing.T) {
 		{"when somebody reads", "beacon", many(300, func(i int) talk {
 			return talk{at: 1000 * math.Sin(float64(i*i)) * math.Sin(float64(i*i)), program: "browser", to: "203.0.113.9:443"}
 		}), ""},
+		{"every minute, once late", "beacon", many(12, func(i int) talk {
+			return talk{at: 60*float64(i) + 30*float64(i/6), program: "implant", to: "203.0.113.9:443"}
+		}), "beacon: implant connects to 203.0.113.9 port 443 every 1m, give or take 0s: 12 times (1) [beacon]"},
 		{"every minute, but for each fifth time", "beacon", many(60, func(i int) talk {
 			return talk{at: 60*float64(i) + 20*float64(i/5), program: "app", to: "203.0.113.9:443"}
 		}), ""},
