@@ -652,6 +652,9 @@ func (c *cli) stats() (int, error) {
 	if err != nil {
 		return 0, c.program.NotRun(err)
 	}
+	if c.live() && c.Duration == 0 && cfg.Watch == 0 && c.program == nil { // or nothing is to be seen, and it looks stuck
+		c.say("info", "adding up until Ctrl-C; --duration 1m ends it by itself, --watch 2s shows it meanwhile")
+	}
 	return c.program.Finish(c.flow(src, []flow.Stage{keep.Stage()}, flow.Sink{Run: stats.Run, Written: stats.Events, End: stats.Restore,
 		Outcome: func() string { return event.Count(stats.Events(), "row") + stats.Report() }}))
 }

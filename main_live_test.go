@@ -1537,6 +1537,22 @@ func TestSnapshot(t *testing.T) {
 }
 
 // TestSnapshotHiddenProcesses: where /proc does not show who has the sockets, that is said, with what mends it.
+// TestStatsSaysWhatItWaitsFor: sums come at the end, and whoever sees nothing until then is told.
+func TestStatsSaysWhatItWaitsFor(t *testing.T) {
+	needs(t, true, "ip", "nsenter")
+	ns := newNamespace(t, "st")
+	w := watch(t, in(ns, "rustnet", "stats", "--json")...)
+	for end := time.Now().Add(soon); !strings.Contains(w.stderr.String(), "adding up until Ctrl-C"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing said; stderr: %s", w.stderr.String())
+		}
+	}
+	w.end()
+	if said := must(t, in(ns, "rustnet", "stats", "--json", "--duration", "1s")...); strings.Contains(said, "until") {
+		t.Errorf("it ends by itself, and says:\n%s", said)
+	}
+}
+
 func TestSnapshotHiddenProcesses(t *testing.T) {
 	needs(t, true, "unshare", "mount", "setpriv")
 	t.Parallel()
