@@ -89,7 +89,6 @@ type processes interface {
 
 // searchStats counts what finding processes took.
 type searchStats struct {
-	Searches uint64 // sockets that were not in the index
 	Scanned  uint64 // processes whose descriptors were read
 	Rounds   uint64 // through all processes
 	NotFound uint64 // sockets that a whole round did not find
@@ -105,14 +104,14 @@ type Stats struct {
 	Opened  uint64 // events that were dropped here: the tracker's hints
 	Retried uint64 // looks at a later event of the connection
 	Shed    uint64 // looks left out because events came faster than owners can be looked for
-	// How the local end's owner was known when the connection closed.
-	EBPF, Iter, ProcFS, Listener, UserOnly, Unknown uint64
-	Told                                            uint64 // records of sockets and processes from the kernel
-	Lost                                            uint64 // of those, how many did not get through
-	Held                                            uint64 // connections whose new waited because the kernel had not told yet
-	Expired                                         uint64 // of those, how many waited in vain
-	Renewed                                         uint64 // updated that are made here: the owner became another, or goes by another name
-	Others                                          uint64 // events left out because of Config.Follow
+	// How the local end's owner was known when the connection closed, where nothing better did it.
+	EBPF, ProcFS, UserOnly uint64
+	Told                   uint64 // records of sockets and processes from the kernel
+	Lost                   uint64 // of those, how many did not get through
+	Held                   uint64 // connections whose new waited because the kernel had not told yet
+	Expired                uint64 // of those, how many waited in vain
+	Renewed                uint64 // updated that are made here: the owner became another, or goes by another name
+	Others                 uint64 // events left out because of Config.Follow
 	searchStats
 }
 
@@ -740,16 +739,11 @@ func (s *Stage) close(id uint64, c *owners) {
 		case sourceEBPF, sourceFentry, sourceKprobe:
 			s.n.EBPF++
 		case sourceIter:
-			s.n.Iter++
 		default:
 			s.n.ProcFS++
 		}
-	case 2:
-		s.n.Listener++
 	case 1:
 		s.n.UserOnly++
-	default:
-		s.n.Unknown++
 	}
 	delete(s.conns, id)
 	for _, d := range [2]*end{&c.local, &c.remote} {

@@ -47,13 +47,11 @@ type Hosts struct {
 	next  ahead
 	few   int // hosts that are in a cache anyhow
 
-	learned, forgotten, given atomic.Uint64
+	forgotten atomic.Uint64
 }
 
 // HostStats counts what the stage has done.
 type HostStats struct {
-	Learned   uint64 // addresses that responses told
-	Named     uint64 // connections that were given a name
 	Forgotten uint64 // addresses pushed out by others while their names still counted
 }
 
@@ -94,7 +92,7 @@ func NewHosts(local func(netip.Addr) bool) *Hosts {
 
 // Stats gives the counts so far.
 func (h *Hosts) Stats() HostStats {
-	return HostStats{Learned: h.learned.Load(), Named: h.given.Load(), Forgotten: h.forgotten.Load()}
+	return HostStats{Forgotten: h.forgotten.Load()}
 }
 
 // Report says for people what was lost, "" when nothing was.
@@ -196,7 +194,6 @@ func (h *Hosts) name(e *event.Event) {
 		return
 	}
 	e.RemoteName, e.NameSource = name, event.HostByDNS
-	h.given.Add(1)
 	if len(h.named) < namedMax {
 		h.named[e.ID] = name
 	}
@@ -261,7 +258,6 @@ func (h *Hosts) learn(a *event.Answer, now int64) {
 		if !nameable(n.Addr) || !a.Asked && !vouched(a, n) {
 			continue
 		}
-		h.learned.Add(1)
 		until := now + int64(min(max(time.Duration(n.TTL)*time.Second, minTTL), maxTTL))
 		if !a.Asker.IsMulticast() {
 			h.set(keyOf(h.client(a.Asker), n.Addr), n.Name, now, until)

@@ -26,10 +26,8 @@ type SocketConfig struct {
 // SocketStats counts what the stage has done; safe to read at any time.
 type SocketStats struct {
 	Readings uint64 // tables read
-	Sockets  uint64 // rows in them
 	Opened   uint64 // connections begun
 	Closed   uint64
-	Lost     uint64 // sockets beyond the bounds of reader or tracker, in all readings
 	Events   uint64 // new, updated, closed and lost that left the stage
 }
 
@@ -54,7 +52,7 @@ type SocketStage struct {
 	pool  event.Pool
 	out   *event.Batch
 	send  func(*event.Batch) error
-	count struct{ readings, sockets, opened, closed, lost, events atomic.Uint64 }
+	count struct{ readings, opened, closed, events atomic.Uint64 }
 }
 
 // NewSockets makes the stage.
@@ -69,8 +67,7 @@ func NewSockets(cfg SocketConfig) *SocketStage {
 // Stats gives the counts so far.
 func (s *SocketStage) Stats() SocketStats {
 	c := &s.count
-	return SocketStats{Readings: c.readings.Load(), Sockets: c.sockets.Load(), Opened: c.opened.Load(),
-		Closed: c.closed.Load(), Lost: c.lost.Load(), Events: c.events.Load()}
+	return SocketStats{Readings: c.readings.Load(), Opened: c.opened.Load(), Closed: c.closed.Load(), Events: c.events.Load()}
 }
 
 // Report says it for people.
@@ -196,7 +193,6 @@ func (s *SocketStage) Run(ctx context.Context, in <-chan *sockets.Table, out cha
 func (s *SocketStage) table(t *sockets.Table) error {
 	s.reading++
 	s.count.readings.Add(1)
-	s.count.sockets.Add(uint64(len(t.Sockets)))
 	s.ephemeral = t.Ephemeral
 	s.listeners(t)
 	began := len(s.order)
@@ -521,7 +517,7 @@ var readOnce = sync.OnceValue(func() []event.Event {
 	s.out = s.pool.Get()
 	one, other := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:2")
 	_ = s.table(&sockets.Table{TS: 1, Sockets: []sockets.Socket{{Proto: sockets.TCP, State: sockets.Established, Local: one, Remote: other, Inode: 1, UID: 1, Cookie: 1,
-		Iface: 1, IfaceName: "eth0", NetNS: 1, HasInfo: true, BytesAcked: 1, BytesReceived: 1, SegsOut: 1, SegsIn: 1, RTTMicros: 1, MinRTTMicros: 1, Retransmits: 1, IdleMillis: 1},
+		Iface: 1, IfaceName: "eth0", NetNS: 1, HasInfo: true, BytesAcked: 1, BytesReceived: 1, SegsOut: 1, SegsIn: 1, MinRTTMicros: 1, Retransmits: 1, IdleMillis: 1},
 		{Proto: sockets.TCP, State: sockets.Listen, Local: one, NetNS: 1}}}) // which says who opened the other
 	for i := range s.out.Events {
 		e := &s.out.Events[i]
@@ -538,7 +534,6 @@ func (c *socketConn) refs() *[2]event.SocketRef {
 
 // tellLost reports that sockets were not kept, once for each time the number grows.
 func (s *SocketStage) tellLost(n uint64, ts int64) error {
-	s.count.lost.Add(n)
 	more := n > s.lostTold
 	told := s.lostTold
 	s.lostTold = n

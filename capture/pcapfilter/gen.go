@@ -84,7 +84,6 @@ const (
 type offset struct {
 	base *value
 	k    uint32
-	none bool // the link type has no such field
 }
 
 // generator makes the condition of one expression for one link type. As in libpcap, vlan, mpls, pppoes
@@ -120,8 +119,7 @@ func newGenerator(expr string, o Options) (*generator, error) {
 		g.linkPayload.k = 4
 	case capture.LinkPPP:
 		g.linkType.k, g.linkPayload.k = 2, 4
-	case capture.LinkRaw, capture.LinkIPv4, capture.LinkIPv6:
-		g.linkType.none = true
+	case capture.LinkRaw, capture.LinkIPv4, capture.LinkIPv6: // begin with the IP header
 	case capture.LinkSLL:
 		g.linkType.k, g.linkPayload.k = 14, 16
 	case capture.LinkSLL2:

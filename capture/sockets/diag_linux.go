@@ -462,7 +462,6 @@ func parseInfo(v []byte, s *Socket) {
 		lastDataSent = unsafe.Offsetof(unix.TCPInfo{}.Last_data_sent)
 		lastDataRecv = unsafe.Offsetof(unix.TCPInfo{}.Last_data_recv)
 		lastAckRecv  = unsafe.Offsetof(unix.TCPInfo{}.Last_ack_recv)
-		rtt          = unsafe.Offsetof(unix.TCPInfo{}.Rtt)
 		totalRetrans = unsafe.Offsetof(unix.TCPInfo{}.Total_retrans)
 		bytesAcked   = unsafe.Offsetof(unix.TCPInfo{}.Bytes_acked)
 		bytesRecv    = unsafe.Offsetof(unix.TCPInfo{}.Bytes_received)
@@ -479,7 +478,6 @@ func parseInfo(v []byte, s *Socket) {
 	}
 	s.HasInfo = true
 	s.IdleMillis = min(u32(v[lastDataSent:]), u32(v[lastDataRecv:]), u32(v[lastAckRecv:]))
-	s.RTTMicros = u32(v[rtt:])
 	s.Retransmits = u32(v[totalRetrans:])
 	s.BytesAcked = binary.NativeEndian.Uint64(v[bytesAcked:])
 	s.BytesReceived = binary.NativeEndian.Uint64(v[bytesRecv:])

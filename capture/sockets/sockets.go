@@ -61,7 +61,6 @@ type Socket struct {
 	BytesSent                 uint64 // payload, each byte once; where HasSent is set
 	HasSent                   bool
 	SegsOut, SegsIn           uint32 // the kernel's count, see track
-	RTTMicros                 uint32 // smoothed
 	MinRTTMicros              uint32 // 0 = none measured yet
 	Retransmits               uint32 // segments sent again so far
 	IdleMillis                uint32 // since data or an acknowledgement last went either way

@@ -97,14 +97,12 @@ type Stats struct {
 	Merged  uint64 // were overtaken by the connection's next record before they were written
 	Lost    uint64 // for want of room while the disk was slow, or because it failed
 	Unnamed uint64 // do not say which connection they are about, or when
-
-	Events, EventsLost uint64 // of the table of events
 }
 
 // Stats may be asked at any time, from any goroutine.
 func (s *Stage) Stats() Stats {
 	c := &s.counts
-	return Stats{c.stored.Load(), c.merged.Load(), c.lost.Load(), c.unnamed.Load(), c.steps.Load(), c.stepsLost.Load()}
+	return Stats{c.stored.Load(), c.merged.Load(), c.lost.Load(), c.unnamed.Load()}
 }
 
 // Records is how many are stored so far.

@@ -265,12 +265,12 @@ type facts struct{ open, failed, partial bool }
 
 // asker reads the facts from the fields of a schema.
 type asker struct {
-	event, reason, partial, proto, app *event.Field
-	answers                            event.Answers
+	reason, partial, proto, app *event.Field
+	answers                     event.Answers
 }
 
 func newAsker(s *event.Schema) asker {
-	return asker{s.Lookup("event"), s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("app"), s.Answers()}
+	return asker{s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("app"), s.Answers()}
 }
 
 func (a *asker) ask(e *event.Event) facts {

@@ -151,8 +151,7 @@ func (q *Query) take(e *event.Event) error {
 	if begin := q.start.Time(e); begin != 0 && (q.first == 0 || begin < q.first) {
 		q.first = begin
 	}
-	switch {
-	case q.groups != nil:
+	if q.groups != nil {
 		q.groups.add(e, q.show.ask.ask(e))
 		return nil
 	}

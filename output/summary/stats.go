@@ -24,15 +24,15 @@ var dimensions = []string{"proto", "app", "service", "process", "host", "country
 // Distribution is the work of the command stats: it adds connections up by what they have in common. Each
 // counts once, with what its last record says of it.
 type Distribution struct {
-	fields, rowFields *event.Schema
-	groups            []*groups // the distributions, and last everything as one group
-	order             order
-	top               int
-	graph, table      bool
-	chosen            bool // the person said by what
-	rowsOnly          bool // no totals: what adds up a column of CSV would count all twice
-	every             time.Duration
-	live              bool // the time that was looked is what counts, also without records
+	rowFields    *event.Schema
+	groups       []*groups // the distributions, and last everything as one group
+	order        order
+	top          int
+	graph, table bool
+	chosen       bool // the person said by what
+	rowsOnly     bool // no totals: what adds up a column of CSV would count all twice
+	every        time.Duration
+	live         bool // the time that was looked is what counts, also without records
 
 	ask              asker
 	id, ts, start    *event.Field
@@ -59,7 +59,7 @@ type expected struct {
 // NewStats makes the stage of the command stats. fields are the records'. With live, rates are over the
 // time that was looked, not that of the records.
 func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Schema, w io.Writer) (*Distribution, error) {
-	d := &Distribution{fields: fields, rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, live: live, conns: map[uint64]*expected{},
+	d := &Distribution{rowFields: fields.Stored(), top: cfg.Top, graph: graph, every: cfg.Watch, rowsOnly: out.Format == output.CSV, live: live, conns: map[uint64]*expected{},
 		ask: newAsker(fields), id: fields.Lookup("id"), ts: fields.Lookup("ts"), start: fields.Lookup("start"), lostCount: fields.Lookup("lost_count"),
 		txDelta: fields.Lookup("tx_bytes_delta"), rxDelta: fields.Lookup("rx_bytes_delta"), drawn: map[*event.Stored]*series{}}
 	var by [][]string // each is a distribution of its own

@@ -81,8 +81,7 @@ func parsePostgreSQL(c *call) verdict {
 // postgresStart judges what a client begins with.
 func postgresStart(v *view) verdict {
 	b := v.b
-	switch {
-	case len(b) < 8:
+	if len(b) < 8 {
 		if len(b) > 1 && b[1] != 0 {
 			return no
 		}
