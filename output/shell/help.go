@@ -59,9 +59,11 @@ func (p *Program) WriteCommandHelp(w io.Writer, name string, width int) error {
 	fmt.Fprintf(b, "Usage: %s [FLAGS]\n\n", c.synopsis(p.Name))
 	output.Fill(b, c.Help, 0, 0, width)
 	for _, a := range c.Args {
+		is := a.Help
 		if len(a.Enum) > 0 {
-			output.Fill(b, fmt.Sprintf("%s is one of: %s.", strings.ToUpper(a.Name), strings.Join(a.Enum, ", ")), 0, 0, width)
+			is = "one of: " + strings.Join(a.Enum, ", ")
 		}
+		output.Fill(b, fmt.Sprintf("%s is %s.", strings.ToUpper(a.Name), is), 0, 0, width)
 	}
 	examples := ""
 	for _, e := range p.Examples {
