@@ -485,6 +485,14 @@ func TestDetectors(t *testing.T) {
 		{"by fits and starts", "throttled", rising([]float64{9e6, 1e6, 3e6, 2e6, 5e6, 1e6, 4e6, 2e6, 1e6, 7e6, 3e6, 1e6, 2e6, 6e6, 1e6, 2e6}, func(int) uint32 { return 1 }), ""},
 		{"a server's limit", "throttled", talk{program: "bot", to: "203.0.113.9:80", host: "api.example.org", app: "http", status: 429}.events(),
 			"throttled: api.example.org answered bot with 429 Too Many Requests (1) [rate-limited]"},
+		{"a server's limit, and no room before", "throttled", func() []event.Event {
+			events := talk{program: "bot", to: "203.0.113.9:80", host: "api.example.org", app: "http", status: 429}.events()
+			copy(events[0].History[:], "ShADW")
+			again := events[0]
+			again.Kind = event.Updated
+			again.App = nil // its status was not known yet
+			return []event.Event{events[0], again, again, events[1]}
+		}(), "throttled: api.example.org answered bot with 429 Too Many Requests (1) [zero-window rate-limited]"},
 		{"other answers", "throttled", talk{program: "bot", to: "203.0.113.9:80", app: "http", status: 503}.events(), ""},
 	} {
 		t.Run(tt.detect+": "+tt.name, func(t *testing.T) {
