@@ -15,6 +15,7 @@ type painter struct {
 	order  order
 	times  string // --time-format
 	width  int
+	screen bool  // that is a terminal's
 	plain  bool  // ASCII only
 	graph  bool  // sparklines as well
 	end    int64 // of the sparklines
@@ -87,6 +88,13 @@ func (p *painter) totals(e *event.Event, all *series) {
 	}
 	if p.byBytes = p.sum > 0; !p.byBytes {
 		p.sum, _ = p.value(e, "connections")
+	}
+	for p.screen && len(line) > p.width { // on lines of its own: a screen counts them
+		at := strings.LastIndexByte(line[:p.width+1], ' ')
+		if at <= 0 {
+			break
+		}
+		p.text, line = append(append(p.text, line[:at]...), '\n'), line[at+1:]
 	}
 	p.text = append(append(p.text, line...), '\n')
 	if p.graph {

@@ -341,7 +341,7 @@ func (d *Distribution) totals(all *groups, period float64) event.Event {
 
 // render draws the frame as a table with bars.
 func (d *Distribution) render(rows []event.Event, width int) []byte {
-	p := &painter{fields: d.rowFields, order: d.order, times: d.show.out.TimeFormat, width: width, plain: plainText(), graph: d.graph, end: d.last}
+	p := &painter{fields: d.rowFields, order: d.order, times: d.show.out.TimeFormat, width: width, screen: width > 0, plain: plainText(), graph: d.graph, end: d.last}
 	if width <= 0 {
 		p.width = 100
 	}
