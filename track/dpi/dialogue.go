@@ -331,15 +331,16 @@ func oneOf(word []byte, list string) bool {
 	if len(word) == 0 || len(word) > 24 {
 		return false
 	}
-	for at := 0; at < len(list); {
-		end := at
-		for end < len(list) && list[end] != ' ' {
-			end++
+	for first := lower(word[0]); len(word) <= len(list); {
+		if n := len(word); list[0] == first && (n == len(list) || list[n] == ' ') && equalFold(word, list[:n]) {
+			return bytes.IndexByte(word, ' ') < 0
 		}
-		if equalFold(word, list[at:end]) {
-			return true
+		for list[0] != ' ' { // a word is short
+			if list = list[1:]; len(list) == 0 {
+				return false
+			}
 		}
-		at = end + 1
+		list = list[1:]
 	}
 	return false
 }

@@ -547,3 +547,19 @@ func TestCaught(t *testing.T) {
 	f = in.NewFlow(true, 40000, 6379)
 	in.Segment(f, Orig, 1, false, false, []byte("*1\r\n$4\r\nPING\r\n"), 14, 7)
 }
+
+func TestOneOf(t *testing.T) {
+	for _, tt := range []struct {
+		word, list string
+		want       bool
+	}{
+		{"user", "pass user", true}, {"USER", "user", true}, {"Pass", "pass user", true}, {"pas", "pass user", false}, {"passu", "pass user", false},
+		{"ass", "pass user", false}, {"pass user", "pass user", false}, {"", "pass user", false}, {"users", "pass user", false}, {"ser", "pass user", false},
+		{"*", "auth *", true}, {"a", "ab a", true}, {"a", "ab b", false}, {"b", "ab b", true}, {"\x55ser", "user", true}, {"\x15ser", "5ser", false},
+		{"averyveryverylongwordthatisnone", "averyveryverylongwordthatisnone", false}, {"x", "", false},
+	} {
+		if got := oneOf([]byte(tt.word), tt.list); got != tt.want {
+			t.Errorf("%q in %q: got %v, want %v", tt.word, tt.list, got, tt.want)
+		}
+	}
+}
