@@ -162,6 +162,11 @@ func TestExpected(t *testing.T) {
 			}
 		}, map[string]string{"10.0.0.1:40001 192.0.2.1:51201": "ftp-data LIST anna by 192.0.2.1:21",
 			"10.0.0.1:40002 192.0.2.1:51202": "ftp-data STOR b anna by 192.0.2.1:21"}},
+		{"passive, the start of the session not seen", func(k *talk) {
+			k.say(ftpClient, ftpServer, "< 220 FTP ready", "> USER anna", "< 331 password please", "> PASS secret", "< 230 in", "> EPSV", "< 229 Extended (|||51201|)")
+			k.open("10.0.0.1:40001", "192.0.2.1:51201")
+			k.say("10.0.0.1:40001", "192.0.2.1:51201", "> x")
+		}, map[string]string{"10.0.0.1:40001 192.0.2.1:51201": "ftp-data anna by 192.0.2.1:21"}},
 		{"active", func(k *talk) {
 			login(k)
 			k.say(ftpClient, ftpServer, "> PORT 10,0,0,1,156,65", "< 200 ok", "> RETR f", "< 150 here")

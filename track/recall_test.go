@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -182,6 +183,17 @@ func TestRecall(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRecallBelowIP: what has only link addresses is turned by those.
+func TestRecallBelowIP(t *testing.T) {
+	for mac, want := range map[uint64]string{10: "true 0", 11: "true 1", 12: "false 0"} {
+		c := conn{key: key{src: decode.Addr{Lo: 10}, dst: decode.Addr{Lo: 11}}}
+		ok := c.turn(&event.Recorded{LocalMAC: mac})
+		if got := fmt.Sprint(ok, " ", c.localSide); got != want || c.recorded != ok {
+			t.Errorf("%d: got %s, want %s", mac, got, want)
+		}
 	}
 }
 

@@ -1268,6 +1268,22 @@ func TestSameEventsWhateverWorkersAndBatches(t *testing.T) {
 	}
 }
 
+// TestCrashed: a place that panics is told once, of so many places at most, and every connection that it cost is counted.
+func TestCrashed(t *testing.T) {
+	told := map[string]int{}
+	cfg := testConfig()
+	cfg.Crashed = func(text string) { told[text]++ }
+	s := mustNew(t, cfg)
+	for i := range 3 * crashesMax {
+		for range 2 {
+			s.caught(fmt.Sprint("place ", i))
+		}
+	}
+	if len(told) != crashesMax || told["place 0"] != 1 || s.Stats().Crashed != 6*crashesMax {
+		t.Errorf("%d places were told, the first %d times, %d connections are counted", len(told), told["place 0"], s.Stats().Crashed)
+	}
+}
+
 // TestNothingStays: of connections that are over nothing is kept.
 func TestNothingStays(t *testing.T) {
 	cfg := testConfig()
