@@ -403,6 +403,9 @@ func TestDetectors(t *testing.T) {
 			}
 			return k
 		}), ""},
+		{"refused, by UDP", "failing", many(10, func(i int) talk {
+			return talk{at: float64(i), proto: udp, app: "syslog", program: "logger", to: "192.168.1.5:514", reason: event.Refused, unanswered: true}
+		}), "failing: logger gets nowhere with 192.168.1.5 udp 514: 10 connections in a row in 9s, the last refused (1) [failing]"},
 		{"answered, and then silent", "failing", many(60, func(i int) talk {
 			return talk{at: float64(i), program: "agent", to: "192.168.1.5:9000", reason: []event.Reason{event.Timeout, event.Destroyed}[i%2]}
 		}), ""},
