@@ -127,6 +127,9 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string),
 		}
 		return nil, fmt.Errorf("--exec: %w%s", err, hint)
 	}
+	if word := meant(h.argv); word != "" && !cfg.ExecShell {
+		warn(fmt.Sprintf("--exec: the command gets %s as it stands: only a shell makes something of it (--exec-shell)", word))
+	}
 	// Names of fields are also those of flags, and what we were told is not what the record says.
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "RUSTNET_") {
@@ -135,6 +138,19 @@ func New(cfg Config, out output.Config, fields *event.Schema, warn func(string),
 	}
 	h.Branch = output.NewBranch(h.run)
 	return h, nil
+}
+
+// meant gives the word of a command that looks as if it was meant for a shell, "" for none. What stands behind -c may be for one.
+func meant(argv []string) string {
+	if slices.Contains(argv, "-c") {
+		return ""
+	}
+	for _, word := range argv[1:] {
+		if strings.Contains(word, "$RUSTNET_") || strings.Contains(word, "${RUSTNET_") || slices.Contains([]string{"|", "||", "&&", "&", ";", ">", ">>", "<", "2>&1"}, word) {
+			return word
+		}
+	}
+	return ""
 }
 
 // run hands records to commands until in is closed, and gives those that run or wait then as long as one may take.

@@ -159,6 +159,31 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestMeantForAShell: who forgets that nothing is expanded is told, and nobody else.
+func TestMeantForAShell(t *testing.T) {
+	for _, c := range []struct {
+		exec  string
+		shell bool
+		want  string
+	}{
+		{`echo $RUSTNET_HOST`, false, "gets $RUSTNET_HOST as it stands"},
+		{`echo "host ${RUSTNET_HOST}"`, false, "gets host ${RUSTNET_HOST} as it stands"},
+		{`echo x | cat`, false, "gets | as it stands"},
+		{`echo x >> log`, false, "gets >> as it stands"},
+		{`echo "$RUSTNET_HOST" | cat`, true, ""},
+		{`sh -c 'echo "$RUSTNET_HOST"'`, false, ""},
+		{`echo 'for $5 & more'`, false, ""},
+	} {
+		said := ""
+		if _, err := New(Config{Exec: c.exec, ExecShell: c.shell, ExecMax: 1, ExecTimeout: time.Second}, output.Config{Format: output.JSON}, schema, func(text string) { said += text }); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(said, c.want) || c.want == "" && said != "" {
+			t.Errorf("%s: said %q", c.exec, said)
+		}
+	}
+}
+
 func TestFailures(t *testing.T) {
 	h, s, _ := run(t, Config{Exec: "false", ExecOn: []string{"new", "closed"}}, false, event.New, event.Closed, event.Updated)
 	if r := h.Report(); r != "2 commands run, 2 of them failed" || len(s.lines) != 1 || !strings.Contains(s.lines[0], "exit status 1") {
