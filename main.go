@@ -174,7 +174,7 @@ func (e usageError) Unwrap() error { return e.error }
 // mistake is one on the command line, unless the system refuses what is none: for want of rights, on a full disk.
 func (c *cli) mistake(err error) error {
 	wrong := []error{fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP}
-	if refused := syscall.Errno(0); !errors.As(err, &refused) || slices.ContainsFunc(wrong, func(name error) bool { return errors.Is(err, name) }) {
+	if _, refused := errors.AsType[syscall.Errno](err); !refused || slices.ContainsFunc(wrong, func(name error) bool { return errors.Is(err, name) }) {
 		return usageError{err}
 	}
 	return c.program.NotRun(err)
@@ -391,7 +391,7 @@ func (c *cli) fits(ctx *kong.Context, about *shell.Manual) error {
 
 // printed is what a command gives that writes to stdout by itself: a failure of that in the words of all.
 func printed(err error) error {
-	if failed := (*fs.PathError)(nil); errors.As(err, &failed) && failed.Path == os.Stdout.Name() {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok && failed.Path == os.Stdout.Name() {
 		return output.WriteError(err)
 	}
 	return err

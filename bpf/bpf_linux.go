@@ -792,8 +792,8 @@ func has(capability int) bool {
 }
 
 func isVerifier(err error) bool {
-	var v *ebpf.VerifierError
-	return errors.As(err, &v)
+	_, is := errors.AsType[*ebpf.VerifierError](err)
+	return is
 }
 
 // since is the kernel that brought what not all have; lists of Linux versions are shorter than probes.
@@ -845,8 +845,8 @@ func (h *Hooks) firstError() error {
 }
 
 func isRefused(err error) bool {
-	var refused *RefusedError
-	return errors.As(err, &refused)
+	_, is := errors.AsType[*RefusedError](err)
+	return is
 }
 
 // Report says what became of each program.

@@ -274,8 +274,7 @@ func (s *Stage) openHooks(cfg Config) hooks {
 	}
 	h, err := bpf.Open(bpf.Config{Follow: cfg.Follow, Types: cfg.Types})
 	if err != nil {
-		var refused *bpf.RefusedError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*bpf.RefusedError](err); ok {
 			s.hooked = refused.Hooks
 		}
 		s.kernelErr = err

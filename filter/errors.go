@@ -95,8 +95,8 @@ var (
 
 // explain puts what expr says into the words of a filter.
 func explain(err error, text string, schema *event.Schema) error {
-	var fe *file.Error
-	if !errors.As(err, &fe) {
+	fe, ok := errors.AsType[*file.Error](err)
+	if !ok {
 		return &Error{Expr: text, Line: 1, Column: 1, Message: plain(err.Error())}
 	}
 	e := at(text, fe.From, fe.Message)

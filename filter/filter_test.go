@@ -216,8 +216,8 @@ func TestCompileErrors(t *testing.T) {
 		{`sni != nil`, 8, `sni is never nil: of what is not known a text is "", a number 0, a list empty`},
 	} {
 		_, err := Compile(c.expr, schema)
-		var e *Error
-		if !errors.As(err, &e) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
 			t.Errorf("%s: got %v, want an *Error", c.expr, err)
 			continue
 		}

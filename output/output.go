@@ -670,9 +670,13 @@ func WriteError(err error) error {
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
 		return ErrReaderGone
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
+	return fmt.Errorf("write stdout: %w", Cause(err))
+}
+
+// Cause takes the file's name out of an error of the system.
+func Cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
 	}
-	return fmt.Errorf("write stdout: %w", err)
+	return err
 }

@@ -104,8 +104,7 @@ func (c *Command) Start(open func() (int, int64)) error {
 }
 
 func (c *Command) error(err error) error {
-	var of *exec.Error
-	if errors.As(err, &of) {
+	if of, ok := errors.AsType[*exec.Error](err); ok {
 		err = of.Err
 	}
 	status := StatusCannot
@@ -129,8 +128,7 @@ func Cut(args []string) (ours, program []string, found bool) {
 
 // NotRun gives a failure of ours, for which the program was not run, the status that says so.
 func (c *Command) NotRun(err error) error {
-	var known *Error
-	if c == nil || errors.As(err, &known) {
+	if _, known := errors.AsType[*Error](err); c == nil || known {
 		return err
 	}
 	return &Error{StatusOurs, fmt.Errorf("%w; %s was not run", err, c.name)}

@@ -55,8 +55,7 @@ func runAs(name string) (*account, error) {
 			u, err = byID, nil
 		}
 	}
-	var unknown user.UnknownUserIdError
-	if errors.As(err, &unknown) && uid != "" { // of a directory service that this build cannot ask
+	if _, ok := errors.AsType[user.UnknownUserIdError](err); ok && uid != "" { // of a directory service that this build cannot ask
 		u, err = &user.User{Uid: uid, Gid: os.Getenv("SUDO_GID")}, nil
 	}
 	if err != nil {

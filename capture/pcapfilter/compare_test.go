@@ -298,8 +298,7 @@ func askTcpdump(tcpdump, file, expr string) (string, error) {
 	cmd := exec.Command(tcpdump, "-r", file, "-w", "-", "--", expr)
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 1 && !strings.Contains(stderr.String(), "permission") {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 && !strings.Contains(stderr.String(), "permission") {
 			return refused, nil
 		}
 		return "", fmt.Errorf("%w: %s", err, stderr.String())

@@ -61,8 +61,8 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"vlan 5000", 1, "greater than 4095"},
 	} {
 		_, err := Compile(c.expr, ethernet)
-		var e *Error
-		if !errors.As(err, &e) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
 			t.Errorf("Compile(%q): got %v, want an *Error", c.expr, err)
 			continue
 		}

@@ -151,8 +151,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 		err = errors.New("it is no regular file")
 	}
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
 		return nil, fmt.Errorf("--store %s: %w", path, err)

@@ -355,8 +355,7 @@ func (k *knowledge) write(w io.Writer) error {
 
 // cause takes the file's name out of an error of the system.
 func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

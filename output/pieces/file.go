@@ -469,18 +469,9 @@ func (p *File) takeBack(n int) error {
 func (p *File) fail(err error) {
 	p.retry = time.Now().Add(patience)
 	if p.failing == nil {
-		p.warn(fmt.Sprintf("write %s: %v; it is tried again, and what there is no room for until then is lost", p.path, cause(err)))
+		p.warn(fmt.Sprintf("write %s: %v; it is tried again, and what there is no room for until then is lost", p.path, output.Cause(err)))
 	}
 	p.failing = err
-}
-
-// cause takes the file's name out of an error of the system.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // Reopen lets go of the file, which somebody may have renamed, and opens its name again.
@@ -493,7 +484,7 @@ func (p *File) Reopen() {
 	p.finish()
 	was := p.file
 	if err := p.open(); err != nil {
-		p.warn(fmt.Sprintf("open %s again: %v; the file that was open stays", p.path, cause(err)))
+		p.warn(fmt.Sprintf("open %s again: %v; the file that was open stays", p.path, output.Cause(err)))
 		return
 	}
 	same := false
@@ -563,7 +554,7 @@ func (p *File) end(f *os.File) {
 func (p *File) closeFile(f *os.File) error {
 	err := f.Close()
 	if err != nil {
-		err = fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, cause(err))
+		err = fmt.Errorf("close %s: %w; what was written to it last may be missing", p.path, output.Cause(err))
 		p.closing = cmp.Or(p.closing, err)
 	}
 	return err
@@ -599,7 +590,7 @@ func (p *File) Close() error {
 	case err == nil:
 		return fmt.Errorf("write %s: %s could not be written", p.path, event.Count(p.lost.Load(), of))
 	}
-	return fmt.Errorf("write %s: %w; %s could not be written", p.path, cause(err), event.Count(p.lost.Load(), of))
+	return fmt.Errorf("write %s: %w; %s could not be written", p.path, output.Cause(err), event.Count(p.lost.Load(), of))
 }
 
 // Stats may be asked at any time, also while a write hangs.

@@ -213,7 +213,7 @@ func (f *Files) Explain(err error, flags []Flag) error {
 	if text = reword(text, flags); source != "" {
 		return fmt.Errorf("%s: %s", source, text)
 	}
-	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
 		return f.Whence(parse.Context, errors.New(text))
 	}
 	return errors.New(text)

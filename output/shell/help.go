@@ -207,7 +207,7 @@ func condition(f *event.Field, value string) string {
 // hint says what to look at after an error of parsing, or which command was meant.
 func (p *Program) hint(err error) string {
 	of := "" // the command
-	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 		if n := parse.Context.Selected(); n != nil && !n.Hidden {
 			of = n.Name
 		}

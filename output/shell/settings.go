@@ -86,7 +86,7 @@ func readSettings(paths []string, must bool, profile string, names names) (*sett
 			err = names.check(f.values, "")
 		}
 		if err != nil {
-			if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // it has the path
+			if _, ok := errors.AsType[*fs.PathError](err); ok { // it has the path
 				return nil, fmt.Errorf("read the configuration: %w", err)
 			}
 			return nil, fmt.Errorf("%s: %w", path, inLine(err))
@@ -125,8 +125,7 @@ func readSettingsFile(path string, named bool) ([]byte, error) {
 
 // inLine puts before a syntax error of TOML where it is.
 func inLine(err error) error {
-	var syntax *toml.DecodeError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, column := syntax.Position()
 		return fmt.Errorf("line %d, column %d: %w", line, column, err)
 	}

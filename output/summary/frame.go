@@ -98,7 +98,7 @@ func replaceFile(path string, content []byte) (err error) {
 	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".rustnet-%016x", rand.Uint64()))
 	f, err := os.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
 			failed.Path = path // not the one beside it, which nobody asked for
 		}
 		return fmt.Errorf("--output-file: %w", err)
