@@ -162,7 +162,7 @@ var core = []Field{
 
 	{Name: "rtt_ms", Group: groupQuality, Type: Float, Sum: Least, Unit: "ms", Width: 8, Doc: "Smallest round trip seen: TCP handshake or acknowledged data, DNS answer, ICMP echo.",
 		Float: func(e *Event) (float64, bool) { return float64(e.RTTMicros) / 1e3, e.RTTMicros != 0 }},
-	{Name: "tx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the local end sent again; of those that offloading joins (TSO), as many packets as were captured.",
+	{Name: "tx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the local end sent again; of those that offloading joins (TSO), as many packets as were captured, on closed as many as its kernel counted.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Tx.Retransmits), e.isTCP() && e.counts(NoRetransmits) }},
 	{Name: "rx_retransmits", Group: groupQuality, Type: Uint, Sum: Add, Width: 5, Doc: "TCP segments the remote end sent again.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.Rx.Retransmits), e.isTCP() && e.counts(NoOrder) }},
