@@ -1,6 +1,7 @@
 package summary
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -176,7 +177,7 @@ func (p *painter) sorted(numbers []figures) []figures {
 	for _, k := range p.order {
 		name := k.field.Name
 		shown := func(n figures) bool { return len(n.fields) == 1 && n.fields[0] == name }
-		if k.field.Type != event.Uint && k.field.Type != event.Float || slices.ContainsFunc(numbers, shown) ||
+		if k.field.Type != event.Uint && k.field.Type != event.Float && k.field.Type != event.Time || slices.ContainsFunc(numbers, shown) ||
 			slices.ContainsFunc(p.keys, func(k key) bool { return k.name == name }) {
 			continue
 		}
@@ -226,8 +227,8 @@ func (p *painter) figure(e *event.Event, n *figures) string {
 	if !known {
 		return ""
 	}
-	if f := p.fields.Lookup(n.fields[0]); f.Type == event.Float && !strings.HasPrefix(f.Unit, "bytes") { // milliseconds
-		return string(output.AppendText(nil, f, e))
+	if f := p.fields.Lookup(n.fields[0]); f.Type == event.Time || f.Type == event.Float && !strings.HasPrefix(f.Unit, "bytes") { // milliseconds
+		return string(output.AppendShown(nil, f, e, p.times))
 	}
 	return string(output.AppendBytes(nil, uint64(v)))
 }
@@ -254,7 +255,7 @@ func (p *painter) row(e *event.Event, drawn *series) {
 	if p.spark > 0 && drawn != nil {
 		line += strings.Repeat(" ", max(0, p.bars-len([]rune(line)))) + " " + drawn.spark(p.end, p.spark, p.plain)
 	}
-	p.text = append(append(p.text, strings.TrimRight(line, " ")...), '\n')
+	p.text = append(bytes.TrimRight(append(p.text, line...), " "), '\n')
 }
 
 // more says how many rows were cut off.

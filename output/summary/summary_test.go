@@ -481,6 +481,9 @@ func TestDistributionIsDrawn(t *testing.T) {
 				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
 					t.Errorf("%d columns of %d: %q", n, width, line)
 				}
+				if strings.HasSuffix(line, " \n") {
+					t.Errorf("spaces at the end of %q", line)
+				}
 				for _, r := range strings.TrimSuffix(line, "\n") {
 					if r < ' ' || locale == "C" && r > '~' {
 						t.Errorf("%s: %q", locale, line)
@@ -542,6 +545,15 @@ postgresql-…   1                1  12.25      0  1.0K     0   250  25% ██�
 	}
 	if err := d.Run(t.Context(), frames([]event.Event{conn(1, "ssh", 1, 1)})); err != nil {
 		t.Fatal(err)
+	}
+	if d, err = NewStats(Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "start"}}, false, false, output.Config{Format: output.Table}, schema, &w); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context(), frames([]event.Event{conn(1, "ssh", 1, 1)})); err != nil {
+		t.Fatal(err)
+	}
+	if day := time.Unix(1, 0).Format("2006-01-02 15:04:05.000"); !strings.Contains(w.String(), "\nssh          1 "+day+" ") {
+		t.Errorf("got\n%swant %s in the row of ssh", w.String(), day)
 	}
 	if day := time.Unix(1, 0).Format("2006-01-02 15:04:05.000"); !strings.Contains(w.String(), "\n"+day+" ") {
 		t.Errorf("got\n%swant a row of %s", w.String(), day)
