@@ -58,10 +58,22 @@ for i in range(150):
 echo = struct.pack("!BBHHH", 8, 0, 0, 77, 1) + b"\0\0\0\0send"
 echo = echo[:2] + struct.pack("!H", add(echo)) + echo[4:]
 socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(echo, ("10.77.0.2", 0))
+for i in range(1200):
+    src = socket.inet_aton("203.0.113.%d" % (i % 200 + 1))
+    udp = struct.pack("!HHHH", 20000 + i, 9003, 12, 0) + b"\xf0\xf1\xf2\xf3"
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 32, i, 0, 64, 17, 0, src, to) + udp, ("10.77.0.2", 0))
+    ping = struct.pack("!BBHHH", 8, 0, 0, i, 1)
+    ping = ping[:2] + struct.pack("!H", add(ping)) + ping[4:]
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, i, 0, 64, 1, 0, src, to) + ping, ("10.77.0.2", 0))
+    time.sleep(0.001)
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 link.bind(("c0", 0))
 for last in (10, 11, 10):
     mac = bytes([2, 0, 0, 0, 0, last])
+    src, dst = b"\x20\1\x0d\xb8" + bytes(11) + b"\x77", b"\xff\2" + bytes(13) + b"\1"
+    nd = struct.pack("!BBHI16sBB6s", 136, 0, 0, 0x20000000, src, 2, 1, mac)
+    nd = nd[:2] + struct.pack("!H", add(src + dst + struct.pack("!II", len(nd), 58) + nd)) + nd[4:]
+    link.send(b"\x33\x33\0\0\0\1" + mac + struct.pack("!HIHBB16s16s", 0x86dd, 0x60000000, len(nd), 58, 255, src, dst) + nd)
     link.send(b"\xff" * 6 + mac + struct.pack("!HHHBBH6s4s6s4s", 0x806, 1, 0x800, 6, 4, 2, mac, socket.inet_aton("10.77.0.77"), b"\xff" * 6, socket.inet_aton("10.77.0.1")))
     time.sleep(2)
 `
@@ -130,7 +142,10 @@ for i in range(3600):
 		"nxdomain dig":        "dig asked for 30 domains in ",
 		"syn-flood ":          "100 connections to 10.77.0.2 port 9002 were left half open in ",
 		"icmp-tunnel python":  "10.77.0.2 answered echo requests of python",
+		"udp-flood ":          "1000 datagrams to 10.77.0.2 port 9003 were each the first of somebody who was not answered, in ",
+		"icmp-flood ":         "32 addresses or more pinged 10.77.0.2: 1000 times in ",
 		"address-conflict ":   "10.77.0.77 is claimed by 02:00:00:00:00:0b and 02:00:00:00:00:0a in turn: 2 changes in ",
+		"address-conflict  ":  "2001:db8::77 is claimed by 02:00:00:00:00:0b and 02:00:00:00:00:0a in turn: 2 changes in ",
 		"first-contact curl":  "curl is seen for the first time: it talks to ",
 	}
 	found := map[string]string{}
@@ -180,7 +195,7 @@ for i in range(3600):
 // findAlert gives the reason of the first alert of a detector and a program (the beginning of its name) that says so.
 func findAlert(t *testing.T, ndjson, key, text string) string {
 	t.Helper()
-	detector, process, _ := strings.Cut(key, " ")
+	detector, process, _ := strings.Cut(strings.TrimRight(key, " "), " ")
 	for line := range strings.Lines(ndjson) {
 		var f finding
 		if err := json.Unmarshal([]byte(line), &f); err != nil {

@@ -281,7 +281,7 @@ func (c *conn) fill(e *event.Event, kind event.Kind, ts int64, local func(netip.
 	if k.version == 0 {
 		e.LocalMAC, e.RemoteMAC = k.src.Lo, k.dst.Lo
 	} else {
-		if k.proto == decode.ARP {
+		if k.proto == decode.ARP || neighbours(k.proto, c.icmpType) {
 			e.LocalMAC, e.RemoteMAC = c.sides[l].mac(), c.sides[1-l].mac()
 		}
 		e.Local = netip.AddrPortFrom(k.src.Netip(k.version), k.srcPort)

@@ -1091,6 +1091,38 @@ func TestEndsStayOnceTold(t *testing.T) {
 	}
 }
 
+// TestNeighbours: what routers and neighbours say of their link addresses goes with the address that they say it of, and with no other.
+func TestNeighbours(t *testing.T) {
+	const option, other = "\x01\x01\x02\x00\x00\x00\x00\x0a", "\x02\x01\x02\x00\x00\x00\x00\x0b"
+	own := netip.MustParseAddr("2001:db8::1").As16()
+	target := string(own[:])
+	elsewhere := strings.Repeat("\x20", 16)
+	for _, c := range []struct {
+		name    string
+		kind    uint8
+		payload string
+		want    uint64
+	}{
+		{"router", 134, strings.Repeat("\x00", 8) + "\x05\x01\x00\x00\x00\x00\x05\xdc" + option, 0x02000000000a},
+		{"who looks for a router", 133, option, 0x02000000000a},
+		{"who looks for a neighbour", 135, elsewhere + option, 0x02000000000a},
+		{"neighbour", 136, target + other, 0x02000000000b},
+		{"who speaks for a neighbour", 136, elsewhere + other, 0},
+		{"neighbour without an option", 136, target, 0},
+		{"neighbour with an option of no length", 136, target + "\x02\x00\x02\x00\x00\x00\x00\x0b", 0},
+		{"neighbour that is cut", 136, target[:9], 0},
+		{"redirect", 137, elsewhere + target + other, 0},
+		{"echo", 128, option, 0},
+	} {
+		p := decode.Packet{TS: epoch, Frame: 1, Frames: 1, IPVersion: 6, Iface: eth0, Proto: decode.ICMP6, ICMPType: c.kind,
+			Src: decode.Addr{Hi: 0x20010db8 << 32, Lo: 1}, Dst: decode.Addr{Hi: 0xff02 << 48, Lo: 1}, Payload: []byte(c.payload), PayloadLen: uint32(len(c.payload)), IPLen: 48 + uint32(len(c.payload))}
+		es, _ := run(t, testConfig(), []decode.Packet{p}, 3)
+		if last := es[len(es)-1]; last.LocalMAC != c.want || last.RemoteMAC != 0 {
+			t.Errorf("%s: got %012x and %012x, want %012x", c.name, last.LocalMAC, last.RemoteMAC, c.want)
+		}
+	}
+}
+
 // TestUnreachable: an ICMP error ends the connection that it quotes, where it says that nobody listens or that it may not pass.
 func TestUnreachable(t *testing.T) {
 	ip := func(src, dst byte, proto decode.Proto, frag uint16, body ...byte) []byte {

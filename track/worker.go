@@ -615,7 +615,12 @@ func (w *worker) follow(l *lane, c *conn, s int, p *decode.Packet) {
 			w.inspect(c, s, p)
 		}
 	case decode.ICMP, decode.ICMP6:
-		c.echo(p, s)
+		switch {
+		case !neighbours(c.key.proto, c.icmpType):
+			c.echo(p, s)
+		case neighbours(p.Proto, p.ICMPType):
+			c.sides[s].tells(p)
+		}
 	case decode.ARP:
 		c.sides[s].says(p)
 	case decode.SCTP:

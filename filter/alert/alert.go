@@ -24,7 +24,7 @@ import (
 // Config is what a person decides about alerts.
 type Config struct {
 	Alert      map[string]string `mapsep:"none" placeholder:"NAME=EXPR" complete:"expression" help:"Add an alert for each connection for which this --filter expression is true; repeatable. Alerts pass --filter and --events."`
-	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
+	Detect     []string          `placeholder:"a,b" complete:"first-contact,port-scan,syn-flood,udp-flood,icmp-flood,rogue-router,address-conflict,login-guessing,beacon,exfiltration,dns-tunnel,icmp-tunnel,nxdomain,failing,throttled,all" help:"Add alerts for what detectors find: first-contact, port-scan, syn-flood, udp-flood, icmp-flood, rogue-router, address-conflict, login-guessing, beacon, exfiltration, dns-tunnel, icmp-tunnel, nxdomain, failing, throttled, or all."`
 	AlertEvery time.Duration     `default:"5m" placeholder:"D" help:"Least time between two alerts of one rule about the same program and remote end; those in between are counted, and with --learned also those of the run before."`
 	Learned    string            `placeholder:"FILE" help:"File for what alerts remember from run to run: which were told when, and what first-contact and exfiltration learn. Of one run at a time."`
 	// Commands tells that somebody runs commands for alerts, who says with Untold which did not succeed. What is remembered is kept
@@ -68,6 +68,9 @@ var detectors = []struct {
 	{"first-contact", func(k *knowledge) detector { return &contact{known: k, domains: newLRU[uint16](1 << 13)} }},
 	{"port-scan", func(*knowledge) detector { return newScan() }},
 	{"syn-flood", func(*knowledge) detector { return newFlood() }},
+	{"udp-flood", func(*knowledge) detector { return newRush(false) }},
+	{"icmp-flood", func(*knowledge) detector { return newRush(true) }},
+	{"rogue-router", func(*knowledge) detector { return newRogue() }},
 	{"address-conflict", func(*knowledge) detector { return newConflict() }},
 	{"login-guessing", func(*knowledge) detector { return newGuessing() }},
 	{"beacon", func(*knowledge) detector { return newBeacon() }},

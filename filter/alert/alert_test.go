@@ -28,6 +28,7 @@ const (
 	icmp   = 1
 	tcp    = 6
 	udp    = 17
+	icmp6  = 58
 	arp    = 256
 )
 
@@ -86,7 +87,7 @@ func (k talk) events() []event.Event {
 		Remote: netip.MustParseAddrPort(k.to), RemoteServes: true}
 	e.Start, e.Last = e.TS, e.TS
 	e.RemoteMAC = k.mac
-	e.HasICMP, e.ICMPType = k.proto == icmp, k.icmpType
+	e.HasICMP, e.ICMPType = k.proto == icmp || k.proto == icmp6, k.icmpType
 	if k.program != "" {
 		e.Proc = &event.Proc{PID: 100, Name: k.program, Exe: "/usr/bin/" + k.program}
 	}
@@ -335,6 +336,50 @@ func TestDetectors(t *testing.T) {
 		}), ""},
 		{"who looks whether it is free", "address-conflict", many(60, func(i int) talk {
 			return talk{at: float64(i), proto: arp, dir: event.In, to: "0.0.0.0:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
+		}), ""},
+
+		{"to and fro in IPv6", "address-conflict", many(6, func(i int) talk {
+			return talk{at: 30 * float64(i), proto: icmp6, icmpType: 136, dir: event.In, local: "[ff02::1]:0", to: "[2001:db8::1]:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
+		}), "address-conflict: 2001:db8::1 is claimed by 02:00:00:00:00:0b and 02:00:00:00:00:0a in turn: 2 changes in 30s (1) [address-conflict]"},
+		{"who looks whether it is free in IPv6", "address-conflict", many(60, func(i int) talk {
+			return talk{at: float64(i), proto: icmp6, icmpType: 135, dir: event.In, local: "[ff02::1:ff00:1]:0", to: "[::]:0", mac: []uint64{0x02000000000a, 0x02000000000b}[i%2]}
+		}), ""},
+
+		{"a router that comes later", "rogue-router", many(30, func(i int) talk {
+			k := talk{at: 200 * float64(i), proto: icmp6, icmpType: 134, dir: event.In, local: "[ff02::1]:0", to: "[fe80::1]:0", mac: 0x020000000001}
+			if i == 20 {
+				k.to, k.mac = "[fe80::bad]:0", 0x020000000bad
+			}
+			return k
+		}), "rogue-router: fe80::bad (02:00:00:00:0b:ad) advertises itself as a router, where fe80::1 does since 1h6m40s (1) [rogue-router]"},
+		{"two from the start, and a pair with one address", "rogue-router", many(60, func(i int) talk {
+			k := talk{at: 200 * float64(i), proto: icmp6, icmpType: 134, dir: event.In, local: "[ff02::1]:0", to: fmt.Sprintf("[fe80::%d]:0", 1+i%2), mac: 0x020000000001}
+			if i > 30 {
+				k.to, k.mac = "[fe80::3]:0", 0x00005e000203
+			}
+			return k
+		}), ""},
+		{"routers that are nobody's", "rogue-router", many(30, func(i int) talk {
+			return talk{at: float64(i) / 10, proto: icmp6, icmpType: 134, dir: event.In, local: "[ff02::1]:0", to: fmt.Sprintf("[fe80::%x]:0", i+1), mac: 0x020000000001 + uint64(i)}
+		}), "rogue-router: 8 routers or more advertise themselves within 1m, the last fe80::8 (02:00:00:00:00:08) (1) [rogue-router]"},
+
+		{"datagrams of many", "udp-flood", many(1500, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: udp, dir: event.In, local: "192.168.1.20:4000", to: fmt.Sprintf("203.0.%d.%d:4000", i/250, i%250), reason: event.Timeout, unanswered: true}
+		}), "udp-flood: 1000 datagrams to 192.168.1.20 port 4000 were each the first of somebody who was not answered, in 2s, while 0 were, by 32 addresses or more, the last 203.0.3.249 (1) [udp-flood]"},
+		{"questions that are answered", "udp-flood", many(5000, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: udp, app: "dns", to: "203.0.113.1:53", unanswered: i%3 == 0, reason: event.Timeout}
+		}), ""},
+		{"lines for a log", "udp-flood", many(5000, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: udp, app: "syslog", to: "192.168.1.5:514", unanswered: true, reason: event.Timeout}
+		}), ""},
+		{"peers that are gone", "udp-flood", many(5000, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: udp, program: "torrent", to: fmt.Sprintf("203.0.%d.%d:6881", i/250, i%250), unanswered: true, reason: event.Timeout}
+		}), ""},
+		{"pings of many", "icmp-flood", many(1500, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: icmp, icmpType: 8, dir: event.In, local: "192.168.1.20:0", to: fmt.Sprintf("203.0.%d.%d:0", i/250, i%250)}
+		}), "icmp-flood: 32 addresses or more pinged 192.168.1.20: 1000 times in 2s, the last 203.0.3.249 (1) [icmp-flood]"},
+		{"pings of one who looks after it", "icmp-flood", many(5000, func(i int) talk {
+			return talk{at: float64(i) / 500, proto: icmp, icmpType: 8, dir: event.In, local: "192.168.1.20:0", to: "192.168.1.9:0"}
 		}), ""},
 
 		{"a ping that brings a page", "icmp-tunnel", talk{proto: icmp, icmpType: 8, program: "ptunnel", to: "203.0.113.9:0", tx: 1100, rx: 1_200_000}.events(),

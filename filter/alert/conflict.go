@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Two machines that claim one address, or one that takes another's, show by ARP: it is the first one's, the other's, and the first one's again.
+// Two machines that claim one address, or one that takes another's, show by ARP and by neighbour discovery: it is the first one's, the other's, and the first one's again.
 const conflictWindow = int64(600e9)
 
 type conflict struct {
@@ -27,11 +27,10 @@ type owner struct {
 func newConflict() *conflict { return &conflict{owners: newLRU[owner](pairsMax / 4)} }
 
 func (d *conflict) look(s *seen) (found, bool) {
-	if s.proto != "arp" {
+	if s.proto != "arp" && s.proto != "icmp6" {
 		return found{}, false
 	}
-	vlan, _ := number(s.f.vlan, s.e)
-	network := mix(s.hash(text(s.f.iface, s.e)), vlan)
+	network := s.link()
 	here := d.claims(network, s.local, text(s.f.localMAC, s.e), s)
 	there := d.claims(network, s.remote, text(s.f.remoteMAC, s.e), s)
 	if !here && !there {
@@ -64,8 +63,7 @@ func (d *conflict) claims(network uint64, a netip.Addr, mac string, s *seen) boo
 }
 
 func (d *conflict) about(s *seen) about {
-	vlan, _ := number(s.f.vlan, s.e)
-	return about{Address: addrText(d.addr), What: fmt.Sprintf("%s vlan %d", text(s.f.iface, s.e), vlan)}
+	return about{Address: addrText(d.addr), What: s.linkText()}
 }
 
 func (d *conflict) why(s *seen) string {

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/maphash"
 	"math/bits"
 	"net/netip"
@@ -225,6 +226,17 @@ func (s *seen) bytes() (tx, rx uint64) {
 	tx, _ = number(s.f.txBytes, s.e)
 	rx, _ = number(s.f.rxBytes, s.e)
 	return tx, rx
+}
+
+// link is the network that the connection was seen in; linkText is that as it is kept.
+func (s *seen) link() uint64 {
+	vlan, _ := number(s.f.vlan, s.e)
+	return mix(s.hash(text(s.f.iface, s.e)), vlan)
+}
+
+func (s *seen) linkText() string {
+	vlan, _ := number(s.f.vlan, s.e)
+	return fmt.Sprintf("%s vlan %d", text(s.f.iface, s.e), vlan)
 }
 
 // names makes keys of texts and addresses. The seed is new in each run, so that nobody can choose names that collide.

@@ -107,10 +107,10 @@ var core = []Field{
 	{Name: "icmp_code", Group: groupEnds, Type: Uint, Width: 4, Doc: "ICMP or ICMPv6 code of the first message.",
 		Uint: func(e *Event) (uint64, bool) { return uint64(e.ICMPCode), e.HasICMP }},
 
-	{Name: "local_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the local end, of ARP and of protocols without IP.",
+	{Name: "local_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the local end, of ARP, neighbour discovery (ICMPv6) and protocols without IP.",
 		form: MAC,
 		Str:  func(e *Event) string { return macString(e.LocalMAC) }},
-	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of ARP and of protocols without IP.",
+	{Name: "remote_mac", Group: groupEnds, Type: String, Width: 17, Doc: "Link address of the remote end, of ARP, neighbour discovery (ICMPv6) and protocols without IP.",
 		form: MAC,
 		Str:  func(e *Event) string { return macString(e.RemoteMAC) }},
 	{Name: "nat_local_addr", Group: groupEnds, Type: Addr, Doc: "Address of the local end on the other side of this machine's NAT, where it differs.",
