@@ -1,6 +1,7 @@
 package summary
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -61,6 +62,7 @@ type groups struct {
 	rest   *group   // what there was no room for
 	max    int
 	key    []byte
+	ends   []int // of the values in key
 }
 
 // group is the sum of some connections.
@@ -83,14 +85,17 @@ type share struct {
 }
 
 func newGroups(k keys, s sums, rows *event.Schema) *groups {
-	return &groups{keys: k, sums: s, schema: rows, byKey: map[string]*group{}, max: groupsMax}
+	return &groups{keys: k, sums: s, schema: rows, byKey: map[string]*group{}, max: groupsMax, ends: make([]int, len(k.from))}
 }
 
 // keyOf gives what a record shares with its group, valid until the next.
 func (g *groups) keyOf(e *event.Event) []byte {
 	g.key = g.key[:0]
-	for _, f := range g.keys.from {
-		g.key = append(output.AppendText(g.key, f, e), 0)
+	for i, f := range g.keys.from {
+		at := len(g.key)
+		g.key = output.AppendText(g.key, f, e)
+		g.ends[i] = len(g.key)
+		g.key = binary.NativeEndian.AppendUint32(g.key, uint32(len(g.key)-at)) // a text can have any byte between its own
 	}
 	return g.key
 }
@@ -129,8 +134,14 @@ func (g *groups) forget(one *group) {
 // make makes the group of g.key, which e has.
 func (g *groups) make(e *event.Event) *group {
 	made := &group{name: string(g.key), key: event.NewStored(g.schema)}
+	at := 0
 	for i, f := range g.keys.from {
-		made.key.Copy(g.keys.to[i], f, e)
+		if f.Type == event.String { // it can be long, and is there already
+			made.key.SetStr(g.keys.to[i], made.name[at:g.ends[i]])
+		} else {
+			made.key.Copy(g.keys.to[i], f, e)
+		}
+		at = g.ends[i] + 4
 	}
 	g.byKey[made.name] = made
 	return made

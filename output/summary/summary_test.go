@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,6 +165,28 @@ func TestGroupsAreBounded(t *testing.T) {
 		if got, _ := stored.Lookup(name).Uint(&last); got != want {
 			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
+	}
+}
+
+// Two texts are not taken for two others that read the same one behind the other.
+func TestGroupsOfAnyText(t *testing.T) {
+	k, err := parseKeys([]string{"process", "remote_name"}, schema, stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGroups(k, summable(schema, stored), stored)
+	want := [][2]string{{"a\x00", "b"}, {"a", "\x00b"}, {"ab", ""}, {"", "ab"}}
+	for i, names := range want {
+		e := conn(uint64(i+1), names[0], 1, 1)
+		e.About = &event.About{Name: names[1]}
+		g.add(&e, facts{})
+	}
+	var got [][2]string
+	for _, row := range g.rows(1e9, 0) {
+		got = append(got, [2]string{stored.Lookup("process").Str(&row), stored.Lookup("remote_name").Str(&row)})
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got the groups %q, want %q", got, want)
 	}
 }
 
