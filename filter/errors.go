@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -76,21 +77,26 @@ func at(text string, from int, message string) *Error {
 	return &Error{Expr: text, Line: line, Column: column, Message: message}
 }
 
+// pattern is a regular expression that is compiled when it is asked for: these are about mistakes, and a run mostly has none.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 var (
-	unknownName = regexp.MustCompile(`^unknown name (.+)$`)
-	unexpected  = regexp.MustCompile(`^unexpected token (\w+)\("(.*)"\)$`)
-	noMethod    = regexp.MustCompile(`^type \S+ has no (?:method|field) (\w+)$`)
-	noNumber    = regexp.MustCompile(`^bad number syntax: "(.*)"$`)
-	lastWord    = regexp.MustCompile(`(\w+)\s*$`)
-	wrongResult = regexp.MustCompile(`^expected bool, but got (.+)$`)
-	mismatched  = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
-	mismatch    = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
-	argument    = regexp.MustCompile(`^cannot use (.+) as argument \(type (.+)\) to call (\S+) *$`)
-	inArray     = regexp.MustCompile(`^cannot use (\S+) as type (\S+) in array$`)
-	openList    = regexp.MustCompile(`\bin\s*\([^()]*$`)
-	quad        = regexp.MustCompile(`[0-9.]$`)
-	pipe        = regexp.MustCompile(`[^|]\|[^|]`)
-	notCallable = regexp.MustCompile(`^(.+) is not callable$`)
+	unknownName = pattern(`^unknown name (.+)$`)
+	unexpected  = pattern(`^unexpected token (\w+)\("(.*)"\)$`)
+	noMethod    = pattern(`^type \S+ has no (?:method|field) (\w+)$`)
+	noNumber    = pattern(`^bad number syntax: "(.*)"$`)
+	lastWord    = pattern(`(\w+)\s*$`)
+	wrongResult = pattern(`^expected bool, but got (.+)$`)
+	mismatched  = pattern(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
+	mismatch    = pattern(`^invalid operation: (\S+) \(mismatched type (.+)\)$`)
+	argument    = pattern(`^cannot use (.+) as argument \(type (.+)\) to call (\S+) *$`)
+	inArray     = pattern(`^cannot use (\S+) as type (\S+) in array$`)
+	openList    = pattern(`\bin\s*\([^()]*$`)
+	quad        = pattern(`[0-9.]$`)
+	pipe        = pattern(`[^|]\|[^|]`)
+	notCallable = pattern(`^(.+) is not callable$`)
 )
 
 // explain puts what expr says into the words of a filter.
@@ -100,9 +106,9 @@ func explain(err error, text string, schema *event.Schema) error {
 		return &Error{Expr: text, Line: 1, Column: 1, Message: plain(err.Error())}
 	}
 	e := at(text, fe.From, fe.Message)
-	if m := unknownName.FindStringSubmatch(fe.Message); m != nil {
+	if m := unknownName().FindStringSubmatch(fe.Message); m != nil {
 		e.Message = unknown(m[1], text, fe.From, schema)
-	} else if m := unexpected.FindStringSubmatch(fe.Message); m != nil {
+	} else if m := unexpected().FindStringSubmatch(fe.Message); m != nil {
 		return stray(m[1], m[2], text, fe.From, schema)
 	} else {
 		e.Message = plain(fe.Message)
@@ -148,15 +154,15 @@ func stray(kind, token, text string, from int, schema *event.Schema) *Error {
 		return at(text, from, `unexpected "=" (== compares)`)
 	case token == "&":
 		return at(text, from, `unexpected "&" (&& joins conditions)`)
-	case token == "," && openList.MatchString(before):
+	case token == "," && openList().MatchString(before):
 		return at(text, from, `unexpected "," (a list stands in brackets, as in: remote_port in [80, 443])`)
-	case kind == "Number" && strings.HasPrefix(token, ".") && quad.MatchString(before):
+	case kind == "Number" && strings.HasPrefix(token, ".") && quad().MatchString(before):
 		return at(text, from, `unexpected "`+token+`" (an address stands in quotes)`)
 	}
-	if at1 := pipe.FindStringIndex(before); at1 != nil {
+	if at1 := pipe().FindStringIndex(before); at1 != nil {
 		return at(text, utf8.RuneCountInString(before[:at1[1]-2]), `unexpected "|" (|| joins conditions)`)
 	}
-	if m := lastWord.FindStringSubmatchIndex(before); m != nil && !known(before[m[2]:m[3]]) && !slices.Contains(words, before[m[2]:m[3]]) {
+	if m := lastWord().FindStringSubmatchIndex(before); m != nil && !known(before[m[2]:m[3]]) && !slices.Contains(words, before[m[2]:m[3]]) {
 		word := before[m[2]:m[3]]
 		if near := meant(word, words); near != "" {
 			return at(text, utf8.RuneCountInString(before[:m[2]]), `unknown operator "`+word+`" (did you mean "`+near+`"?)`)
@@ -231,7 +237,7 @@ func unknown(name, text string, from int, schema *event.Schema) string {
 }
 
 func plain(message string) string {
-	if m := noMethod.FindStringSubmatch(message); m != nil {
+	if m := noMethod().FindStringSubmatch(message); m != nil {
 		if near := meant(m[1], words); near != "" {
 			return `a field has no functions: write it as in: sni ` + near + ` "x"`
 		}
@@ -239,7 +245,7 @@ func plain(message string) string {
 			return `a field has no functions: write it as in: ` + near + `(sni)`
 		}
 	}
-	if m := noNumber.FindStringSubmatch(message); m != nil {
+	if m := noNumber().FindStringSubmatch(message); m != nil {
 		return `"` + m[1] + `" is not a number (a size is written as in MB(10), a duration as in seconds("1m30s"))`
 	}
 	if message == "unrecognized character: U+007E '~'" {
@@ -251,22 +257,22 @@ func plain(message string) string {
 	if message == "unexpected token EOF" {
 		return "the filter ends too early"
 	}
-	if m := wrongResult.FindStringSubmatch(message); m != nil {
+	if m := wrongResult().FindStringSubmatch(message); m != nil {
 		return "the filter must be true or false, but this is " + typeName(m[1]) + asked[typeName(m[1])]
 	}
-	if m := mismatched.FindStringSubmatch(message); m != nil {
+	if m := mismatched().FindStringSubmatch(message); m != nil {
 		return m[1] + " does not go between " + typeName(m[2]) + " and " + typeName(m[3]) + written(m[1], typeName(m[2]), typeName(m[3]))
 	}
-	if m := mismatch.FindStringSubmatch(message); m != nil {
+	if m := mismatch().FindStringSubmatch(message); m != nil {
 		return m[1] + " does not go before " + typeName(m[2]) + asked[typeName(m[2])]
 	}
-	if m := argument.FindStringSubmatch(message); m != nil {
+	if m := argument().FindStringSubmatch(message); m != nil {
 		return m[3] + " takes " + typeName(m[2]) + ", not " + typeName(m[1])
 	}
-	if m := inArray.FindStringSubmatch(message); m != nil {
+	if m := inArray().FindStringSubmatch(message); m != nil {
 		return typeName(m[1]) + " is in no list of what is " + typeName(m[2]) + written("in", typeName(m[1]), typeName(m[2]))
 	}
-	if notCallable.MatchString(message) {
+	if notCallable().MatchString(message) {
 		return `a field is not a function (a time is written as in: duration > seconds("1m30s"))`
 	}
 	return message

@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -276,7 +275,7 @@ func (c *Completer) value(f *Flag, before, typed string) answer {
 }
 
 // besideText is what stands before a text that a field is compared with, one or one of several.
-var besideText = regexp.MustCompile(`([a-z0-9_]+)\s*(?:==|!=|startsWith|in\s*\[(?:\s*"[^"]*"\s*,)*)\s*$`)
+var besideText = pattern(`([a-z0-9_]+)\s*(?:==|!=|startsWith|in\s*\[(?:\s*"[^"]*"\s*,)*)\s*$`)
 
 // expression completes the name at the end of an expression, or the text that a field is compared with.
 func (c *Completer) expression(before, typed string) answer {
@@ -286,7 +285,7 @@ func (c *Completer) expression(before, typed string) answer {
 	}) + 1
 	if strings.Count(typed, `"`)%2 == 1 {
 		at = strings.LastIndexByte(typed, '"') + 1
-		if m := besideText.FindStringSubmatch(typed[:at-1]); m != nil && c.Texts != nil {
+		if m := besideText().FindStringSubmatch(typed[:at-1]); m != nil && c.Texts != nil {
 			a.candidates = matching(plainCandidates(c.Texts(m[1])), before+typed[:at], typed[at:])
 		}
 		return a

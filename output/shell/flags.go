@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -124,60 +125,65 @@ func misfit(flag *kong.Flag, value any) error {
 // Validate tells what is wrong with the files themselves.
 func (f *Files) Validate(*kong.Application) error { return f.err }
 
+// pattern is a regular expression that is compiled when it is asked for: these are about mistakes, and a run mostly has none.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 // belowZero is what kong says of a number that its flag cannot have, with and without advice to write it in another way.
-var belowZero = regexp.MustCompile(`^(--[a-z-]+): expected (?:a valid 64 bit uint|uint value) but got "(-[0-9]+)"`)
+var belowZero = pattern(`^(--[a-z-]+): expected (?:a valid 64 bit uint|uint value) but got "(-[0-9]+)"`)
 
 // noValue is what kong says when the command line ends, or goes on with another flag, where the value of one should stand.
-var noValue = regexp.MustCompile(`^(--[a-z-]+): expected .+ but got "(.*)" \((<EOL>|short flag|long flag)[^;]*(?:; perhaps try (.+)\?)?$`)
+var noValue = pattern(`^(--[a-z-]+): expected .+ but got "(.*)" \((<EOL>|short flag|long flag)[^;]*(?:; perhaps try (.+)\?)?$`)
 
 // noMembers is what kong says of that where the value is a list or a table.
-var noMembers = regexp.MustCompile(`^(--[a-z-]+): missing value, expecting `)
+var noMembers = pattern(`^(--[a-z-]+): missing value, expecting `)
 
 // noChoice is how kong lists the value "" of a flag that has no default. It is nothing to choose.
-var noChoice = regexp.MustCompile(`^(--[a-z-]+ must be one of .*),""( but got )`)
+var noChoice = pattern(`^(--[a-z-]+ must be one of .*),""( but got )`)
 
 // What kong says of values, and what it says of where they are from.
 var (
-	noDuration = regexp.MustCompile(`^(--[a-z-]+): expected duration but got ("[^"]*")`)
-	noNumber   = regexp.MustCompile(`^(--[a-z-]+): expected a valid (\d+) bit (u?)int but got ("[^"]*")`)
-	noPair     = regexp.MustCompile(`^(--([a-z-]+)): expected "<key>=<value>" but got ("[^"]*")`)
-	noMapValue = regexp.MustCompile(`^(--([a-z-]+)): invalid map value ("[^"]*")( \(of type)?`)
-	noArgument = regexp.MustCompile(`^expected "<([a-z]+)>"`)
-	wrongArg   = regexp.MustCompile(`^\[?<([a-z]+)>\]? must be`)
-	variable   = regexp.MustCompile(`(?s) \(from envar ([A-Z0-9_]+)=.*\)$`)
-	flagNamed  = regexp.MustCompile(`^--([a-z-]+)`)
+	noDuration = pattern(`^(--[a-z-]+): expected duration but got ("[^"]*")`)
+	noNumber   = pattern(`^(--[a-z-]+): expected a valid (\d+) bit (u?)int but got ("[^"]*")`)
+	noPair     = pattern(`^(--([a-z-]+)): expected "<key>=<value>" but got ("[^"]*")`)
+	noMapValue = pattern(`^(--([a-z-]+)): invalid map value ("[^"]*")( \(of type)?`)
+	noArgument = pattern(`^expected "<([a-z]+)>"`)
+	wrongArg   = pattern(`^\[?<([a-z]+)>\]? must be`)
+	variable   = pattern(`(?s) \(from envar ([A-Z0-9_]+)=.*\)$`)
+	flagNamed  = pattern(`^--([a-z-]+)`)
 )
 
 const noDurationText = "is no duration such as 250ms, 5s, 1m30s, 2h or 7d"
 
 // reword says what kong says in the words of the manual.
 func reword(text string, flags []Flag) string {
-	if m := noDuration.FindStringSubmatch(text); m != nil {
+	if m := noDuration().FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("%s: %s %s", m[1], m[2], noDurationText)
 	}
-	if m := noNumber.FindStringSubmatch(text); m != nil {
+	if m := noNumber().FindStringSubmatch(text); m != nil {
 		if m[2] == "16" {
 			return fmt.Sprintf("%s: %s is no whole number from 0 to 65535", m[1], m[4])
 		}
 		return fmt.Sprintf("%s: %s is no whole number", m[1], m[4])
 	}
-	if m := noPair.FindStringSubmatch(text); m != nil {
+	if m := noPair().FindStringSubmatch(text); m != nil {
 		form := "NAME=VALUE"
 		if f := find(flags, m[2]); f != nil {
 			form = f.Placeholder
 		}
 		return fmt.Sprintf("%s: %s is not %s", m[1], m[3], form)
 	}
-	if m := noMapValue.FindStringSubmatch(text); m != nil {
+	if m := noMapValue().FindStringSubmatch(text); m != nil {
 		if m[4] != "" {
 			return fmt.Sprintf("%s: in a file it is a table: [%s]", m[1], m[2])
 		}
 		return fmt.Sprintf("%s: %s %s", m[1], m[3], noDurationText)
 	}
-	if m := noArgument.FindStringSubmatch(text); m != nil {
+	if m := noArgument().FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("%s is missing", strings.ToUpper(m[1]))
 	}
-	if m := wrongArg.FindStringSubmatch(text); m != nil {
+	if m := wrongArg().FindStringSubmatch(text); m != nil {
 		return strings.ToUpper(m[1]) + text[strings.Index(text, " must be"):]
 	}
 	return text
@@ -185,25 +191,25 @@ func reword(text string, flags []Flag) string {
 
 // Explain says in our words what kong refuses, and which file or variable it came from.
 func (f *Files) Explain(err error, flags []Flag) error {
-	if m := noMembers.FindStringSubmatch(err.Error()); m != nil {
+	if m := noMembers().FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%s: its value is missing", m[1])
 	}
-	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
+	if m := noValue().FindStringSubmatch(err.Error()); m != nil {
 		switch {
 		case m[3] == "<EOL>":
 			return fmt.Errorf("%s: its value is missing", m[1])
-		case m[4] != "" && belowZero.FindString(err.Error()) == "":
+		case m[4] != "" && belowZero().FindString(err.Error()) == "":
 			return fmt.Errorf("%s: its value is missing before %s (to give it that: %s)", m[1], m[2], m[4])
 		}
 	}
-	if m := belowZero.FindStringSubmatch(err.Error()); m != nil {
+	if m := belowZero().FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%s: %s is below zero", m[1], m[2])
 	}
-	if m := noChoice.FindStringSubmatchIndex(err.Error()); m != nil {
+	if m := noChoice().FindStringSubmatchIndex(err.Error()); m != nil {
 		err = fmt.Errorf("%s%s", err.Error()[:m[3]], err.Error()[m[4]:])
 	}
 	text := err.Error()
-	from := variable.FindStringSubmatchIndex(text)
+	from := variable().FindStringSubmatchIndex(text)
 	source := f.source[f.last]
 	if from != nil {
 		text, source = text[:from[0]], text[from[2]:from[3]]
@@ -221,7 +227,7 @@ func (f *Files) Explain(err error, flags []Flag) error {
 
 // Whence puts before a mistake in a flag's value where it came from, when that is not the command line.
 func (f *Files) Whence(ctx *kong.Context, err error) error {
-	m := flagNamed.FindStringSubmatch(err.Error())
+	m := flagNamed().FindStringSubmatch(err.Error())
 	if m == nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -129,24 +128,24 @@ func (p *Program) rest() string {
 
 // Advise puts behind what is wrong with a command line what to look at, where it does not say so itself; by is what the parser said.
 func (m *Manual) Advise(wrong, by error) error {
-	if flag := badValue.FindStringSubmatch(wrong.Error()); flag != nil {
+	if flag := badValue().FindStringSubmatch(wrong.Error()); flag != nil {
 		said, _, _ := strings.Cut(wrong.Error(), " (")
 		return fmt.Errorf("%s (%s)", said, valueHints[flag[1]])
 	}
 	if strings.HasSuffix(wrong.Error(), ")") {
 		return wrong
 	}
-	if flag := noShort.FindStringSubmatch(wrong.Error()); flag != nil {
+	if flag := noShort().FindStringSubmatch(wrong.Error()); flag != nil {
 		if is := elsewhere(flag[2]); is != "" {
 			return fmt.Errorf("%s (%s)", flag[1], is)
 		}
 	}
-	if flag := noFlag.FindStringSubmatch(wrong.Error()); flag != nil {
+	if flag := noFlag().FindStringSubmatch(wrong.Error()); flag != nil {
 		if hint := m.instead(flag[2]); hint != "" { // which knows better than the parser what was meant
 			return fmt.Errorf("%s (%s)", flag[1], hint)
 		}
 	}
-	if choice := notOneOf.FindStringSubmatch(wrong.Error()); choice != nil {
+	if choice := notOneOf().FindStringSubmatch(wrong.Error()); choice != nil {
 		if f := m.Schema.Lookup(choice[1]); f != nil {
 			return fmt.Errorf("%w (of %s alone: --filter '%s')", wrong, choice[2], condition(f, choice[2]))
 		}
@@ -158,13 +157,13 @@ func (m *Manual) Advise(wrong, by error) error {
 }
 
 var (
-	noShort  = regexp.MustCompile(`^(unknown flag (-\w))\b`)
-	noFlag   = regexp.MustCompile(`^(unknown flag --([\w-]+))`)
-	notOneOf = regexp.MustCompile(`^--(\w+) must be one of .* but got "(.*)"$`)
+	noShort  = pattern(`^(unknown flag (-\w))\b`)
+	noFlag   = pattern(`^(unknown flag --([\w-]+))`)
+	notOneOf = pattern(`^--(\w+) must be one of .* but got "(.*)"$`)
 )
 
 // badValue is of flags whose name is another's elsewhere.
-var badValue = regexp.MustCompile(`^--(count|timeout): (?:".*" is |its value is missing)`)
+var badValue = pattern(`^--(count|timeout): (?:".*" is |its value is missing)`)
 
 var valueHints = map[string]string{
 	"count":   "-n N stops after N records; no address is looked up unless --resolve is given",
