@@ -175,7 +175,7 @@ func TestMeantForAShell(t *testing.T) {
 		{`echo 'for $5 & more'`, false, ""},
 	} {
 		said := ""
-		if _, err := New(Config{Exec: c.exec, ExecShell: c.shell, ExecMax: 1, ExecTimeout: time.Second}, output.Config{Format: output.JSON}, schema, func(text string) { said += text }); err != nil {
+		if _, err := New(Config{Exec: c.exec, ExecShell: c.shell, ExecMax: 1, ExecTimeout: time.Second}, output.Config{Format: output.JSON}, schema, func(text string) { said += text }, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(said, c.want) || c.want == "" && said != "" {

@@ -40,7 +40,8 @@ func parseOrder(text string, schema *event.Schema) (order, error) {
 func (o order) check(s sums, by ...keys) error {
 	for _, k := range o {
 		name := k.field.Name
-		had := slices.Contains(s.to, k.field) || strings.HasPrefix(name, "connections") || slices.Contains([]string{"v", "event", "ts", "group_by", "groups_merged"}, name)
+		had := slices.Contains(s.to, k.field) || slices.Contains([]string{"v", "event", "ts", "group_by", "groups_merged",
+			"connections", "connections_open", "connections_failed", "connections_partial"}, name)
 		for _, by := range by {
 			had = had || slices.Contains(by.to, k.field)
 		}

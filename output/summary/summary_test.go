@@ -198,6 +198,7 @@ func TestMistakes(t *testing.T) {
 		{Config{Rows: Rows{Sort: "tx_byts"}}, `--sort: unknown field "tx_byts" (did you mean "tx_bytes"?)`},
 		{Config{Rows: Rows{GroupBy: []string{"proces"}}}, `--group-by: unknown field "proces" (did you mean "process"?)`},
 		{Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "remote_port"}}, "--sort: a group has no remote_port: that is neither in --group-by nor added up"},
+		{Config{Rows: Rows{GroupBy: []string{"process"}, Sort: "connections_new"}}, "--sort: a group has no connections_new"},
 	} {
 		if _, err := New(tt.cfg, output.Config{}, schema, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
