@@ -66,10 +66,8 @@ func parseBitcoin(c *call) verdict {
 		return no
 	}
 	for _, ch := range command {
-		if ch < 'a' || ch > 'z' {
-			if ch < '0' || ch > '9' {
-				return no
-			}
+		if (ch < 'a' || ch > 'z') && !digit(ch) {
+			return no
 		}
 	}
 	if string(command) == "version" {

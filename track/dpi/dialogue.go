@@ -160,27 +160,6 @@ func firstLine(v *view) (line []byte, whole bool) {
 	return v.b, false
 }
 
-// textLine tells whether a line has no control characters but tabs.
-func textLine(line []byte) bool {
-	for len(line) > 8 && !controls8(le64(line)) {
-		line = line[8:]
-	}
-	for _, b := range line {
-		if b < ' ' && b != '\t' || b == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// controls8 tells whether one of eight bytes is a control character: a byte borrows from the upper bit where it is below a
-// bound, which those with that bit set do not count for.
-func controls8(x uint64) bool {
-	const each = 0x0101010101010101
-	del := x ^ each*0x7f
-	return ((x-each*' ')&^x|(del-each)&^del)&(each*0x80) != 0
-}
-
 // beginsText tells whether eight bytes are text, up to the end of a line.
 func beginsText(b []byte) bool {
 	for _, c := range b[:8] {
@@ -301,15 +280,6 @@ func (st *dialogueState) greets(c *call) bool {
 	return st.lines[s] == 0 && c.view[s].whole
 }
 
-// cutWord splits a line behind its first word.
-func cutWord(line []byte) (word, rest []byte) {
-	i := bytes.IndexByte(line, ' ')
-	if i < 0 {
-		return line, nil
-	}
-	return line[:i], trimSpace(line[i+1:])
-}
-
 // reply takes a numbered reply apart (RFC 5321 section 4.2.1, RFC 959 section 4.2); last is false where further
 // lines follow. The code is 0 when it is none.
 func reply(line []byte) (code int, last bool, text []byte) {
@@ -324,46 +294,6 @@ func reply(line []byte) (code int, last bool, text []byte) {
 		return 0, false, nil
 	}
 	return code, line[3] == ' ', trimSpace(line[4:])
-}
-
-// oneOf tells whether a word is one of those in list, which are in small letters and between spaces.
-func oneOf(word []byte, list string) bool {
-	if len(word) == 0 || len(word) > 24 {
-		return false
-	}
-	for first := lower(word[0]); len(word) <= len(list); {
-		if n := len(word); list[0] == first && (n == len(list) || list[n] == ' ') && equalFold(word, list[:n]) {
-			return bytes.IndexByte(word, ' ') < 0
-		}
-		for list[0] != ' ' { // a word is short
-			if list = list[1:]; len(list) == 0 {
-				return false
-			}
-		}
-		list = list[1:]
-	}
-	return false
-}
-
-// jsonString finds the text of a key, given with its quotes, in an object of one line. Texts with escapes are left out.
-func jsonString(b []byte, key string) []byte {
-	at := bytes.Index(b, []byte(key))
-	if at < 0 {
-		return nil
-	}
-	b = bytes.TrimLeft(b[at+len(key):], " ")
-	if len(b) == 0 || b[0] != ':' {
-		return nil
-	}
-	b = bytes.TrimLeft(b[1:], " ")
-	if len(b) == 0 || b[0] != '"' {
-		return nil
-	}
-	end := bytes.IndexAny(b[1:], `"\`)
-	if end < 0 || b[1+end] != '"' {
-		return nil
-	}
-	return b[1 : 1+end]
 }
 
 // loginField declares what a server said of a login.

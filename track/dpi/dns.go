@@ -343,22 +343,6 @@ func (m *dnsMessage) about() uint32 {
 	return uint32(h >> 32)
 }
 
-// lower8 is lower of eight bytes at once. Adding to the lower seven bits of a byte carries into the upper one where they
-// are above a bound.
-func lower8(x uint64) uint64 {
-	const each = 0x0101010101010101
-	seven := x & (each * 0x7f)
-	fromA, behindZ := seven+each*(0x80-'A'), seven+each*(0x7f-'Z')
-	return x | (fromA&^behindZ&^x&(each*0x80))>>2
-}
-
-func lower(b byte) byte {
-	if b >= 'A' && b <= 'Z' {
-		b |= 0x20
-	}
-	return b
-}
-
 // dnsQuery notes a question; the same one sent again is not another.
 func (c *call) dnsQuery(st *dnsState, m *dnsMessage) {
 	about := m.about()

@@ -2,7 +2,6 @@ package dpi
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strings"
 
 	"rustnet/track/event"
@@ -210,22 +209,6 @@ func httpStart(b []byte) httpKind {
 
 func methodByte(b byte) bool { return b >= 'A' && b <= 'Z' || b == '-' || b == '_' }
 
-func digit(b byte) bool { return b >= '0' && b <= '9' }
-
-func trimCR(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\r' {
-		return b[:n-1]
-	}
-	return b
-}
-
-func skipEmptyLines(b []byte) []byte {
-	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
-		b = b[1:]
-	}
-	return b
-}
-
 // icyPrefix is what SHOUTcast's servers have in place of the version.
 const icyPrefix = "ICY "
 
@@ -338,15 +321,6 @@ func headSize(b []byte, from int) (n int, whole bool) {
 		n += end + 1
 	}
 	return n, false
-}
-
-// cutLine returns the first line without its end, and its length with it; nil while it is not whole.
-func cutLine(b []byte) (line []byte, size int) {
-	end := bytes.IndexByte(b, '\n')
-	if end < 0 {
-		return nil, 0
-	}
-	return trimCR(b[:end:end]), end + 1
 }
 
 // chunkSize reads the line before a chunk (RFC 9112 section 7.1).
@@ -465,61 +439,6 @@ func (h *httpHeader) field(name, value []byte) {
 			h.chunked = h.chunked || containsFold(value, "chunked")
 		}
 	}
-}
-
-func trimSpace(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for n := len(b); n > 0 && (b[n-1] == ' ' || b[n-1] == '\t'); n-- {
-		b = b[:n-1]
-	}
-	return b
-}
-
-// equalFold compares with a name in small letters, without regard to case.
-func equalFold(b []byte, small string) bool {
-	if len(b) != len(small) {
-		return false
-	}
-	for len(b) >= 8 {
-		if lower8(binary.LittleEndian.Uint64(b)) != binary.LittleEndian.Uint64([]byte(small)) {
-			return false
-		}
-		if len(b) == 8 {
-			return true
-		}
-		n := min(8, len(b)-8) // the last eight may overlap those before
-		b, small = b[n:], small[n:]
-	}
-	for i := range b {
-		if lower(b[i]) != small[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func containsFold(b []byte, small string) bool {
-	for i := 0; i+len(small) <= len(b); i++ {
-		if lower(b[i]) == small[0] && equalFold(b[i:i+len(small)], small) {
-			return true
-		}
-	}
-	return false
-}
-
-func decimal(b []byte) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 18 {
-		return 0, false
-	}
-	for _, c := range b {
-		if !digit(c) {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n, true
 }
 
 // contentLength reads a number with any zeros before it, also where it is said more than once in the same words (RFC 9110 section 8.6).

@@ -26,15 +26,12 @@ func parseICAP(c *call) verdict {
 		return no
 	}
 	if status, ok := bytes.CutPrefix(line, []byte("ICAP/1.0 ")); ok && whole && len(status) >= 3 {
-		n := 0
-		for _, d := range status[:3] {
-			if d < '0' || d > '9' {
-				return no
-			}
-			n = 10*n + int(d-'0')
+		n, ok := decimal(status[:3])
+		if !ok {
+			return no
 		}
 		c.setClient(1 - c.side)
-		c.firstNumber(fieldICAPStatus, uint64(n))
+		c.firstNumber(fieldICAPStatus, n)
 		return c.finish()
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))

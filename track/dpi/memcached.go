@@ -90,20 +90,6 @@ func memcachedClientLike(line []byte) likeness {
 	return unlike
 }
 
-// numbers tells whether b is between lo and hi decimal numbers.
-func numbers(b []byte, lo, hi int) bool {
-	n := 0
-	for len(b) > 0 {
-		var word []byte
-		word, b = cutWord(b)
-		if _, ok := decimal(bytes.TrimPrefix(word, []byte("-"))); !ok {
-			return false
-		}
-		n++
-	}
-	return n >= lo && n <= hi
-}
-
 func memcachedClient(c *call, _ *dialogueState, line []byte) step {
 	c.setOnce(fieldMemcachedCommand, firstWord(line))
 	return stop

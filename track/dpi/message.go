@@ -1,32 +1,15 @@
 package dpi
 
 import (
-	"bytes"
-	"encoding/binary"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"rustnet/track/event"
 )
 
-// What several binary protocols share: little-endian numbers, texts with a zero at their end, and
-// the answer about a message that is not whole yet.
-
-func le16(b []byte) int    { return int(b[0]) | int(b[1])<<8 }
-func le24(b []byte) int    { return le16(b) | int(b[2])<<16 }
-func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
-func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
-
-// u32 reads four bytes.
-func (r *cursor) u32() uint32 {
-	if b := r.bytes(4); b != nil {
-		return be32(b)
-	}
-	return 0
-}
+// What parsers share: the answer about a message that is not whole yet, facts as they are set, and names of numbers.
 
 // unfinished is the answer while a message is not whole: no when the rest will not come.
 func (v *view) unfinished() verdict {
@@ -59,26 +42,6 @@ func (v *view) begins(magic string) verdict {
 		return v.unfinished()
 	}
 	return match
-}
-
-// zeroText returns the text before the first zero byte and what is behind that; ok is false when there is none.
-func zeroText(b []byte) (text, rest []byte, ok bool) { return bytes.Cut(b, []byte{0}) }
-
-// readable tells whether b is text of any number of lines: no control characters, but any UTF-8.
-func readable(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-const maxFactLen = 255
-
-// oneLine tells whether b can be shown as a fact.
-func oneLine(b []byte) bool {
-	return len(b) <= maxFactLen && readable(b) && !bytes.ContainsAny(b, "\t\n\r")
 }
 
 // fact sets a text field when b is fit to be shown.
@@ -188,16 +151,6 @@ func nameIn(names []string) func(uint64) string {
 	}
 }
 
-// spelled gives the one of the names that b is, however its letters are written; "" for none.
-func spelled(b []byte, names []string) string {
-	for _, name := range names {
-		if len(b) == len(name) && strings.EqualFold(string(b), name) {
-			return name
-		}
-	}
-	return ""
-}
-
 // numberIn gives the name in a list of what is asked for by its number.
 func numberIn(names []string) func(string) string {
 	return func(text string) string {
@@ -229,14 +182,6 @@ func (c *call) finish() verdict {
 	return done
 }
 
-// trimZeros takes the zeros away that some put behind a text.
-func trimZeros(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] == 0 {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
 // numbered sets a text field to the name of a kind of message, or to its number.
 func (c *call) numbered(f *event.AppField, names map[byte]string, kind byte) {
 	name := names[kind]
@@ -245,4 +190,19 @@ func (c *call) numbered(f *event.AppField, names map[byte]string, kind byte) {
 		name = c.text(c.hash)
 	}
 	c.edit().SetStr(f, name)
+}
+
+// setOnce sets a field to a text of the wire that is not empty, unless an earlier one was set.
+func (c *call) setOnce(f *event.AppField, b []byte) {
+	if len(b) > 0 && !c.f.app.Has(f) {
+		c.edit().SetStr(f, c.text(b))
+	}
+}
+
+// sideIf is 1, which turns a Side round, when the condition holds.
+func sideIf(cond bool) Side {
+	if cond {
+		return 1
+	}
+	return 0
 }

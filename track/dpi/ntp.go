@@ -118,14 +118,6 @@ func (c *call) ntpHead(b []byte) {
 	}
 }
 
-// sideIf is 1, which turns a Side round, when the condition holds.
-func sideIf(cond bool) Side {
-	if cond {
-		return 1
-	}
-	return 0
-}
-
 // ntpServer reads what a server tells of its clock.
 func (c *call) ntpServer(b []byte, mode byte) {
 	if mode == 3 || b[1] == 0 && mode != 4 {

@@ -57,13 +57,3 @@ func parseRsh(c *call) verdict {
 	}
 	return c.finish()
 }
-
-// digits tells whether b is at most n digits.
-func digits(b []byte, n int) bool {
-	for _, d := range b {
-		if !digit(d) {
-			return false
-		}
-	}
-	return len(b) <= n
-}

@@ -60,12 +60,6 @@ func smtpName(b []byte) bool {
 	return hostName(b) || len(b) > 2 && b[0] == '[' && b[len(b)-1] == ']'
 }
 
-func firstWord(b []byte) []byte { word, _ := cutWord(b); return word }
-
-func hasPrefixFold(b []byte, small string) bool {
-	return len(b) >= len(small) && equalFold(b[:len(small)], small)
-}
-
 func smtpClient(c *call, st *dialogueState, line []byte) step {
 	if st.authenticating(c, fieldSMTPUser, line) {
 		return goOn
@@ -122,11 +116,4 @@ func smtpServer(c *call, st *dialogueState, line []byte) step {
 		st.secure = false
 	}
 	return goOn
-}
-
-// setOnce sets a field to a text of the wire that is not empty, unless an earlier one was set.
-func (c *call) setOnce(f *event.AppField, b []byte) {
-	if len(b) > 0 && !c.f.app.Has(f) {
-		c.edit().SetStr(f, c.text(b))
-	}
 }

@@ -22,7 +22,7 @@ func parseSTOMP(c *call) verdict {
 	st, _ := c.f.state.(*asker)
 	if st == nil {
 		v := &c.view[c.side]
-		b := trimFrame(v.b)
+		b := skipEmptyLines(v.b)
 		command, size := cutLine(b)
 		if size == 0 {
 			if len(b) > 16 {
@@ -52,7 +52,7 @@ func parseSTOMP(c *call) verdict {
 	}
 	for s := Orig; s <= Resp; s++ {
 		v := &c.view[s]
-		head, _, whole := bytes.Cut(trimFrame(v.b), []byte{0})
+		head, _, whole := bytes.Cut(skipEmptyLines(v.b), []byte{0})
 		if len(v.b) == 0 || !whole && !v.gap && !v.fin && len(v.b) < maxHead {
 			continue
 		}
@@ -79,6 +79,3 @@ func parseSTOMP(c *call) verdict {
 	}
 	return match
 }
-
-// trimFrame takes away the line ends that may stand between frames.
-func trimFrame(b []byte) []byte { return bytes.TrimLeft(b, "\r\n") }

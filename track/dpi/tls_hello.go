@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"net/netip"
 	"slices"
 	"strconv"
 )
@@ -32,64 +31,6 @@ type clientHello struct {
 	sni, alpn, versions, groups, points, signatures []byte
 	hasSNI, ticket, ech, esni                       bool
 }
-
-// cursor reads big-endian numbers and vectors; after a read beyond the end, bad is set and all is empty.
-type cursor struct {
-	b   []byte
-	bad bool
-}
-
-func (r *cursor) bytes(n int) []byte {
-	if uint(n) > uint(len(r.b)) {
-		r.b, r.bad = nil, true
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *cursor) u8() int {
-	if len(r.b) < 1 {
-		r.b, r.bad = nil, true
-		return 0
-	}
-	n := int(r.b[0])
-	r.b = r.b[1:]
-	return n
-}
-
-func (r *cursor) u16() int {
-	if len(r.b) < 2 {
-		r.b, r.bad = nil, true
-		return 0
-	}
-	n := int(be16(r.b))
-	r.b = r.b[2:]
-	return n
-}
-
-// vector8 and vector16 read a length and that many bytes.
-func (r *cursor) vector8() []byte { return r.bytes(r.u8()) }
-
-func (r *cursor) vector16() []byte {
-	b := r.b
-	if len(b) >= 2 {
-		if end := 2 + int(be16(b)); end <= len(b) {
-			r.b = b[end:]
-			return b[2:end]
-		}
-	}
-	r.b, r.bad = nil, true
-	return nil
-}
-
-func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
-func be24(b []byte) int    { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
-func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
-
-// size32 is a length of 32 bits, which an int of 32 bits does not hold. What says more than a gigabyte says no less by that.
-func size32(n uint32) int { return int(min(n, 1<<30)) }
 
 // parse takes a ClientHello without its handshake header apart (RFC 8446 section 4.1.2). DTLS puts a cookie behind the session.
 // Of one that ends too early it answers false, and has read the extensions that are there whole.
@@ -485,10 +426,6 @@ func ja4ALPN(b, alpn []byte) []byte {
 	return append(b, hexDigits[first>>4], hexDigits[last&15])
 }
 
-func alphanumeric(c byte) bool {
-	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
-}
-
 func twoDigits(b []byte, n int) []byte {
 	n = min(n, 99)
 	return append(b, '0'+byte(n/10), '0'+byte(n%10))
@@ -521,39 +458,6 @@ func (in *Inspector) hash12(list []byte) (out [12]byte) {
 	return place.value
 }
 
-// printable tells whether b is a word of printable ASCII: what may be shown as a name, whether or not it is a host's.
-func printable(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return len(b) > 0 && len(b) <= 255
-}
-
-// hostName tells whether b can be the name of a host: letters, digits, hyphens, underscores and dots (RFC 1123 section 2.1; underscores are in use).
-func hostName(b []byte) bool {
-	if len(b) == 0 || len(b) > 255 {
-		return false
-	}
-	for _, c := range b {
-		if hostLetters[c] == 0 {
-			return false
-		}
-	}
-	return b[0] != '.' && b[0] != '-'
-}
-
-// hostLetters has what the name of a host can be made of, in lower case; 0 is what it can not.
-var hostLetters = func() (of [256]byte) {
-	for i := range of {
-		if c := byte(i); alphanumeric(c) || c == '-' || c == '.' || c == '_' {
-			of[c] = lower(c)
-		}
-	}
-	return of
-}()
-
 // hostNamed gives what the name of a host is as a connection's: one host has one name, however a client spells it (RFC 4343), and whether
 // or not it ends with the root's dot.
 func (c *call) hostNamed(name string) string {
@@ -569,19 +473,4 @@ func (c *call) hostNamed(name string) string {
 	}
 	c.hash = small
 	return c.text(small)
-}
-
-// nameOfHost tells whether b can be the name of a host and is no address.
-func nameOfHost(b []byte) bool {
-	if !hostName(b) {
-		return false
-	}
-	if n := len(b) - 1; b[n] == '.' { // the root's
-		b = b[:n]
-	}
-	if !digit(b[len(b)-1]) { // as addresses end, of those that have no colons
-		return true
-	}
-	_, err := netip.ParseAddr(string(b))
-	return err != nil
 }

@@ -1,14 +1,11 @@
 package dpi
 
 import (
-	"encoding/binary"
 	"slices"
 	"unicode/utf8"
 )
 
 // What parsers of datagrams share: lengths that must add up, datagrams that need a second to agree with them, BER.
-
-func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // exactly tells whether a datagram is n bytes long on the wire, as far as the capture shows it.
 func (v *view) exactly(n int) bool {

@@ -1,8 +1,6 @@
 package dpi
 
 import (
-	"bytes"
-
 	"rustnet/track/event"
 )
 
@@ -38,22 +36,8 @@ func parseZabbix(c *call) verdict {
 			return more
 		}
 		data := b[headerLen:min(len(b), headerLen+int(min(n, 512)))]
-		c.fact(fieldZabbixRequest, jsonText(data, `"request":`))
-		c.fact(fieldZabbixHost, jsonText(data, `"host":`))
+		c.fact(fieldZabbixRequest, jsonString(data, `"request"`))
+		c.fact(fieldZabbixHost, jsonString(data, `"host"`))
 	}
 	return c.finish()
-}
-
-// jsonText returns the text behind a key, when it is one without escapes.
-func jsonText(b []byte, key string) []byte {
-	i := bytes.Index(b, []byte(key))
-	if i < 0 {
-		return nil
-	}
-	value, ok := bytes.CutPrefix(bytes.TrimLeft(b[i+len(key):], " "), []byte(`"`))
-	end := bytes.IndexByte(value, '"')
-	if !ok || end < 0 || bytes.IndexByte(value[:end], '\\') >= 0 {
-		return nil
-	}
-	return value[:end]
 }
