@@ -274,7 +274,7 @@ func execute(args []string) (status int, err error) {
 		return 0, err
 	}
 	if c.doing != "stream" { // that opens its files first, and what is wrong with them is told then
-		if err := c.last(); err != nil {
+		if err := c.lasting(); err != nil {
 			return 0, err
 		}
 	}
@@ -416,8 +416,8 @@ func (c *cli) files() (read []string, written []output.Written) {
 	return nil, nil
 }
 
-// last checks that what is put aside, or into the place of a file, later than the rest is opened, can be.
-func (c *cli) last() error {
+// lasting checks that what is put aside, or into the place of a file, later than the rest is opened, can be.
+func (c *cli) lasting() error {
 	_, written := c.files()
 	for _, w := range written {
 		if path := w.Later(); path != "" {
@@ -522,7 +522,7 @@ func (c *cli) stream() (int, error) {
 	if to.End, err = c.openBesides(fields, inFile, keep, alerts, beside); err != nil {
 		return 0, err
 	}
-	if err := c.last(); err != nil {
+	if err := c.lasting(); err != nil {
 		return 0, err
 	}
 	src, err := c.open(fields)

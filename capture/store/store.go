@@ -114,15 +114,20 @@ const (
 	processesMax = 1 << 16 // that are remembered
 )
 
-// Source reads a store.
-type Source struct {
-	path    string
-	db      *sqlite3.Conn
-	schema  *event.Schema
+// search says which rows of a table are read.
+type search struct {
 	table   string
 	where   string
 	args    []any
 	indexed bool // where is answered by an index, in another order than the rows'
+}
+
+// Source reads a store.
+type Source struct {
+	search
+	path   string
+	db     *sqlite3.Conn
+	schema *event.Schema
 
 	columns   []*event.Field // that the table has
 	process   []*event.Field
@@ -164,7 +169,7 @@ func Open(path string, cfg Config, steps bool, filter *event.Condition, schema *
 	if err != nil {
 		return nil, fmt.Errorf("--store %s: %w", path, plain(err))
 	}
-	s = &Source{path: path, db: db, schema: schema, table: event.StoreConnections, processes: map[int64]*event.Stored{},
+	s = &Source{path: path, db: db, schema: schema, search: search{table: event.StoreConnections}, processes: map[int64]*event.Stored{},
 		storage: event.NewStorage(schema), parser: ndjson.NewParser(schema), pool: event.NewPool(16), kind: schema.Lookup("event"), version: schema.Lookup("v"), cfg: cfg, losses: true}
 	if steps {
 		s.table, s.losses = event.StoreEvents, false
@@ -227,7 +232,7 @@ func (s *Source) check() error {
 
 // plan finds out what the tables have, and what is to be asked.
 func (s *Source) plan(filter *event.Condition) error {
-	q := query{has: map[string]map[string]bool{}, table: s.table}
+	q := query{search: search{table: s.table}, has: map[string]map[string]bool{}}
 	for _, table := range []string{s.table, event.StoreProcesses} {
 		stmt, _, err := s.db.Prepare("SELECT name FROM pragma_table_info('" + table + "')")
 		if err != nil {
@@ -249,8 +254,8 @@ func (s *Source) plan(filter *event.Condition) error {
 			s.process = append(s.process, f)
 		}
 	}
-	s.where = q.where(s.cfg, filter)
-	s.args, s.indexed = q.args, q.indexed
+	q.find(s.cfg, filter)
+	s.search = q.search
 	return nil
 }
 
@@ -288,11 +293,11 @@ func (s *Source) Run(ctx, stop context.Context, out chan<- *event.Batch) error {
 
 func (s *Source) read(ctx, stop context.Context, out chan<- *event.Batch) error {
 	if s.losses {
-		if err := s.scan(ctx, stop, out, event.StoreEvents, lossesOf(s.cfg), nil, false); err != nil {
+		if err := s.scan(ctx, stop, out, search{table: event.StoreEvents, where: lossesOf(s.cfg)}); err != nil {
 			return err
 		}
 	}
-	err := s.scan(ctx, stop, out, s.table, s.where, s.args, s.indexed)
+	err := s.scan(ctx, stop, out, s.search)
 	if err == nil && s.table == event.StoreEvents && s.rows.Load() == 0 {
 		s.lacking, err = s.lacks()
 	}
@@ -310,26 +315,26 @@ func (s *Source) lacks() (bool, error) {
 	return found, cmp.Or(stmt.Err(), stmt.Close())
 }
 
-// scan reads the rows of a table in their order.
-func (s *Source) scan(ctx, stop context.Context, out chan<- *event.Batch, table, where string, args []any, indexed bool) error {
+// scan reads rows in the order of their table.
+func (s *Source) scan(ctx, stop context.Context, out chan<- *event.Batch, which search) error {
 	names := []string{"c.rowid", "c." + event.StoreProcess, "c." + event.StoreRest}
 	for _, f := range s.columns {
 		names = append(names, "c."+quote(f.Name))
 	}
 	by := "c.rowid"
-	if indexed { // or the rows would be gone through one by one, to have them in order
+	if which.indexed { // or the rows would be gone through one by one, to have them in order
 		by = "+c.rowid"
 	}
 	after, order, last := ">", "", int64(0)
 	if s.cfg.Latest {
 		after, order, last = "<", " DESC", math.MaxInt64
 	}
-	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s c WHERE %s %s ?1 AND %s ORDER BY %[3]s%[6]s", strings.Join(names, ", "), table, by, after, where, order))
+	stmt, _, err := s.db.Prepare(fmt.Sprintf("SELECT %s FROM %s c WHERE %s %s ?1 AND %s ORDER BY %[3]s%[6]s", strings.Join(names, ", "), which.table, by, after, which.where, order))
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
-	for i, a := range args {
+	for i, a := range which.args {
 		if err := bind(stmt, i+2, a); err != nil {
 			return err
 		}

@@ -14,10 +14,8 @@ import (
 
 // query makes SQL of a condition. The values go as parameters from ?2 on; ?1 is where reading goes on.
 type query struct {
-	has     map[string]map[string]bool // columns of the tables
-	table   string
-	args    []any
-	indexed bool
+	search
+	has map[string]map[string]bool // columns of the tables
 }
 
 func quote(name string) string { return `"` + name + `"` }
@@ -27,8 +25,8 @@ func (q *query) arg(v any) string {
 	return "?" + strconv.Itoa(len(q.args)+1)
 }
 
-// where is the whole search.
-func (q *query) where(cfg Config, filter *event.Condition) string {
+// find says which rows there are between two times that a filter may be true for.
+func (q *query) find(cfg Config, filter *event.Condition) {
 	and := []string{"1"}
 	if !cfg.Since.IsZero() {
 		q.indexed = true
@@ -45,7 +43,7 @@ func (q *query) where(cfg Config, filter *event.Condition) string {
 		q.indexed = q.indexed || q.byIndex(filter)
 		and = append(and, q.condition(filter))
 	}
-	return strings.Join(and, " AND ")
+	q.where = strings.Join(and, " AND ")
 }
 
 // lossesOf finds the records of losses, which are kept among the events.
