@@ -1,6 +1,9 @@
 package dpi
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // The signs of what plays, talks and shares: media, peer to peer, games, private networks, and the routers and old services of a LAN.
 
@@ -53,25 +56,33 @@ var peerSigns = []sign{
 	{app: "n2n", begins: "\x03", is: n2n},                                                                                      // n2n 3
 	{app: "uftp", begins: "\x40\x01", is: uftp},                                                                                // UFTP 4, an announcement
 	{app: "mactelnet", begins: "\x01", is: macTelnet},                                                                          // MikroTik's, by the addresses of links
-	{app: "nintendo", begins: "\x32\xab\x98\x64", is: nintendo},                                                                // Pia, games of two consoles
-	{app: "roon", begins: "SOOD\x02", is: roon},                                                                                // Roon, the search for its parts
-	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client},                               // PlayStation, the search
-	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                                                        // its answer
-	{app: "dante", begins: "\xff\xff", is: danteStatus},                                                                        // Dante, sound over IP: what devices say of themselves and are set to
-	{app: "dante", begins: "\x27\xff", is: danteControl},                                                                       // and how sound is routed
-	{app: "crestron", begins: "\x14\x00\x00\x00\x01\x04\x00\x03\x00\x00", from: client},                                        // Crestron, the search for its controls
-	{app: "gamespy", begins: "\xfe\xfd\x09", from: client, is: gameSpy},                                                        // the fourth of GameSpy's queries, Minecraft's too: a question for a number
-	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                                                        // Kodi, its EventServer
-	{app: "samp", begins: "SAMP", is: samp},                                                                                    // San Andreas Multiplayer, a question and its answer
-	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                                                // Luanti
-	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                                              // SQL Server Resolution [MC-SQLR], the answer
-	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                                                         // the question
-	{app: "pana", begins: "\x00\x00", is: pana},                                                                                // RFC 5191
-	{app: "cpha", begins: "\x1a\x90", is: cpha},                                                                                // Check Point's clusters
-	{app: "who", begins: "\x01\x01\x00\x00", is: rwho},                                                                         // rwhod
-	{app: "olsr", begins: "\x00", is: olsr},                                                                                    // RFC 3626
-	{app: "aodv", begins: "\x01", is: aodv},                                                                                    // RFC 3561, a request
-	{app: "aodv", begins: "\x02", is: aodv},                                                                                    // and a reply
+	{app: "discord", begins: "\x00\x01\x00\x46", from: client, is: discordDiscovery},                                           // Discord's voice, a question for one's own address
+	{app: "discord", begins: "\x00\x02\x00\x46", from: server, is: discordDiscovery},                                           // its answer
+	{app: "discord", begins: "\x13\x37\xca\xfe", is: discordAlive},                                                             // a number that is sent back, for NAT
+	{app: "photon", begins: "\xff\xff\x00\x01", from: client, is: photon},                                                      // Photon, games' rooms: a peer that has no number yet
+	{app: "zoom", begins: "\x01\x00\x02", from: client, is: zoomAsks},                                                          // Zoom's media, how a client comes in
+	{app: "zoom", begins: "\x02\x00\x01", from: server, is: zoomAnswers},
+	{app: "zoom", begins: "\x03\x00\x00\x00\x01", is: zoomAsks}, // and how long the way takes
+	{app: "zoom", begins: "\x04\x00\x00\x00\x01", is: zoomAnswers},
+	{app: "nintendo", begins: "\x32\xab\x98\x64", is: nintendo},                                  // Pia, games of two consoles
+	{app: "roon", begins: "SOOD\x02", is: roon},                                                  // Roon, the search for its parts
+	{app: "ps-ddp", begins: "SRCH * HTTP/1.1\ndevice-discovery-protocol-version:", from: client}, // PlayStation, the search
+	{app: "ps-ddp", begins: "HTTP/1.1 ", from: server, is: playStation},                          // its answer
+	{app: "dante", begins: "\xff\xff", is: danteStatus},                                          // Dante, sound over IP: what devices say of themselves and are set to
+	{app: "dante", begins: "\x27\xff", is: danteControl},                                         // and how sound is routed
+	{app: "crestron", begins: "\x14\x00\x00\x00\x01\x04\x00\x03\x00\x00", from: client},          // Crestron, the search for its controls
+	{app: "gamespy", begins: "\xfe\xfd\x09", from: client, is: gameSpy},                          // the fourth of GameSpy's queries, Minecraft's too: a question for a number
+	{app: "kodi", begins: "XBMC\x02\x00", from: client},                                          // Kodi, its EventServer
+	{app: "samp", begins: "SAMP", is: samp},                                                      // San Andreas Multiplayer, a question and its answer
+	{app: "minetest", begins: "\x4f\x45\x74\x03", is: minetest},                                  // Luanti
+	{app: "ssrp", begins: "\x05", from: server, is: sqlInstances},                                // SQL Server Resolution [MC-SQLR], the answer
+	{app: "ssrp", first: "\x02\x03\x04", from: client, is: sqlBrowser},                           // the question
+	{app: "pana", begins: "\x00\x00", is: pana},                                                  // RFC 5191
+	{app: "cpha", begins: "\x1a\x90", is: cpha},                                                  // Check Point's clusters
+	{app: "who", begins: "\x01\x01\x00\x00", is: rwho},                                           // rwhod
+	{app: "olsr", begins: "\x00", is: olsr},                                                      // RFC 3626
+	{app: "aodv", begins: "\x01", is: aodv},                                                      // RFC 3561, a request
+	{app: "aodv", begins: "\x02", is: aodv},                                                      // and a reply
 	{app: "chargen", begins: "!\"#$%&'()*+,-./0123456789:", from: server},
 	{app: "chargen", begins: " !\"#$%&'()*+,-./0123456789:", from: server},
 }
@@ -547,6 +558,76 @@ func macTelnet(c *call) verdict {
 		return no
 	}
 	return match
+}
+
+// discordDiscovery reads IP Discovery (Discord's documentation, Voice Connections): kind, the length of the rest, a source, an address as text with zeros
+// behind it, a port. A question has no address yet.
+func discordDiscovery(c *call) verdict {
+	const size, source, address, port = 74, 4, 8, 72
+	v := &c.view[c.side]
+	if !v.exactly(size) || len(v.b) < size || be32(v.b[source:]) == 0 {
+		return no
+	}
+	text := trimZeros(v.b[address:port])
+	if asks := v.b[1] == 1; asks || len(text) == 0 {
+		return holds(asks && len(text) == 0 && be16(v.b[port:]) == 0)
+	}
+	_, err := netip.ParseAddr(string(text))
+	return holds(err == nil && be16(v.b[port:]) != 0)
+}
+
+// discordAlive holds that one end repeats the number of the other.
+func discordAlive(c *call) verdict {
+	const size = 8
+	v := &c.view[c.side]
+	if !v.exactly(size) || len(v.b) < size {
+		return no
+	}
+	number := be32(v.b[4:])
+	if _, asked, ok := c.trail(trailDiscord, 1-c.side); ok && asked == number {
+		return match
+	}
+	c.leave(trailDiscord, 0, number)
+	return more
+}
+
+// photon reads the first datagram of Photon, which is ENet's kin: behind peer, flags, how many commands, a time and a number that both keep stands the one
+// command that connects, on no channel, and its length, which fills the datagram.
+func photon(c *call) verdict {
+	const head, connect, size = 12, "\x02\xff\x01\x04\x00\x00\x00\x2c", 44
+	v := &c.view[c.side]
+	return holds(v.exactly(head+size) && len(v.b) >= head+len(connect) && string(v.b[head:head+len(connect)]) == connect)
+}
+
+// zoomAsks keeps what its answer repeats. The first message of a client is long.
+func zoomAsks(c *call) verdict {
+	const hello, least, probe = 1, 80, 13
+	v := &c.view[c.side]
+	if v.b[0] == hello && len(v.b) < least || v.b[0] != hello && !v.exactly(probe) || len(v.b) < probe {
+		return no
+	}
+	a, b := zoomNumber(v.b)
+	c.leave(trailZoom, a, b)
+	return more
+}
+
+func zoomAnswers(c *call) verdict {
+	const hello, least, probe = 2, 23, 13
+	v := &c.view[c.side]
+	if v.b[0] == hello && len(v.b) < least || v.b[0] != hello && !v.exactly(probe) || len(v.b) < probe {
+		return no
+	}
+	a, b := zoomNumber(v.b)
+	asked, low, ok := c.trail(trailZoom, 1-c.side)
+	return holds(ok && asked == a && low == b && a != 0)
+}
+
+// zoomNumber is what stands behind the kind of a message and, in probes, behind a number of four bytes.
+func zoomNumber(b []byte) (a uint64, low uint32) {
+	if b[0] <= 2 {
+		return be64(b[3:]) >> 8, be32(b[10:])
+	}
+	return be64(b[5:]) >> 8, uint32(b[12])
 }
 
 // nintendo holds that there is a version behind the mark (Pia, of Switch's games).

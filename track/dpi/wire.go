@@ -42,6 +42,8 @@ const (
 	trailBFCP
 	trailMumble
 	trailGWMP
+	trailZoom
+	trailDiscord
 )
 
 const trailMask = 1<<56 - 1
