@@ -138,10 +138,7 @@ func (t *Totals) count(e *event.Event) {
 // record makes the totals up to now, and begins the next interval. Where nothing happened for several
 // intervals there is one record for all of them.
 func (t *Totals) record(now int64) event.Event {
-	at := t.next
-	if missed := (now - t.next) / t.every; missed > 0 && t.every > 0 {
-		at += missed * t.every
-	}
+	at := t.next + max(0, now-t.next)/t.every*t.every
 	if now < t.next { // the end
 		at = max(now, t.last)
 	}
