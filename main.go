@@ -743,8 +743,8 @@ func (c *cli) prepare(fields *event.Schema) (keep *filter.Stage, err error) {
 		return nil, c.mistake(err)
 	}
 	rows := map[string]summary.Rows{"snapshot": c.Snapshot.Rows, "stats": c.Stats.Rows}[c.doing]
-	c.sayAbsent("--sort", strings.FieldsFunc(rows.Sort, func(r rune) bool { return strings.ContainsRune(", -", r) }))
-	c.sayAbsent("--group-by", strings.FieldsFunc(strings.Join(rows.GroupBy, ","), func(r rune) bool { return strings.ContainsRune(", ", r) }))
+	c.sayAbsent("--sort", event.Words(strings.ReplaceAll(rows.Sort, "-", "")))
+	c.sayAbsent("--group-by", event.Words(rows.GroupBy...))
 	if c.Filter == "" {
 		return filter.NewStage(nil), nil
 	}

@@ -19,7 +19,7 @@ type selection struct {
 
 func parseFields(specs []string, schema *event.Schema) (selection, error) {
 	sel := selection{drop: map[string]bool{}}
-	for _, word := range splitList(specs) {
+	for _, word := range event.Words(specs...) {
 		sign, name := byte(0), word
 		if word[0] == '+' || word[0] == '-' {
 			sign, name = word[0], word[1:]

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -271,7 +270,7 @@ var selectable = []string{event.New.String(), event.Updated.String(), event.Clos
 
 // kindsOf are the kinds of events that --events asks for.
 func kindsOf(names []string) (kinds [event.NumKinds]bool, err error) {
-	words := splitList(names)
+	words := event.Words(names...)
 	for k := range kinds {
 		name := event.Kind(k).String()
 		kinds[k] = len(words) == 0 || slices.Contains(words, name) || name != "" && !slices.Contains(selectable, name)
@@ -286,7 +285,7 @@ func kindsOf(names []string) (kinds [event.NumKinds]bool, err error) {
 
 // omitKinds takes out the kinds that a form has no lines for.
 func (s *Stage) omitKinds(f Encoder) error {
-	asked := splitList(s.cfg.Events)
+	asked := event.Words(s.cfg.Events...)
 	for k := range s.kinds {
 		kind := event.Kind(k)
 		if f.Writes(kind) {
@@ -302,19 +301,6 @@ func (s *Stage) omitKinds(f Encoder) error {
 
 // Writes tells whether events of this kind are among those that are written.
 func (s *Stage) Writes(k event.Kind) bool { return s.kinds[k] }
-
-// splitList takes apart what was given as a,b or as several values.
-func splitList(values []string) []string {
-	var words []string
-	for _, v := range values {
-		for w := range strings.SplitSeq(v, ",") {
-			if w = strings.TrimSpace(w); w != "" {
-				words = append(words, w)
-			}
-		}
-	}
-	return words
-}
 
 // Stats is the account of the stage. ΣMade = ΣWritten + Unselected + Merged + Lost + AfterStop.
 type Stats struct {

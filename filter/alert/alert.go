@@ -192,7 +192,7 @@ func parseDetectors(words []string) ([]string, error) {
 	for _, d := range detectors {
 		all = append(all, d.name)
 	}
-	for _, w := range strings.FieldsFunc(strings.Join(words, ","), func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, w := range event.Words(words...) {
 		switch {
 		case w == "all":
 			wanted = all

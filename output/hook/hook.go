@@ -92,7 +92,7 @@ var kinds = []event.Kind{event.New, event.Updated, event.Closed, event.Alert, ev
 // told of each alert for which the command did not succeed, from any goroutine.
 func New(cfg Config, out output.Config, fields *event.Schema, warn func(string), gaveUp func(*event.Verdict)) (*Hook, error) {
 	h := &Hook{cfg: cfg, live: out.Spool, warn: warn, gaveUp: gaveUp, queue: make(chan job, queueMax), failing: make(chan job, queueMax), active: map[*exec.Cmd]bool{}}
-	words := strings.FieldsFunc(strings.Join(cfg.ExecOn, ","), func(r rune) bool { return r == ',' || r == ' ' })
+	words := event.Words(cfg.ExecOn...)
 	if len(words) == 0 {
 		words = []string{event.Alert.String()}
 	}

@@ -64,7 +64,7 @@ func NewStats(cfg Config, graph, live bool, out output.Config, fields *event.Sch
 		txDelta: fields.Lookup("tx_bytes_delta"), rxDelta: fields.Lookup("rx_bytes_delta"), drawn: map[*event.Stored]*series{}}
 	var by [][]string // each is a distribution of its own
 	for _, names := range cfg.GroupBy {
-		if n := split([]string{names}); len(n) > 0 {
+		if n := event.Words(names); len(n) > 0 {
 			by = append(by, n)
 		}
 	}

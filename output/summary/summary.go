@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +67,7 @@ func New(cfg Config, out output.Config, fields *event.Schema, w io.Writer) (*Sho
 	}
 	s.out.Size = nil // a frame is as large as the terminal is when it begins
 	var err error
-	if names := split(cfg.GroupBy); len(names) > 0 {
+	if names := event.Words(cfg.GroupBy...); len(names) > 0 {
 		s.fields = fields.Stored()
 		if s.keys, err = parseKeys(names, fields, s.fields); err != nil {
 			return nil, err
@@ -139,10 +138,6 @@ func (s *Show) columns(names []string) {
 		s.out.Fields = append(s.out.Fields, f.Name)
 	}
 	s.out.Fields = append(s.out.Fields, "groups_merged")
-}
-
-func split(values []string) []string {
-	return strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // Events is how many records were written, of all frames.

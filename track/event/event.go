@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Kind says what happened to a connection.
@@ -349,6 +350,11 @@ func (p *Proc) cgroup() *Cgroup {
 		return &noCgroup
 	}
 	return p.Cgroup
+}
+
+// Words takes apart what people give as "a,b" or "a b", or as several values.
+func Words(values ...string) []string {
+	return strings.FieldsFunc(strings.Join(values, ","), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 // Count says a number of things for people: "1 packet", "2 packets", "0 addresses".
