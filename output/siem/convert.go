@@ -567,7 +567,7 @@ func (x *encoder) failed(e *event.Event) bool {
 		return true
 	case "timeout", "destroyed": // the kernel gave up, or the program did
 		partial, _ := x.fields.partial.Bool(e)
-		return !partial && (x.fields.proto.Str(e) == "tcp" || x.fields.app.Str(e) == "dns") && x.fields.answers.None(e)
+		return !partial && x.fields.answers.Owed(e)
 	}
 	return false
 }

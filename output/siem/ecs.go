@@ -136,7 +136,7 @@ var ecsType = conversion{doc: "`connection`, and `start`, `info`, `end` for new,
 	return value{is: literal}
 }}
 
-var ecsOutcome = conversion{doc: "on closed: `failure` for `refused`, and for `timeout` and `destroyed` of TCP and DNS that nobody answered; `success` for the rest; `unknown` for `evicted` and `exit`", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var ecsOutcome = conversion{doc: "on closed: `failure` for `refused`, and for `timeout` and `destroyed` of TCP, DNS and ping that nobody answered; `success` for the rest; `unknown` for `evicted` and `exit`", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	switch reason := f.Str(e); {
 	case reason == "":
 		return value{}

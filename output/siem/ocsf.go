@@ -148,7 +148,7 @@ var ocsfSeverity = conversion{doc: "1 (Informational); of an alert 0 (Unknown), 
 	return value{is: number, num: 1}
 }}
 
-var ocsfStatus = conversion{doc: "on closed: 2 (Failure) where it was refused, or nobody answered TCP or DNS, else 1 (Success); 0 (Unknown) for `evicted` and `exit`", make: func(x *encoder, f *event.Field, e *event.Event) value {
+var ocsfStatus = conversion{doc: "on closed: 2 (Failure) where it was refused, or nobody answered TCP, DNS or ping, else 1 (Success); 0 (Unknown) for `evicted` and `exit`", make: func(x *encoder, f *event.Field, e *event.Event) value {
 	switch reason := f.Str(e); {
 	case reason == "":
 		return value{}

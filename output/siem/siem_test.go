@@ -549,6 +549,7 @@ func TestOutcome(t *testing.T) {
 		{"destroyed", "tcp", "", 3, false, "success 1"},
 		{"destroyed", "udp", "dns", 0, false, "failure 2"},
 		{"destroyed", "udp", "syslog", 0, false, "success 1"},
+		{"timeout", "icmp", "", 0, false, "failure 2"},
 		{"exit", "tcp", "", 3, false, "unknown 0"},
 	} {
 		e := whole(event.Closed, 0)
@@ -558,6 +559,7 @@ func TestOutcome(t *testing.T) {
 			r.SetStr(stored.Lookup(name), text)
 		}
 		r.SetUint(stored.Lookup("rx_packets"), c.answers)
+		r.SetUint(stored.Lookup("icmp_type"), 8)
 		if r.Unset(stored.Lookup("partial")); c.partial {
 			r.SetBool(stored.Lookup("partial"), true)
 		}

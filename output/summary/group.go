@@ -276,12 +276,12 @@ type facts struct{ open, failed, partial bool }
 
 // asker reads the facts from the fields of a schema.
 type asker struct {
-	reason, partial, proto, app *event.Field
-	answers                     event.Answers
+	reason, partial, proto *event.Field
+	answers                event.Answers
 }
 
 func newAsker(s *event.Schema) asker {
-	return asker{s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Lookup("app"), s.Answers()}
+	return asker{s.Lookup("reason"), s.Lookup("partial"), s.Lookup("proto"), s.Answers()}
 }
 
 func (a *asker) ask(e *event.Event) facts {
@@ -289,14 +289,16 @@ func (a *asker) ask(e *event.Event) facts {
 	f.partial, _ = a.partial.Bool(e)
 	reason := a.reason.Str(e)
 	f.open = e.Kind != event.Closed || reason == event.Exit.String()
-	f.failed = reason == event.Rst.String() || reason == event.Refused.String() || reason == event.Timeout.String() ||
-		reason == event.Destroyed.String() && !f.partial && a.unanswered(e)
+	switch reason {
+	case event.Rst.String(), event.Refused.String():
+		f.failed = true
+	case event.Timeout.String(): // most of what has no states ends with silence
+		proto := a.proto.Str(e)
+		f.failed = proto == "tcp" || proto == "sctp" || !f.partial && a.answers.Owed(e)
+	case event.Destroyed.String(): // a program lost patience before the kernel did
+		f.failed = !f.partial && a.answers.Owed(e)
+	}
 	return f
-}
-
-// unanswered is of what always has an answer, TCP and DNS, where a program lost patience before the kernel did.
-func (a *asker) unanswered(e *event.Event) bool {
-	return (a.proto.Str(e) == "tcp" || a.app.Str(e) == "dns") && a.answers.None(e)
 }
 
 // rows makes the records of the groups. Over a period of so many seconds rates are the bytes' over that,

@@ -95,6 +95,11 @@ func TestFailed(t *testing.T) {
 		{"UDP", func(e *event.Event) { e.Proto = 17 }, false},
 		{"DNS", func(e *event.Event) { e.Proto, e.App = 17, &event.App{Name: "dns"} }, true},
 		{"DNS, answered", func(e *event.Event) { e.Proto, e.App, e.Rx.Packets = 17, &event.App{Name: "dns"}, 1 }, false},
+		{"neighbour discovery", func(e *event.Event) { e.Proto, e.ICMPType, e.Reason = 58, 135, event.Timeout }, false},
+		{"ping", func(e *event.Event) { e.Proto, e.ICMPType, e.Reason = 58, 128, event.Timeout }, true},
+		{"ping, answered", func(e *event.Event) { e.Proto, e.ICMPType, e.Rx.Packets, e.Reason = 1, 8, 1, event.Timeout }, false},
+		{"UDP that fell silent", func(e *event.Event) { e.Proto, e.Reason = 17, event.Timeout }, false},
+		{"TCP that fell silent", func(e *event.Event) { e.Rx.Packets, e.Reason = 1, event.Timeout }, true},
 		{"known only in part", func(e *event.Event) { e.Partial = true }, false},
 		{"ended well", func(e *event.Event) { e.Reason = event.Fin }, false},
 	} {

@@ -341,7 +341,7 @@ var core = []Field{
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Connections }) }},
 	{Name: "connections_open", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them are open.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Open }) }},
-	{Name: "connections_failed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them ended with rst, refused or timeout, or with destroyed where TCP or DNS was never answered.",
+	{Name: "connections_failed", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them ended with rst or refused, TCP and SCTP with timeout, or were never answered: TCP, DNS, ping.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Failed }) }},
 	{Name: "connections_partial", Group: groupSummary, Type: Uint, Width: 7, Doc: "On group and stats: how many of them began before the capture.",
 		Uint: func(e *Event) (uint64, bool) { return e.total(func(t *Totals) uint64 { return t.Partial }) }},

@@ -160,11 +160,11 @@ func (s *Schema) add(f *Field) {
 func (s *Schema) Lookup(name string) *Field { return s.byName[name] }
 
 // Answers reads how many packets came from the end that was called.
-type Answers struct{ direction, tx, rx *Field }
+type Answers struct{ direction, tx, rx, proto, app, icmpType *Field }
 
 // Answers makes it for the records of the schema.
 func (s *Schema) Answers() Answers {
-	return Answers{s.Lookup("direction"), s.Lookup("tx_packets"), s.Lookup("rx_packets")}
+	return Answers{s.Lookup("direction"), s.Lookup("tx_packets"), s.Lookup("rx_packets"), s.Lookup("proto"), s.Lookup("app"), s.Lookup("icmp_type")}
 }
 
 // Of gives their number; known is false where nobody counts them.
@@ -179,6 +179,23 @@ func (a Answers) Of(e *Event) (n uint64, known bool) {
 func (a Answers) None(e *Event) bool {
 	n, known := a.Of(e)
 	return known && n == 0
+}
+
+// Owed is None of what always has an answer: TCP, DNS and ping.
+func (a Answers) Owed(e *Event) bool {
+	const echo4, echo6 = 8, 128
+	switch a.proto.Str(e) {
+	case "tcp":
+	case "icmp", "icmp6":
+		if typ, _ := a.icmpType.Uint(e); typ != echo4 && typ != echo6 {
+			return false
+		}
+	default:
+		if a.app.Str(e) != "dns" {
+			return false
+		}
+	}
+	return a.None(e)
 }
 
 // elsewhere are names that other programs and capture filters have for what is a field here.
