@@ -152,7 +152,7 @@ func (w *worker) sayExpected(c *conn, x *dpi.Expected, ts int64) {
 
 // address is that of an end, as the parsers number them.
 func (c *conn) address(s dpi.Side) netip.Addr {
-	if c.swapped {
+	if c.swapped != c.flow.Swapped {
 		s = 1 - s
 	}
 	if s == 0 {
