@@ -337,6 +337,31 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestTotalsAddUp: what records say of a connection so far counts once, and of one that is over nothing is kept.
+func TestTotalsAddUp(t *testing.T) {
+	totals, err := NewTotals(time.Minute, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(kind event.Kind, id uint64, n uint32) event.Event {
+		return event.Event{Kind: kind, ID: id, TS: int64(n) * 1e9, Partial: id == 1,
+			Tx: event.Side{BytesDelta: 1, Packets: uint64(n), Retransmits: 10 * n, OutOfOrder: 100 * n},
+			Rx: event.Side{BytesDelta: 2, Packets: uint64(2 * n), Retransmits: 20 * n, OutOfOrder: 200 * n}}
+	}
+	out := make(chan *event.Batch, 10)
+	if err := totals.Run(t.Context(), frames([]event.Event{is(event.New, 1, 1), is(event.New, 2, 2), is(event.Updated, 1, 3), is(event.Closed, 1, 4), is(event.Closed, 2, 5)}), out); err != nil {
+		t.Fatal(err)
+	}
+	var e event.Event
+	for b := range out {
+		e = b.Events[len(b.Events)-1]
+	}
+	tx, rx := event.Side{Bytes: 5, BytesDelta: 5, Packets: 9, Retransmits: 90, OutOfOrder: 2700}, event.Side{Bytes: 10, BytesDelta: 10, Packets: 18, Retransmits: 180}
+	if e.Kind != event.Stats || e.Tx != tx || e.Rx != rx || e.Totals.Partial != 1 || len(totals.conns) != 0 {
+		t.Errorf("got %s %+v %+v, %d partial, %d are kept, want %+v %+v, 1 and none", e.Kind, e.Tx, e.Rx, e.Totals.Partial, len(totals.conns), tx, rx)
+	}
+}
+
 // Live, the time goes on without events, also before the first.
 func TestTotalsWhenIdle(t *testing.T) {
 	t.Run("after an event", func(t *testing.T) { testTotalsWhenIdle(t, event.Event{Kind: event.New, ID: 1, TS: 1e9}) })
