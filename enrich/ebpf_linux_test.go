@@ -325,20 +325,10 @@ func TestEBPFServers(t *testing.T) {
 			s := ebpfStage(t, bpf.Config{})
 			cmd := exec.Command("python3", "-S", "-c", servers, kind)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Skip("needs python3: ", err)
-			}
+			in, out := piped(t, cmd)
 			defer cmd.Wait()
 			defer in.Close() // the whole group ends then
-			at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(readNumber(t, bufio.NewReader(out))))
+			at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(readNumber(t, out)))
 			for range 20 {
 				c, err := net.Dial("tcp4", at.String())
 				if err != nil {

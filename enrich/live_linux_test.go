@@ -3,6 +3,7 @@ package enrich
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,29 +35,33 @@ func liveStage(t testing.TB) *Stage {
 // child runs a program until the test ends.
 func child(t testing.TB, name string, args ...string) (*exec.Cmd, io.WriteCloser, *bufio.Reader) {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("needs %s", name)
-	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	in, out := piped(t, cmd)
 	t.Cleanup(func() {
 		in.Close()
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return cmd, in, bufio.NewReader(out)
+	return cmd, in, out
+}
+
+// piped starts a program with pipes to its stdin and from its stdout.
+func piped(t testing.TB, cmd *exec.Cmd) (in io.WriteCloser, out *bufio.Reader) {
+	t.Helper()
+	in, inErr := cmd.StdinPipe()
+	from, outErr := cmd.StdoutPipe()
+	err := errors.Join(inErr, outErr)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skipf("needs %s", cmd.Args[0])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in, bufio.NewReader(from)
 }
 
 // accept gives the connection of a program that was started, and that may have ended before it had one: neither it nor what

@@ -472,23 +472,13 @@ func datagramServer(t *testing.T, kind, network string) (at netip.AddrPort, ask 
 	t.Helper()
 	cmd := exec.Command("python3", "-S", "-c", datagramServers, kind, network)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Skipf("needs python3: %v", err)
-	}
+	in, out := piped(t, cmd)
 	t.Cleanup(func() {
 		in.Close()
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // one that is another program does not wait for the end of stdin
 		cmd.Wait()
 	})
-	at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(readNumber(t, bufio.NewReader(out))))
+	at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(readNumber(t, out)))
 	if network == "udp6" {
 		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
 	}
@@ -496,6 +486,7 @@ func datagramServer(t *testing.T, kind, network string) (at netip.AddrPort, ask 
 		t.Helper()
 		clients := make([]net.Conn, n)
 		for i := range clients {
+			var err error
 			if clients[i], err = net.Dial("udp", at.String()); err != nil {
 				t.Fatal(err)
 			}
@@ -791,18 +782,8 @@ func (x *scene) prepare() {
 	go http.Serve(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for range 5 {
 		cmd := x.command("hold", x.tcp.String())
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(out).ReadString('\n')
+		in, out := piped(t, cmd)
+		line, err := out.ReadString('\n')
 		if err != nil {
 			t.Fatalf("hold: %v: %s", err, cmd.Stderr)
 		}
