@@ -92,6 +92,8 @@ func TestFailed(t *testing.T) {
 	}{
 		{"given up", func(e *event.Event) {}, true},
 		{"answered", func(e *event.Event) { e.Rx.Packets = 1 }, false},
+		{"called us, not answered", func(e *event.Event) { e.Direction, e.Tx.Packets, e.Rx.Packets = event.In, 0, 1 }, true},
+		{"called us, answered", func(e *event.Event) { e.Direction = event.In }, false},
 		{"UDP", func(e *event.Event) { e.Proto = 17 }, false},
 		{"DNS", func(e *event.Event) { e.Proto, e.App = 17, &event.App{Name: "dns"} }, true},
 		{"DNS, answered", func(e *event.Event) { e.Proto, e.App, e.Rx.Packets = 17, &event.App{Name: "dns"}, 1 }, false},
@@ -334,6 +336,28 @@ func TestTotals(t *testing.T) {
 		if text := strings.Join(got, "\n"); text != strings.Join(want, "\n") || passed != len(events) {
 			t.Errorf("in batches of %d: %d events passed, got\n%s\nwant\n%s", size, passed, text, strings.Join(want, "\n"))
 		}
+	}
+}
+
+// TestDistributionOfAll: only records of connections count as such, those that the end of the run closed are open, and what was lost is told.
+func TestDistributionOfAll(t *testing.T) {
+	events := []event.Event{conn(1, "", 100, 0), conn(2, "", 50, 50), {Kind: event.Lost, TS: 6e9, LostCount: 7}, conn(1, "", 100, 0), conn(1, "", 100, 0), conn(1, "", 100, 0), conn(2, "", 60, 50)}
+	for i, kind := range []event.Kind{event.New, event.New, event.Lost, event.Alert, event.Stats, event.Group, event.Closed} {
+		events[i].Kind = kind
+	}
+	events[0].TS, events[6].TS, events[6].Reason = 9e9, 8e9, event.Exit
+	var w bytes.Buffer
+	d, err := NewStats(Config{Rows: Rows{GroupBy: []string{"process"}}}, false, false, output.Config{Format: output.JSON,
+		Fields: []string{"event", "ts", "start", "duration", "connections", "connections_open", "tx_bytes", "records_lost"}}, schema, &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(t.Context(), frames(events)); err != nil {
+		t.Fatal(err)
+	}
+	got, _, _ := strings.Cut(w.String(), "\n")
+	if want := `{"event":"stats","ts":"1970-01-01T00:00:09.000000Z","start":"1970-01-01T00:00:01.000000Z","duration":8,"connections":2,"connections_open":2,"tx_bytes":160,"records_lost":7}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
