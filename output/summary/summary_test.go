@@ -363,10 +363,7 @@ func TestDistributionOfAll(t *testing.T) {
 
 // TestTotalsAddUp: what records say of a connection so far counts once, and of one that is over nothing is kept.
 func TestTotalsAddUp(t *testing.T) {
-	totals, err := NewTotals(time.Minute, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	totals := NewTotals(time.Minute, false)
 	is := func(kind event.Kind, id uint64, n uint32) event.Event {
 		return event.Event{Kind: kind, ID: id, TS: int64(n) * 1e9, Partial: id == 1,
 			Tx: event.Side{BytesDelta: 1, Packets: uint64(n), Retransmits: 10 * n, OutOfOrder: 100 * n},
