@@ -1,9 +1,6 @@
 package dpi
 
-import (
-	"bytes"
-	"net/netip"
-)
+import "bytes"
 
 // The signs of what plays, talks and shares: media, peer to peer, games, private networks, and the routers and old services of a LAN.
 
@@ -56,8 +53,6 @@ var peerSigns = []sign{
 	{app: "n2n", begins: "\x03", is: n2n},                                                                                      // n2n 3
 	{app: "uftp", begins: "\x40\x01", is: uftp},                                                                                // UFTP 4, an announcement
 	{app: "mactelnet", begins: "\x01", is: macTelnet},                                                                          // MikroTik's, by the addresses of links
-	{app: "discord", begins: "\x00\x01\x00\x46", from: client, is: discordDiscovery},                                           // Discord's voice, a question for one's own address
-	{app: "discord", begins: "\x00\x02\x00\x46", from: server, is: discordDiscovery},                                           // its answer
 	{app: "discord", begins: "\x13\x37\xca\xfe", is: discordAlive},                                                             // a number that is sent back, for NAT
 	{app: "photon", begins: "\xff\xff\x00\x01", from: client, is: photon},                                                      // Photon, games' rooms: a peer that has no number yet
 	{app: "zoom", begins: "\x01\x00\x02", from: client, is: zoomAsks},                                                          // Zoom's media, how a client comes in
@@ -558,22 +553,6 @@ func macTelnet(c *call) verdict {
 		return no
 	}
 	return match
-}
-
-// discordDiscovery reads IP Discovery (Discord's documentation, Voice Connections): kind, the length of the rest, a source, an address as text with zeros
-// behind it, a port. A question has no address yet.
-func discordDiscovery(c *call) verdict {
-	const size, source, address, port = 74, 4, 8, 72
-	v := &c.view[c.side]
-	if !v.exactly(size) || len(v.b) < size || be32(v.b[source:]) == 0 {
-		return no
-	}
-	text := trimZeros(v.b[address:port])
-	if asks := v.b[1] == 1; asks || len(text) == 0 {
-		return holds(asks && len(text) == 0 && be16(v.b[port:]) == 0)
-	}
-	_, err := netip.ParseAddr(string(text))
-	return holds(err == nil && be16(v.b[port:]) != 0)
 }
 
 // discordAlive holds that one end repeats the number of the other.

@@ -393,8 +393,6 @@ func TestAlmostInfra(t *testing.T) {
 		streamOf("rpc of another version", 50000, 2049, nil, "o\x80\x00\x00\x28\x01\x02\x03\x04"+nuls(4)+be32Text(3)+be32Text(100003)+nuls(24)),
 		streamOf("a certificate in the place of ldap", 50000, 389, nil, "o"+tlv(berSequence, tlv(berSequence, berInt(1), strings.Repeat("x", 40)))),
 		streamOf("four bytes of length and no smb", 50000, 445, nil, "o"+behind32("SMB and something else")),
-		datagramsOf("a question of discord with something in its place", 61392, 50004, nil, "o\x00\x01\x00\x46\x00\x00\xac\xe3"+nuls(30)+"x"+nuls(35)),
-		datagramsOf("an answer of discord without an address", 61392, 50004, nil, "r\x00\x02\x00\x46\x00\x00\xac\xe3host.example"+nuls(52)+"\xef\xd0"),
 		datagramsOf("a number like discord's that is not sent back", 61392, 50004, nil, "o\x13\x37\xca\xfe\x0e\x00\x00\x00", "r\x13\x37\xca\xfe\x0f\x00\x00\x00"),
 		datagramsOf("photon that does not connect", 50173, 5055, nil, "o\xff\xff\x00\x01\x00\x00\x00\x04\x12\x34\x56\x78\x05\xff\x01\x04\x00\x00\x00\x2c"+nuls(36)),
 		datagramsOf("zoom that is answered another's", 58327, 8801, nil, "r\x03\x00\x00\x00\x01\x76\x2a\x8d\x74\x00\x5a\x0e\x3e", "o\x04\x00\x00\x00\x01\x76\x2a\x8d\x74\x00\x5a\x0e\x3f"),
