@@ -327,7 +327,7 @@ func (s *spool) pop(b *event.Batch) {
 	i := s.all.head
 	e := &s.slot[i].event
 	b.Events = append(b.Events, *e)
-	if j, ok := s.last[e.ID]; ok && j == i && e.Kind != event.Lost {
+	if j, ok := s.last[e.ID]; ok && j == i {
 		delete(s.last, e.ID)
 	}
 	s.remove(i)

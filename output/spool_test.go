@@ -99,8 +99,8 @@ func TestSpoolModel(t *testing.T) {
 		if told != st.Lost {
 			t.Fatalf("seed %d: %d lost, %d told", seed, st.Lost, told)
 		}
-		if len(sp.gone) != 0 {
-			t.Fatalf("seed %d: %d lost connections are remembered after their end", seed, len(sp.gone))
+		if len(sp.gone)+len(sp.last)+len(sp.owed) != 0 {
+			t.Fatalf("seed %d: %d lost connections are remembered after their end, %d that wait, %d that are owed", seed, len(sp.gone), len(sp.last), len(sp.owed))
 		}
 		for id, c := range conns {
 			got := read[id]
@@ -163,6 +163,27 @@ func TestSpoolFull(t *testing.T) {
 	}
 	if l := got[len(got)-1]; l.LostWhere != event.InOutput || l.LostCount != 2 {
 		t.Errorf("the loss is told as %s %d, want output 2", l.LostWhere, l.LostCount)
+	}
+}
+
+// TestSpoolMergesIntoNew: where there is no room for an update, a new that waits takes it in, at its own time.
+func TestSpoolMergesIntoNew(t *testing.T) {
+	s, err := New(Config{Format: JSON}, schema, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sp := newSpool(4, s)
+	for _, e := range []event.Event{{Kind: event.New, ID: 1, TS: 1, Tx: event.Side{Bytes: 5, BytesDelta: 5}}, {Kind: event.New, ID: 2, TS: 2}, {Kind: event.New, ID: 3, TS: 3},
+		{Kind: event.Alert, ID: 3, TS: 4}, {Kind: event.Updated, ID: 1, TS: 9, Tx: event.Side{Bytes: 12, BytesDelta: 7}}} {
+		sp.add(batchOf(e))
+	}
+	b, _, _ := sp.take()
+	defer b.Release()
+	if e := b.Events[0]; len(b.Events) != 4 || e.Kind != event.New || e.ID != 1 || e.TS != 1 || e.Tx.Bytes != 12 || e.Tx.BytesDelta != 12 {
+		t.Errorf("of %d events the first is %s of %d at %d with %d bytes, %d of them since, want 4, new of 1 at 1 with 12 and 12", len(b.Events), e.Kind, e.ID, e.TS, e.Tx.Bytes, e.Tx.BytesDelta)
+	}
+	if st := s.Stats(); st.Merged != 1 || st.Lost != 0 {
+		t.Errorf("%d merged and %d lost, want 1 and 0", st.Merged, st.Lost)
 	}
 }
 
