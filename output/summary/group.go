@@ -304,7 +304,7 @@ func (a *asker) ask(e *event.Event) facts {
 // rows makes the records of the groups. Over a period of so many seconds rates are the bytes' over that,
 // otherwise the sum of the rates.
 func (g *groups) rows(ts int64, period float64) []event.Event {
-	var rows []event.Event
+	rows := make([]event.Event, 0, len(g.all)+1)
 	for _, one := range g.all {
 		rows = append(rows, g.row(one, ts, period))
 	}
@@ -318,6 +318,7 @@ func (g *groups) rows(ts int64, period float64) []event.Event {
 
 func (g *groups) row(one *group, ts int64, period float64) event.Event {
 	to, r := g.schema, one.key.Clone()
+	r.Grow(10 + len(g.sums.to)) // with what else is set here, and in the totals
 	r.SetUint(to.Lookup("v"), event.Version)
 	r.SetStr(to.Lookup("event"), event.Group.String())
 	r.SetTime(to.Lookup("ts"), ts)

@@ -234,6 +234,9 @@ func (r *Stored) Clone() *Stored {
 	return &c
 }
 
+// Grow makes room for n more fields.
+func (r *Stored) Grow(n int) { r.values = slices.Grow(r.values, n) }
+
 // Storage makes many Stored with few allocations. What it made lives as long as any of its neighbours do.
 type Storage struct {
 	schema  *Schema
