@@ -366,6 +366,68 @@ func TestRetire(t *testing.T) {
 	want(t, path, "SELECT count(*) FROM connection WHERE id < 100", "4") // days later
 }
 
+// TestRetireClock: one record of a clock that was far ahead makes nothing of today old.
+func TestRetireClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	r := start(t, path, Config{})
+	now := time.Now().UnixNano() - conn(event.New, 0, 0).TS
+	r.send(conn(event.Closed, 1, now-int64(time.Hour)), conn(event.Closed, 2, now+int64(10*365*24*time.Hour)), conn(event.Closed, 3, now-int64(48*time.Hour)))
+	r.end(t)
+	start(t, path, Config{Age: 24 * time.Hour}).end(t)
+	want(t, path, "SELECT ltrim(id, '0') FROM connections", "1", "2")
+}
+
+// TestFull: when there is no room, what comes for connections that stay open waits for their end, an end takes the place of what another one's end
+// will bring again, and only when nothing but ends is left are ends lost.
+func TestFull(t *testing.T) {
+	s := &Stage{cfg: Config{Live: true}, waiting: newQueue(), id: schema.Lookup("id"), ts: schema.Lookup("ts")}
+	put := func(e event.Event) { s.row(t.Context(), e.ID, &e) }
+	const open = 10
+	for id := range uint64(waitingMax) {
+		kind := event.Closed
+		if id < open {
+			kind = event.New
+		}
+		put(conn(kind, id, 1))
+	}
+	put(conn(event.Updated, 0, 5))
+	put(conn(event.Updated, 0, 3)) // late
+	put(conn(event.Closed, 1, 5))  // no more open
+	put(conn(event.Updated, waitingMax, 1))
+	const ends = open + 2
+	for id := range uint64(ends) {
+		put(conn(event.Closed, 2*waitingMax+id, 1))
+	}
+	kinds := map[event.Kind]int{}
+	for id, at := range s.waiting.at {
+		e := &s.waiting.rows[at]
+		if kinds[e.Kind]++; e.ID != id {
+			t.Fatalf("%d stands where %d should", e.ID, id)
+		}
+	}
+	if len(s.waiting.rows) != waitingMax || len(s.waiting.at) != waitingMax || kinds[event.Closed] != waitingMax {
+		t.Errorf("%d rows, %d names, %v, want %d closed", len(s.waiting.rows), len(s.waiting.at), kinds, waitingMax)
+	}
+	if st := s.Stats(); st.Merged != 4+open-1 || st.Lost != ends-(open-1) {
+		t.Errorf("%d merged and %d lost, want %d and %d", st.Merged, st.Lost, 4+open-1, ends-(open-1))
+	}
+	if _, ok := s.waiting.at[1]; !ok {
+		t.Error("an end was given up")
+	}
+}
+
+// TestLater: of records of one connection that wait the latest is kept, whatever the order in which they came.
+func TestLater(t *testing.T) {
+	s := &Stage{waiting: newQueue(), id: schema.Lookup("id"), ts: schema.Lookup("ts")}
+	for _, ts := range []int64{1, 5, 3} {
+		e := conn(event.Updated, 7, ts)
+		s.row(t.Context(), 7, &e)
+	}
+	if rows := s.waiting.rows; len(rows) != 1 || rows[0].Tx.Bytes != 5 {
+		t.Errorf("got %d rows, the first of %d bytes, want one of 5", len(rows), rows[0].Tx.Bytes)
+	}
+}
+
 // TestStaysSmall: a store that grows to its size is made room in at once, not a minute later.
 func TestStaysSmall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
