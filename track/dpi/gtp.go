@@ -35,7 +35,11 @@ func parseGTP(c *call) verdict {
 	version, header := b[0]>>5, 8
 	switch {
 	case version == 2 && c.hasPort(control):
-		header = 4
+		if header = 4; b[0]&3 != 0 { // spare
+			return no
+		}
+	case version == 2 && b[0]&0x10 != 0: // only its control has this version
+		return no
 	case b[0]&0x10 == 0: // GTP', whose versions 0 may have the long header
 		if header = 6; !c.hasPort(prime) {
 			return no

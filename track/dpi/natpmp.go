@@ -23,7 +23,7 @@ var natpmpRequestForm = event.OneOf(append(slices.Clone(natpmpRequests), pcpRequ
 
 // parseNATPMP reads NAT-PMP (RFC 6886 section 3) and PCP (RFC 6887 section 7) on their ports.
 func parseNATPMP(c *call) verdict {
-	const answer, mapLen, addressLen, mappedLen, errorLen, pcpHeader, pcpMax = 0x80, 12, 12, 16, 8, 24, 1100
+	const answer, mapLen, addressLen, mappedLen, errorLen, pcpHeader, pcpMax, pcpResults = 0x80, 12, 12, 16, 8, 24, 1100, 13
 	v := &c.view[c.side]
 	b := v.b
 	if !c.hasPort(5351) && !c.hasPort(5350) {
@@ -31,7 +31,10 @@ func parseNATPMP(c *call) verdict {
 	}
 	kind := b[1] &^ answer
 	if b[0] == 2 {
-		if !v.gap && (len(b) < pcpHeader || len(b)%4 != 0 || len(b) > pcpMax) || int(kind) >= len(pcpRequests) {
+		if !v.gap && (len(b) < pcpHeader || len(b)%4 != 0 || len(b) > pcpMax) || int(kind) >= len(pcpRequests) || len(b) > 3 && (b[2] != 0 || b[3] > pcpResults || b[1]&answer == 0 && b[3] != 0) {
+			return no
+		}
+		if least := pcpHeader + [...]int{0, 36, 56, 0}[kind]; !v.gap && len(b) < least && (b[1]&answer == 0 || b[3] == 0) {
 			return no
 		}
 		c.edit().Name = "pcp"

@@ -24,7 +24,8 @@ func parsePFCP(c *call) verdict {
 	if len(b) < 8 || !c.hasPort(8805) || pfcpMessages[b[1]] == "" {
 		return no
 	}
-	if n := 4 + int(be16(b[2:])); !v.exactly(n) && b[0]&4 == 0 { // unless another follows
+	n := 4 + int(be16(b[2:]))
+	if another := b[0]&4 != 0; !v.exactly(n) && (!another || n > v.wire() || n < len(b) && !pfcpFirst.has(b[n])) {
 		return no
 	}
 	c.numbered(fieldPFCPMessage, pfcpMessages, b[1])

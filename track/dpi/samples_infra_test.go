@@ -413,6 +413,12 @@ func TestAlmostInfra(t *testing.T) {
 		datagramsOf("small numbers, like dcerpc", 50000, 9999, nil, "o\x04\x00\x0e\x00\x00\x00\x00\x00"+nuls(16)+"\x04\x04"+nuls(34)+"\x0e\xd1\x00\x0e"+nuls(16)),
 		datagramsOf("a length, a number and data, like quic's retry", 50000, 9999, nil, "o\xfb\x00\x00\x00\x01\x00\x00\x00\x84\xa1x\x84\xa4data\x84\xa4file\x93\x04"+strings.Repeat("x", 40)),
 		datagramsOf("small numbers, like quic's 0-RTT", 50000, 9999, nil, "o\xdc\x00\x00\x00\x01\x07\x00\x80\x04\x00\x07\xa2\x00\x009b\x1e"+nuls(60)),
+		datagramsOf("a kind and a length at the port of pcp", 50000, 5351, nil, "o\x02\x00\x14time_data_error_pong!"),
+		datagramsOf("a mapping of pcp that is not whole", 50000, 5351, nil, "o\x02\x01\x00\x00"+nuls(28)),
+		datagramsOf("two letters and a length at the port of gtp", 50000, 2123, nil, "oAK"+behind16("\x00\x00\x00\x02state|run|open")),
+		datagramsOf("two letters and a length at the port of gtp'", 50000, 3386, nil, "oXM\x00\x03\x00\x00\x00\x00lon"),
+		datagramsOf("protobuf at the port of pfcp", 50000, 8805, nil, "o'\x0a"+"\x0e"+("get:close:user\x12\x49\x11\x77\x10\xb4\x4c"+strings.Repeat("ab", 20))),
+		streamOf("more numbers, like tls", 50000, 9999, nil, "o\x16\x03\x00\x00\x02\x02\x00\x00\x9c\x00\x00\x00"+strings.Repeat("\x85\x00\x00\x00", 10)),
 		streamOf("numbers of four bytes, like tls", 50000, 9999, nil, "o\x16\x03\x00\x00\x4a\x01\x00\x00\x66\x03\x00\x00"+strings.Repeat("\xbc\x01\x00\x00", 15)),
 	} {
 		t.Run(s.name, func(t *testing.T) {

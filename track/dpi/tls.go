@@ -200,6 +200,9 @@ func tlsRecord(b []byte) bool {
 func tlsHelloStart(b []byte, n int) tlsKind {
 	const enough = tlsHeaderLen + 4 + 2
 	if n < 6 { // a hello split into tiny records
+		if b[2] == 0 { // nobody split what SSL 3.0 says, which small numbers look like
+			return tlsNo
+		}
 		if len(b) < tlsHeaderLen+1 {
 			return tlsNotYet
 		}
@@ -222,7 +225,7 @@ func tlsHelloStart(b []byte, n int) tlsKind {
 	if size < 38 || h[4] == 3 && h[5] > 4 { // version, random, session, a cipher
 		return tlsNo
 	}
-	if b[2] == 0 && size+4 > n { // nobody split what SSL 3.0 says, which small numbers look like
+	if b[2] == 0 && size+4 > n { // likewise
 		return tlsNo
 	}
 	if h[0] == 2 {
