@@ -153,9 +153,9 @@ type cli struct {
 	} `cmd:"" help:"Print the manual. As a man page (rustnet manual | man -l -) or in Markdown; schemas is about the fields of --schema."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
-	doing     string // the command
-	fromStore bool   // the command reads --store instead of writing it
-	say       flow.Teller
+	doing     string           // the command
+	fromStore bool             // the command reads --store instead of writing it
+	say       flow.Teller      // as --quiet and --log-level have it
 	program   *command.Command // of rustnet [flags] -- CMD ARGS; nil = none
 	remote    *remote.Stage    // nil = nothing of About is asked for
 	owners    *enrich.Stage    // nil = nobody looks for them

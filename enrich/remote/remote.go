@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -124,20 +125,16 @@ func (s *Stage) Report() string {
 	if s == nil {
 		return ""
 	}
-	text := ""
+	var said []string
 	add := func(n uint64, what string) {
-		if n == 0 {
-			return
+		if n > 0 {
+			said = append(said, what)
 		}
-		if text != "" {
-			text += ", "
-		}
-		text += what
 	}
 	add(s.failed.Load(), fmt.Sprintf("%d of %s to reverse DNS not answered", s.failed.Load(), event.Count(s.asked.Load(), "question")))
 	add(s.unasked.Load(), fmt.Sprintf("%d not asked because too many waited, or nobody answered", s.unasked.Load()))
 	add(s.damaged.Load(), event.Count(s.damaged.Load(), "address")+" not found because a database is damaged")
-	return text
+	return strings.Join(said, ", ")
 }
 
 // Run puts it on the events of in until that is closed. It closes out.
