@@ -694,7 +694,6 @@ func TestLearnedIsNotKept(t *testing.T) {
 	}
 }
 
-// TestFirstContact: programs are learned, kept in a file, and what is new is told.
 // in gives the events of a connection to a country.
 func in(k talk, country string) []event.Event {
 	all := k.events()
@@ -704,6 +703,7 @@ func in(k talk, country string) []event.Event {
 	return all
 }
 
+// TestFirstContact: programs are learned, kept in a file, and what is new is told.
 func TestFirstContact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "learned")
 	cfg := Config{Detect: []string{"first-contact"}, Learned: path, Learn: time.Hour}
@@ -1113,7 +1113,6 @@ func TestQuietHours(t *testing.T) {
 	}
 }
 
-// TestBounded: whatever comes, memory has an end.
 // TestForgets: what was not asked for for longest makes room, and leaves nothing to what comes in its place.
 func TestForgets(t *testing.T) {
 	for _, tc := range []struct {
@@ -1150,6 +1149,7 @@ func TestForgets(t *testing.T) {
 	}
 }
 
+// TestBounded: whatever comes, memory has an end.
 func TestBounded(t *testing.T) {
 	s := stage(t, Config{Detect: []string{"all"}, Alert: map[string]string{"x": "tx_bytes > 1e9"}})
 	r := rand.New(rand.NewPCG(1, 2))

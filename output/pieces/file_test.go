@@ -153,6 +153,23 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestWithoutTimes: a record without a time belongs to that which was reached, also where it begins a piece.
+func TestWithoutTimes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.ndjson")
+	f, _ := open(t, path, Rotation{RotateSize: 50, RotateEvery: time.Hour})
+	for i, ts := range []int64{at(0), at(0.1), 0, at(0.2)} {
+		if !f.WriteRecord(fmt.Appendf(nil, "%019d\n", i), ts) {
+			t.Fatalf("record %d was not taken", i)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := folder(t, path), []string{"c-20260101T000000.000000Z.ndjson", "c.ndjson"}; !slices.Equal(got, want) {
+		t.Errorf("files: got %v, want %v", got, want)
+	}
+}
+
 // TestCompressedSize: pieces are about as large as they may be, on the disk.
 func TestCompressedSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.gz")
