@@ -832,7 +832,6 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// Live, rates are over the time that was looked: not over what it took to begin, and not only while something happened.
 // TestNewSince: of groups those are shown that nothing is known of from before, in whatever order that comes.
 func TestNewSince(t *testing.T) {
 	stored := schema.Stored()
@@ -887,6 +886,7 @@ func TestNewSince(t *testing.T) {
 	}
 }
 
+// TestLiveRates: live, rates are over the time that was looked: not over what it took to begin, and not only while something happened.
 func TestLiveRates(t *testing.T) {
 	const at = 1_790_000_000_000_000_000
 	for _, c := range []struct {
