@@ -274,6 +274,23 @@ func TestBoard(t *testing.T) {
 	show("open:1:x:0:10/1 open:2:x:0 open:4:s:0:40/4 open:2:own:0.5 open:2:other:0")
 }
 
+// TestBoardTellsLosses: what was lost is in the next frame, once.
+func TestBoardTellsLosses(t *testing.T) {
+	b := NewBoard(0, 0)
+	b.event(&event.Event{Kind: event.Lost, LostWhere: event.InKernel, LostCount: 3})
+	for i, want := range []int{1, 0} {
+		lost := 0
+		for _, e := range b.frame().Events {
+			if e.Kind == event.Lost && e.LostCount == 3 {
+				lost++
+			}
+		}
+		if lost != want {
+			t.Errorf("frame %d tells of %d losses, want %d", i, lost, want)
+		}
+	}
+}
+
 func TestBoardFrames(t *testing.T) {
 	b := NewBoard(20*time.Millisecond, 0)
 	in, out := make(chan *event.Batch), make(chan *event.Batch)
