@@ -17,8 +17,9 @@ func Ballast() []byte {
 		debug.SetGCPercent(was)
 		return nil
 	}
-	collect = sync.OnceFunc(func() { debug.SetGCPercent(usualGC) })
-	runtime.AddCleanup(new([16]byte), func(int) { collect() }, 0) // when the collector has been there
+	begin := sync.OnceFunc(func() { debug.SetGCPercent(usualGC) })
+	runtime.AddCleanup(new([16]byte), func(int) { begin() }, 0) // when the collector has been there
+	collect = begin
 	return make([]byte, 64<<20)
 }
 
