@@ -154,9 +154,6 @@ type Hook struct {
 // ErrNoCgroups is a hook's that has nowhere to be attached.
 var ErrNoCgroups = fmt.Errorf("no cgroup2 file system is mounted (try: mount -t cgroup2 none /mnt): %w", errors.ErrUnsupported)
 
-// errTypes is what is wrong with Config.Types.
-var errTypes = errors.New("read the kernel's types")
-
 // RefusedError is Open's when the kernel took none of the programs that name owners.
 type RefusedError struct {
 	Hooks []Hook // of each, what became of it

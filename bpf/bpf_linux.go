@@ -527,6 +527,9 @@ func readTypes(path string) (*btf.Spec, error) {
 	return spec, nil
 }
 
+// errTypes is what is wrong with Config.Types.
+var errTypes = errors.New("read the kernel's types")
+
 // CheckTypes says what is wrong with a file for Config.Types.
 func CheckTypes(path string) error {
 	_, err := typesOf(path)

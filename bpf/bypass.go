@@ -1,7 +1,5 @@
 package bpf
 
-import "errors"
-
 // BypassFlows is how many connections BypassTable has places for, in groups of BypassWays.
 const (
 	BypassFlows = 4096
@@ -59,6 +57,3 @@ type BypassTable struct {
 	Tags  [BypassFlows]uint32
 	Flows [BypassFlows]BypassFlow
 }
-
-// errNotTranslated is what capture filters give that only classic BPF can be.
-var errNotTranslated = errors.New("the capture filter asks for what only classic BPF can tell")

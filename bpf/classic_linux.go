@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -40,6 +41,9 @@ var inSKB = map[uint32]int16{
 }
 
 const loopback = 1 // index of every namespace's loopback interface (LOOPBACK_IFINDEX)
+
+// errNotTranslated is what capture filters give that only classic BPF can be.
+var errNotTranslated = errors.New("the capture filter asks for what only classic BPF can tell")
 
 // translate gives the program that goes on at the label accept with what the filter keeps, and returns 0 for the
 // rest. An empty filter keeps everything. Frames that leave by the loopback interface are rejected first: they
