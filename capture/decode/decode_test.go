@@ -90,6 +90,42 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// TestEveryWord: no frame is the end of the program, with whatever type, port or flags stand in the place of others, and cut wherever it is cut.
+func TestEveryWord(t *testing.T) {
+	words := []uint16{0, 1, 0x0101, 0x2000, 0x2001, 0x3001, 0x4000, 0x8000, 0xff00, 0x00ff, 0xffff,
+		etherIPv4, etherARP, etherTRILL, etherCDP, etherERSPAN3, etherBridged, etherVLAN, etherIPv6, etherSlow, etherPPP, etherWCCP, etherMPLS, etherPPPoE, etherJumboLLC,
+		etherEAPOL, etherQinQ, etherERSPAN2, etherLLDP, etherMACsec, etherPBB, etherPTP, etherFabricPath, etherCiscoMeta, etherVNTag, etherHSR, etherETag, etherNSH, etherRTag,
+		etherAnyIP, etherWiFi, etherWiFiSwapped, greEoIP, greAruba, greAruba9000,
+		portGTP, portTeredo, portLISP, portGRE, portVXLAN, portVXLANGPE, portAYIYA, portCAPWAP, portGeneve, portMPLS, portVXLANOld, portTZSP}
+	d, st := New(Config{Checksums: true}), storage()
+	defer d.Flush()
+	for _, c := range goodFrames() {
+		data := slices.Clone(c.frame.Data)
+		now := ""
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					t.Errorf("%s, %s: %v", c.name, now, r)
+				}
+			}()
+			for at := 0; at+2 <= len(data) && at < 120; at++ {
+				was := be.Uint16(data[at:])
+				for _, w := range words {
+					be.PutUint16(data[at:], w)
+					for n := at + 2; n <= min(len(data), at+24); n++ { // what stands behind is looked at at once
+						fr := c.frame
+						fr.Data = data[:n:n]
+						var p Packet
+						now = fmt.Sprintf("%04x at %d of %d", w, at, n)
+						d.Decode(&fr, &p, st)
+					}
+				}
+				be.PutUint16(data[at:], was)
+			}
+		}()
+	}
+}
+
 // Every cut of every frame, as a snap length leaves it and as a frame that ends there.
 func TestEveryPrefix(t *testing.T) {
 	for _, c := range goodFrames() {

@@ -344,6 +344,7 @@ func goodFrames() []goodFrame {
 	eth("teredo", overUDP(3544, data6), wantData6+" tunnel=6/0")
 	eth("teredo indications", overUDP(3544, join(unhex("00010000 0000000000000000 00 0000000000000000"), data6)), wantData6+" tunnel=6/0")
 	eth("eoip", overGRE(join(unhex("20016400"), u16(14+len(data4)), unhex("2a00"), ethOf(0x800, data4))), wantData4+" tunnel=2/42")
+	eth("eoip of another version", overGRE(unhex("00006400 61")), "47 192.168.0.1:0>192.168.0.2:0 v4 ip=25 payload=5 \x00\x00d\x00a")
 	wifi := unhex("8802 0000 020000000001 020000000002 020000000003 1000 0000 aaaa030000000800")
 	eth("aruba", overGRE(join(unhex("00008240"), wifi, data4)), wantData4+" tunnel=2/0")
 	eth("aruba other", overGRE(unhex("00008248 61")), "47 192.168.0.1:0>192.168.0.2:0 v4 ip=25 payload=5 \x00\x00\x82Ha")

@@ -171,8 +171,10 @@ func (d *Decoder) gre(b []byte, wire int, p *Packet) (Skip, bool) {
 		if b[n]>>4 != 4 {
 			n += 4
 		}
-	case greEoIP: // MikroTik's; the key's place holds a length and, its low byte first, the tunnel's number
-		proto, id = etherBridged, uint32(le.Uint16(b[6:]))
+	case greEoIP: // MikroTik's, of version 1; the key's place holds a length and, its low byte first, the tunnel's number
+		if flags&greVersion == 1 {
+			proto, id = etherBridged, uint32(le.Uint16(b[6:]))
+		}
 	default:
 		if proto&^0x01f0 == greAruba || proto == greAruba9000 { // what access points bring to their controller
 			proto = etherWiFi
