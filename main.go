@@ -1138,7 +1138,9 @@ func (c *cli) packets(read reader) (*flow.Source, error) {
 		c.Track.Workers = max(1, runtime.NumCPU()/4)
 	}
 	c.Track.Names = true
-	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums}), enrich.NewHosts(c.Track.Local)
+	decoder, hosts := decode.New(decode.Config{Checksums: c.Checksums, Caught: func(text string) {
+		c.say("error", "reading a packet failed, which is a mistake of rustnet's (please report it); such packets are skipped and counted: %s", text)
+	}}), enrich.NewHosts(c.Track.Local)
 	c.Track.Each = hosts.Batch
 	c.Track.Crashed = func(text string) {
 		c.say("error", "inspecting a connection failed, which is a mistake of rustnet's (please report it); it goes on without what was not found yet: %s", text)

@@ -3,6 +3,8 @@ package decode
 import (
 	"context"
 	"fmt"
+	"path"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,8 @@ type Config struct {
 	// FragmentTimeout is how long, in packet time, a datagram may stay incomplete (default 30 s, as
 	// Linux has it in ipfrag_time).
 	FragmentTimeout time.Duration
+	// Caught is told the first thing that decoding stumbled over (it panicked) and where; such frames are counted as SkipPanicked. nil = nothing is caught.
+	Caught func(what string)
 	// Checksums asks for Packet.BadSum: IPv4 header, TCP, UDP, ICMP and ICMPv6, where the capture has
 	// every byte. It costs reading all payloads.
 	Checksums bool
@@ -46,10 +50,12 @@ type Stats struct {
 
 // Decoder turns frames into packets. All methods but Stats belong to one goroutine.
 type Decoder struct {
-	sums  bool
-	clock int64
-	n     Stats
-	frags fragments
+	sums   bool
+	caught func(what string)
+	told   bool
+	clock  int64
+	n      Stats
+	frags  fragments
 
 	// Of the frame at hand:
 	batch  *Packets
@@ -78,9 +84,10 @@ func New(cfg Config) *Decoder {
 		cfg.FragmentTimeout = defaultTimeout
 	}
 	return &Decoder{
-		sums:  cfg.Checksums,
-		frags: newFragments(max(cfg.FragmentBytes, minFragmentBytes), int64(cfg.FragmentTimeout)),
-		free:  make(chan *Packets, poolSize),
+		sums:   cfg.Checksums,
+		caught: cfg.Caught,
+		frags:  newFragments(max(cfg.FragmentBytes, minFragmentBytes), int64(cfg.FragmentTimeout)),
+		free:   make(chan *Packets, poolSize),
 	}
 }
 
@@ -117,11 +124,10 @@ func (d *Decoder) Batch(fs *capture.Frames) *Packets {
 	if cap(b.Packets) < len(fs.Frames) {
 		b.Packets = make([]Packet, len(fs.Frames))
 	}
-	frames, ps, n := fs.Frames, b.Packets[:len(fs.Frames)], 0
-	for i := range frames {
-		if d.Decode(&frames[i], &ps[n], b) == SkipNone {
-			n++
-		}
+	ps, n := b.Packets[:len(fs.Frames)], 0
+	for done := 0; done < len(fs.Frames); {
+		read, kept := d.frames(fs.Frames[done:], ps[n:], b)
+		done, n = done+read, n+kept
 	}
 	d.clock = max(d.clock, fs.Now)
 	d.expire()
@@ -131,6 +137,42 @@ func (d *Decoder) Batch(fs *capture.Frames) *Packets {
 	}
 	d.publish()
 	return b
+}
+
+// frames decodes frames up to the end, or to one that makes it panic: a mistake here costs what that frame says, not the program.
+func (d *Decoder) frames(frames []capture.Frame, ps []Packet, b *Packets) (read, kept int) {
+	defer func() {
+		if read == len(frames) || d.caught == nil {
+			return
+		}
+		what := recover()
+		if what == nil {
+			return
+		}
+		if !d.told {
+			d.told = true
+			d.caught(fmt.Sprintf("%s: %v", panicked(), what))
+		}
+		d.n.Skipped[SkipPanicked] += uint64(d.weight)
+		read++
+	}()
+	for ; read < len(frames); read++ {
+		if d.Decode(&frames[read], &ps[kept], b) == SkipNone {
+			kept++
+		}
+	}
+	return read, kept
+}
+
+// panicked is where, for the function that recovers.
+func panicked() string {
+	var stack [8]uintptr
+	frames := runtime.CallersFrames(stack[:runtime.Callers(3, stack[:])])
+	for frame, more := frames.Next(); ; frame, more = frames.Next() {
+		if !more || !strings.HasPrefix(frame.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", path.Base(frame.File), frame.Line)
+		}
+	}
 }
 
 // endOf gives a socket's ends the form that packets have.

@@ -142,6 +142,31 @@ func TestEveryPrefix(t *testing.T) {
 	}
 }
 
+// TestCaught: what makes the decoder panic is told once and counted, and what comes after it is read. Here it is a packet that has no place.
+func TestCaught(t *testing.T) {
+	good := goodFrames()[0].frame
+	frames := []capture.Frame{good, good, good}
+	var told []string
+	d := New(Config{Caught: func(what string) { told = append(told, what) }})
+	for range 2 {
+		if read, kept := d.frames(frames, make([]Packet, 1), storage()); read != 2 || kept != 1 {
+			t.Errorf("%d frames read, %d kept, want 2 and 1", read, kept)
+		}
+	}
+	if read, kept := d.frames(frames[2:], make([]Packet, 1), storage()); read != 1 || kept != 1 {
+		t.Errorf("after it: %d frames read, %d kept, want both", read, kept)
+	}
+	if n := d.n.Skipped[SkipPanicked]; n != 2 || len(told) != 1 || !strings.HasPrefix(told[0], "decode.go:") || !strings.Contains(told[0], "index out of range") {
+		t.Errorf("%d counted, told %q, want 2, and once where", n, told)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("nobody wants it caught, and it is")
+		}
+	}()
+	New(Config{}).frames(frames, make([]Packet, 1), storage())
+}
+
 // sane holds for whatever bytes there are.
 func sane(fr *capture.Frame, p *Packet, s Skip) error {
 	if s != SkipNone {

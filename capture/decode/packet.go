@@ -162,7 +162,7 @@ const (
 	SkipFragment        // a fragment whose first fragment never came, or came too late
 	SkipDuplicate       // the same frame seen on a second interface, or a second time on loopback
 	SkipAfterClose      // belongs to a connection that had ended
-	SkipPanicked        // gopacket's decoder panicked on it
+	SkipPanicked        // a decoder panicked on it, gopacket's or ours
 	NumSkips
 
 	// Held is Decode's answer for a fragment that waits for others. It is not counted as skipped: its
