@@ -953,11 +953,7 @@ func TestStored(t *testing.T) {
 	for _, e := range append(many(10, func(i int) talk {
 		return talk{at: float64(i), program: "curl", to: "203.0.113.9:443", tx: 5000, reason: event.Refused}
 	}), talk{at: 11, program: "bot", to: "203.0.113.9:80", app: "http", status: 429}.events()...) {
-		r := event.NewStored(stored)
-		for _, f := range schema.Fields {
-			r.Copy(stored.Lookup(f.Name), f, &e)
-		}
-		events = append(events, event.Event{Kind: e.Kind, Stored: r})
+		events = append(events, readBack(stored, &e))
 	}
 	got := ""
 	for _, e := range judgeStored(t, s, events) {
@@ -974,6 +970,15 @@ alert throttled: 203.0.113.9 answered bot with 429 Too Many Requests 1 [rate-lim
 	}
 }
 
+// readBack is a record as a file or a store gives it back.
+func readBack(stored *event.Schema, e *event.Event) event.Event {
+	r := event.NewStored(stored)
+	for _, f := range schema.Fields {
+		r.Copy(stored.Lookup(f.Name), f, e)
+	}
+	return event.Event{Kind: e.Kind, Stored: r}
+}
+
 // TestStoredEnds: what is kept may have one record of each connection, its latest.
 func TestStoredEnds(t *testing.T) {
 	stored := schema.Stored()
@@ -987,11 +992,7 @@ func TestStoredEnds(t *testing.T) {
 			if !slices.Contains(kinds, e.Kind) {
 				continue
 			}
-			r := event.NewStored(stored)
-			for _, f := range schema.Fields {
-				r.Copy(stored.Lookup(f.Name), f, &e)
-			}
-			events = append(events, event.Event{Kind: e.Kind, Stored: r})
+			events = append(events, readBack(stored, &e))
 		}
 		got := ""
 		for _, e := range judgeStored(t, s, events) {

@@ -37,7 +37,7 @@ func (d *flood) look(s *seen) (found, bool) {
 		return found{}, false
 	}
 	_, _, opener := s.served()
-	key := d.key(s)
+	key := s.servedKey()
 	if s.history("A") {
 		if p := d.ports.peek(key); p != nil && s.e.Kind == event.Closed {
 			p.at(s.ts)
@@ -71,15 +71,7 @@ func (p *opened) at(ts int64) {
 	}
 }
 
-func (d *flood) key(s *seen) uint64 {
-	server, port, _ := s.served()
-	return mix(s.addr(server), port)
-}
-
-func (d *flood) about(s *seen) about {
-	server, port, _ := s.served()
-	return about{Address: addrText(server), Port: port}
-}
+func (d *flood) about(s *seen) about { return s.aboutServed() }
 
 func (d *flood) why(s *seen) string {
 	server, port, opener := s.served()
@@ -128,7 +120,7 @@ func (d *rush) look(s *seen) (found, bool) {
 	if s.e.Kind != event.Closed {
 		return found{}, false
 	}
-	p, _ := d.targets.get(d.key(s))
+	p, _ := d.targets.get(s.servedKey())
 	p.at(s.start)
 	if n, known := s.f.answers.Of(s.e); !d.pings && (!known || n > 0) {
 		p.whole++
@@ -147,15 +139,7 @@ func (d *rush) look(s *seen) (found, bool) {
 // oneWay are protocols that are not answered.
 var oneWay = map[string]bool{"syslog": true, "statsd": true, "netflow": true, "sflow": true, "snmp": true, "collectd": true, "gelf": true, "graphite": true, "wol": true, "rtp": true}
 
-func (d *rush) key(s *seen) uint64 {
-	server, port, _ := s.served()
-	return mix(s.addr(server), port)
-}
-
-func (d *rush) about(s *seen) about {
-	server, port, _ := s.served()
-	return about{Address: addrText(server), Port: port}
-}
+func (d *rush) about(s *seen) about { return s.aboutServed() }
 
 func (d *rush) why(s *seen) string {
 	server, port, opener := s.served()

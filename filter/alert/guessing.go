@@ -35,7 +35,6 @@ func (d *guessing) look(s *seen) (found, bool) {
 	if outcome == noLogin {
 		return found{}, false
 	}
-	server, port, _ := s.served()
 	key := mix(s.openerKey(), s.hash(s.app))
 	if outcome == accepted {
 		if p := d.rows.peek(key); p != nil {
@@ -49,7 +48,7 @@ func (d *guessing) look(s *seen) (found, bool) {
 	}
 	p.row.n++
 	p.row.last = max(p.row.last, s.start)
-	p.servers.add(uint32(mix(s.addr(server), port)), s.start, guessWindow)
+	p.servers.add(uint32(s.servedKey()), s.start, guessWindow)
 	most := guessRow
 	if s.app == "http" {
 		most = guessRowWeb

@@ -170,6 +170,17 @@ func (s *seen) served() (server netip.Addr, port uint64, opener netip.Addr) {
 	return s.remote, s.rport, s.local
 }
 
+// servedKey stands for the end that was called, and its port.
+func (s *seen) servedKey() uint64 {
+	server, port, _ := s.served()
+	return mix(s.addr(server), port)
+}
+
+func (s *seen) aboutServed() about {
+	server, port, _ := s.served()
+	return about{Address: addrText(server), Port: port}
+}
+
 // history tells whether the connection's history has any of these letters.
 func (s *seen) history(letters string) bool {
 	if s.e.Stored != nil {

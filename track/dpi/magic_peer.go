@@ -580,25 +580,29 @@ func photon(c *call) verdict {
 
 // zoomAsks keeps what its answer repeats. The first message of a client is long.
 func zoomAsks(c *call) verdict {
-	const hello, least, probe = 1, 80, 13
-	v := &c.view[c.side]
-	if v.b[0] == hello && len(v.b) < least || v.b[0] != hello && !v.exactly(probe) || len(v.b) < probe {
+	a, low, ok := c.zoomMessage(1, 80)
+	if !ok {
 		return no
 	}
-	a, b := zoomNumber(v.b)
-	c.leave(trailZoom, a, b)
+	c.leave(trailZoom, a, low)
 	return more
 }
 
 func zoomAnswers(c *call) verdict {
-	const hello, least, probe = 2, 23, 13
+	a, low, ok := c.zoomMessage(2, 23)
+	asked, askedLow, left := c.trail(trailZoom, 1-c.side)
+	return holds(ok && left && asked == a && askedLow == low && a != 0)
+}
+
+// zoomMessage gives the number of a probe, or of the message of kind hello, which has that many bytes at least.
+func (c *call) zoomMessage(hello byte, least int) (a uint64, low uint32, ok bool) {
+	const probe = 13
 	v := &c.view[c.side]
 	if v.b[0] == hello && len(v.b) < least || v.b[0] != hello && !v.exactly(probe) || len(v.b) < probe {
-		return no
+		return 0, 0, false
 	}
-	a, b := zoomNumber(v.b)
-	asked, low, ok := c.trail(trailZoom, 1-c.side)
-	return holds(ok && asked == a && low == b && a != 0)
+	a, low = zoomNumber(v.b)
+	return a, low, true
 }
 
 // zoomNumber is what stands behind the kind of a message and, in probes, behind a number of four bytes.
